@@ -36,8 +36,8 @@ static inline void list_remove(struct list *node)
 }
 
 /** Walks the list; the body may remove the current entry. */
-#define list_each(entry, list, member)                                                             \
-    for (struct list *entry##_at = (list)->next, *entry##_after = entry##_at->next;                \
-         entry##_at != (list) &&                                                                   \
+#define list_each(entry, head, member)                                                             \
+    for (struct list *entry##_at = (head)->next, *entry##_after = entry##_at->next;                \
+         entry##_at != (head) &&                                                                   \
          ((entry) = container_of(entry##_at, typeof(*(entry)), member), true);                     \
          entry##_at = entry##_after, entry##_after = entry##_at->next)

@@ -1,0 +1,100 @@
+/**
+ * What signaling asks of the media server, as one operations table: the control thread's whole view
+ * of media. server/media_host.h implements it over the workers; tests of signaling bring their own.
+ *
+ * A media session is one PeerConnection of a client. The client offers, the server answers
+ * (docs/protocol.md, Negotiation): sections in which the client sends are publications, receive-only
+ * sections are slots. Which publication fills which slot is set here and costs no SDP.
+ *
+ * All calls come from the control thread and none blocks. Work for workers is queued; a session
+ * may be used at once, before any packet of the client was seen.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/handle.h"
+
+typedef handle media_session;
+
+#define MEDIA_MID_MAX      16  /**< with terminator; longer mids are refused */
+#define MEDIA_SECTIONS_MAX 512 /**< per offer */
+
+enum media_kind {
+    MEDIA_AUDIO,
+    MEDIA_VIDEO,
+    MEDIA_DATA,
+};
+
+enum media_role {
+    MEDIA_INACTIVE, /**< rejected, stopped or not in use */
+    MEDIA_PUBLISH,  /**< the client sends */
+    MEDIA_SLOT,     /**< the client receives */
+};
+
+/** One m= section as answered, in the order of the offer. */
+struct media_section {
+    char mid[MEDIA_MID_MAX];
+    enum media_kind kind;
+    enum media_role role;
+};
+
+struct media_session_config {
+    /** The client reached signaling over loopback: loopback candidates make sense for it. */
+    bool loopback;
+    /** For logs and metrics only; copied. */
+    const char *label;
+};
+
+struct media_answer {
+    char *sdp; /**< heap; the caller frees */
+    size_t section_count;
+    struct media_section *sections; /**< heap; the caller frees */
+};
+
+enum media_event_kind {
+    MEDIA_EVENT_CONNECTED,    /**< ICE and DTLS are done; media may flow */
+    MEDIA_EVENT_DISCONNECTED, /**< consent expired (RFC 7675); an ICE restart may mend it */
+    MEDIA_EVENT_FAILED,       /**< DTLS failed or the session timed out; only closing is left */
+    MEDIA_EVENT_TRACK_LIVE,   /**< first packet of a publication (session, mid) */
+    MEDIA_EVENT_TRACK_SILENT, /**< no packet of a publication for 5 s */
+    MEDIA_EVENT_SPEAKING,     /**< a publication became active speech, or stopped (`speaking`) */
+};
+
+struct media_event {
+    enum media_event_kind kind;
+    media_session session;
+    char mid[MEDIA_MID_MAX];
+    bool speaking;
+    uint8_t level_dbov; /**< audio level, 0 loud to 127 silent (RFC 6464) */
+    const char *reason; /**< FAILED: a constant sentence for the user */
+};
+
+struct media_control {
+    /** Opens a session. Returns 0 or -ENOSPC when the server is full. */
+    int (*session_open)(struct media_control *self, const struct media_session_config *config,
+                        media_session *ret_session);
+    /** Ends a session: its publications leave every slot they fill. Stale handles are ignored. */
+    void (*session_close)(struct media_control *self, media_session session);
+    /**
+     * Answers an offer, the first or any later one (more sections, ICE restart).
+     * Returns 0; -EINVAL when the SDP is malformed or cannot be answered, with a sentence for the
+     * client in `ret_problem` (a constant); -ENOENT for a stale session.
+     */
+    int (*offer)(struct media_control *self, media_session session, struct bytes sdp,
+                 struct media_answer *ret_answer, const char **ret_problem);
+    /**
+     * Fills the slot `slot_mid` of `subscriber` with the publication `publish_mid` of `publisher`,
+     * or empties it (`publisher` 0). Asks the publisher for a key frame where needed.
+     * Returns 0, -ENOENT when a session or section does not exist, -EINVAL when kinds differ.
+     */
+    int (*slot_set)(struct media_control *self, media_session subscriber, const char *slot_mid,
+                    media_session publisher, const char *publish_mid);
+    /**
+     * Stops or resumes forwarding of a publication at the server (moderation: a muted member's
+     * packets are dropped whatever the client does).
+     */
+    int (*publication_block)(struct media_control *self, media_session publisher,
+                             const char *publish_mid, bool blocked);
+    /** The next event; false when there is none. Polled after the owner was woken. */
+    bool (*event)(struct media_control *self, struct media_event *ret_event);
+};
