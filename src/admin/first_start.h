@@ -1,0 +1,35 @@
+/**
+ * What a server without configuration needs: a data folder with secrets and a certificate, made at
+ * the first start and kept. Files are made whole or not at all (temporary name, fsync, rename).
+ */
+#pragma once
+
+#include "admin/options.h"
+
+/** Names in the data folder; the folder has mode 0700, secrets 0600. */
+#define DATA_FILE_CERTIFICATE  "certificate.pem"
+#define DATA_FILE_PRIVATE_KEY  "private-key.pem"
+#define DATA_FILE_TOKEN_SECRET "token-secret"
+#define DATA_FILE_TURN_SECRET  "turn-secret"
+
+#define DATA_SECRET_SIZE 32
+
+struct data_folder {
+    char *path;
+    char *certificate_file; /**< http.cert, or the self-signed one */
+    char *private_key_file;
+    bool self_signed;
+    bool first_start; /**< the folder was made now */
+    uint8_t token_secret[DATA_SECRET_SIZE];
+    uint8_t turn_secret[DATA_SECRET_SIZE];
+};
+
+/**
+ * Opens the data folder of `options`, making what is missing. A self-signed certificate that has
+ * run out, or will within 30 days, is made anew.
+ * Returns 0 or a negative errno with a sentence for the user in `ret_problem`.
+ */
+must_check int data_folder_open(const struct roost_options *options, struct data_folder *ret_folder,
+                                struct text_builder *ret_problem);
+/** Wipes the secrets. Accepts a zeroed struct. */
+void data_folder_done(struct data_folder *folder);
