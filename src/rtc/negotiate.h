@@ -1,0 +1,155 @@
+/**
+ * Offer and answer (RFC 8829, RFC 3264) for a server that only answers. Every section in which the
+ * client sends is a publication, every receive-only section is a slot; all of them share one
+ * transport (BUNDLE). The object remembers what was agreed, so that later offers may add sections,
+ * stop some, or restart ICE.
+ *
+ * No I/O and no transport: the result says what the transport has to do.
+ */
+#pragma once
+
+#include "base/random.h"
+#include "media/codec.h"
+#include "proto/rtp/extension.h"
+
+#define RTC_MID_SIZE          16 /**< with terminator */
+#define RTC_RID_SIZE          17
+#define RTC_CODECS_MAX        64
+#define RTC_SOURCES_MAX       16
+#define RTC_RIDS_MAX          8
+#define RTC_FINGERPRINTS_MAX  4
+#define RTC_SECTIONS_MAX      512
+#define RTC_ICE_TEXT_SIZE     257
+#define RTC_PAYLOAD_TYPE_NONE 255
+
+enum rtc_role {
+    RTC_ROLE_INACTIVE, /**< rejected, stopped or not in use */
+    RTC_ROLE_PUBLISH,  /**< the client sends */
+    RTC_ROLE_SLOT,     /**< the client receives */
+};
+
+enum rtc_kind {
+    RTC_KIND_AUDIO = CODEC_AUDIO,
+    RTC_KIND_VIDEO = CODEC_VIDEO,
+    RTC_KIND_DATA,
+    RTC_KIND_OTHER,
+};
+
+/** One payload type of a section. */
+struct rtc_codec {
+    const struct codec *codec;
+    uint8_t payload_type;
+    uint8_t rtx_payload_type; /**< RTC_PAYLOAD_TYPE_NONE: no retransmission */
+    uint32_t feedback;        /**< codec_feedback bits agreed on */
+    struct bytes fmtp;        /**< as answered; lives as long as the result */
+};
+
+/** Payload types in the client's order of preference; sections with equal lists share one. */
+struct rtc_codec_list {
+    size_t count;
+    struct rtc_codec codecs[];
+};
+
+/** A stream that the client announced with a=ssrc. Those of simulcast by rid are not announced. */
+struct rtc_source {
+    uint32_t ssrc;
+    uint32_t rtx_ssrc; /**< 0: none */
+};
+
+struct rtc_section {
+    char mid[RTC_MID_SIZE];
+    enum rtc_kind kind;
+    enum rtc_role role;
+    bool rejected; /**< answered with port 0: the place may be used again by another mid */
+    bool rtcp_reduced_size;
+    const struct rtc_codec_list *codecs; /**< NULL when inactive and never agreed on */
+    uint32_t extensions;                 /**< RTP_EXTENSION_BITs agreed on for this section */
+
+    // publication: what the client announced
+    size_t source_count;
+    struct rtc_source *sources;
+    size_t rid_count;
+    char (*rids)[RTC_RID_SIZE]; /**< simulcast streams in the client's order */
+
+    // slot: what we send
+    uint32_t slot_index; /**< counts the slots of its kind from 0 */
+    uint32_t ssrc;
+    uint32_t rtx_ssrc; /**< 0 for audio */
+};
+
+struct rtc_fingerprint {
+    char hash[16]; /**< "sha-256", lower case */
+    uint8_t value[64];
+    size_t value_size;
+};
+
+struct rtc_negotiated {
+    char local_ufrag[RTC_ICE_TEXT_SIZE];
+    char local_pwd[RTC_ICE_TEXT_SIZE];
+    char remote_ufrag[RTC_ICE_TEXT_SIZE];
+    char remote_pwd[RTC_ICE_TEXT_SIZE];
+    uint32_t ice_generation; /**< 0 for the first offer; one more with each ICE restart */
+    bool remote_ice_lite;
+    bool remote_trickle;
+    /** Values of a=candidate lines in the offer. */
+    size_t candidate_count;
+    struct bytes *candidates;
+    /** The client's certificate must match one of these. We are always the DTLS server. */
+    size_t fingerprint_count;
+    struct rtc_fingerprint fingerprints[RTC_FINGERPRINTS_MAX];
+
+    struct rtp_extension_map extensions;
+    size_t section_count;
+    struct rtc_section *sections; /**< in the order of the offer */
+};
+
+/** What the answer says of us. Everything is copied or used during the call only. */
+struct rtc_negotiation_local {
+    /**
+     * Fresh ICE credentials (RFC 8839, 5.4). Taken with the first offer and with each ICE restart;
+     * for other offers those of before stay. The result tells which are in force.
+     */
+    struct bytes ice_ufrag;
+    struct bytes ice_pwd;
+    /** Values of a=candidate lines: "candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host". */
+    const struct bytes *candidates;
+    size_t candidate_count;
+    struct bytes fingerprint; /**< "sha-256 AB:CD:..." */
+    struct bytes cname;
+};
+
+struct rtc_negotiation;
+
+/** `random` gives session id and SSRCs. Never NULL. */
+struct rtc_negotiation *rtc_negotiation_new(struct random *random);
+/** Accepts NULL; returns NULL. */
+struct rtc_negotiation *rtc_negotiation_free(struct rtc_negotiation *negotiation);
+
+/**
+ * Answers an offer. Returns 0 with the answer in `*ret_answer` (heap; the caller frees) and the
+ * result renewed; -EINVAL when the offer is malformed or cannot be answered, with a sentence in
+ * `*ret_problem` (constant, for a web developer) and everything as it was before.
+ */
+must_check int rtc_negotiation_answer(struct rtc_negotiation *negotiation,
+                                      const struct rtc_negotiation_local *local,
+                                      struct random *random, struct bytes offer, char **ret_answer,
+                                      const char **ret_problem);
+
+/** What is agreed on now; NULL before the first answer. Valid until the next successful answer. */
+const struct rtc_negotiated *rtc_negotiation_result(const struct rtc_negotiation *negotiation);
+
+/** The section of a mid, or NULL. */
+const struct rtc_section *rtc_negotiated_section(const struct rtc_negotiated *negotiated,
+                                                 struct bytes mid);
+/**
+ * The codec of a payload type in a section, or NULL. `*ret_is_rtx` says that the payload type is
+ * that codec's retransmission.
+ */
+const struct rtc_codec *rtc_section_codec(const struct rtc_section *section, uint8_t payload_type,
+                                          bool *ret_is_rtx);
+/**
+ * The payload type under which `receiver` (a slot) takes a stream that `sender` (a publication,
+ * maybe of another peer) sends as `sent`; NULL when it cannot.
+ */
+const struct rtc_codec *rtc_section_match(const struct rtc_section *receiver,
+                                          const struct rtc_codec *sent);
