@@ -1,0 +1,26 @@
+/**
+ * The plaintext packets of one stream, by unwrapped sequence number: the one place that forwarding,
+ * retransmission and later readers (recorder, HLS) take packets from. Holds a reference to each.
+ */
+#pragma once
+
+#include "rtc/media_info.h"
+
+struct packet_ring {
+    struct packet **slots; /**< allocated with the first packet */
+    uint32_t capacity;     /**< a power of two */
+    uint64_t newest;       /**< highest sequence ever put; valid when `slots` is set */
+};
+
+/** `capacity` is a power of two. Allocates nothing yet. */
+void packet_ring_init(struct packet_ring *ring, uint32_t capacity);
+void packet_ring_done(struct packet_ring *ring);
+/** Drops all packets (the stream started anew). */
+void packet_ring_clear(struct packet_ring *ring);
+/**
+ * Keeps a packet (its own reference). Returns false for a duplicate or one older than what the
+ * ring still covers: such a packet must not be forwarded.
+ */
+bool packet_ring_put(struct packet_ring *ring, struct packet *packet);
+/** The packet with this sequence number, or NULL. Valid while the ring keeps it. */
+struct packet *packet_ring_find(const struct packet_ring *ring, uint64_t sequence);

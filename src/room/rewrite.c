@@ -1,0 +1,78 @@
+#include "room/rewrite.h"
+
+#include "base/time.h"
+
+void rewrite_init(struct rewrite *rewrite, uint16_t first_sequence, uint32_t first_timestamp)
+{
+    // one cycle up, so that unwrapped numbers never go below zero
+    *rewrite = (struct rewrite){
+        .last_output = (1ull << 16) + first_sequence - 1,
+        .last_timestamp = first_timestamp,
+    };
+}
+
+void rewrite_switch(struct rewrite *rewrite, uint64_t now_us, uint32_t source, uint64_t input,
+                    uint32_t input_timestamp, uint32_t clock_rate)
+{
+    uint32_t next_timestamp = rewrite->last_timestamp;
+    if (rewrite->last_sent_us > 0) {
+        uint64_t passed = (now_us - rewrite->last_sent_us) * clock_rate / TIME_US_PER_S;
+        // at least one tick: two frames must never share a timestamp
+        next_timestamp += (uint32_t)max_of(passed, (uint64_t)1);
+    }
+    rewrite->current = (uint8_t)((rewrite->current + 1) % REWRITE_SPANS);
+    if (rewrite->count < REWRITE_SPANS)
+        rewrite->count++;
+    rewrite->spans[rewrite->current] = (struct rewrite_span){
+        .first_output = rewrite->last_output + 1,
+        .first_input = input,
+        .timestamp_offset = next_timestamp - input_timestamp,
+        .source = source,
+    };
+}
+
+const struct rewrite_span *rewrite_current(const struct rewrite *rewrite)
+{
+    return rewrite->count ? &rewrite->spans[rewrite->current] : NULL;
+}
+
+bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input,
+                 uint32_t input_timestamp, uint64_t *ret_output, uint32_t *ret_timestamp)
+{
+    const struct rewrite_span *span = rewrite_current(rewrite);
+    if (!span || input < span->first_input)
+        return false;
+    *ret_output = span->first_output + (input - span->first_input);
+    *ret_timestamp = input_timestamp + span->timestamp_offset;
+    if (*ret_output > rewrite->last_output) {
+        rewrite->last_output = *ret_output;
+        rewrite->last_timestamp = *ret_timestamp;
+        rewrite->last_sent_us = now_us;
+    }
+    return true;
+}
+
+bool rewrite_find(const struct rewrite *rewrite, uint16_t output, uint64_t *ret_output,
+                  const struct rewrite_span **ret_span, uint64_t *ret_input)
+{
+    uint16_t behind = (uint16_t)((uint16_t)rewrite->last_output - output);
+    if (behind > INT16_MAX)
+        return false;
+    uint64_t whole = rewrite->last_output - behind;
+    for (int i = 0; i < rewrite->count; i++) {
+        const struct rewrite_span *span =
+            &rewrite->spans[(rewrite->current + REWRITE_SPANS - i) % REWRITE_SPANS];
+        if (whole >= span->first_output) {
+            *ret_output = whole;
+            *ret_span = span;
+            *ret_input = span->first_input + (whole - span->first_output);
+            return true;
+        }
+    }
+    return false;
+}
+
+void rewrite_forget(struct rewrite *rewrite)
+{
+    rewrite->count = 0;
+}
