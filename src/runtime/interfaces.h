@@ -1,0 +1,21 @@
+/** The addresses of this machine. */
+#pragma once
+
+#include "base/address.h"
+
+#define INTERFACE_NAME_MAX 16
+
+struct interface_address {
+    struct net_address address; /**< port 0 */
+    char name[INTERFACE_NAME_MAX];
+    uint32_t index;
+    bool loopback;
+    bool private_use; /**< net_address_is_private */
+    bool point_to_point;
+};
+
+/**
+ * Addresses of interfaces that are up, without link-local IPv6 (nobody can name it), IPv4 first,
+ * no address twice. Writes at most `capacity`; returns how many, or a negative errno.
+ */
+must_check int interface_list(struct interface_address *out, size_t capacity);

@@ -1,0 +1,82 @@
+/**
+ * UDP in batches. One socket per worker, all on one port (SO_REUSEPORT): the kernel keeps a
+ * client's 5-tuple on one of them. Dual stack where the system has IPv6, IPv4 alone elsewhere.
+ *
+ * Replies leave from the address that was addressed (IPV6_PKTINFO): `path.local` is filled on
+ * reception and obeyed on sending. IPv4 is NET_IPV4 everywhere, never a mapped address.
+ *
+ * Runs of equal datagrams cross the kernel as one message both ways (UDP_GRO, UDP_SEGMENT); where
+ * the system refuses, single messages take their place at run time.
+ *
+ * The kernel's path MTU guesses are not used (a forged ICMP message must not cut off a client, and
+ * media has no way to answer EMSGSIZE): datagrams go out at the size given, without DF.
+ */
+#pragma once
+
+#include "base/datagram.h"
+#include "runtime/loop.h"
+
+struct udp_socket;
+
+struct udp_datagram {
+    struct net_path path; /**< local: the address it was sent to, with this socket's port */
+    uint8_t *data;
+    size_t size;
+};
+
+struct udp_ops {
+    /**
+     * One receive batch. `datagrams` and their bytes (which the handler may change in place) are
+     * valid during the call only. The handler may send; it must not close the socket.
+     */
+    void (*received)(void *owner, struct udp_socket *socket, const struct udp_datagram *datagrams,
+                     size_t count);
+};
+
+struct udp_config {
+    /**
+     * Where to bind. NET_NONE: every address, dual stack. Port 0: a free one, see
+     * udp_socket_port; the other workers' sockets then take that port.
+     */
+    struct net_address bind;
+    /** Fail with -EADDRINUSE when anyone (even an equal socket of another process) has the port.
+     * Set it for the first worker's socket and not for those that join it. */
+    bool first_of_port;
+    bool ipv4_only;
+    bool no_gro; /**< off even where the kernel could: tests, comparisons */
+    bool no_gso;
+    uint32_t receive_buffer_bytes; /**< 0: 8 MB asked for; the system may grant less */
+    uint32_t send_buffer_bytes;    /**< the same */
+    uint8_t dscp;                  /**< RFC 8837: e.g. 46 (EF), 34 (AF41); 0: default */
+};
+
+/** Largest number of datagrams given to `received` at once. */
+#define UDP_RECEIVE_MAX 1024
+
+/**
+ * Opens, binds and starts to receive on `loop`. Returns 0, or a negative errno (-EADDRINUSE,
+ * -EACCES, -EADDRNOTAVAIL) with `ret_socket` untouched.
+ */
+must_check int udp_socket_open(const struct udp_config *config, struct loop *loop,
+                               const struct udp_ops *ops, void *owner,
+                               struct udp_socket **ret_socket);
+/** Accepts NULL; returns NULL. */
+struct udp_socket *udp_socket_close(struct udp_socket *socket);
+/** The real port. */
+uint16_t udp_socket_port(const struct udp_socket *socket);
+/** Whether IPv6 peers can be reached. */
+bool udp_socket_has_ipv6(const struct udp_socket *socket);
+/** Whether runs still go out as one message (no config and no kernel has said no). */
+bool udp_socket_uses_gso(const struct udp_socket *socket);
+bool udp_socket_uses_gro(const struct udp_socket *socket);
+/** The kernel's grant: bytes of the receive buffer as getsockopt tells. */
+uint32_t udp_socket_receive_buffer(const struct udp_socket *socket);
+
+/**
+ * Sends all of `batch` and empties it. What the kernel does not take is dropped and counted by
+ * reason: media that is late is worthless, and every protocol above repairs loss. When the socket
+ * is full the call waits at most half a millisecond once.
+ */
+void udp_socket_send(struct udp_socket *socket, struct datagram_batch *batch);
+/** udp_socket_send as a batch's flush function; set `batch->owner` to the socket. */
+void udp_socket_flush(struct datagram_batch *batch, void *socket);
