@@ -16,23 +16,32 @@ struct rtc_clock {
     uint64_t unix_us;
 };
 
-/** Whether the receiver negotiated the codec (enum codec_id). */
-bool rtc_sender_takes(const struct rtc_sender *sender, uint8_t codec);
-/** The receiver's slot is connected and has keys. */
+/** What changes in a packet on its way out. */
+struct rtc_outgoing {
+    uint64_t sequence; /**< unwrapped: its high bits are the SRTP rollover counter's business */
+    uint32_t timestamp;
+    uint8_t payload_type; /**< the receiver's */
+    /**
+     * Payloads shorter than this get RTP padding up to it (0: none), so that a burst becomes one
+     * run of equal datagrams.
+     */
+    uint16_t pad_to;
+};
+
+/** Connected, with keys and a path. */
 bool rtc_sender_ready(const struct rtc_sender *sender);
 /**
- * Rewrites, encrypts and appends one packet to the batch: sequence number `output` and `timestamp`
- * instead of the packet's own. Payloads shorter than `pad_to` bytes get RTP padding up to it
- * (0: none), so that a burst becomes one run of equal datagrams. Returns false when it was dropped
- * (counted): batch full, codec not negotiated, not connected.
+ * Rewrites, encrypts and appends one packet to the batch. Returns false when it was dropped
+ * (counted): batch full or not connected.
  */
 bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch,
-                     struct packet *packet, uint64_t output, uint32_t timestamp, uint16_t pad_to);
+                     struct packet *packet, const struct rtc_outgoing *outgoing);
 /**
- * Repairs a loss: the packet in an RTX packet (RFC 4588) when negotiated, else once more as it was.
+ * Repairs a loss: the packet in an RTX packet (RFC 4588) when negotiated. Returns false without
+ * RTX: the same SRTP index must not be encrypted twice with another header.
  */
 bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch,
-                       struct packet *packet, uint64_t output, uint32_t timestamp);
+                       struct packet *packet, const struct rtc_outgoing *outgoing);
 /**
  * The clock of what is being sent, with the outgoing timestamp: sender reports come from it, and
  * receivers keep lips in step by it.

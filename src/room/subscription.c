@@ -1,0 +1,167 @@
+#include "room/subscription.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "media/codec.h"
+
+struct subscription *subscription_new(struct rtc_sender *sender)
+{
+    struct subscription *subscription = memory_new(struct subscription);
+    list_init(&subscription->by_track);
+    subscription->sender = sender;
+    subscription->layer = SUBSCRIPTION_NO_LAYER;
+    uint16_t sequence;
+    uint32_t timestamp;
+    rtc_sender_start_numbers(sender, &sequence, &timestamp);
+    rewrite_init(&subscription->rewrite, sequence, timestamp);
+    return subscription;
+}
+
+struct subscription *subscription_free(struct subscription *subscription)
+{
+    if (!subscription)
+        return NULL;
+    subscription_detach(subscription);
+    free(subscription);
+    return NULL;
+}
+
+static void map_payload_types(struct subscription *subscription,
+                              const struct rtc_section *publisher,
+                              const struct rtc_section *receiver)
+{
+    memset(subscription->payload_types, RTC_PAYLOAD_TYPE_NONE, sizeof(subscription->payload_types));
+    for (size_t i = 0; publisher->codecs && i < publisher->codecs->count; i++) {
+        const struct rtc_codec *sent = &publisher->codecs->codecs[i];
+        const struct rtc_codec *received = rtc_section_match(receiver, sent);
+        if (received)
+            subscription->payload_types[sent->payload_type] = received->payload_type;
+    }
+}
+
+void subscription_attach(struct subscription *subscription, uint64_t now_us, struct track *track,
+                         const struct rtc_section *publisher, const struct rtc_section *receiver)
+{
+    subscription_detach(subscription);
+    map_payload_types(subscription, publisher, receiver);
+    subscription->track = track;
+    list_append(&track->subscriptions, &subscription->by_track);
+    subscription_want_key_frame(subscription, now_us);
+}
+
+void subscription_detach(struct subscription *subscription)
+{
+    if (!subscription->track)
+        return;
+    list_remove(&subscription->by_track);
+    subscription->track = NULL;
+    subscription->layer = SUBSCRIPTION_NO_LAYER;
+    rewrite_forget(&subscription->rewrite);
+    rtc_sender_set_clock(subscription->sender, &(struct rtc_clock){ .valid = false });
+}
+
+void subscription_restart(struct subscription *subscription)
+{
+    subscription->layer = SUBSCRIPTION_NO_LAYER;
+}
+
+void subscription_want_key_frame(struct subscription *subscription, uint64_t now_us)
+{
+    struct track *track = subscription->track;
+    if (!track)
+        return;
+    uint8_t layer = subscription->layer != SUBSCRIPTION_NO_LAYER ? subscription->layer
+                                                                 : track_best_layer(track, now_us);
+    subscription->key_frame_layer = layer;
+    track_want_key_frame(track, layer);
+}
+
+void subscription_update_clock(struct subscription *subscription)
+{
+    const struct rewrite_span *span = rewrite_current(&subscription->rewrite);
+    if (!subscription->track || !span || subscription->layer == SUBSCRIPTION_NO_LAYER)
+        return;
+    struct rtc_clock clock = subscription->track->layers[subscription->layer].clock;
+    clock.timestamp += span->timestamp_offset;
+    rtc_sender_set_clock(subscription->sender, &clock);
+}
+
+/**
+ * Whether the outgoing stream may move to this packet's layer with this packet: audio at any time,
+ * video only where a decoder may begin, and upwards or when the present layer has stopped.
+ */
+static bool may_switch(const struct subscription *subscription, uint64_t now_us,
+                       const struct media_info *info)
+{
+    if (!subscription->track->video)
+        return true;
+    if (!info->key_frame)
+        return false;
+    if (subscription->layer == SUBSCRIPTION_NO_LAYER || info->layer > subscription->layer)
+        return true;
+    return track_best_layer(subscription->track, now_us) == info->layer;
+}
+
+static void switch_to(struct subscription *subscription, uint64_t now_us,
+                      const struct media_info *info)
+{
+    subscription->clock_rate_hz = codec_get((enum codec_id)info->codec)->clock_rate_hz;
+    rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
+                   subscription->clock_rate_hz);
+    subscription->layer = info->layer;
+    subscription_update_clock(subscription);
+}
+
+uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
+                              struct datagram_batch *batch, struct packet *const *packets,
+                              uint32_t count, uint16_t pad_to)
+{
+    if (!rtc_sender_ready(subscription->sender))
+        return 0;
+    uint32_t sent = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct media_info *info = media_info_of(packets[i]);
+        if (info->layer != subscription->layer) {
+            if (!may_switch(subscription, now_us, info))
+                continue;
+            switch_to(subscription, now_us, info);
+        }
+        struct rtc_outgoing outgoing = {
+            .payload_type = subscription->payload_types[info->payload_type],
+            .pad_to = pad_to,
+        };
+        if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE ||
+            !rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp,
+                         &outgoing.sequence, &outgoing.timestamp))
+            continue;
+        sent += rtc_sender_send(subscription->sender, now_us, batch, packets[i], &outgoing);
+    }
+    return sent;
+}
+
+uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
+                             struct datagram_batch *batch, const uint16_t *lost, uint32_t count)
+{
+    if (!subscription->track)
+        return 0;
+    uint32_t sent = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct rtc_outgoing outgoing = { 0 };
+        const struct rewrite_span *span;
+        uint64_t input;
+        if (!rewrite_find(&subscription->rewrite, lost[i], &outgoing.sequence, &span, &input))
+            continue;
+        struct packet *packet =
+            packet_ring_find(&subscription->track->layers[span->source].ring, input);
+        if (!packet)
+            continue;
+        const struct media_info *info = media_info_of(packet);
+        outgoing.timestamp = info->timestamp + span->timestamp_offset;
+        outgoing.payload_type = subscription->payload_types[info->payload_type];
+        if (outgoing.payload_type != RTC_PAYLOAD_TYPE_NONE)
+            sent += rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing);
+    }
+    return sent;
+}

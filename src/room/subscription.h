@@ -1,0 +1,50 @@
+/**
+ * A slot of one receiver and the track that fills it now. It outlives tracks: the numbers of the
+ * outgoing stream go on when another track comes.
+ */
+#pragma once
+
+#include "room/rewrite.h"
+#include "room/track.h"
+#include "rtc/negotiate.h"
+
+#define SUBSCRIPTION_NO_LAYER 0xff
+
+struct subscription {
+    struct list by_track;
+    struct track *track; /**< NULL: the slot is empty */
+    struct rtc_sender *sender;
+    struct rewrite rewrite;
+    uint32_t clock_rate_hz;  /**< of the last packet's codec */
+    uint8_t layer;           /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    uint8_t key_frame_layer; /**< the layer a key frame was asked of */
+    /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */
+    uint8_t payload_types[RTP_PAYLOAD_TYPE_MAX + 1];
+};
+
+struct subscription *subscription_new(struct rtc_sender *sender);
+/** Leaves its track first. Accepts NULL; returns NULL. */
+struct subscription *subscription_free(struct subscription *subscription);
+/**
+ * Watches a track: `publisher` and `receiver` are the two sections, which tell the payload types.
+ * Video starts with the next key frame, which is asked for.
+ */
+void subscription_attach(struct subscription *subscription, uint64_t now_us, struct track *track,
+                         const struct rtc_section *publisher, const struct rtc_section *receiver);
+void subscription_detach(struct subscription *subscription);
+/** The track's packets broke off on purpose (block and unblock): begin again at a key frame. */
+void subscription_restart(struct subscription *subscription);
+/**
+ * Forwards a burst in order. `pad_to`: see rtc_outgoing; 0 for bursts too short to pay.
+ * Returns the number of packets sent.
+ */
+uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
+                              struct datagram_batch *batch, struct packet *const *packets,
+                              uint32_t count, uint16_t pad_to);
+/** Answers a NACK of the receiver from the track's ring. Returns how many were sent again. */
+uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
+                             struct datagram_batch *batch, const uint16_t *lost, uint32_t count);
+/** The receiver cannot decode: a key frame of what it gets. */
+void subscription_want_key_frame(struct subscription *subscription, uint64_t now_us);
+/** Hands the track's clock on to the sender, for its reports. */
+void subscription_update_clock(struct subscription *subscription);

@@ -1,0 +1,90 @@
+#include "room/track.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+/** About two seconds of a good video stream: what a NACK may still ask for. */
+#define VIDEO_RING_PACKETS 1024
+#define AUDIO_RING_PACKETS 128
+/** A layer without packets for this long is not being sent (a paused simulcast layer). */
+#define LAYER_SILENT_US (1000 * TIME_US_PER_MS)
+
+struct track *track_new(const struct track_key *key, bool video)
+{
+    struct track *track = memory_new(struct track);
+    track->key = *key;
+    track->video = video;
+    list_init(&track->subscriptions);
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++)
+        packet_ring_init(&track->layers[i].ring, video ? VIDEO_RING_PACKETS : AUDIO_RING_PACKETS);
+    return track;
+}
+
+struct track *track_free(struct track *track)
+{
+    if (!track)
+        return NULL;
+    ensure(list_empty(&track->subscriptions));
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++)
+        packet_ring_done(&track->layers[i].ring);
+    free(track);
+    return NULL;
+}
+
+bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
+{
+    const struct media_info *info = media_info_of(packet);
+    struct track_layer *layer = &track->layers[info->layer];
+    if (!packet_ring_put(&layer->ring, packet))
+        return false;
+    layer->last_packet_us = now_us;
+    track->last_packet_us = now_us;
+    if (info->key_frame)
+        keyframe_arrived(&layer->key_frame, now_us);
+    return true;
+}
+
+uint8_t track_best_layer(const struct track *track, uint64_t now_us)
+{
+    for (uint8_t i = TRACK_LAYERS_MAX; i > 0; i--) {
+        uint64_t last_us = track->layers[i - 1].last_packet_us;
+        if (last_us > 0 && now_us - last_us < LAYER_SILENT_US)
+            return (uint8_t)(i - 1);
+    }
+    return 0;
+}
+
+void track_want_key_frame(struct track *track, uint8_t layer)
+{
+    if (track->video)
+        keyframe_want(&track->layers[layer].key_frame);
+}
+
+void track_mirror_add(struct track *track, uint16_t worker)
+{
+    ensure(worker < TRACK_WORKERS_MAX);
+    track->mirrors[worker / 64] |= 1ull << (worker % 64);
+}
+
+void track_mirror_remove(struct track *track, uint16_t worker)
+{
+    ensure(worker < TRACK_WORKERS_MAX);
+    track->mirrors[worker / 64] &= ~(1ull << (worker % 64));
+}
+
+bool track_mirror_next(const struct track *track, uint32_t *cursor, uint16_t *ret_worker)
+{
+    while (*cursor < TRACK_WORKERS_MAX) {
+        uint32_t word = *cursor / 64;
+        uint64_t left = track->mirrors[word] >> (*cursor % 64);
+        if (left == 0) {
+            *cursor = (word + 1) * 64;
+            continue;
+        }
+        *cursor += (uint32_t)__builtin_ctzll(left);
+        *ret_worker = (uint16_t)(*cursor)++;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,68 @@
+/**
+ * A publication on one worker: where its packets are kept and who on this worker watches it. On the
+ * publisher's worker it is fed by the peer; on others it is a mirror, fed by bursts from there.
+ */
+#pragma once
+
+#include "base/handle.h"
+#include "base/list.h"
+#include "room/keyframe.h"
+#include "room/packet_ring.h"
+#include "room/speech.h"
+#include "rtc/sender.h"
+
+#define TRACK_LAYERS_MAX 3
+/** Workers that one process may have: a bit for each in a track's mirror set. */
+#define TRACK_WORKERS_MAX 256
+
+/** Names a publication in the whole process; usable as a map key. */
+struct track_key {
+    handle session;
+    uint32_t section;
+    uint32_t reserved; /**< 0 */
+};
+
+static inline struct bytes track_key_bytes(const struct track_key *key)
+{
+    return bytes_of(key, sizeof(*key));
+}
+
+/** One simulcast layer, or the only stream. */
+struct track_layer {
+    struct packet_ring ring;
+    struct keyframe_request key_frame;
+    struct rtc_clock clock;
+    uint64_t last_packet_us; /**< 0: no packet yet */
+};
+
+struct track {
+    struct track_key key;
+    bool video;
+    bool mirror;
+    uint16_t source_worker; /**< of a mirror */
+    bool blocked;           /**< a moderator muted it: packets are dropped */
+    bool live;              /**< packets came in the last seconds */
+    uint64_t last_packet_us;
+    struct speech speech;
+    struct track_layer layers[TRACK_LAYERS_MAX];
+    struct list subscriptions;
+    uint64_t mirrors[TRACK_WORKERS_MAX / 64]; /**< workers that mirror it */
+};
+
+struct track *track_new(const struct track_key *key, bool video);
+/** All subscriptions must have left. Accepts NULL; returns NULL. */
+struct track *track_free(struct track *track);
+/**
+ * Keeps a packet in its layer's ring. Returns false for duplicates and packets that came too late:
+ * they must not be forwarded.
+ */
+bool track_put(struct track *track, uint64_t now_us, struct packet *packet);
+/** The best layer that is being sent now. */
+uint8_t track_best_layer(const struct track *track, uint64_t now_us);
+/** Asks for a key frame of a layer; a no-op for audio. */
+void track_want_key_frame(struct track *track, uint8_t layer);
+
+void track_mirror_add(struct track *track, uint16_t worker);
+void track_mirror_remove(struct track *track, uint16_t worker);
+/** The next worker at or after `*cursor` that mirrors the track; false at the end. */
+bool track_mirror_next(const struct track *track, uint32_t *cursor, uint16_t *ret_worker);
