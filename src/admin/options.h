@@ -58,8 +58,8 @@ enum option_log_format {
 
 /** The values: `options->signal.resume_window_us`. Texts are never NULL. */
 struct roost_options {
-#define SECTION(name, help)                                    struct {
-#define OPTION(type, key, default_value, limits, reload, help) OPTION_FIELD_##type(key)
+#define SECTION(name, help)                                             struct {
+#define OPTION(section, key, type, default_value, limits, reload, help) OPTION_FIELD_##type(key)
 #define SECTION_END(name)                                                                          \
     }                                                                                              \
     name;
@@ -71,7 +71,7 @@ struct roost_options {
 
 enum {
 #define SECTION(name, help)
-#define OPTION(type, key, default_value, limits, reload, help) +1
+#define OPTION(section, key, type, default_value, limits, reload, help) +1
 #define SECTION_END(name)
     OPTION_COUNT = 0
 #include "admin/options.def"
@@ -100,7 +100,6 @@ enum option_type {
 struct option_row {
     enum option_type type;
     const char *section;
-    const char *section_help;
     const char *key;
     const char *default_text;
     const char *limits; /**< as in options.def */
@@ -188,10 +187,3 @@ bool option_networks_contain(const struct option_networks *networks,
                              const struct net_address *address);
 /** Whether a LIST holds `item`. */
 bool option_list_has(const struct option_list *list, const char *item);
-/**
- * The name nearest to `name` by edit distance among `count` names given by `name_at`, or NULL when
- * none is near enough to be what was meant.
- */
-const char *option_nearest(const char *name, size_t count,
-                           const char *(*name_at)(const void *table, size_t index),
-                           const void *table);
