@@ -1,0 +1,96 @@
+/**
+ * The server's ICE agent: ICE-lite (RFC 8445) for one transport, with full consent checks of our
+ * own (RFC 7675) on the path in use.
+ *
+ * It never looks for paths: every path over which an authenticated check arrives becomes known, and
+ * the peer selects one by USE-CANDIDATE. It is always controlled. A peer that takes over paths one
+ * by one (aggressive nomination) ends on the one of highest priority; a single nomination moves at
+ * once to a path of equal or higher priority or when the old one is silent, else with its second
+ * check.
+ *
+ * What keeps a path alive: answers to our own checks, for consent, since only they prove that the
+ * peer behind the address wants our packets; valid checks of the peer too, for the warning
+ * ICE_EVENT_DISCONNECTED. After expiry the agent goes on answering: a check that nominates again
+ * brings the path back (ICE_EVENT_RECONNECTED, or ICE_EVENT_SELECTED for another path).
+ *
+ * Whoever cannot authenticate gets no answer at all.
+ */
+#pragma once
+
+#include "proto/ice/ice.h"
+#include "proto/ice/ice_consent.h"
+
+struct ice_session;
+
+#define ICE_LITE_PATHS   16
+#define ICE_LITE_ANSWERS 8
+
+struct ice_lite_config {
+    struct ice_credentials local;
+    struct ice_credentials remote;
+    struct random *random;       /**< outlives the agent */
+    struct ice_metrics *metrics; /**< outlives the agent */
+};
+
+/** Fields are private. Under 2 KB, plus the credentials' text on the heap. */
+struct ice_lite {
+    struct random *random;
+    struct ice_metrics *metrics;
+    struct ice_session *session; /**< the credentials in use */
+    struct ice_session *next;    /**< those of a restart that no check has used yet, or NULL */
+    struct ice_lite_path {
+        struct net_path path;
+        uint64_t heard_us;
+        uint64_t nominated_us; /**< last USE-CANDIDATE; 0: none in this session */
+        uint32_t priority;
+    } paths[ICE_LITE_PATHS];
+    struct ice_lite_answer {
+        struct net_path path;
+        uint8_t transaction_id[12];
+        uint16_t error;   /**< 0: success */
+        uint16_t unknown; /**< the first attribute that we did not know, for error 420 */
+    } answers[ICE_LITE_ANSWERS];
+    struct ice_consent consent;
+    uint8_t path_count;
+    uint8_t answer_count;
+    int8_t selected; /**< index in `paths`, -1: none */
+    uint8_t pending; /**< events not fetched yet, one bit per kind */
+};
+
+/** Returns 0, or -EINVAL when credentials break the limits of RFC 8839. */
+must_check int ice_lite_init(struct ice_lite *ice, const struct ice_lite_config *config);
+/** Accepts a zeroed agent. */
+void ice_lite_done(struct ice_lite *ice);
+/**
+ * New credentials on both sides (RFC 8445, section 9). The old ones stay valid until the first
+ * valid check with the new ones; the selected path stays in use until the peer selects again.
+ * A second restart before that replaces the first. Returns 0 or -EINVAL.
+ */
+must_check int ice_lite_restart(struct ice_lite *ice, const struct ice_credentials *local,
+                                const struct ice_credentials *remote);
+/**
+ * Takes a STUN message that came over `path`. Returns 0, or -EBADMSG, -EACCES (not authenticated)
+ * or -EBUSY for one that was dropped, which is counted by its reason. Answers wait for _output.
+ */
+int ice_lite_input(struct ice_lite *ice, uint64_t now_us, const struct net_path *path,
+                   struct bytes datagram);
+void ice_lite_tick(struct ice_lite *ice, uint64_t now_us);
+/** When tick or output has work next: 0 when answers wait, TIME_NEVER before a selection. */
+uint64_t ice_lite_deadline(const struct ice_lite *ice);
+/** Writes waiting answers and due consent checks. What finds no room in the batch waits. */
+void ice_lite_output(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch);
+/** The next event; false when there is none. */
+bool ice_lite_event(struct ice_lite *ice, struct ice_event *ret_event);
+
+/**
+ * Where to send now: the selected path, or before the first selection the last one that a valid
+ * check came over (RFC 8445, section 12.1). False when there is none or consent has expired.
+ */
+bool ice_lite_path(const struct ice_lite *ice, struct net_path *ret_path);
+/** Whether a valid check came over this path: DTLS and media from others are to be dropped. */
+bool ice_lite_knows(const struct ice_lite *ice, const struct net_path *path);
+/** Smoothed round trip of consent checks, 0 before the first answer. */
+uint32_t ice_lite_rtt_us(const struct ice_lite *ice);
+/** The local fragments by which requests for this agent come; `ret_next` is empty without restart.
+ */
+void ice_lite_ufrags(const struct ice_lite *ice, struct bytes *ret_current, struct bytes *ret_next);
