@@ -1,0 +1,57 @@
+/** All rooms of this server by name, their limits, and the media sessions of their members. */
+#pragma once
+
+#include "base/metric.h"
+#include "room/member.h"
+
+struct room_directory_config {
+    struct media_control *media;
+    struct random *random; /**< the system's: ids are not to be guessed */
+    uint32_t room_count_max;
+    uint32_t member_count_max; /**< per room */
+    uint32_t track_count_max;  /**< per member */
+    uint32_t audio_slot_count_max;
+    uint32_t video_slot_count_max;
+    uint64_t empty_timeout_us; /**< how long a room without members keeps its bans */
+    bool auto_create;
+};
+
+enum room_metric {
+#define METRIC(id, kind, name, help) ROOM_METRIC_##id,
+#include "room/room_metrics.def"
+#undef METRIC
+    ROOM_METRIC_COUNT,
+};
+
+struct room_directory {
+    struct room_directory_config config;
+    struct map rooms;      /**< struct room by name */
+    struct map by_media;   /**< struct room_member by media session */
+    struct list unsettled; /**< rooms with something to settle */
+    uint64_t next_serial;
+    metric_value metrics[ROOM_METRIC_COUNT];
+};
+
+void room_directory_init(struct room_directory *directory,
+                         const struct room_directory_config *config);
+/** Takes new limits; those who are in stay in. */
+void room_directory_reload(struct room_directory *directory,
+                           const struct room_directory_config *config);
+/** Frees all rooms and members without telling anyone. Accepts a zeroed one. */
+void room_directory_done(struct room_directory *directory);
+
+struct room *room_directory_find(const struct room_directory *directory, const char *name);
+/**
+ * The room of that name, made when there is none and `may_create` or the configuration allow it.
+ * Returns 0, -ENFILE (too many rooms) or -ENOENT.
+ */
+must_check int room_directory_open(struct room_directory *directory, uint64_t now_us,
+                                   const char *name, bool may_create, struct room **ret_room);
+/** Takes all events that media has for us. */
+void room_directory_take_media_events(struct room_directory *directory, uint64_t now_us);
+/** Fills slots and tells speakers of rooms that changed. Call it after every input. */
+void room_directory_settle(struct room_directory *directory, uint64_t now_us);
+/** Forgets rooms that were empty for long, settles what is due. */
+void room_directory_tick(struct room_directory *directory, uint64_t now_us);
+uint64_t room_directory_deadline(const struct room_directory *directory);
+struct metric_set room_directory_metrics(const struct room_directory *directory);

@@ -1,0 +1,47 @@
+/** What a member does in its room: its media, its subscriptions, how it shows itself. */
+#pragma once
+
+#include "room/room.h"
+
+/** What a client says about a section in which it sends. */
+struct room_track_offer {
+    const char *mid;
+    enum room_source source;
+    const char *name; /**< NULL: none */
+    bool muted;
+};
+
+struct room_offer {
+    struct bytes sdp;
+    const struct room_track_offer *tracks;
+    size_t track_count;
+    bool fresh; /**< a new peer connection: close the former one first */
+};
+
+/**
+ * Answers an offer and takes over its publications and slots; the member's own slots are filled
+ * when this returns, silently. Returns 0 with `ret_answer` (the caller frees `sdp` and `sections`);
+ * -EINVAL with a sentence in `ret_problem`; -E2BIG: too many tracks (an offer of the client's that
+ * is not answered leaves all as it was); -ENOSPC: the media server is full.
+ */
+must_check int room_member_offer(struct room_member *member, const struct room_offer *offer,
+                                 struct media_answer *ret_answer, const char **ret_problem);
+/** Sets name and status; NULL leaves one as it is. Both fit their sizes. */
+void room_member_update(struct room_member *member, const char *name, const char *status);
+/** The signaling connection of the member is lost, or back. */
+void room_member_set_away(struct room_member *member, bool away);
+/** Says that an own publication is muted or not. */
+void room_publication_mute(struct room_publication *publication, bool muted);
+/** Wants a publication or does not. */
+void room_member_subscribe(struct room_member *member, struct room_publication *publication,
+                           bool wanted);
+bool room_member_wants(const struct room_member *member,
+                       const struct room_publication *publication);
+struct room_publication *room_member_find_mid(const struct room_member *member, const char *mid);
+/** How many slots a member who joins now should offer first. */
+void room_suggest_slots(const struct room *room, const struct room_member *member,
+                        uint32_t *ret_audio, uint32_t *ret_video);
+
+/** What media reports of this member's session. */
+void room_member_media_event(struct room_member *member, uint64_t now_us,
+                             const struct media_event *event);

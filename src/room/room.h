@@ -1,0 +1,190 @@
+/**
+ * Rooms as the control thread sees them: members, what they publish, moderation, and who gets what
+ * in which slot. No sockets, no JSON: every signaling binding and gateway joins people the same
+ * way and hears of the others through its member's observer.
+ *
+ * A room's changes are told at once (`notify`), but slots are settled once per input of the
+ * directory's owner: call room_directory_settle after each message, media event or tick.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "room/slots.h"
+
+#define ROOM_NAME_SIZE    65 /**< with terminator, as all sizes here */
+#define ROOM_MEMBER_SIZE  65 /**< display and user names */
+#define ROOM_STATUS_SIZE  65
+#define ROOM_ID_SIZE      12 /**< ids of members and tracks: a letter and 10 random ones */
+#define ROOM_BANS_MAX     256
+#define ROOM_SPEAKERS_MAX 16
+
+struct room;
+struct room_directory;
+struct room_member;
+
+enum room_source {
+    ROOM_SOURCE_CAMERA,
+    ROOM_SOURCE_MICROPHONE,
+    ROOM_SOURCE_SCREEN,
+    ROOM_SOURCE_SCREEN_AUDIO,
+    ROOM_SOURCE_OTHER,
+};
+
+enum room_media_state {
+    ROOM_MEDIA_NONE,
+    ROOM_MEDIA_CONNECTING,
+    ROOM_MEDIA_CONNECTED,
+    ROOM_MEDIA_DISCONNECTED,
+    ROOM_MEDIA_FAILED,
+};
+
+enum room_left_reason {
+    ROOM_LEFT_LEFT,
+    ROOM_LEFT_LOST,
+    ROOM_LEFT_KICKED,
+    ROOM_LEFT_ENDED,
+};
+
+/** A published track: one sending section of a member. */
+struct room_publication {
+    struct list member_node; /**< in room_member.publications */
+    struct room_member *member;
+    char id[ROOM_ID_SIZE];
+    char mid[MEDIA_MID_MAX];
+    char name[ROOM_MEMBER_SIZE]; /**< "" when it has none */
+    enum media_kind kind;
+    enum room_source source;
+    bool muted;
+    bool blocked;
+    bool live;
+    bool speaking;
+    uint8_t level_dbov;
+    uint64_t spoke_us; /**< when it last began to speak; 0: never */
+    uint64_t order;    /**< of publishing, in the room */
+};
+
+enum room_event_kind {
+    ROOM_EVENT_MEMBER_JOINED,     /**< member */
+    ROOM_EVENT_MEMBER_UPDATED,    /**< member */
+    ROOM_EVENT_MEMBER_LEFT,       /**< member, reason */
+    ROOM_EVENT_TRACK_PUBLISHED,   /**< publication */
+    ROOM_EVENT_TRACK_UPDATED,     /**< publication */
+    ROOM_EVENT_TRACK_UNPUBLISHED, /**< publication */
+    ROOM_EVENT_UPDATED,           /**< room->locked */
+    ROOM_EVENT_SPEAKERS,          /**< speakers, speaker_count */
+    ROOM_EVENT_CHAT,              /**< member wrote text to `to` (NULL: all) */
+    ROOM_EVENT_REMOVED,           /**< the observer's own member is gone: reason, text */
+    ROOM_EVENT_SLOTS,             /**< slots, slot_count: the observer's own that changed */
+    ROOM_EVENT_SLOTS_NEEDED,      /**< audio, video: the observer should offer so many */
+    ROOM_EVENT_MEDIA_STATE,       /**< the observer's own state; text: why it failed, or NULL */
+};
+
+/** Valid within the call. */
+struct room_event {
+    enum room_event_kind kind;
+    /** Equal for all observers of one event, never repeated: a key for what a binding made of it.
+     */
+    uint64_t serial;
+    struct room *room;
+    struct room_member *member;
+    struct room_publication *publication;
+    enum room_left_reason reason;
+    const char *text;
+    struct room_member *to;
+    uint64_t time_ms;                         /**< CHAT: Unix time */
+    struct room_publication *const *speakers; /**< loudest first */
+    size_t speaker_count;
+    const struct room_slot *const *slots;
+    size_t slot_count;
+    uint32_t audio;
+    uint32_t video;
+};
+
+/** Who hears what happens to and around a member. It must not call into rooms from within. */
+struct room_observer {
+    void (*notify)(struct room_observer *self, const struct room_event *event);
+};
+
+struct room_member {
+    struct list node; /**< in room.members */
+    struct room *room;
+    struct room_observer *observer;
+    char id[ROOM_ID_SIZE];
+    char name[ROOM_MEMBER_SIZE];
+    char user[ROOM_MEMBER_SIZE]; /**< "" when no token vouched for one */
+    char status[ROOM_STATUS_SIZE];
+    char ban_key[ROOM_MEMBER_SIZE + 8];
+    bool moderator;
+    bool away;
+    bool auto_subscribe;
+    bool loopback;
+    enum room_media_state media_state;
+    media_session media; /**< 0 before the first offer */
+    struct list publications;
+    uint32_t publication_count;
+    struct room_slots slots;
+    struct map exceptions; /**< tracks that differ from auto_subscribe, by id */
+    uint32_t asked_audio;  /**< last SLOTS_NEEDED */
+    uint32_t asked_video;
+};
+
+struct room {
+    struct list node; /**< in the directory's list of rooms that have something to settle */
+    struct room_directory *directory;
+    char name[ROOM_NAME_SIZE];
+    struct list members; /**< in the order of joining */
+    uint32_t member_count;
+    struct map members_by_id;
+    struct map publications_by_id;
+    /** All publications, most important first; `ranked_valid` false: to be sorted again. */
+    struct room_publication **ranked;
+    size_t ranked_count;
+    size_t ranked_capacity;
+    bool ranked_valid;
+    bool slots_dirty;
+    bool locked;
+    bool speakers_dirty;
+    uint64_t speakers_due_us;
+    uint64_t next_order;
+    char (*bans)[ROOM_MEMBER_SIZE + 8];
+    uint32_t ban_count;
+    uint64_t empty_since_us; /**< while member_count is 0 */
+};
+
+struct room_join {
+    const char *name;
+    const char *user;    /**< NULL: none */
+    const char *ban_key; /**< what a kick keeps out: stable for the person where possible */
+    bool moderator;      /**< a token says so; also opens a locked room */
+    bool auto_subscribe;
+    bool loopback; /**< see struct media_session_config */
+    struct room_observer *observer;
+};
+
+/**
+ * Adds a member and tells the others. Returns 0; -ENOSPC (full), -EACCES (locked), -EPERM (kicked
+ * before).
+ */
+must_check int room_join(struct room *room, const struct room_join *join,
+                         struct room_member **ret_member);
+/** Removes a member, closes its media and tells the others. The member is freed. */
+void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reason reason);
+struct room_member *room_find_member(const struct room *room, const char *id);
+struct room_publication *room_find_publication(const struct room *room, const char *id);
+/** A text to all members (`to` NULL) or to one and its writer. */
+void room_chat(struct room_member *from, struct room_member *to, const char *text,
+               uint64_t time_ms);
+
+/** ---- moderation; the callers check that `by` is a moderator with room_may_moderate ---- */
+
+bool room_may_moderate(const struct room_member *by);
+/** Tells the member (`message` may be NULL), removes it, keeps it out. The member is freed. */
+void room_kick(struct room_member *member, uint64_t now_us, const char *message);
+void room_lock(struct room *room, bool locked);
+/** Stops or resumes forwarding of a publication at the server. */
+void room_block(struct room_publication *publication, bool blocked);
+void room_promote(struct room_member *member);
+/** Removes all members. */
+void room_end(struct room *room, uint64_t now_us, const char *message);

@@ -1,0 +1,79 @@
+/**
+ * The native protocol (docs/protocol.md) as an engine: texts of connections in, texts out through
+ * the transport it was given. No sockets, no clock: server glue is ws_endpoint.h.
+ */
+#pragma once
+
+#include "base/address.h"
+#include "base/metric.h"
+#include "base/random.h"
+
+struct room_directory;
+struct call_directory;
+struct signal_native;
+struct native_connection;
+
+/** How texts leave. It may not call back into the engine from within. */
+struct native_transport {
+    /** Queues a text. Returns 0 or a negative errno: the engine then closes the connection. */
+    int (*send)(struct native_transport *self, void *socket, struct bytes text);
+    /** Starts to close; signal_native_closed must not follow from within. */
+    void (*close)(struct native_transport *self, void *socket, uint16_t code, const char *reason);
+};
+
+struct native_ice_server {
+    const char *const *urls;
+    size_t url_count;
+    const char *username;   /**< NULL: none */
+    const char *credential; /**< NULL: none */
+};
+
+/** Zero fields take the defaults in brackets. What it points to must live as long as the engine. */
+struct native_config {
+    struct room_directory *rooms;       /**< required */
+    struct call_directory *calls;       /**< required */
+    struct native_transport *transport; /**< required */
+    struct random *random;              /**< required; the system's */
+    const char *server_name;            /**< ["roost"] */
+    uint64_t resume_window_us;          /**< [30 s] */
+    size_t resume_buffer_size;          /**< bytes of unconfirmed messages per session [256 KiB] */
+    uint64_t hello_timeout_us;          /**< [10 s] */
+    uint64_t heartbeat_us;              /**< how often clients ping [4 s] */
+    uint64_t dead_after_us;     /**< told to clients; the endpoint finds dead peers [10 s] */
+    size_t message_size_max;    /**< [256 KiB] */
+    uint32_t session_count_max; /**< [20000] */
+    uint32_t session_per_address_count_max; /**< [200] */
+    uint32_t message_rate;                  /**< per second and session [50] */
+    uint32_t message_burst;                 /**< [200] */
+    bool require_token;
+    struct bytes token_key; /**< empty: no token is valid */
+    const struct native_ice_server *ice_servers;
+    size_t ice_server_count;
+};
+
+struct signal_native *signal_native_new(const struct native_config *config);
+/** Takes limits, tokens and ICE servers of a new config; `rooms`, `transport` etc. stay. */
+void signal_native_reload(struct signal_native *native, const struct native_config *config);
+/** Ends all sessions without a word. NULL is allowed. */
+void signal_native_free(struct signal_native *native);
+
+/** A client connected. `now_unix_ms` is read for chat and tokens. NULL when the server is full. */
+struct native_connection *signal_native_open(struct signal_native *native, uint64_t now_us,
+                                             void *socket, const struct net_address *remote);
+/** A text of the client's. */
+void signal_native_input(struct signal_native *native, uint64_t now_us,
+                         struct native_connection *connection, struct bytes text);
+/** The connection is gone, whoever closed it; `code` is WebSocket's. Frees it. */
+void signal_native_closed(struct signal_native *native, uint64_t now_us,
+                          struct native_connection *connection, uint16_t code);
+/** Media or calls have news: call it after room_directory's owner was woken. */
+void signal_native_media(struct signal_native *native, uint64_t now_us);
+void signal_native_tick(struct signal_native *native, uint64_t now_us);
+uint64_t signal_native_deadline(const struct signal_native *native);
+/** Unix time at `now_us` 0, in microseconds: set it at start and when the clock was stepped. */
+void signal_native_set_unix_offset(struct signal_native *native, uint64_t unix_at_zero_us);
+/** Tells everyone that the server stops soon, and closes with 1001. */
+void signal_native_drain(struct signal_native *native, uint64_t now_us, const char *message);
+/** Sets: the engine's own, by request type, by error code. Writes `capacity` at most. */
+size_t signal_native_metrics(const struct signal_native *native, struct metric_set *sets,
+                             size_t capacity);
