@@ -49,7 +49,7 @@ void rtp_nack_generator_init(struct rtp_nack_generator *generator,
 void rtp_nack_generator_done(struct rtp_nack_generator *generator);
 /**
  * Tells of a packet that arrived, first-hand or repaired (RTX: the original number). `key_frame`:
- * it starts a key frame, so nothing before it is worth asking for any more.
+ * it starts a key frame, so that losing what is before it needs no new key frame.
  */
 void rtp_nack_generator_received(struct rtp_nack_generator *generator, uint64_t now_us,
                                  uint16_t sequence, bool key_frame);

@@ -29,7 +29,7 @@ struct rtp_receive_stats {
 
 void rtp_receive_stats_init(struct rtp_receive_stats *stats, uint32_t ssrc, uint32_t clock_rate_hz);
 /**
- * Counts a packet. A jump of more than 3000 forwards (or 100 backwards) is believed only when the
+ * Counts a packet. A jump of more than 3000 forwards (or 1000 backwards) is believed only when the
  * next packet follows it; then everything starts again. Returns false for a packet of an unproven
  * jump: such packets should be dropped. `*ret_sequence` (may be NULL) is its unwrapped number.
  */

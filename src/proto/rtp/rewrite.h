@@ -37,7 +37,7 @@ struct rtp_rewriter_config {
 /** A prebuilt header in one of the two extension forms. */
 struct rtp_header_form {
     uint8_t bytes[RTP_HEADER_SIZE + 4 + 3 * (2 + RTP_REWRITE_TEXT_MAX) + 9];
-    uint8_t size;                  /**< without padding to 4 bytes; 12 when no extension is left */
+    uint8_t size;                  /**< with the block head, without padding to 4 bytes */
     uint8_t abs_send_time_at;      /**< offset of its 3 bytes; 0: not there */
     uint8_t transport_sequence_at; /**< offset of its 2 bytes; 0: not there */
 };
