@@ -16,30 +16,7 @@
  */
 #pragma once
 
-#include "base/metric.h"
-#include "proto/http/http_message.h"
-
-enum http_refusal {
-    HTTP_REFUSAL_NONE,
-#define HTTP_REFUSAL(name, status, label, sentence) HTTP_REFUSAL_##name,
-#include "proto/http/http_refusal.def"
-#undef HTTP_REFUSAL
-    HTTP_REFUSAL_COUNT
-};
-
-unsigned http_refusal_status(enum http_refusal refusal);
-/** One sentence for the client. */
-const char *http_refusal_sentence(enum http_refusal refusal);
-/** The snake_case label of its counter. */
-const char *http_refusal_label(enum http_refusal refusal);
-
-/** Zero fields take the defaults in brackets. */
-struct http_request_config {
-    uint32_t request_line_size_max; /**< bytes [8192]; over it: 414 */
-    uint32_t head_size_max;         /**< bytes of request line and headers together [16384] */
-    uint32_t header_count_max;      /**< [100] */
-    uint64_t body_size_max;         /**< bytes [1048576]; see http_request_limit_body */
-};
+#include "proto/http/http_framing.h"
 
 /** Views are valid until http_request_input is called after HTTP_EVENT_END. */
 struct http_request {
@@ -71,51 +48,18 @@ struct http_event {
     struct bytes body;
 };
 
-enum http_body_state {
-    HTTP_BODY_NONE,
-    HTTP_BODY_LENGTH,
-    HTTP_BODY_UNTIL_CLOSE, /**< responses only */
-    HTTP_BODY_CHUNK_SIZE,
-    HTTP_BODY_CHUNK_EXTENSION,
-    HTTP_BODY_CHUNK_SIZE_LF,
-    HTTP_BODY_CHUNK_DATA,
-    HTTP_BODY_CHUNK_DATA_CR,
-    HTTP_BODY_CHUNK_DATA_LF,
-    HTTP_BODY_TRAILER_START,
-    HTTP_BODY_TRAILER,
-    HTTP_BODY_TRAILER_LF,
-    HTTP_BODY_LAST_LF,
-    HTTP_BODY_END,
-};
-
-/** The state of a message body (RFC 9112, 6 and 7); private to the parsers of this folder. */
-struct http_body {
-    enum http_body_state state;
-    uint8_t digits;    /**< of the chunk size read so far */
-    uint32_t overhead; /**< bytes of extensions and trailers read so far */
-    uint64_t left;     /**< bytes of the body or of the chunk to come */
-    uint64_t received; /**< body bytes so far */
-    uint64_t size_max;
-};
-
 /** One connection's parser. Fields but `request` are private. */
 struct http_request_parser {
     struct http_request request;
-    struct http_request_config config;
+    struct http_limits limits;
     enum http_refusal refusal;
     uint8_t state;
-    uint32_t line_start;
+    struct http_head head;
     struct http_body body;
-    char *head; /**< the head, then the normalised path; freed between requests */
-    uint32_t head_size;
-    uint32_t head_capacity;
-    struct http_header *headers;
-    uint32_t header_count;
-    uint32_t header_capacity;
 };
 
-void http_request_parser_init(struct http_request_parser *parser,
-                              const struct http_request_config *config);
+/** `limits` may be NULL: the defaults. */
+void http_request_parser_init(struct http_request_parser *parser, const struct http_limits *limits);
 void http_request_parser_done(struct http_request_parser *parser);
 /**
  * Takes bytes up to the next event and returns how many. May be called with no input to fetch an

@@ -44,23 +44,17 @@ struct http_response {
 /** One connection's parser of responses. Fields but `response` are private. */
 struct http_response_parser {
     struct http_response response;
-    struct http_request_config config;
+    struct http_limits limits;
     enum http_refusal refusal;
     bool to_head;
     uint8_t state;
-    uint32_t line_start;
+    struct http_head head;
     struct http_body body;
-    char *head;
-    uint32_t head_size;
-    uint32_t head_capacity;
-    struct http_header *headers;
-    uint32_t header_count;
-    uint32_t header_capacity;
 };
 
-/** Limits as for requests (request_line_size_max is the status line's). */
+/** `limits` may be NULL: the defaults. */
 void http_response_parser_init(struct http_response_parser *parser,
-                               const struct http_request_config *config);
+                               const struct http_limits *limits);
 void http_response_parser_done(struct http_response_parser *parser);
 /** The next response answers a HEAD request: it has no body whatever its fields say. */
 void http_response_parser_expect_head(struct http_response_parser *parser);
