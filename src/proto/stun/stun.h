@@ -19,6 +19,7 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "crypto/hmac.h"
 #include "proto/stun/stun_attribute.h"
 
 #define STUN_HEADER_SIZE           20
@@ -136,6 +137,23 @@ must_check int stun_message_check_integrity(const struct stun_message *message, 
 must_check int stun_message_check_integrity_sha256(const struct stun_message *message,
                                                    struct bytes key);
 
+/** The same two with a prepared key (HASH_SHA1, HASH_SHA256): half the work for short messages. */
+must_check int stun_message_check_integrity_key(const struct stun_message *message,
+                                                const struct hmac_key *key);
+must_check int stun_message_check_integrity_sha256_key(const struct stun_message *message,
+                                                       const struct hmac_key *key);
+
+/**
+ * The key of long-term credentials (section 9.2.2): MD5 or SHA-256 of "username:realm:password".
+ * The texts are taken as they are: OpaqueString processing is the caller's.
+ */
+void stun_long_term_key(struct bytes username, struct bytes realm, struct bytes password,
+                        uint8_t out[HASH_MD5_SIZE]);
+void stun_long_term_key_sha256(struct bytes username, struct bytes realm, struct bytes password,
+                               uint8_t out[HASH_SHA256_SIZE]);
+/** USERHASH (section 14.4): SHA-256 of "username:realm". */
+void stun_userhash(struct bytes username, struct bytes realm, uint8_t out[HASH_SHA256_SIZE]);
+
 /** CRC-32 as FINGERPRINT uses it (ITU V.42), without the XOR. */
 uint32_t stun_crc32(struct bytes bytes);
 
@@ -173,6 +191,9 @@ void stun_write_unknown(struct stun_writer *writer, const uint16_t *types, size_
 void stun_write_integrity(struct stun_writer *writer, struct bytes key);
 /** MESSAGE-INTEGRITY-SHA256 (not truncated) over all written so far. */
 void stun_write_integrity_sha256(struct stun_writer *writer, struct bytes key);
+/** The same two with a prepared key. */
+void stun_write_integrity_key(struct stun_writer *writer, const struct hmac_key *key);
+void stun_write_integrity_sha256_key(struct stun_writer *writer, const struct hmac_key *key);
 /** FINGERPRINT over all written so far; nothing may follow. */
 void stun_write_fingerprint(struct stun_writer *writer);
 /** The size of the whole message, or 0 when it did not fit. */
