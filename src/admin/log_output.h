@@ -32,8 +32,6 @@ struct log_output {
 /** Writes to `fd`, which stays the caller's. */
 void log_output_init(struct log_output *output, int fd, enum log_output_format format,
                      enum log_level level);
-/** HUMAN_COLOUR when `fd` is a terminal (HUMAN when NO_COLOR is set), JSON otherwise. */
-enum log_output_format log_output_format_of(int fd);
 /** Changes the least level; from any thread. */
 void log_output_set_level(struct log_output *output, enum log_level level);
 

@@ -8,7 +8,8 @@
 
 struct metrics_page;
 
-struct metrics_page *metrics_page_new(void);
+/** `now_us` starts the uptime. Never NULL. */
+struct metrics_page *metrics_page_new(uint64_t now_us);
 /** Accepts NULL. Returns NULL. */
 struct metrics_page *metrics_page_free(struct metrics_page *page);
 /**
@@ -18,8 +19,5 @@ struct metrics_page *metrics_page_free(struct metrics_page *page);
 void metrics_page_add(struct metrics_page *page, const struct metric_set *set);
 /** Removes the set with these values; nothing when it was never added. */
 void metrics_page_remove(struct metrics_page *page, const metric_value *values);
-/**
- * The whole page as heap text, which the caller frees. `now_us` is the monotonic clock, for the
- * uptime.
- */
+/** The whole page as heap text, which the caller frees. */
 char *metrics_page_write(struct metrics_page *page, uint64_t now_us, size_t *ret_size);
