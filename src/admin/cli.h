@@ -55,6 +55,8 @@ struct cli_command {
 
 /** All commands, ends with NULL; the first is the default. */
 extern const struct cli_command *const cli_commands[];
+/** The options every command takes. */
+extern const struct cli_option cli_global_options[];
 
 /** Parses, loads the options and runs; prints help and errors. Returns an enum cli_exit. */
 int cli_main(int argc, char **argv);

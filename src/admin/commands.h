@@ -1,0 +1,5 @@
+/** Commands that have a file of their own. Declare one here and add it to the table of commands.c.
+ */
+#pragma once
+
+#include "admin/cli.h"
