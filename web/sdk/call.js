@@ -1,0 +1,554 @@
+/**
+ * A one-to-one call, peer to peer: the server passes descriptions and candidates, sound and
+ * picture go directly. Whether the other side is muted, and texts, travel on a data channel.
+ */
+
+import { openCamera, openMicrophone } from './devices.js';
+import { Emitter } from './emitter.js';
+import { RoostError } from './errors.js';
+import { LocalTrack, encodingsFor } from './local_track.js';
+import { preferCodec } from './media.js';
+import { StatsReader } from './quality.js';
+
+const RESTART_AFTER_MS = 1500;
+const CALLEE_WAITS_MS = 3000;
+const RESTART_AGAIN_MS = 4000;
+const RESTART_TRIES = 6;
+const CHANNEL_ID = 0;
+
+/**
+ * @typedef {'incoming' | 'calling' | 'ringing' | 'connecting' | 'connected' | 'reconnecting' | 'ended'} CallState
+ *
+ * @typedef {object} CallOptions
+ * @property {MediaStreamTrack[]} [tracks] what to send; nothing is sent otherwise, until publish()
+ * @property {string} [name] display name of a caller who is not registered
+ * @property {'audio' | 'video'} [media] what the caller means to use; video by default
+ *
+ * @typedef {object} CallEvents
+ * @property {CallState} state
+ * @property {MediaStreamTrack} track the other side sends this track
+ * @property {{audio: boolean, video: boolean}} remote-muted
+ * @property {{text: string, own: boolean, time: Date}} chat
+ * @property {LocalTrack} local-track-updated
+ * @property {boolean} peer-away the other side's signaling is lost; media may go on
+ * @property {import('./protocol.js').CallEndedReason} ended
+ * @property {RoostError} error
+ */
+
+/** @extends {Emitter<CallEvents>} */
+export class Call extends Emitter {
+    #signaling;
+    #iceServers;
+    /** @type {string | null} the server's id */
+    #id = null;
+    /** @type {CallState} */
+    #state;
+    /** @type {RTCPeerConnection} */
+    #connection;
+    /** @type {RTCDataChannel} */
+    #channel;
+    #caller;
+    #options;
+    /** @type {import('./protocol.js').CallIncoming | null} */
+    #incoming = null;
+    /** @type {(RTCIceCandidateInit | null)[]} own candidates until the call has an id */
+    #ownCandidates = [];
+    /** @type {(RTCIceCandidateInit | null)[]} the other side's until their description is set */
+    #peerCandidates = [];
+    /** @type {Set<LocalTrack>} */
+    #local = new Set();
+    #statsReader = new StatsReader();
+    #renegotiate = false;
+    /** Descriptions of the other side are applied one after the other. */
+    #applying = Promise.resolve();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    #timer;
+    #restartTries = 0;
+    #off;
+    #networkChanged = () => this.restartIce();
+
+    /**
+     * Made by client.call() and by incoming calls.
+     *
+     * @param {import('./signaling.js').Signaling} signaling
+     * @param {RTCIceServer[]} iceServers
+     * @param {string} peer user name or link
+     * @param {CallOptions} options
+     * @param {import('./protocol.js').CallIncoming} [incoming]
+     */
+    constructor(signaling, iceServers, peer, options, incoming) {
+        super();
+        this.#signaling = signaling;
+        this.#iceServers = iceServers;
+        this.#options = options;
+        this.#caller = !incoming;
+        this.#state = incoming ? 'incoming' : 'calling';
+        /** User name or link of the other side. */
+        this.peer = peer;
+        /** Display name of the other side, once known. */
+        this.peerName = incoming?.from.name ?? peer;
+        /** What the other side means to use. */
+        this.media = incoming?.media ?? options.media ?? 'video';
+        /** What the other side sends: one stream for the life of the call. */
+        this.remoteStream = new MediaStream();
+        this.remoteMuted = { audio: false, video: false };
+        [this.#connection, this.#channel] = this.#connect();
+        if (incoming) this.#take(incoming);
+        this.#off = signaling.on('message', (message) => this.#receive(message));
+        globalThis.addEventListener?.('online', this.#networkChanged);
+    }
+
+    get id() {
+        return this.#id;
+    }
+
+    get state() {
+        return this.#state;
+    }
+
+    get localTracks() {
+        return [...this.#local];
+    }
+
+    get peerConnection() {
+        return this.#connection;
+    }
+
+    /**
+     * Calls. Resolves when the server rings the other side; `state` tells what follows.
+     *
+     * @throws {RoostError} user-unavailable, user-busy...
+     */
+    async start() {
+        for (const track of this.#options.tracks ?? []) this.#add(track, {});
+        this.#receiveMissing();
+        try {
+            await this.#connection.setLocalDescription(await this.#connection.createOffer());
+            const { call } = await this.#signaling.request('call', {
+                to: this.peer,
+                sdp: this.#connection.localDescription?.sdp,
+                media: this.media,
+                ...(this.#options.name ? { name: this.#options.name } : {}),
+            });
+            if (this.#id) return; // glare: an incoming call took this one's place
+            this.#id = call;
+            if (this.#state === 'ended') {
+                // hung up meanwhile
+                await this.#signaling.request('call_cancel', { call });
+                return;
+            }
+            this.#flushCandidates();
+        } catch (error) {
+            if (error instanceof RoostError && error.code === 'glare') return; // see takeOver()
+            this.#end('lost');
+            throw error;
+        }
+    }
+
+    /**
+     * Takes an incoming call.
+     *
+     * @param {{tracks?: MediaStreamTrack[]}} [options]
+     */
+    async accept(options = {}) {
+        const incoming = this.#incoming;
+        if (!incoming || this.#state !== 'incoming') throw new RoostError('wrong-state');
+        this.#setState('connecting');
+        try {
+            await this.#connection.setRemoteDescription({ type: 'offer', sdp: incoming.sdp });
+            for (const local of this.#local) this.#send(local);
+            for (const track of options.tracks ?? this.#options.tracks ?? []) this.#add(track, {});
+            await this.#connection.setLocalDescription(await this.#connection.createAnswer());
+            await this.#signaling.request('call_accept', {
+                call: this.#id,
+                sdp: this.#connection.localDescription?.sdp,
+            });
+            await this.#applyCandidates();
+        } catch (error) {
+            this.#end('lost');
+            throw error;
+        }
+    }
+
+    /** @param {'declined' | 'busy'} [reason] */
+    async reject(reason = 'declined') {
+        if (this.#state !== 'incoming') throw new RoostError('wrong-state');
+        const call = this.#id;
+        this.#end('rejected');
+        await this.#signaling.request('call_reject', { call, reason }).catch(() => {});
+    }
+
+    /** Ends the call, in whatever state it is, and lets go of the devices. */
+    async hangup() {
+        if (this.#state === 'ended') return;
+        const call = this.#id;
+        this.#end('hangup');
+        if (call) await this.#signaling.request('call_hangup', { call }).catch(() => {});
+    }
+
+    /**
+     * Sends a track: within a call this offers again.
+     *
+     * @param {MediaStreamTrack} track
+     * @param {{source?: import('./protocol.js').Source, open?: () => Promise<MediaStreamTrack>}} [options]
+     * @returns {LocalTrack}
+     */
+    publish(track, options = {}) {
+        const local = this.#add(track, options);
+        this.#tellMuted();
+        return local;
+    }
+
+    /** @param {import('./devices.js').CameraOptions & {track?: MediaStreamTrack}} [options] */
+    async camera(options = {}) {
+        const open = () => openCamera(options);
+        return this.publish(options.track ?? (await open()), { source: 'camera', open });
+    }
+
+    /** @param {{deviceId?: string, track?: MediaStreamTrack}} [options] */
+    async microphone(options = {}) {
+        const open = () => openMicrophone(options);
+        return this.publish(options.track ?? (await open()), { source: 'microphone', open });
+    }
+
+    /**
+     * Writes to the other side; texts do not pass the server.
+     *
+     * @param {string} text
+     * @throws {RoostError} wrong-state before the call is connected
+     */
+    chat(text) {
+        if (this.#channel.readyState !== 'open') throw new RoostError('wrong-state');
+        this.#channel.send(JSON.stringify({ type: 'chat', text }));
+        this.emit('chat', { text, own: true, time: new Date() });
+    }
+
+    /** Finds new network paths; happens by itself when the network changes. */
+    restartIce() {
+        if (!['connecting', 'connected', 'reconnecting'].includes(this.#state)) return;
+        this.#connection.restartIce?.();
+    }
+
+    /** @returns {Promise<import('./quality.js').ConnectionStats>} */
+    async stats() {
+        const report = await this.#connection.getStats();
+        /** @type {Record<string, any>[]} */
+        const reports = [];
+        report.forEach((entry) => reports.push(entry));
+        return this.#statsReader.read(reports);
+    }
+
+    /**
+     * Both sides called at once and the other's call goes on: continues as that call's callee.
+     *
+     * @param {import('./protocol.js').CallIncoming} incoming
+     */
+    async takeOver(incoming) {
+        this.#closeConnection();
+        this.#caller = false;
+        [this.#connection, this.#channel] = this.#connect();
+        this.#ownCandidates = [];
+        this.#peerCandidates = [];
+        this.#take(incoming);
+        this.peerName = incoming.from.name;
+        this.#state = 'incoming';
+        await this.accept({ tracks: [] });
+    }
+
+    /** @param {CallState} state */
+    #setState(state) {
+        if (this.#state === state || this.#state === 'ended') return;
+        this.#state = state;
+        this.emit('state', state);
+    }
+
+    /** @param {import('./protocol.js').CallIncoming} incoming */
+    #take(incoming) {
+        this.#incoming = incoming;
+        this.#id = incoming.call;
+        if (!incoming.glare) {
+            this.#signaling.request('call_ringing', { call: incoming.call }).catch(() => {});
+        }
+    }
+
+    /** @returns {[RTCPeerConnection, RTCDataChannel]} */
+    #connect() {
+        const connection = new RTCPeerConnection({ iceServers: this.#iceServers });
+        const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
+        channel.onopen = () => this.#tellMuted();
+        channel.onmessage = (event) => this.#channelMessage(event.data);
+        connection.onicecandidate = ({ candidate }) => this.#candidate(candidate?.toJSON() ?? null);
+        connection.ontrack = ({ track }) => {
+            if (this.remoteStream.getTracks().includes(track)) return;
+            this.remoteStream.addTrack(track);
+            this.emit('track', track);
+        };
+        connection.onnegotiationneeded = () => void this.#offer();
+        connection.onconnectionstatechange = () => this.#connectionChanged(connection);
+        connection.oniceconnectionstatechange = () => this.#connectionChanged(connection);
+        return [connection, channel];
+    }
+
+    /**
+     * @param {MediaStreamTrack} track
+     * @param {{source?: import('./protocol.js').Source, open?: () => Promise<MediaStreamTrack>}} options
+     * @returns {LocalTrack}
+     */
+    #add(track, options) {
+        const kind = /** @type {import('./protocol.js').Kind} */ (track.kind);
+        const source = options.source ?? (kind === 'video' ? 'camera' : 'microphone');
+        const muted = !track.enabled;
+        const local = new LocalTrack(
+            {
+                kind,
+                source,
+                muted,
+                toldMuted: muted,
+                mediaTrack: track,
+                encodings: encodingsFor(source, kind, false),
+                codec: '',
+                id: null,
+                transceiver: null,
+            },
+            {
+                changed: (changed) => {
+                    this.#tellMuted();
+                    this.emit('local-track-updated', changed);
+                },
+                ended: () => this.emit('error', new RoostError('device-lost')),
+            },
+            options.open,
+        );
+        this.#local.add(local);
+        this.#send(local);
+        return local;
+    }
+
+    /**
+     * Puts a track on the connection. A camera that is off gets its section all the same.
+     *
+     * @param {LocalTrack} local
+     */
+    #send({ publication }) {
+        const { mediaTrack, kind } = publication;
+        const connection = this.#connection;
+        if (mediaTrack) {
+            const sender = connection.addTrack(mediaTrack, new MediaStream([mediaTrack]));
+            publication.transceiver =
+                connection.getTransceivers().find((one) => one.sender === sender) ?? null;
+        } else {
+            publication.transceiver = connection.addTransceiver(kind);
+        }
+        if (publication.transceiver && kind === 'video') {
+            preferCodec(publication.transceiver, 'video/VP8');
+        }
+    }
+
+    /** A caller without a camera or microphone still wants to see and hear. */
+    #receiveMissing() {
+        for (const kind of /** @type {const} */ (['audio', 'video'])) {
+            if (kind === 'video' && this.media === 'audio') continue;
+            if ([...this.#local].some((local) => local.kind === kind)) continue;
+            this.#connection.addTransceiver(kind, { direction: 'recvonly' });
+        }
+    }
+
+    /** @param {RTCIceCandidateInit | null} candidate */
+    #candidate(candidate) {
+        if (!this.#id) this.#ownCandidates.push(candidate);
+        else this.#sendCandidate(candidate);
+    }
+
+    #flushCandidates() {
+        for (const candidate of this.#ownCandidates.splice(0)) this.#sendCandidate(candidate);
+    }
+
+    /** @param {RTCIceCandidateInit | null} candidate */
+    #sendCandidate(candidate) {
+        this.#signaling
+            .request('call_candidate', { call: this.#id, candidate })
+            .catch(() => {}); // the call may have ended
+    }
+
+    async #applyCandidates() {
+        if (!this.#connection.remoteDescription) return;
+        for (const candidate of this.#peerCandidates.splice(0)) {
+            try {
+                if (candidate) await this.#connection.addIceCandidate(candidate);
+            } catch (error) {
+                console.warn('roost: a candidate of the other side was not usable', error);
+            }
+        }
+    }
+
+    /** Offers again within an accepted call; the first offer is start()'s. */
+    async #offer() {
+        if (!['connecting', 'connected', 'reconnecting'].includes(this.#state)) return;
+        const connection = this.#connection;
+        if (connection.signalingState !== 'stable') {
+            this.#renegotiate = true;
+            return;
+        }
+        try {
+            await connection.setLocalDescription(await connection.createOffer());
+            await this.#signaling.request('call_offer', {
+                call: this.#id,
+                sdp: connection.localDescription?.sdp,
+            });
+        } catch (error) {
+            if (error instanceof RoostError && error.code === 'negotiation-pending') {
+                this.#renegotiate = true; // their offer comes, or is being answered
+            }
+            const state = /** @type {RTCSignalingState} */ (connection.signalingState);
+            if (state === 'have-local-offer') {
+                await connection.setLocalDescription({ type: 'rollback' });
+            }
+        }
+    }
+
+    /** @param {string} sdp the other side's new offer */
+    async #answer(sdp) {
+        const connection = this.#connection;
+        if (connection.signalingState === 'have-local-offer') {
+            await connection.setLocalDescription({ type: 'rollback' });
+            this.#renegotiate = true;
+        }
+        await connection.setRemoteDescription({ type: 'offer', sdp });
+        await connection.setLocalDescription(await connection.createAnswer());
+        await this.#signaling.request('call_answer', {
+            call: this.#id,
+            sdp: connection.localDescription?.sdp,
+        });
+        await this.#settled();
+    }
+
+    /** A description of the other side was applied. */
+    async #settled() {
+        await this.#applyCandidates();
+        if (!this.#renegotiate) return;
+        this.#renegotiate = false;
+        await this.#offer();
+    }
+
+    /** @param {Record<string, any>} message an event of the server */
+    #receive(message) {
+        if (message.call !== this.#id || !this.#id) return;
+        switch (message.type) {
+            case 'call_ringing':
+                if (this.#state === 'calling') this.#setState('ringing');
+                break;
+            case 'call_accepted':
+                this.peerName = message.by.name;
+                this.#setState('connecting');
+                this.#apply(async () => {
+                    await this.#connection.setRemoteDescription({ type: 'answer', sdp: message.sdp });
+                    await this.#settled();
+                });
+                break;
+            case 'call_candidate':
+                this.#peerCandidates.push(message.candidate);
+                this.#apply(() => this.#applyCandidates());
+                break;
+            case 'call_offer':
+                this.#apply(() => this.#answer(message.sdp));
+                break;
+            case 'call_answer':
+                this.#apply(async () => {
+                    if (this.#connection.signalingState !== 'have-local-offer') return;
+                    await this.#connection.setRemoteDescription({ type: 'answer', sdp: message.sdp });
+                    await this.#settled();
+                });
+                break;
+            case 'call_peer':
+                this.emit('peer-away', message.away);
+                break;
+            case 'call_ended':
+                // on glare the other side's call comes in this one's place: see takeOver()
+                if (message.reason === 'glare') this.#id = null;
+                else this.#end(message.reason);
+                break;
+        }
+    }
+
+    /** @param {() => Promise<void>} work */
+    #apply(work) {
+        this.#applying = this.#applying.then(work).catch((cause) => {
+            if (this.#state === 'ended') return;
+            this.emit('error', cause instanceof RoostError ? cause : new RoostError('unknown', { cause }));
+        });
+    }
+
+    /** @param {RTCPeerConnection} connection */
+    #connectionChanged(connection) {
+        if (this.#connection !== connection || this.#state === 'ended') return;
+        const ice = connection.iceConnectionState;
+        if (connection.connectionState === 'connected') {
+            clearTimeout(this.#timer);
+            this.#restartTries = 0;
+            this.#setState('connected');
+        } else if (ice === 'failed' || ice === 'disconnected') {
+            if (this.#state === 'connected') this.#setState('reconnecting');
+            // the caller restarts first, so that both do not offer at once
+            this.#watch((ice === 'failed' ? 0 : RESTART_AFTER_MS) + (this.#caller ? 0 : CALLEE_WAITS_MS));
+        }
+    }
+
+    /** @param {number} delayMs */
+    #watch(delayMs) {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => {
+            if (this.#connection.connectionState === 'connected' || this.#state === 'ended') return;
+            if (++this.#restartTries > RESTART_TRIES) {
+                this.emit('error', new RoostError('media-failed'));
+                return;
+            }
+            this.restartIce();
+            this.#watch(RESTART_AGAIN_MS);
+        }, delayMs);
+    }
+
+    #tellMuted() {
+        if (this.#channel.readyState !== 'open') return;
+        /** @param {string} kind */
+        const silent = (kind) => ![...this.#local].some((local) => local.kind === kind && !local.muted);
+        this.#channel.send(
+            JSON.stringify({ type: 'muted', audio: silent('audio'), video: silent('video') }),
+        );
+    }
+
+    /** @param {unknown} data */
+    #channelMessage(data) {
+        /** @type {Record<string, unknown>} */
+        let message;
+        try {
+            message = JSON.parse(String(data));
+        } catch {
+            return; // another version's message
+        }
+        if (message.type === 'muted') {
+            this.remoteMuted = { audio: message.audio === true, video: message.video === true };
+            this.emit('remote-muted', this.remoteMuted);
+        } else if (message.type === 'chat' && typeof message.text === 'string') {
+            this.emit('chat', { text: message.text.slice(0, 4096), own: false, time: new Date() });
+        }
+    }
+
+    #closeConnection() {
+        const connection = this.#connection;
+        connection.onicecandidate = connection.ontrack = connection.onnegotiationneeded = null;
+        connection.onconnectionstatechange = connection.oniceconnectionstatechange = null;
+        connection.close();
+    }
+
+    /** @param {import('./protocol.js').CallEndedReason} reason */
+    #end(reason) {
+        if (this.#state === 'ended') return;
+        clearTimeout(this.#timer);
+        globalThis.removeEventListener?.('online', this.#networkChanged);
+        this.#off();
+        this.#closeConnection();
+        for (const local of this.#local) local.release();
+        this.#setState('ended');
+        this.emit('ended', reason);
+    }
+}

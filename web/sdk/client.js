@@ -1,0 +1,224 @@
+/**
+ * A connection to a roost server: rooms and calls begin here.
+ */
+
+import { Call } from './call.js';
+import { Emitter } from './emitter.js';
+import { RoostError } from './errors.js';
+import { Room, joinFields } from './room.js';
+import { Signaling } from './signaling.js';
+
+/**
+ * @typedef {object} ConnectOptions
+ * @property {string} [url] of the server, as in `https://calls.example.org`; the page's own otherwise
+ * @property {string} [name] display name
+ * @property {string} [token] a token for rooms and for the user name
+ *
+ * @typedef {object} ClientEvents
+ * @property {import('./signaling.js').SignalingState} state
+ * @property {{attempt: number, delayMs: number}} retry when the next attempt to reconnect comes
+ * @property {Call} incoming-call
+ * @property {string} link-ready the user whose link we wait at is there now
+ * @property {string} server-closing a sentence of the server's
+ * @property {RoostError} failed the server does not want us; no more attempts
+ */
+
+/** @extends {Emitter<ClientEvents>} */
+export class Client extends Emitter {
+    #options;
+    #signaling;
+    /** @type {Set<Call>} */
+    #calls = new Set();
+    /** @type {{user: string, fields: Record<string, unknown>} | null} */
+    #registered = null;
+
+    /** @param {ConnectOptions} options */
+    constructor(options) {
+        super();
+        this.#options = options;
+        this.#signaling = new Signaling(webSocketUrl(options.url));
+        this.#signaling.on('state', (state) => this.emit('state', state));
+        this.#signaling.on('retry', (retry) => this.emit('retry', retry));
+        this.#signaling.on('failed', (error) => this.emit('failed', error));
+        this.#signaling.on('message', (message) => this.#receive(message));
+        this.#signaling.on('renewed', () => this.#renewed());
+    }
+
+    get state() {
+        return this.#signaling.state;
+    }
+
+    /** Name and version of the server. */
+    get server() {
+        return this.#signaling.session.server;
+    }
+
+    get limits() {
+        return this.#signaling.session.limits;
+    }
+
+    /** Used by connect(). */
+    async open() {
+        await this.#signaling.open();
+    }
+
+    /**
+     * Joins a room, which exists from its first member to its last.
+     *
+     * @param {string} room
+     * @param {import('./room.js').JoinOptions} [options]
+     * @returns {Promise<Room>}
+     * @throws {RoostError} room-full, room-locked, kicked, token-required...
+     */
+    async join(room, options = {}) {
+        const name = options.name ?? this.#options.name ?? 'Guest';
+        const token = options.token ?? this.#options.token;
+        const joined = await this.#signaling.request(
+            'join',
+            joinFields(room, name, token, options.autoSubscribe),
+        );
+        return new Room(this.#signaling, { ...options, room, name, token }, joined);
+    }
+
+    /**
+     * Becomes callable under a user name.
+     *
+     * @param {string} user
+     * @param {{name?: string, token?: string}} [options]
+     */
+    async register(user, options = {}) {
+        const name = options.name ?? this.#options.name;
+        const token = options.token ?? this.#options.token;
+        const fields = { user, ...(name ? { name } : {}), ...(token ? { token } : {}) };
+        await this.#signaling.request('register', fields);
+        this.#registered = { user, fields };
+    }
+
+    /** Is callable no longer; calls go on. */
+    async unregister() {
+        this.#registered = null;
+        await this.#signaling.request('unregister');
+    }
+
+    /**
+     * Comes to a call link: two who open the same link are to talk. With the role `call` somebody
+     * is there to be called; with `wait` an `incoming-call` or `link-ready` will come.
+     *
+     * @param {string} link
+     * @param {{name?: string}} [options]
+     * @returns {Promise<'wait' | 'call'>}
+     */
+    async link(link, options = {}) {
+        const name = options.name ?? this.#options.name ?? 'Guest';
+        const { role } = await this.#signaling.request('link', { link, name });
+        return role;
+    }
+
+    /** Waits at the link no longer. */
+    async unlink() {
+        await this.#signaling.request('unlink');
+    }
+
+    /**
+     * Calls a user or a link, peer to peer.
+     *
+     * @param {string} to
+     * @param {import('./call.js').CallOptions} [options]
+     * @returns {Promise<Call>} rings when this resolves
+     * @throws {RoostError} user-unavailable, user-busy, already-in-call...
+     */
+    async call(to, options = {}) {
+        const name = options.name ?? this.#options.name;
+        const call = this.#makeCall(to, { ...options, ...(name ? { name } : {}) });
+        await call.start();
+        return call;
+    }
+
+    /** Ends the session: rooms and calls are left. */
+    close() {
+        for (const call of this.#calls) void call.hangup();
+        this.#signaling.close();
+    }
+
+    /** Drops the socket as a broken network would: for tests of resuming. */
+    interrupt() {
+        this.#signaling.interrupt();
+    }
+
+    /**
+     * @param {string} peer
+     * @param {import('./call.js').CallOptions} options
+     * @param {import('./protocol.js').CallIncoming} [incoming]
+     * @returns {Call}
+     */
+    #makeCall(peer, options, incoming) {
+        const iceServers = this.#signaling.session.ice_servers;
+        const call = new Call(this.#signaling, iceServers, peer, options, incoming);
+        this.#calls.add(call);
+        call.on('ended', () => this.#calls.delete(call));
+        return call;
+    }
+
+    /** @param {Record<string, any>} message an event of the server */
+    #receive(message) {
+        switch (message.type) {
+            case 'call_incoming':
+                this.#incoming(/** @type {import('./protocol.js').CallIncoming} */ (message));
+                break;
+            case 'link_ready':
+                this.emit('link-ready', message.link);
+                break;
+            case 'server_closing':
+                this.emit('server-closing', message.message);
+                break;
+        }
+    }
+
+    /** @param {import('./protocol.js').CallIncoming} incoming */
+    #incoming(incoming) {
+        if (incoming.glare) {
+            const outgoing = [...this.#calls].find(
+                ({ state }) => state === 'calling' || state === 'ringing',
+            );
+            if (outgoing) {
+                outgoing.takeOver(incoming).catch(() => {}); // its `ended` tells
+                return;
+            }
+        }
+        const peer = incoming.from.user ?? incoming.to;
+        this.emit('incoming-call', this.#makeCall(peer, {}, incoming));
+    }
+
+    /** The old session is gone, and with it the name and all calls' signaling. */
+    #renewed() {
+        for (const call of this.#calls) void call.hangup();
+        if (this.#registered) {
+            this.#signaling.request('register', this.#registered.fields).catch((error) => {
+                if (error instanceof RoostError) this.emit('failed', error);
+            });
+        }
+    }
+}
+
+/**
+ * Connects to a server.
+ *
+ * @param {ConnectOptions} [options]
+ * @returns {Promise<Client>}
+ * @throws {RoostError} server-unreachable, server-full, version-unsupported
+ */
+export async function connect(options = {}) {
+    const client = new Client(options);
+    await client.open();
+    return client;
+}
+
+/**
+ * @param {string | undefined} url of the server; the page's own otherwise
+ * @returns {string}
+ */
+function webSocketUrl(url) {
+    const address = new URL('/ws', url ?? globalThis.location?.href);
+    address.protocol = address.protocol === 'http:' || address.protocol === 'ws:' ? 'ws:' : 'wss:';
+    return address.href;
+}

@@ -1,0 +1,427 @@
+/**
+ * The media connection of a room: one RTCPeerConnection on which the client always offers and the
+ * server always answers. Sections in which we send are publications; receive-only sections are
+ * slots, whose content changes by messages and never by negotiation.
+ */
+
+import { Emitter } from './emitter.js';
+import { RoostError } from './errors.js';
+
+const RESTART_AFTER_MS = 1500;
+const RESTART_TRIES = 4;
+const CONNECT_WITHIN_MS = 15000;
+
+/**
+ * @typedef {import('./protocol.js').Kind} Kind
+ * @typedef {import('./protocol.js').Source} Source
+ *
+ * @typedef {object} Slot
+ * @property {string} mid
+ * @property {Kind} kind
+ * @property {MediaStreamTrack} mediaTrack the same object for the life of the connection
+ * @property {string | null} track id of the track that fills it
+ *
+ * @typedef {object} Publication what is being sent, over all PeerConnections of a room
+ * @property {Kind} kind
+ * @property {Source} source
+ * @property {string} [name]
+ * @property {boolean} muted
+ * @property {boolean} toldMuted what the server was told last
+ * @property {MediaStreamTrack | null} mediaTrack
+ * @property {RTCRtpEncodingParameters[]} encodings
+ * @property {string} codec preferred codec, as in `video/VP8`
+ * @property {string | null} id the server's id for it, once answered
+ * @property {RTCRtpTransceiver | null} transceiver
+ *
+ * @typedef {'connecting' | 'connected' | 'disconnected' | 'closed'} MediaConnectionState
+ *
+ * @typedef {object} MediaEvents
+ * @property {MediaConnectionState} state
+ * @property {Slot} slot a slot's content changed
+ * @property {RoostError} error
+ *
+ * @typedef {(offer: import('./protocol.js').Offer) => Promise<import('./protocol.js').OfferResult>} SendOffer
+ */
+
+/** @extends {Emitter<MediaEvents>} */
+export class MediaConnection extends Emitter {
+    #sendOffer;
+    #configuration;
+    /** @type {RTCPeerConnection | null} */
+    #connection = null;
+    /** @type {MediaConnectionState} */
+    #state = 'connecting';
+    /** @type {Set<Publication>} */
+    #publications = new Set();
+    /** @type {RTCRtpTransceiver[]} receive-only transceivers in the order of making */
+    #receivers = [];
+    /** @type {Map<string, Slot>} by mid */
+    #slots = new Map();
+    #wanted = { audio: 0, video: 0 };
+    #fresh = true;
+    #restart = false;
+    #dirty = false;
+    /** @type {Promise<void> | null} the negotiation under way */
+    #negotiating = null;
+    #restartTries = 0;
+    #wasConnected = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    #timer;
+    #networkChanged = () => this.restartIce();
+
+    /**
+     * @param {RTCIceServer[]} iceServers
+     * @param {SendOffer} sendOffer passes an offer to the server
+     */
+    constructor(iceServers, sendOffer) {
+        super();
+        this.#configuration = { iceServers, bundlePolicy: /** @type {const} */ ('max-bundle') };
+        this.#sendOffer = sendOffer;
+        globalThis.addEventListener?.('online', this.#networkChanged);
+        connectionInformation()?.addEventListener?.('change', this.#networkChanged);
+    }
+
+    get state() {
+        return this.#state;
+    }
+
+    /** The RTCPeerConnection, for statistics and for what the SDK does not cover. */
+    get peerConnection() {
+        return this.#connection;
+    }
+
+    /** @returns {IterableIterator<Slot>} */
+    get slots() {
+        return this.#slots.values();
+    }
+
+    /**
+     * Makes sure that there are at least so many receive-only sections.
+     *
+     * @param {import('./protocol.js').SlotCount} count
+     * @returns {Promise<void>} settles when negotiated
+     */
+    setSlots(count) {
+        this.#wanted = {
+            audio: Math.max(this.#wanted.audio, count.audio),
+            video: Math.max(this.#wanted.video, count.video),
+        };
+        return this.negotiate();
+    }
+
+    /**
+     * Starts sending.
+     *
+     * @param {Publication} publication
+     * @returns {Promise<void>} settles when the server has answered
+     */
+    publish(publication) {
+        this.#publications.add(publication);
+        return this.negotiate();
+    }
+
+    /**
+     * Stops sending; the section is kept for a later publication of the same kind.
+     *
+     * @param {Publication} publication
+     * @returns {Promise<void>}
+     */
+    async unpublish(publication) {
+        if (!this.#publications.delete(publication)) return;
+        const { transceiver } = publication;
+        publication.transceiver = null;
+        publication.id = null;
+        if (!transceiver || this.#state === 'closed') return;
+        transceiver.direction = 'inactive';
+        await transceiver.sender.replaceTrack(null);
+        await this.negotiate();
+    }
+
+    /**
+     * Applies what the server says fills the slots.
+     *
+     * @param {import('./protocol.js').WireSlotChange[]} changes
+     */
+    applySlots(changes) {
+        for (const { mid, track } of changes) {
+            const slot = this.#slots.get(mid);
+            if (!slot || slot.track === track) continue;
+            slot.track = track;
+            this.emit('slot', slot);
+        }
+    }
+
+    /** Finds new network paths without touching what is sent and received. */
+    restartIce() {
+        if (this.#state === 'closed' || !this.#connection) return;
+        this.#restart = true;
+        this.negotiate().catch((error) => this.#failed(error));
+    }
+
+    /** Begins again with a new RTCPeerConnection; publications and slots come along. */
+    renew() {
+        if (this.#state === 'closed') return;
+        this.#dropConnection();
+        this.#fresh = true;
+        this.negotiate().catch((error) => this.#failed(error));
+    }
+
+    /**
+     * Offers to the server whatever changed. Calls while an offer is under way are gathered into
+     * the next one.
+     *
+     * @returns {Promise<void>}
+     */
+    negotiate() {
+        if (this.#state === 'closed') return Promise.reject(new RoostError('connection-closed'));
+        this.#dirty = true;
+        this.#negotiating ??= this.#negotiateAll().finally(() => (this.#negotiating = null));
+        return this.#negotiating;
+    }
+
+    close() {
+        if (this.#state === 'closed') return;
+        this.#dropConnection();
+        globalThis.removeEventListener?.('online', this.#networkChanged);
+        connectionInformation()?.removeEventListener?.('change', this.#networkChanged);
+        this.#setState('closed');
+        this.clear();
+    }
+
+    /** @param {MediaConnectionState} state */
+    #setState(state) {
+        if (this.#state === state) return;
+        this.#state = state;
+        this.emit('state', state);
+    }
+
+    async #negotiateAll() {
+        await null; // let the caller's other changes of this turn join in
+        while (this.#dirty && this.#state !== 'closed') {
+            this.#dirty = false;
+            await this.#negotiateOnce();
+        }
+    }
+
+    async #negotiateOnce() {
+        const connection = this.#connection ?? this.#makeConnection();
+        for (const publication of this.#publications) await this.#attach(connection, publication);
+        this.#addReceivers(connection);
+        const iceRestart = this.#restart && !this.#fresh;
+        this.#restart = false;
+        const fresh = this.#fresh;
+        const offer = await connection.createOffer({ iceRestart });
+        await connection.setLocalDescription(offer);
+        if (this.#connection !== connection) return;
+        try {
+            const result = await this.#sendOffer({
+                sdp: connection.localDescription?.sdp ?? offer.sdp ?? '',
+                tracks: this.#describeTracks(),
+                fresh,
+            });
+            if (this.#connection !== connection) return;
+            this.#fresh = false;
+            this.#noteResult(result);
+            await connection.setRemoteDescription({ type: 'answer', sdp: result.sdp });
+        } catch (error) {
+            if (connection.signalingState === 'have-local-offer') {
+                await connection.setLocalDescription({ type: 'rollback' });
+            }
+            if (this.#connection !== connection) return; // replaced meanwhile: not its problem
+            throw error;
+        }
+    }
+
+    /** @returns {RTCPeerConnection} */
+    #makeConnection() {
+        const connection = new RTCPeerConnection(this.#configuration);
+        this.#connection = connection;
+        connection.onconnectionstatechange = () => this.#connectionChanged(connection);
+        connection.oniceconnectionstatechange = () => this.#connectionChanged(connection);
+        this.#watch(CONNECT_WITHIN_MS);
+        return connection;
+    }
+
+    #dropConnection() {
+        clearTimeout(this.#timer);
+        const connection = this.#connection;
+        this.#connection = null;
+        this.#receivers = [];
+        for (const slot of this.#slots.values()) {
+            slot.track = null;
+            this.emit('slot', slot);
+        }
+        this.#slots.clear();
+        for (const publication of this.#publications) {
+            publication.transceiver = null;
+            publication.id = null;
+        }
+        if (!connection) return;
+        connection.onconnectionstatechange = connection.oniceconnectionstatechange = null;
+        connection.close();
+    }
+
+    /**
+     * @param {RTCPeerConnection} connection
+     * @param {Publication} publication
+     */
+    async #attach(connection, publication) {
+        if (publication.transceiver) return;
+        const idle = connection.getTransceivers().find((candidate) => this.#idle(candidate, publication));
+        if (idle) {
+            idle.direction = 'sendonly';
+            await idle.sender.replaceTrack(publication.mediaTrack);
+            publication.transceiver = idle;
+        } else {
+            publication.transceiver = connection.addTransceiver(
+                publication.mediaTrack ?? publication.kind,
+                { direction: 'sendonly', sendEncodings: publication.encodings },
+            );
+        }
+        preferCodec(publication.transceiver, publication.codec);
+    }
+
+    /**
+     * A section that once sent and may send this publication.
+     *
+     * @param {RTCRtpTransceiver} transceiver
+     * @param {Publication} publication
+     */
+    #idle(transceiver, publication) {
+        return (
+            transceiver.direction === 'inactive' &&
+            !this.#receivers.includes(transceiver) &&
+            transceiver.receiver.track.kind === publication.kind &&
+            transceiver.sender.getParameters().encodings.length === publication.encodings.length &&
+            ![...this.#publications].some((other) => other.transceiver === transceiver)
+        );
+    }
+
+    /**
+     * Slots come in pairs: the first audio with the first video, and so on.
+     *
+     * @param {RTCPeerConnection} connection
+     */
+    #addReceivers(connection) {
+        /** @param {Kind} kind */
+        const have = (kind) =>
+            this.#receivers.filter(({ receiver }) => receiver.track.kind === kind).length;
+        for (;;) {
+            const audio = have('audio') < this.#wanted.audio;
+            const video = have('video') < this.#wanted.video;
+            if (!audio && !video) return;
+            for (const kind of /** @type {Kind[]} */ (['audio', 'video'])) {
+                if (kind === 'audio' ? !audio : !video) continue;
+                this.#receivers.push(connection.addTransceiver(kind, { direction: 'recvonly' }));
+            }
+        }
+    }
+
+    /** @returns {import('./protocol.js').TrackOffer[]} */
+    #describeTracks() {
+        /** @type {import('./protocol.js').TrackOffer[]} */
+        const tracks = [];
+        for (const publication of this.#publications) {
+            const { transceiver, source, name, muted } = publication;
+            const mid = transceiver?.mid;
+            publication.toldMuted = muted;
+            if (mid) tracks.push({ mid, source, muted, ...(name ? { name } : {}) });
+        }
+        return tracks;
+    }
+
+    /** @param {import('./protocol.js').OfferResult} result */
+    #noteResult(result) {
+        const ids = new Map(result.publications.map(({ mid, track }) => [mid, track]));
+        for (const publication of this.#publications) {
+            const mid = publication.transceiver?.mid;
+            if (mid) publication.id = ids.get(mid) ?? null;
+        }
+        for (const { mid, kind } of result.slots) {
+            const transceiver = this.#receivers.find((candidate) => candidate.mid === mid);
+            if (!transceiver) continue;
+            const slot = this.#slots.get(mid);
+            if (!slot) {
+                const mediaTrack = transceiver.receiver.track;
+                this.#slots.set(mid, { mid, kind, mediaTrack, track: null });
+            }
+        }
+        this.applySlots(result.slots);
+    }
+
+    /** @param {RTCPeerConnection} connection */
+    #connectionChanged(connection) {
+        if (this.#connection !== connection) return;
+        const ice = connection.iceConnectionState;
+        if (connection.connectionState === 'connected') {
+            clearTimeout(this.#timer);
+            this.#restartTries = 0;
+            this.#wasConnected = true;
+            this.#setState('connected');
+        } else if (connection.connectionState === 'failed' && ice !== 'failed') {
+            this.renew(); // DTLS failed: only new keys help
+        } else if (ice === 'failed') {
+            this.#setState('disconnected');
+            this.#watch(0);
+        } else if (ice === 'disconnected') {
+            this.#setState('disconnected');
+            this.#watch(RESTART_AFTER_MS);
+        }
+    }
+
+    /**
+     * Looks again later, and mends the connection if it is not connected by then.
+     *
+     * @param {number} delayMs
+     */
+    #watch(delayMs) {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => {
+            const connection = this.#connection;
+            if (!connection || connection.connectionState === 'connected') return;
+            this.#restartTries++;
+            if (this.#restartTries === (this.#wasConnected ? RESTART_TRIES : 1)) {
+                this.emit('error', new RoostError('media-failed'));
+            }
+            if (this.#restartTries % RESTART_TRIES === 0) this.renew();
+            else this.restartIce();
+            this.#watch(Math.min(CONNECT_WITHIN_MS, 2000 * 2 ** Math.min(this.#restartTries, 3)));
+        }, delayMs);
+    }
+
+    /** @param {unknown} error */
+    #failed(error) {
+        // a lost session is renewed by the room; a closed one needs nothing
+        const code = error instanceof RoostError ? error.code : 'unknown';
+        if (code === 'session-lost' || code === 'connection-closed') return;
+        this.emit('error', error instanceof RoostError ? error : new RoostError(code, { cause: error }));
+    }
+}
+
+/**
+ * Puts a codec first in what a section offers, where the browser lets us.
+ *
+ * @param {RTCRtpTransceiver} transceiver
+ * @param {string} mimeType
+ */
+export function preferCodec(transceiver, mimeType) {
+    const kind = /** @type {Kind} */ (transceiver.receiver.track.kind);
+    const codecs = globalThis.RTCRtpReceiver?.getCapabilities?.(kind)?.codecs;
+    if (!mimeType || !codecs || !transceiver.setCodecPreferences) return;
+    /** @param {{mimeType: string}} codec */
+    const first = (codec) => codec.mimeType.toLowerCase() === mimeType.toLowerCase();
+    if (!codecs.some(first)) return;
+    try {
+        transceiver.setCodecPreferences([
+            ...codecs.filter(first),
+            ...codecs.filter((codec) => !first(codec)),
+        ]);
+    } catch {
+        // some browsers refuse receive-only entries here; their own order serves as well
+    }
+}
+
+/** @returns {EventTarget | undefined} tells of changed networks where the browser knows */
+function connectionInformation() {
+    return /** @type {any} */ (globalThis.navigator)?.connection;
+}

@@ -1,0 +1,581 @@
+/**
+ * A room from one member's view: who is here, what they publish, what we publish, chat and
+ * moderation. Remote tracks come as MediaStreamTrack objects; where they travel is not visible here.
+ */
+
+import { openCamera, openMicrophone, openScreen } from './devices.js';
+import { Emitter } from './emitter.js';
+import { RoostError } from './errors.js';
+import { LocalTrack, encodingsFor } from './local_track.js';
+import { MediaConnection } from './media.js';
+import { StatsReader } from './quality.js';
+import { Roster } from './roster.js';
+
+const STATS_EVERY_MS = 2000;
+const UNSUBSCRIBE_AFTER_MS = 3000;
+
+/**
+ * @typedef {import('./roster.js').Member} Member
+ * @typedef {import('./roster.js').RemoteTrack} RemoteTrack
+ * @typedef {import('./protocol.js').Source} Source
+ *
+ * @typedef {object} JoinOptions
+ * @property {string} [name] display name; the client's name otherwise
+ * @property {string} [token] a token that admits to the room
+ * @property {boolean} [autoSubscribe] receive every track without asking; true by default
+ *
+ * @typedef {object} PublishOptions
+ * @property {Source} [source] `camera` and `microphone` by default, by the track's kind
+ * @property {string} [name]
+ * @property {boolean} [muted] starts muted
+ * @property {boolean} [simulcast] send three sizes (camera video only)
+ * @property {string} [codec] preferred codec; `video/VP8` and `audio/opus` by default
+ * @property {RTCRtpEncodingParameters[]} [encodings] instead of the defaults
+ *
+ * @typedef {object} ChatMessage
+ * @property {Member | null} member its writer, when still here
+ * @property {string} from
+ * @property {string} name
+ * @property {string} text
+ * @property {string} [to] set on private texts
+ * @property {Date} time
+ * @property {boolean} own
+ *
+ * @typedef {'connected' | 'reconnecting' | 'closed'} RoomState
+ *
+ * @typedef {object} RoomEvents
+ * @property {RoomState} state signaling; media may go on while it reconnects
+ * @property {import('./media.js').MediaConnectionState} media state of sound and picture
+ * @property {Member} member-joined
+ * @property {Member} member-updated
+ * @property {{member: Member, reason: import('./protocol.js').LeftReason}} member-left
+ * @property {RemoteTrack} track-published
+ * @property {RemoteTrack} track-updated
+ * @property {RemoteTrack} track-unpublished
+ * @property {RemoteTrack} track-attached it has a mediaTrack to show or play from now on
+ * @property {RemoteTrack} track-detached it has none any more
+ * @property {LocalTrack} local-track-published
+ * @property {LocalTrack} local-track-updated
+ * @property {LocalTrack} local-track-unpublished
+ * @property {{member: Member, level: number}[]} speakers who speaks, loudest first
+ * @property {ChatMessage} chat
+ * @property {boolean} locked
+ * @property {import('./quality.js').ConnectionStats} stats every two seconds
+ * @property {Map<string, number>} quality member id -> score 1 to 5; the own one tells of sending
+ * @property {RoostError} error something failed that nobody asked for
+ * @property {RoostError} removed we were taken out of the room
+ */
+
+/** @extends {Emitter<RoomEvents>} */
+export class Room extends Emitter {
+    #signaling;
+    #options;
+    #roster;
+    /** @type {MediaConnection} */
+    #media;
+    /** @type {Set<LocalTrack>} */
+    #local = new Set();
+    #statsReader = new StatsReader();
+    /** @type {ReturnType<typeof setInterval>} */
+    #statsTimer;
+    /** @type {RoomState} */
+    #state = 'connected';
+    /** @type {Map<string, ReturnType<typeof setTimeout>>} track id -> when to unsubscribe it */
+    #leaving = new Map();
+    /** @type {Set<string>} track ids that we unsubscribed */
+    #unsubscribed = new Set();
+    #offs;
+
+    /**
+     * Made by client.join().
+     *
+     * @param {import('./signaling.js').Signaling} signaling
+     * @param {JoinOptions & {room: string, name: string}} options
+     * @param {import('./protocol.js').JoinResult} joined
+     */
+    constructor(signaling, options, joined) {
+        super();
+        this.#signaling = signaling;
+        this.#options = options;
+        /** @readonly */
+        this.name = joined.room;
+        this.limits = joined.limits;
+        this.locked = joined.locked;
+        this.#roster = new Roster(this, joined);
+        this.#media = this.#makeMedia(joined);
+        this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
+        this.#offs = [
+            signaling.on('message', (message) => this.#receive(message)),
+            signaling.on('renewed', () => void this.#rejoin()),
+            signaling.on('state', (state) => this.#signalingChanged(state)),
+        ];
+    }
+
+    /** The own member. */
+    get self() {
+        return this.#roster.self;
+    }
+
+    /** Members by id in the order of joining, the own one included. */
+    get members() {
+        return this.#roster.members;
+    }
+
+    /** Tracks that we publish. */
+    get localTracks() {
+        return [...this.#local];
+    }
+
+    get state() {
+        return this.#state;
+    }
+
+    get mediaState() {
+        return this.#media.state;
+    }
+
+    /** The RTCPeerConnection in use; null before the first negotiation. */
+    get peerConnection() {
+        return this.#media.peerConnection;
+    }
+
+    /**
+     * Publishes a track, or all tracks of a stream.
+     *
+     * @template {MediaStreamTrack | MediaStream} Media
+     * @param {Media} media
+     * @param {PublishOptions} [options]
+     * @returns {Promise<Media extends MediaStream ? LocalTrack[] : LocalTrack>}
+     */
+    async publish(media, options = {}) {
+        /** @type {MediaStreamTrack[]} */
+        const tracks = media instanceof MediaStream ? media.getTracks() : [/** @type {any} */ (media)];
+        const published = await this.#publishAll(tracks.map((track) => ({ track, options })));
+        return /** @type {any} */ (media instanceof MediaStream ? published : published[0]);
+    }
+
+    /**
+     * Opens a camera and publishes it. Muting it later switches the camera off.
+     *
+     * @param {import('./devices.js').CameraOptions & PublishOptions & {track?: MediaStreamTrack}} [options]
+     *     track: a camera that is open already
+     * @returns {Promise<LocalTrack>}
+     */
+    async camera(options = {}) {
+        const open = () => openCamera(options);
+        const track = options.track ?? (await open());
+        const [local] = await this.#publishAll([
+            { track, open, options: { ...options, source: 'camera' } },
+        ]);
+        return local;
+    }
+
+    /**
+     * Opens a microphone and publishes it.
+     *
+     * @param {{deviceId?: string, music?: boolean, track?: MediaStreamTrack} & PublishOptions} [options]
+     * @returns {Promise<LocalTrack>}
+     */
+    async microphone(options = {}) {
+        const open = () => openMicrophone(options);
+        const track = options.track ?? (await open());
+        const [local] = await this.#publishAll([
+            { track, open, options: { ...options, source: 'microphone' } },
+        ]);
+        return local;
+    }
+
+    /**
+     * Asks for a screen, window or tab and publishes it, with its sound where there is any.
+     *
+     * @param {{frameRate?: number, audio?: boolean} & PublishOptions} [options]
+     * @returns {Promise<LocalTrack[]>} the picture first
+     */
+    async screen(options = {}) {
+        const stream = await openScreen(options);
+        const tracks = [...stream.getVideoTracks(), ...stream.getAudioTracks()];
+        return this.#publishAll(
+            tracks.map((track) => ({
+                track,
+                options: {
+                    ...options,
+                    source: track.kind === 'video' ? 'screen' : 'screen_audio',
+                },
+            })),
+        );
+    }
+
+    /**
+     * Stops publishing and lets go of the device.
+     *
+     * @param {LocalTrack} local
+     */
+    async unpublish(local) {
+        if (!this.#local.delete(local)) return;
+        local.release();
+        this.emit('local-track-unpublished', local);
+        await this.#media.unpublish(local.publication);
+    }
+
+    /** @param {RemoteTrack[]} tracks to receive; with autoSubscribe all are unless unsubscribed */
+    async subscribe(tracks) {
+        const ids = tracks.map(({ id }) => id);
+        for (const id of ids) this.#unsubscribed.delete(id);
+        if (ids.length > 0) await this.#signaling.request('subscribe', { tracks: ids });
+    }
+
+    /** @param {RemoteTrack[]} tracks not to receive any longer */
+    async unsubscribe(tracks) {
+        const ids = tracks.map(({ id }) => id);
+        for (const id of ids) this.#unsubscribed.add(id);
+        if (ids.length > 0) await this.#signaling.request('unsubscribe', { tracks: ids });
+    }
+
+    /**
+     * Says which videos are to be seen. The others are unsubscribed after a moment, and come back
+     * at once when they are named again. Sound is always received.
+     *
+     * @param {Set<RemoteTrack>} shown
+     */
+    setVisible(shown) {
+        /** @type {RemoteTrack[]} */
+        const back = [];
+        for (const track of this.#roster.tracks()) {
+            if (track.kind !== 'video') continue;
+            if (shown.has(track)) {
+                clearTimeout(this.#leaving.get(track.id));
+                this.#leaving.delete(track.id);
+                if (this.#unsubscribed.has(track.id)) back.push(track);
+            } else if (!this.#unsubscribed.has(track.id) && !this.#leaving.has(track.id)) {
+                this.#leaving.set(
+                    track.id,
+                    setTimeout(() => {
+                        this.#leaving.delete(track.id);
+                        if (track.member.tracks.has(track.id)) this.#quietly(this.unsubscribe([track]));
+                    }, UNSUBSCRIBE_AFTER_MS),
+                );
+            }
+        }
+        this.#quietly(this.subscribe(back));
+    }
+
+    /**
+     * Writes to everybody, or to one member.
+     *
+     * @param {string} text
+     * @param {Member} [to]
+     */
+    async chat(text, to) {
+        await this.#signaling.request('chat', { text, ...(to ? { to: to.id } : {}) });
+    }
+
+    /** @param {{name?: string, status?: string}} changes of the own member; empty status: none */
+    async update(changes) {
+        await this.#signaling.request('update', changes);
+        if (changes.name) this.#options = { ...this.#options, name: changes.name };
+    }
+
+    /**
+     * Removes a member. Moderators only, as are lock, block, promote and end.
+     *
+     * @param {Member} member
+     * @param {string} [message] a sentence for them
+     */
+    async kick(member, message) {
+        await this.#signaling.request('kick', { member: member.id, ...(message ? { message } : {}) });
+    }
+
+    /** @param {boolean} locked whether nobody else may join */
+    async lock(locked) {
+        await this.#signaling.request('lock', { locked });
+    }
+
+    /**
+     * Mutes somebody's track at the server, or lifts that.
+     *
+     * @param {RemoteTrack} track
+     * @param {boolean} blocked
+     */
+    async block(track, blocked) {
+        await this.#signaling.request('block', { track: track.id, blocked });
+    }
+
+    /** @param {Member} member to become a moderator, too */
+    async promote(member) {
+        await this.#signaling.request('promote', { member: member.id });
+    }
+
+    /** Ends the room for everybody. */
+    async end() {
+        await this.#signaling.request('end');
+    }
+
+    /** Finds new network paths at once; happens by itself when the network changes. */
+    restartIce() {
+        this.#media.restartIce();
+    }
+
+    /** @returns {Promise<import('./quality.js').ConnectionStats | null>} null before the first offer */
+    async stats() {
+        const connection = this.#media.peerConnection;
+        if (!connection) return null;
+        const report = await connection.getStats();
+        /** @type {Record<string, any>[]} */
+        const reports = [];
+        report.forEach((entry) => reports.push(entry));
+        return this.#statsReader.read(reports);
+    }
+
+    /** Leaves the room and lets go of all devices. */
+    async leave() {
+        if (this.#state === 'closed') return;
+        const told = this.#signaling.request('leave').catch(() => {});
+        this.#close();
+        await told;
+    }
+
+    #close() {
+        clearInterval(this.#statsTimer);
+        for (const timer of this.#leaving.values()) clearTimeout(timer);
+        for (const off of this.#offs) off();
+        for (const local of this.#local) local.release();
+        this.#local.clear();
+        this.#media.close();
+        this.#setState('closed');
+    }
+
+    /** @param {RoomState} state */
+    #setState(state) {
+        if (this.#state === state) return;
+        this.#state = state;
+        this.emit('state', state);
+    }
+
+    /**
+     * @param {import('./protocol.js').JoinResult} joined
+     * @returns {MediaConnection}
+     */
+    #makeMedia(joined) {
+        const media = new MediaConnection(joined.ice_servers, (offer) =>
+            this.#signaling.request('offer', { ...offer }),
+        );
+        media.on('state', (state) => this.emit('media', state));
+        media.on('error', (error) => this.emit('error', error));
+        media.on('slot', (slot) => this.#roster.fill(slot));
+        this.#quietly(media.setSlots(joined.slots));
+        return media;
+    }
+
+    /** @param {{track: MediaStreamTrack, options: PublishOptions, open?: () => Promise<MediaStreamTrack>}[]} wanted */
+    async #publishAll(wanted) {
+        if (this.#state === 'closed') throw new RoostError('wrong-state');
+        const locals = wanted.map(({ track, options, open }) => this.#makeLocal(track, options, open));
+        await Promise.all(locals.map(({ publication }) => this.#media.publish(publication)));
+        for (const local of locals) {
+            this.emit('local-track-published', local);
+            this.#tellMuted(local); // it may have changed while the offer was under way
+        }
+        return locals;
+    }
+
+    /**
+     * @param {MediaStreamTrack} track
+     * @param {PublishOptions} options
+     * @param {() => Promise<MediaStreamTrack>} [open]
+     * @returns {LocalTrack}
+     */
+    #makeLocal(track, options, open) {
+        const kind = /** @type {import('./protocol.js').Kind} */ (track.kind);
+        const source = options.source ?? (kind === 'video' ? 'camera' : 'microphone');
+        const muted = options.muted ?? false;
+        track.enabled = !muted;
+        const local = new LocalTrack(
+            {
+                kind,
+                source,
+                muted,
+                toldMuted: muted,
+                name: options.name,
+                mediaTrack: track,
+                encodings: options.encodings ?? encodingsFor(source, kind, options.simulcast ?? false),
+                codec: options.codec ?? (kind === 'video' ? 'video/VP8' : 'audio/opus'),
+                id: null,
+                transceiver: null,
+            },
+            { changed: (changed) => this.#localChanged(changed), ended: (ended) => this.#localEnded(ended) },
+            open,
+        );
+        this.#local.add(local);
+        return local;
+    }
+
+    /** @param {LocalTrack} local */
+    #localChanged(local) {
+        this.emit('local-track-updated', local);
+        this.#tellMuted(local);
+    }
+
+    /** @param {LocalTrack} local */
+    #tellMuted({ publication }) {
+        const { id, muted } = publication;
+        if (!id || publication.toldMuted === muted || this.#state === 'closed') return;
+        publication.toldMuted = muted;
+        this.#quietly(this.#signaling.request('mute', { track: id, muted }));
+    }
+
+    /** @param {LocalTrack} local */
+    #localEnded(local) {
+        const screen = local.source === 'screen' || local.source === 'screen_audio';
+        if (!screen) this.emit('error', new RoostError('device-lost'));
+        this.#quietly(this.unpublish(local));
+    }
+
+    /** @param {import('./signaling.js').SignalingState} state */
+    #signalingChanged(state) {
+        if (this.#state === 'closed') return;
+        if (state === 'open') this.#setState('connected');
+        else if (state === 'reconnecting') this.#setState('reconnecting');
+        else if (state === 'closed') this.#close();
+    }
+
+    /** The session was lost: joins anew, with the tracks that we publish. */
+    async #rejoin() {
+        const { room, name, token, autoSubscribe } = this.#options;
+        try {
+            const joined = await this.#signaling.request('join', joinFields(room, name, token, autoSubscribe));
+            if (this.#state === 'closed') return;
+            this.#media.close();
+            this.#unsubscribed.clear();
+            this.#roster.replace(joined);
+            this.#media = this.#makeMedia(joined);
+            for (const { publication } of this.#local) {
+                publication.transceiver = null;
+                publication.id = null;
+                this.#quietly(this.#media.publish(publication));
+            }
+        } catch (error) {
+            this.#remove(error instanceof RoostError ? error : new RoostError('session-lost'));
+        }
+    }
+
+    /** @param {RoostError} reason */
+    #remove(reason) {
+        this.#close();
+        this.emit('removed', reason);
+    }
+
+    /** @param {Record<string, any>} message an event of the server */
+    #receive(message) {
+        if (this.#roster.receive(message)) return;
+        switch (message.type) {
+            case 'track_updated':
+                this.#ownTrackUpdated(message.track);
+                break;
+            case 'slots':
+                this.#media.applySlots(message.changes);
+                break;
+            case 'slots_needed':
+                this.#quietly(this.#media.setSlots({ audio: message.audio, video: message.video }));
+                break;
+            case 'media_state':
+                if (message.state === 'disconnected') this.#media.restartIce();
+                else if (message.state === 'failed') this.#media.renew();
+                break;
+            case 'room_updated':
+                this.locked = message.locked;
+                this.emit('locked', message.locked);
+                break;
+            case 'chat':
+                this.emit('chat', {
+                    member: this.members.get(message.from) ?? null,
+                    from: message.from,
+                    name: message.name,
+                    text: message.text,
+                    to: message.to,
+                    time: new Date(message.time_ms),
+                    own: message.from === this.self.id,
+                });
+                break;
+            case 'removed':
+                this.#remove(removedError(message.reason, message.message));
+                break;
+        }
+    }
+
+    /** @param {import('./protocol.js').WireTrack} wire */
+    #ownTrackUpdated(wire) {
+        const local = [...this.#local].find(({ id }) => id === wire.id);
+        if (!local || local.blocked === wire.blocked) return;
+        local.blocked = wire.blocked;
+        this.emit('local-track-updated', local);
+    }
+
+    async #measure() {
+        if (this.#media.state !== 'connected') return;
+        const stats = await this.stats().catch(() => null);
+        if (!stats) return;
+        this.emit('stats', stats);
+        /** @type {Map<string, number>} */
+        const quality = new Map([[this.self.id, stats.sendScore]]);
+        const scores = new Map(
+            stats.tracks
+                .filter(({ direction }) => direction === 'received')
+                .map((track) => [track.mid, track.score]),
+        );
+        for (const slot of this.#media.slots) {
+            const track = slot.track ? this.#roster.track(slot.track) : undefined;
+            if (!track) continue;
+            const score = scores.get(slot.mid) ?? 5;
+            quality.set(track.member.id, Math.min(score, quality.get(track.member.id) ?? 5));
+        }
+        this.emit('quality', quality);
+    }
+
+    /**
+     * For what runs in the background: failures become events, unless they are only the echo of a
+     * connection that is being mended or closed.
+     *
+     * @param {Promise<unknown>} work
+     */
+    #quietly(work) {
+        const echoes = ['session-lost', 'connection-closed', 'no-such-track', 'no-such-member', 'not-in-room'];
+        work.catch((/** @type {unknown} */ cause) => {
+            const error = cause instanceof RoostError ? cause : new RoostError('unknown', { cause });
+            if (!echoes.includes(error.code)) this.emit('error', error);
+        });
+    }
+}
+
+/**
+ * @param {string} room
+ * @param {string} name
+ * @param {string | undefined} token
+ * @param {boolean | undefined} autoSubscribe
+ * @returns {Record<string, unknown>} the fields of a `join`
+ */
+export function joinFields(room, name, token, autoSubscribe) {
+    return {
+        room,
+        name,
+        ...(token ? { token } : {}),
+        ...(autoSubscribe === false ? { auto_subscribe: false } : {}),
+    };
+}
+
+/**
+ * @param {import('./protocol.js').LeftReason} reason
+ * @param {string} message
+ * @returns {RoostError}
+ */
+function removedError(reason, message) {
+    switch (reason) {
+        case 'kicked':
+            return new RoostError('kicked', { sentence: message });
+        case 'ended':
+            return new RoostError('room-ended');
+        case 'replaced':
+            return new RoostError('replaced');
+        default:
+            return new RoostError('session-lost');
+    }
+}
