@@ -48,8 +48,9 @@ struct packet_pool {
     uint32_t limit;
     uint64_t exhausted; /**< takes refused because all `limit` packets were in use */
     struct packet_slab *slabs;
+    uint8_t apart[64]; /**< keeps other threads' writes off the owner's cache line */
     /** Where other threads (and the owner) put what nobody refers to any more. */
-    _Alignas(64) _Atomic(struct packet *) returned;
+    _Atomic(struct packet *) returned;
 };
 
 /** At most `limit` packets at a time (2.2 KB each); memory is taken in slabs when first needed. */

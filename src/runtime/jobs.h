@@ -27,7 +27,8 @@ struct job_inbox {
     struct loop *loop;
     struct jobs *jobs;
     uint32_t outstanding; /**< submitted and not done */
-    _Alignas(64) _Atomic(struct job *) completed;
+    uint8_t apart[64];    /**< keeps pool threads off the owner's cache line */
+    _Atomic(struct job *) completed;
 };
 
 /** `threads` of 0: 2. At most `limit` jobs wait (0: 1024). Returns 0 or a negative errno. */

@@ -12,7 +12,8 @@ struct wakeup {
     void (*rung)(struct wakeup *wakeup);
     struct loop_watch watch;
     int fd;
-    _Alignas(64) atomic_bool pending;
+    uint8_t apart[64]; /**< keeps ringing threads off the owner's cache line */
+    atomic_bool pending;
 };
 
 /** `rung` is called on the loop's thread. Returns 0 or a negative errno. */

@@ -34,6 +34,11 @@ struct worker_ops {
     void (*received)(struct worker *worker, void *owner, const struct message *message);
     /** On the worker's thread after its loop has ended: close everything. Others may still send. */
     void (*stop)(struct worker *worker, void *owner);
+    /**
+     * On the thread that stops the group, when all workers have ended: free what other workers
+     * may have reached until then (a handoff). Only for those whose `start` succeeded. May be NULL.
+     */
+    void (*release)(struct worker *worker, void *owner);
     /** For messages never received, after all workers have ended. May be NULL. */
     void (*discard)(struct worker *worker, void *owner, const struct message *message);
 };

@@ -1,0 +1,161 @@
+#include "runtime/udp.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "runtime/sockaddr.h"
+#include "runtime/udp_int.h"
+
+#define BUFFER_BYTES_DEFAULT (8u << 20)
+
+/** A socket buffer of `bytes`: past the system's limit where we may, else up to it. */
+static void set_buffer(int fd, int forced, int plain, uint32_t bytes)
+{
+    int value = (int)min_of(bytes ? bytes : BUFFER_BYTES_DEFAULT, 1u << 30);
+    if (setsockopt(fd, SOL_SOCKET, forced, &value, sizeof(value)) < 0)
+        sockaddr_wish(fd, SOL_SOCKET, plain, value);
+}
+
+static bool has_option(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/** Whether this kernel knows UDP_SEGMENT; devices that refuse show when sending. */
+static bool probe_gso(int fd)
+{
+    int size = 0;
+    socklen_t length = sizeof(size);
+    return getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, &length) == 0;
+}
+
+static void set_options(struct udp_socket *socket, const struct udp_config *config)
+{
+    int fd = socket->fd;
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, config->receive_buffer_bytes);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, config->send_buffer_bytes);
+    sockaddr_wish(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    // On a dual-stack socket the IPv4 options steer the IPv4 traffic.
+    sockaddr_wish(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    sockaddr_wish(fd, IPPROTO_IP, IP_TOS, config->dscp << 2);
+    if (socket->family == AF_INET6) {
+        sockaddr_wish(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        sockaddr_wish(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+        sockaddr_wish(fd, IPPROTO_IPV6, IPV6_TCLASS, config->dscp << 2);
+    } else {
+        sockaddr_wish(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    }
+    socket->gro = !config->no_gro && has_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+    socket->gso = !config->no_gso && probe_gso(fd);
+    uint32_t granted = 0;
+    socklen_t length = sizeof(granted);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &length) == 0)
+        socket->receive_buffer_bytes = granted;
+}
+
+static int bind_socket(int fd, const struct net_address *address, int family)
+{
+    struct sockaddr_storage name;
+    socklen_t size = sockaddr_write(address, family, &name);
+    return bind(fd, (struct sockaddr *)&name, size) < 0 ? -errno : 0;
+}
+
+/**
+ * Whether a port is taken, also by sockets that would share it with us: only a bind without
+ * SO_REUSEPORT tells. Otherwise a second server of the same user would silently get half of our
+ * datagrams.
+ */
+static int check_port_free(const struct udp_config *config)
+{
+    struct net_address address = config->bind;
+    int family;
+    int fd = sockaddr_open_socket(SOCK_DGRAM, config->ipv4_only, &address, &family);
+    if (fd < 0)
+        return fd;
+    int error = bind_socket(fd, &address, family);
+    close(fd);
+    return error;
+}
+
+static int open_and_bind(struct udp_socket *socket, const struct udp_config *config)
+{
+    struct net_address address = config->bind;
+    socket->fd = sockaddr_open_socket(SOCK_DGRAM, config->ipv4_only, &address, &socket->family);
+    if (socket->fd < 0)
+        return socket->fd;
+    if (!has_option(socket->fd, SOL_SOCKET, SO_REUSEPORT, 1))
+        return -errno;
+    set_options(socket, config);
+    int error = bind_socket(socket->fd, &address, socket->family);
+    if (error < 0)
+        return error;
+    socket->port = sockaddr_bound_port(socket->fd);
+    return 0;
+}
+
+int udp_socket_open(const struct udp_config *config, struct loop *loop, const struct udp_ops *ops,
+                    void *owner, struct udp_socket **ret_socket)
+{
+    if (config->first_of_port && config->bind.port != 0) {
+        int error = check_port_free(config);
+        if (error < 0)
+            return error;
+    }
+    struct udp_socket *socket = memory_new(struct udp_socket);
+    socket->loop = loop;
+    socket->ops = ops;
+    socket->owner = owner;
+    int error = open_and_bind(socket, config);
+    if (error == 0) {
+        socket->receiver.bytes = memory_new_array(uint8_t, UDP_RECEIVE_MESSAGES * UDP_RECEIVE_SLOT);
+        loop_watch_init(&socket->watch, socket->fd, udp_receive_ready);
+        error = loop_watch_add(loop, &socket->watch, LOOP_READABLE);
+    }
+    if (error < 0) {
+        udp_socket_close(socket);
+        return error;
+    }
+    *ret_socket = socket;
+    return 0;
+}
+
+struct udp_socket *udp_socket_close(struct udp_socket *socket)
+{
+    if (!socket)
+        return NULL;
+    loop_watch_remove(&socket->watch);
+    if (socket->fd >= 0)
+        close(socket->fd);
+    free(socket->receiver.bytes);
+    free(socket);
+    return NULL;
+}
+
+uint16_t udp_socket_port(const struct udp_socket *socket)
+{
+    return socket->port;
+}
+
+bool udp_socket_has_ipv6(const struct udp_socket *socket)
+{
+    return socket->family == AF_INET6;
+}
+
+bool udp_socket_uses_gso(const struct udp_socket *socket)
+{
+    return socket->gso;
+}
+
+bool udp_socket_uses_gro(const struct udp_socket *socket)
+{
+    return socket->gro;
+}
+
+uint32_t udp_socket_receive_buffer(const struct udp_socket *socket)
+{
+    return socket->receive_buffer_bytes;
+}
