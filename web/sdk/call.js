@@ -49,11 +49,11 @@ export class Call extends Emitter {
     #channel;
     #caller;
     #options;
-    /** @type {import('./protocol.js').CallIncoming | null} */
+    /** @type {import('./protocol.js').CallIncomingEvent | null} */
     #incoming = null;
-    /** @type {(RTCIceCandidateInit | null)[]} own candidates until the call has an id */
+    /** @type {(import('./protocol.js').Candidate | null)[]} own candidates until the call has an id */
     #ownCandidates = [];
-    /** @type {(RTCIceCandidateInit | null)[]} the other side's until their description is set */
+    /** @type {(import('./protocol.js').Candidate | null)[]} the other side's until their description is set */
     #peerCandidates = [];
     /** @type {Set<LocalTrack>} */
     #local = new Set();
@@ -74,7 +74,7 @@ export class Call extends Emitter {
      * @param {RTCIceServer[]} iceServers
      * @param {string} peer user name or link
      * @param {CallOptions} options
-     * @param {import('./protocol.js').CallIncoming} [incoming]
+     * @param {import('./protocol.js').CallIncomingEvent} [incoming]
      */
     constructor(signaling, iceServers, peer, options, incoming) {
         super();
@@ -126,7 +126,7 @@ export class Call extends Emitter {
             await this.#connection.setLocalDescription(await this.#connection.createOffer());
             const { call } = await this.#signaling.request('call', {
                 to: this.peer,
-                sdp: this.#connection.localDescription?.sdp,
+                sdp: localSdp(this.#connection),
                 media: this.media,
                 ...(this.#options.name ? { name: this.#options.name } : {}),
             });
@@ -160,8 +160,8 @@ export class Call extends Emitter {
             for (const track of options.tracks ?? this.#options.tracks ?? []) this.#add(track, {});
             await this.#connection.setLocalDescription(await this.#connection.createAnswer());
             await this.#signaling.request('call_accept', {
-                call: this.#id,
-                sdp: this.#connection.localDescription?.sdp,
+                call: this.#callId(),
+                sdp: localSdp(this.#connection),
             });
             await this.#applyCandidates();
         } catch (error) {
@@ -173,7 +173,7 @@ export class Call extends Emitter {
     /** @param {'declined' | 'busy'} [reason] */
     async reject(reason = 'declined') {
         if (this.#state !== 'incoming') throw new RoostError('wrong-state');
-        const call = this.#id;
+        const call = this.#callId();
         this.#end('rejected');
         await this.#signaling.request('call_reject', { call, reason }).catch(() => {});
     }
@@ -241,7 +241,7 @@ export class Call extends Emitter {
     /**
      * Both sides called at once and the other's call goes on: continues as that call's callee.
      *
-     * @param {import('./protocol.js').CallIncoming} incoming
+     * @param {import('./protocol.js').CallIncomingEvent} incoming
      */
     async takeOver(incoming) {
         this.#closeConnection();
@@ -255,6 +255,12 @@ export class Call extends Emitter {
         await this.accept({ tracks: [] });
     }
 
+    /** @returns {string} */
+    #callId() {
+        if (!this.#id) throw new RoostError('wrong-state');
+        return this.#id;
+    }
+
     /** @param {CallState} state */
     #setState(state) {
         if (this.#state === state || this.#state === 'ended') return;
@@ -262,7 +268,7 @@ export class Call extends Emitter {
         this.emit('state', state);
     }
 
-    /** @param {import('./protocol.js').CallIncoming} incoming */
+    /** @param {import('./protocol.js').CallIncomingEvent} incoming */
     #take(incoming) {
         this.#incoming = incoming;
         this.#id = incoming.call;
@@ -277,7 +283,10 @@ export class Call extends Emitter {
         const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
         channel.onopen = () => this.#tellMuted();
         channel.onmessage = (event) => this.#channelMessage(event.data);
-        connection.onicecandidate = ({ candidate }) => this.#candidate(candidate?.toJSON() ?? null);
+        connection.onicecandidate = ({ candidate }) => {
+            const json = /** @type {import('./protocol.js').Candidate | undefined} */ (candidate?.toJSON());
+            this.#candidate(json ?? null);
+        };
         connection.ontrack = ({ track }) => {
             if (this.remoteStream.getTracks().includes(track)) return;
             this.remoteStream.addTrack(track);
@@ -353,7 +362,7 @@ export class Call extends Emitter {
         }
     }
 
-    /** @param {RTCIceCandidateInit | null} candidate */
+    /** @param {import('./protocol.js').Candidate | null} candidate */
     #candidate(candidate) {
         if (!this.#id) this.#ownCandidates.push(candidate);
         else this.#sendCandidate(candidate);
@@ -363,10 +372,10 @@ export class Call extends Emitter {
         for (const candidate of this.#ownCandidates.splice(0)) this.#sendCandidate(candidate);
     }
 
-    /** @param {RTCIceCandidateInit | null} candidate */
+    /** @param {import('./protocol.js').Candidate | null} candidate */
     #sendCandidate(candidate) {
         this.#signaling
-            .request('call_candidate', { call: this.#id, candidate })
+            .request('call_candidate', { call: this.#callId(), candidate })
             .catch(() => {}); // the call may have ended
     }
 
@@ -392,8 +401,8 @@ export class Call extends Emitter {
         try {
             await connection.setLocalDescription(await connection.createOffer());
             await this.#signaling.request('call_offer', {
-                call: this.#id,
-                sdp: connection.localDescription?.sdp,
+                call: this.#callId(),
+                sdp: localSdp(connection),
             });
         } catch (error) {
             if (error instanceof RoostError && error.code === 'negotiation-pending') {
@@ -416,8 +425,8 @@ export class Call extends Emitter {
         await connection.setRemoteDescription({ type: 'offer', sdp });
         await connection.setLocalDescription(await connection.createAnswer());
         await this.#signaling.request('call_answer', {
-            call: this.#id,
-            sdp: connection.localDescription?.sdp,
+            call: this.#callId(),
+            sdp: localSdp(connection),
         });
         await this.#settled();
     }
@@ -430,9 +439,9 @@ export class Call extends Emitter {
         await this.#offer();
     }
 
-    /** @param {Record<string, any>} message an event of the server */
+    /** @param {import('./protocol.js').ServerEvent} message an event of the server */
     #receive(message) {
-        if (message.call !== this.#id || !this.#id) return;
+        if (!('call' in message) || message.call !== this.#id) return;
         switch (message.type) {
             case 'call_ringing':
                 if (this.#state === 'calling') this.#setState('ringing');
@@ -551,4 +560,12 @@ export class Call extends Emitter {
         this.#setState('ended');
         this.emit('ended', reason);
     }
+}
+
+/**
+ * @param {RTCPeerConnection} connection
+ * @returns {string} the description that was just set
+ */
+function localSdp(connection) {
+    return connection.localDescription?.sdp ?? '';
 }

@@ -29,7 +29,7 @@ export class Client extends Emitter {
     #signaling;
     /** @type {Set<Call>} */
     #calls = new Set();
-    /** @type {{user: string, fields: Record<string, unknown>} | null} */
+    /** @type {{user: string, fields: {user: string, name?: string, token?: string}} | null} */
     #registered = null;
 
     /** @param {ConnectOptions} options */
@@ -148,7 +148,7 @@ export class Client extends Emitter {
     /**
      * @param {string} peer
      * @param {import('./call.js').CallOptions} options
-     * @param {import('./protocol.js').CallIncoming} [incoming]
+     * @param {import('./protocol.js').CallIncomingEvent} [incoming]
      * @returns {Call}
      */
     #makeCall(peer, options, incoming) {
@@ -159,11 +159,11 @@ export class Client extends Emitter {
         return call;
     }
 
-    /** @param {Record<string, any>} message an event of the server */
+    /** @param {import('./protocol.js').ServerEvent} message an event of the server */
     #receive(message) {
         switch (message.type) {
             case 'call_incoming':
-                this.#incoming(/** @type {import('./protocol.js').CallIncoming} */ (message));
+                this.#incoming(message);
                 break;
             case 'link_ready':
                 this.emit('link-ready', message.link);
@@ -174,7 +174,7 @@ export class Client extends Emitter {
         }
     }
 
-    /** @param {import('./protocol.js').CallIncoming} incoming */
+    /** @param {import('./protocol.js').CallIncomingEvent} incoming */
     #incoming(incoming) {
         if (incoming.glare) {
             const outgoing = [...this.#calls].find(

@@ -40,7 +40,7 @@ const CONNECT_WITHIN_MS = 15000;
  * @property {Slot} slot a slot's content changed
  * @property {RoostError} error
  *
- * @typedef {(offer: import('./protocol.js').Offer) => Promise<import('./protocol.js').OfferResult>} SendOffer
+ * @typedef {(offer: {sdp: string, tracks: import('./protocol.js').TrackOffer[], fresh: boolean}) => Promise<import('./protocol.js').OfferResult>} SendOffer
  */
 
 /** @extends {Emitter<MediaEvents>} */
@@ -140,7 +140,7 @@ export class MediaConnection extends Emitter {
     /**
      * Applies what the server says fills the slots.
      *
-     * @param {import('./protocol.js').WireSlotChange[]} changes
+     * @param {import('./protocol.js').SlotChange[]} changes
      */
     applySlots(changes) {
         for (const { mid, track } of changes) {

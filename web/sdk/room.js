@@ -464,7 +464,7 @@ export class Room extends Emitter {
         this.emit('removed', reason);
     }
 
-    /** @param {Record<string, any>} message an event of the server */
+    /** @param {import('./protocol.js').ServerEvent} message an event of the server */
     #receive(message) {
         if (this.#roster.receive(message)) return;
         switch (message.type) {
@@ -502,7 +502,7 @@ export class Room extends Emitter {
         }
     }
 
-    /** @param {import('./protocol.js').WireTrack} wire */
+    /** @param {import('./protocol.js').Track} wire */
     #ownTrackUpdated(wire) {
         const local = [...this.#local].find(({ id }) => id === wire.id);
         if (!local || local.blocked === wire.blocked) return;
@@ -551,7 +551,7 @@ export class Room extends Emitter {
  * @param {string} name
  * @param {string | undefined} token
  * @param {boolean | undefined} autoSubscribe
- * @returns {Record<string, unknown>} the fields of a `join`
+ * @returns {Omit<import('./protocol.js').JoinRequest, 'type' | 'id'>}
  */
 export function joinFields(room, name, token, autoSubscribe) {
     return {

@@ -118,7 +118,7 @@ export class Roster {
     }
 
     /**
-     * @param {Record<string, any>} message an event of the server
+     * @param {import('./protocol.js').ServerEvent} message an event of the server
      * @returns {boolean} it was about members or their tracks
      */
     receive(message) {
@@ -152,7 +152,7 @@ export class Roster {
     }
 
     /**
-     * @param {import('./protocol.js').WireMember} wire
+     * @param {import('./protocol.js').Member} wire
      * @returns {Member}
      */
     #add(wire) {
@@ -161,7 +161,7 @@ export class Roster {
         return member;
     }
 
-    /** @param {import('./protocol.js').WireMember} wire */
+    /** @param {import('./protocol.js').Member} wire */
     #updated(wire) {
         const member = this.#members.get(wire.id);
         if (!member) return;
@@ -182,7 +182,7 @@ export class Roster {
     }
 
     /**
-     * @param {import('./protocol.js').WireTrack} wire
+     * @param {import('./protocol.js').Track} wire
      * @returns {RemoteTrack | undefined} the new track
      */
     #addTrack(wire) {
@@ -193,7 +193,7 @@ export class Roster {
         return track;
     }
 
-    /** @param {import('./protocol.js').WireTrack} wire a new track, or what became of one */
+    /** @param {import('./protocol.js').Track} wire a new track, or what became of one */
     #published(wire) {
         const known = this.track(wire.id);
         if (known) {

@@ -22,7 +22,7 @@ const RETRY_MAX_MS = 5000;
  * @typedef {object} SignalingEvents
  * @property {SignalingState} state
  * @property {{attempt: number, delayMs: number}} retry the next attempt to reconnect is planned
- * @property {Record<string, any>} message an event of the server
+ * @property {import('./protocol.js').ServerEvent} message an event of the server
  * @property {import('./protocol.js').HelloResult} renewed the old session is gone, a new one began
  * @property {RoostError} failed the server refuses; no more attempts
  *
@@ -93,12 +93,13 @@ export class Signaling extends Emitter {
     /**
      * Sends a request and waits for its reply, over a reconnect if need be.
      *
-     * @param {string} type
-     * @param {Record<string, unknown>} [fields]
-     * @returns {Promise<any>} the reply's result
+     * @template {keyof import('./protocol.js').RequestMap} Type
+     * @param {Type} type
+     * @param {Omit<import('./protocol.js').RequestMap[Type], 'type' | 'id'>} [fields]
+     * @returns {Promise<import('./protocol.js').ResultMap[Type]>} the reply's result
      * @throws {RoostError} the server's refusal, request-timeout or connection-closed
      */
-    request(type, fields = {}) {
+    request(type, fields) {
         if (this.#state === 'closed') return Promise.reject(new RoostError('connection-closed'));
         const id = ++this.#lastId;
         const text = JSON.stringify({ type, id, ...fields });
@@ -229,7 +230,9 @@ export class Signaling extends Emitter {
             this.#lastSeq = message.seq;
         }
         if (message.type === 'ok' || message.type === 'error') this.#settle(message);
-        else if (message.type !== 'pong') this.emit('message', message);
+        else if (message.type !== 'pong') {
+            this.emit('message', /** @type {import('./protocol.js').ServerEvent} */ (message));
+        }
     }
 
     /** @param {Record<string, any>} reply */
