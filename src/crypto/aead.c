@@ -14,7 +14,7 @@ struct aead {
 #ifdef ROOST_HAVE_IPSEC_MB
     aes_gcm_enc_dec_t encrypt;
     aes_gcm_enc_dec_t decrypt;
-    struct gcm_key_data schedule;
+    _Alignas(64) struct gcm_key_data schedule; // its vector loads want the alignment
 #endif
 };
 
@@ -58,7 +58,6 @@ static bool use_provider(struct aead *aead, const struct cipher_provider *provid
 struct aead *aead_new(const struct cipher_provider *provider, struct bytes key)
 {
     ensure(key.size == 16 || key.size == 32);
-    // the schedule's vector loads want its alignment
     struct aead *aead = aligned_alloc(_Alignof(struct aead), sizeof(*aead));
     ensure(aead);
     *aead = (struct aead){ 0 };
@@ -97,7 +96,7 @@ void aead_seal(struct aead *aead, const uint8_t iv[AEAD_IV_SIZE], struct bytes a
     ensure(plain.size <= INT_MAX && additional.size <= INT_MAX);
 #ifdef ROOST_HAVE_IPSEC_MB
     if (aead->encrypt) {
-        struct gcm_context_data context;
+        _Alignas(64) struct gcm_context_data context;
         aead->encrypt(&aead->schedule, &context, out, plain.data, plain.size, iv, additional.data,
                       additional.size, out + plain.size, AEAD_TAG_SIZE);
         return;
@@ -121,7 +120,7 @@ int aead_open(struct aead *aead, const uint8_t iv[AEAD_IV_SIZE], struct bytes ad
     __builtin_memcpy(tag, sealed.data + cipher.size, sizeof(tag));
 #ifdef ROOST_HAVE_IPSEC_MB
     if (aead->decrypt) {
-        struct gcm_context_data context;
+        _Alignas(64) struct gcm_context_data context;
         uint8_t expected[AEAD_TAG_SIZE];
         aead->decrypt(&aead->schedule, &context, out, cipher.data, cipher.size, iv, additional.data,
                       additional.size, expected, sizeof(expected));
