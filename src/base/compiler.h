@@ -20,17 +20,18 @@
 
 #define array_size(array) (sizeof(array) / sizeof((array)[0]))
 
+/** Both sides should have one type: the result has that of the first. */
 #define min_of(a, b)                                                                               \
     ({                                                                                             \
         typeof(a) min_a_ = (a);                                                                    \
         typeof(b) min_b_ = (b);                                                                    \
-        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+        (typeof(min_a_))(min_a_ < min_b_ ? min_a_ : min_b_);                                       \
     })
 #define max_of(a, b)                                                                               \
     ({                                                                                             \
         typeof(a) max_a_ = (a);                                                                    \
         typeof(b) max_b_ = (b);                                                                    \
-        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
+        (typeof(max_a_))(max_a_ > max_b_ ? max_a_ : max_b_);                                       \
     })
 
 /** The struct that contains `member` at `pointer`. */

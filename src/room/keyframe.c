@@ -1,6 +1,7 @@
 #include "room/keyframe.h"
 
-/** A publisher gets one request in this time, however many ask: each key frame costs all viewers. */
+/** A publisher gets one request in this time, however many ask: each key frame costs all viewers.
+ */
 #define INTERVAL_US (500 * TIME_US_PER_MS)
 
 void keyframe_want(struct keyframe_request *request)

@@ -36,8 +36,8 @@ const struct rewrite_span *rewrite_current(const struct rewrite *rewrite)
     return rewrite->count ? &rewrite->spans[rewrite->current] : NULL;
 }
 
-bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input,
-                 uint32_t input_timestamp, uint64_t *ret_output, uint32_t *ret_timestamp)
+bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint32_t input_timestamp,
+                 uint64_t *ret_output, uint32_t *ret_timestamp)
 {
     const struct rewrite_span *span = rewrite_current(rewrite);
     if (!span || input < span->first_input)

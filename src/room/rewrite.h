@@ -40,8 +40,8 @@ void rewrite_switch(struct rewrite *rewrite, uint64_t now_us, uint32_t source, u
  * Maps a packet of the current span. Returns false for one from before the switch, which the
  * receiver must not see.
  */
-bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input,
-                 uint32_t input_timestamp, uint64_t *ret_output, uint32_t *ret_timestamp);
+bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint32_t input_timestamp,
+                 uint64_t *ret_output, uint32_t *ret_timestamp);
 /**
  * Finds the incoming packet behind the outgoing 16-bit number of a NACK. Returns false when it is
  * too old, was never sent, or belongs to a forgotten span.

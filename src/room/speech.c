@@ -3,10 +3,10 @@
 #include "base/time.h"
 
 /** Loudness (127 - level) above which a smoothed stream counts as loud: about -45 dBov. */
-#define LOUD_Q8       (82u << 8)
-#define ATTACK_US     (100 * TIME_US_PER_MS)
-#define RELEASE_US    (800 * TIME_US_PER_MS)
-#define SMOOTH_SHIFT  3 /**< of 20 ms packets: a time constant of about 160 ms */
+#define LOUD_Q8      (82u << 8)
+#define ATTACK_US    (100 * TIME_US_PER_MS)
+#define RELEASE_US   (800 * TIME_US_PER_MS)
+#define SMOOTH_SHIFT 3 /**< of 20 ms packets: a time constant of about 160 ms */
 
 static bool set_speaking(struct speech *speech, bool speaking)
 {

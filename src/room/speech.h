@@ -7,8 +7,8 @@
 #include "base/compiler.h"
 
 struct speech {
-    uint32_t loudness_q8; /**< smoothed 127 - level, 8 fractional bits */
-    uint64_t loud_since_us;  /**< 0: not loud */
+    uint32_t loudness_q8;   /**< smoothed 127 - level, 8 fractional bits */
+    uint64_t loud_since_us; /**< 0: not loud */
     uint64_t loud_last_us;
     bool speaking;
 };

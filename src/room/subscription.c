@@ -99,7 +99,7 @@ static bool may_switch(const struct subscription *subscription, uint64_t now_us,
         return true;
     if (!info->key_frame)
         return false;
-    if (subscription->layer == SUBSCRIPTION_NO_LAYER || info->layer > subscription->layer)
+    if (subscription->layer == SUBSCRIPTION_NO_LAYER || info->layer >= subscription->layer)
         return true;
     return track_best_layer(subscription->track, now_us) == info->layer;
 }
@@ -111,6 +111,7 @@ static void switch_to(struct subscription *subscription, uint64_t now_us,
     rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
                    subscription->clock_rate_hz);
     subscription->layer = info->layer;
+    subscription->epoch = info->epoch;
     subscription_update_clock(subscription);
 }
 
@@ -123,7 +124,7 @@ uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct media_info *info = media_info_of(packets[i]);
-        if (info->layer != subscription->layer) {
+        if (info->layer != subscription->layer || info->epoch != subscription->epoch) {
             if (!may_switch(subscription, now_us, info))
                 continue;
             switch_to(subscription, now_us, info);

@@ -16,6 +16,7 @@ struct subscription {
     struct rtc_sender *sender;
     struct rewrite rewrite;
     uint32_t clock_rate_hz;  /**< of the last packet's codec */
+    uint8_t epoch;           /**< of the stream being forwarded */
     uint8_t layer;           /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
     uint8_t key_frame_layer; /**< the layer a key frame was asked of */
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */

@@ -9,9 +9,9 @@
 #include "room/keyframe.h"
 #include "room/packet_ring.h"
 #include "room/speech.h"
-#include "rtc/sender.h"
+#include "rtc/peer.h"
 
-#define TRACK_LAYERS_MAX 3
+#define TRACK_LAYERS_MAX RTC_LAYERS_MAX
 /** Workers that one process may have: a bit for each in a track's mirror set. */
 #define TRACK_WORKERS_MAX 256
 

@@ -14,6 +14,7 @@ struct media_info {
     uint16_t payload_size; /**< without padding */
     uint8_t payload_type;  /**< the publisher's */
     uint8_t codec;         /**< enum codec_id */
+    uint8_t epoch;         /**< changes when the stream began anew with unrelated numbers */
     uint8_t layer;         /**< simulcast layer: index of the rid in the offer, 0 when single */
     bool marker;
     bool key_frame; /**< a decoder may begin with this packet */

@@ -1,0 +1,97 @@
+/**
+ * All media of one worker: the peers adopted here, the tracks they publish, mirrors of tracks
+ * published on other workers, and the subscriptions between them. No I/O: datagrams for our peers
+ * go into the caller's batch, everything else leaves through the ops table.
+ *
+ * A room is not bound to a worker. A publisher's packets are decrypted once, on its own worker, and
+ * travel by reference, once, to each worker that has subscribers (a mirror there).
+ */
+#pragma once
+
+#include "room/media_control.h"
+#include "room/metrics.h"
+#include "room/track.h"
+#include "rtc/peer.h"
+
+struct exchange;
+
+enum exchange_message_kind {
+    EXCHANGE_MIRROR,         /**< `worker` wants the packets of `key` */
+    EXCHANGE_MIRROR_STOP,    /**< no more */
+    EXCHANGE_BURST,          /**< packets of `key`; the receiver takes over the references */
+    EXCHANGE_CLOCK,          /**< `clock` of a layer of `key` */
+    EXCHANGE_WANT_KEY_FRAME, /**< subscribers of a mirror need a key frame of `layer` */
+    EXCHANGE_RESTART,        /**< the packets of `key` broke off on purpose */
+    EXCHANGE_GONE,           /**< the publication `key` ended */
+};
+
+#define EXCHANGE_BURST_MAX 20
+
+/** What workers tell each other. By value; only a burst carries ownership. */
+struct exchange_message {
+    enum exchange_message_kind kind;
+    uint16_t worker;
+    uint8_t layer;
+    uint8_t count;
+    struct track_key key;
+    union {
+        struct rtc_clock clock;
+        struct packet *packets[EXCHANGE_BURST_MAX];
+    };
+};
+
+struct exchange_ops {
+    /**
+     * Sends a message to another worker's exchange. Returns false when it could not be queued: a
+     * burst's references are then still the exchange's.
+     */
+    bool (*to_worker)(void *owner, uint16_t worker, const struct exchange_message *message);
+    /** Tells the control thread. `mid` of the event is filled here. */
+    void (*to_control)(void *owner, const struct media_event *event);
+    /** The peer of a session has something to send (rtc_peer_output). */
+    void (*wake)(void *owner, handle session);
+};
+
+struct exchange_config {
+    uint16_t worker; /**< our index */
+    const struct exchange_ops *ops;
+    void *owner;
+};
+
+struct exchange *exchange_new(const struct exchange_config *config);
+/** All peers must have been removed. Accepts NULL; returns NULL. */
+struct exchange *exchange_free(struct exchange *exchange);
+const struct room_metrics *exchange_metrics(const struct exchange *exchange);
+
+/** Takes in an adopted peer (not owned) and makes tracks and subscriptions of its sections. */
+void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_peer *peer);
+/** After rtc_peer_update: sections may have come, changed or ended. */
+void exchange_peer_update(struct exchange *exchange, handle session);
+/** Before the peer is freed. */
+void exchange_peer_remove(struct exchange *exchange, handle session);
+
+/**
+ * Fills or empties (`publisher` NULL) a slot of a peer that is here. `publisher_worker` is where
+ * the publication lives, `publisher_section` what was negotiated for it. Returns 0, or -ENOENT when
+ * the slot, or a publication that should be on this worker, is not here.
+ */
+int exchange_slot_set(struct exchange *exchange, uint64_t now_us, handle session, uint32_t section,
+                      const struct track_key *publisher, uint16_t publisher_worker,
+                      const struct rtc_section *publisher_section);
+/** Drops (or forwards again) the packets of a publication that is here. */
+void exchange_publication_block(struct exchange *exchange, handle session, uint32_t section,
+                                bool blocked);
+
+/** Forwards what one peer's datagrams brought; takes over the references and empties `media`. */
+void exchange_media(struct exchange *exchange, uint64_t now_us, handle session,
+                    struct rtc_media *media, struct datagram_batch *batch);
+/** Handles the events of a peer that are about media (NACK, key frames, clocks). */
+void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle session,
+                         const struct rtc_event *event, struct datagram_batch *batch);
+/** A message of another worker's exchange. */
+void exchange_message_input(struct exchange *exchange, uint64_t now_us,
+                            const struct exchange_message *message, struct datagram_batch *batch);
+/** Frees what a message that nobody will handle carries. */
+void exchange_message_discard(const struct exchange_message *message);
+/** Key-frame requests, speech and liveness; call about every 20 ms. */
+void exchange_tick(struct exchange *exchange, uint64_t now_us);

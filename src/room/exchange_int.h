@@ -1,0 +1,45 @@
+/** Shared by exchange.c, exchange_peer.c and exchange_mirror.c only. */
+#pragma once
+
+#include "base/map.h"
+#include "room/exchange.h"
+#include "room/forward.h"
+
+struct exchange {
+    struct exchange_config config;
+    struct map peers;  /**< session -> struct exchange_peer */
+    struct map tracks; /**< track_key -> struct track, ours and mirrors */
+    struct room_metrics metrics;
+};
+
+/** A peer's sections on this worker. Both arrays have `section_count` places. */
+struct exchange_peer {
+    handle session;
+    struct rtc_peer *rtc;
+    size_t section_count;
+    struct track **tracks;               /**< NULL where the section is no publication */
+    struct subscription **subscriptions; /**< NULL where the section is no slot */
+};
+
+static inline void exchange_count(struct exchange *exchange, enum room_metric metric,
+                                  uint64_t amount)
+{
+    metric_add(&exchange->metrics.values[metric], amount);
+}
+
+struct exchange_peer *exchange_find_peer(struct exchange *exchange, handle session);
+struct track *exchange_find_track(struct exchange *exchange, const struct track_key *key);
+void exchange_track_add(struct exchange *exchange, struct track *track);
+/** Takes everyone off the track, tells its mirrors, forgets and frees it. */
+void exchange_track_drop(struct exchange *exchange, struct track *track);
+/** The mirror of a remote publication, made and asked for when it is not here yet. */
+struct track *exchange_mirror_get(struct exchange *exchange, const struct track_key *key,
+                                  uint16_t worker, bool video);
+/** Drops a mirror that nobody here watches any more. */
+void exchange_mirror_release(struct exchange *exchange, struct track *track);
+/** Hands a burst to the workers that mirror the track. */
+void exchange_mirror_send(struct exchange *exchange, struct track *track,
+                          struct packet *const *packets, uint32_t count);
+/** The same message to every worker that mirrors the track. */
+void exchange_mirror_tell(struct exchange *exchange, struct track *track,
+                          const struct exchange_message *message);

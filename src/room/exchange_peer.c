@@ -1,0 +1,150 @@
+// Peers of this worker: their publications and slots as negotiated.
+#include "room/exchange_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+struct exchange_peer *exchange_find_peer(struct exchange *exchange, handle session)
+{
+    return map_find(&exchange->peers, map_key_u64(&session));
+}
+
+static void resize(struct exchange_peer *peer, size_t section_count)
+{
+    if (section_count <= peer->section_count)
+        return;
+    peer->tracks = memory_resize(peer->tracks, section_count * sizeof(*peer->tracks));
+    peer->subscriptions =
+        memory_resize(peer->subscriptions, section_count * sizeof(*peer->subscriptions));
+    for (size_t i = peer->section_count; i < section_count; i++) {
+        peer->tracks[i] = NULL;
+        peer->subscriptions[i] = NULL;
+    }
+    peer->section_count = section_count;
+}
+
+static void drop_subscription(struct exchange *exchange, struct exchange_peer *peer, size_t section)
+{
+    struct subscription *subscription = peer->subscriptions[section];
+    if (!subscription)
+        return;
+    struct track *track = subscription->track;
+    peer->subscriptions[section] = subscription_free(subscription);
+    if (track)
+        exchange_mirror_release(exchange, track);
+}
+
+static void drop_track(struct exchange *exchange, struct exchange_peer *peer, size_t section)
+{
+    if (!peer->tracks[section])
+        return;
+    exchange_track_drop(exchange, peer->tracks[section]);
+    peer->tracks[section] = NULL;
+}
+
+static void sync_section(struct exchange *exchange, struct exchange_peer *peer, size_t index,
+                         const struct rtc_section *section)
+{
+    struct rtc_sender *sender = rtc_peer_sender(peer->rtc, (uint16_t)index);
+    // a slot that was given up and taken again has a new sender
+    if (peer->subscriptions[index] && peer->subscriptions[index]->sender != sender)
+        drop_subscription(exchange, peer, index);
+    if (sender && !peer->subscriptions[index])
+        peer->subscriptions[index] = subscription_new(sender);
+    bool publishes = section->role == RTC_ROLE_PUBLISH &&
+                     (section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO);
+    if (!publishes) {
+        drop_track(exchange, peer, index);
+    } else if (!peer->tracks[index]) {
+        struct track_key key = { .session = peer->session, .section = (uint32_t)index };
+        peer->tracks[index] = track_new(&key, section->kind == RTC_KIND_VIDEO);
+        exchange_track_add(exchange, peer->tracks[index]);
+    }
+}
+
+static void sync_peer(struct exchange *exchange, struct exchange_peer *peer)
+{
+    const struct rtc_negotiated *negotiated = rtc_peer_negotiated(peer->rtc);
+    resize(peer, negotiated->section_count);
+    for (size_t i = 0; i < negotiated->section_count; i++)
+        sync_section(exchange, peer, i, &negotiated->sections[i]);
+}
+
+void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_peer *rtc)
+{
+    ensure(!exchange_find_peer(exchange, session));
+    struct exchange_peer *peer = memory_new(struct exchange_peer);
+    peer->session = session;
+    peer->rtc = rtc;
+    map_set(&exchange->peers, map_key_u64(&session), peer);
+    metric_add(&exchange->metrics.values[ROOM_METRIC_PEERS], 1);
+    sync_peer(exchange, peer);
+}
+
+void exchange_peer_update(struct exchange *exchange, handle session)
+{
+    struct exchange_peer *peer = exchange_find_peer(exchange, session);
+    if (peer)
+        sync_peer(exchange, peer);
+}
+
+void exchange_peer_remove(struct exchange *exchange, handle session)
+{
+    struct exchange_peer *peer = map_remove(&exchange->peers, map_key_u64(&session));
+    if (!peer)
+        return;
+    for (size_t i = 0; i < peer->section_count; i++) {
+        drop_subscription(exchange, peer, i);
+        drop_track(exchange, peer, i);
+    }
+    metric_subtract(&exchange->metrics.values[ROOM_METRIC_PEERS], 1);
+    free(peer->tracks);
+    free(peer->subscriptions);
+    free(peer);
+}
+
+int exchange_slot_set(struct exchange *exchange, uint64_t now_us, handle session, uint32_t section,
+                      const struct track_key *publisher, uint16_t publisher_worker,
+                      const struct rtc_section *publisher_section)
+{
+    struct exchange_peer *peer = exchange_find_peer(exchange, session);
+    if (!peer || section >= peer->section_count || !peer->subscriptions[section])
+        return -ENOENT;
+    struct subscription *subscription = peer->subscriptions[section];
+    struct track *old = subscription->track;
+    struct track *track = NULL;
+    if (publisher) {
+        track = publisher_worker == exchange->config.worker
+                    ? exchange_find_track(exchange, publisher)
+                    : exchange_mirror_get(exchange, publisher, publisher_worker,
+                                          publisher_section->kind == RTC_KIND_VIDEO);
+        if (!track)
+            return -ENOENT;
+    }
+    if (track == old)
+        return 0;
+    subscription_detach(subscription);
+    if (track)
+        subscription_attach(subscription, now_us, track, publisher_section,
+                            &rtc_peer_negotiated(peer->rtc)->sections[section]);
+    if (old)
+        exchange_mirror_release(exchange, old);
+    return 0;
+}
+
+void exchange_publication_block(struct exchange *exchange, handle session, uint32_t section,
+                                bool blocked)
+{
+    struct track_key key = { .session = session, .section = section };
+    struct track *track = exchange_find_track(exchange, &key);
+    if (!track || track->mirror || track->blocked == blocked)
+        return;
+    track->blocked = blocked;
+    struct exchange_message restart = { .kind = EXCHANGE_RESTART, .key = key };
+    exchange_mirror_tell(exchange, track, &restart);
+    exchange_message_input(exchange, 0, &restart, NULL);
+    if (!blocked)
+        track_want_key_frame(track, 0);
+}

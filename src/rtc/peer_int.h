@@ -1,0 +1,133 @@
+/** The inside of a peer, shared by peer*.c, receiver.c, sender.c and rtcp*.c only. */
+#pragma once
+
+#include "proto/ice/ice_agent.h"
+#include "proto/ice/ice_lite.h"
+#include "proto/rtp/nack_generator.h"
+#include "proto/rtp/receive_stats.h"
+#include "proto/rtp/rewrite.h"
+#include "proto/rtp/send_stats.h"
+#include "proto/rtp/twcc_receiver.h"
+#include "rtc/media_info.h"
+#include "rtc/peer.h"
+
+/** Streams (SSRCs) that a publisher may have; more are refused. */
+#define RTC_STREAMS_MAX 64
+
+/** One incoming SSRC of a publication, or its retransmissions. */
+struct rtc_stream {
+    uint32_t ssrc;
+    uint16_t section;
+    uint8_t layer;
+    uint8_t epoch;
+    bool repair;              /**< an RTX stream: packets belong to `repaired` */
+    uint32_t repaired;        /**< SSRC of the stream it repairs; 0: not known yet */
+    bool key_frame_wanted;    /**< send PLI with the next output */
+    uint64_t sequence_offset; /**< added to the SRTP index: streams of a layer follow each other */
+    uint64_t highest;         /**< highest sequence passed on */
+    struct rtp_receive_stats stats;
+    struct rtp_nack_generator nack;
+};
+
+struct rtc_sender {
+    struct rtc_peer *peer;
+    uint16_t section;
+    uint32_t ssrc;
+    uint32_t rtx_ssrc;
+    uint16_t rtx_sequence;
+    uint32_t clock_rate_hz;
+    uint16_t first_sequence;
+    uint32_t first_timestamp;
+    struct rtc_clock clock;
+    uint64_t report_us; /**< when the next sender report is due */
+    struct rtp_send_stats stats;
+    struct secure_rtp_sender index;
+    struct secure_rtp_sender rtx_index;
+    struct rtp_rewriter rewriter;
+    struct rtp_rewriter rtx_rewriter;
+};
+
+enum rtc_peer_state {
+    RTC_PEER_CHECKING, /**< no path yet */
+    RTC_PEER_SECURING, /**< DTLS */
+    RTC_PEER_CONNECTED,
+    RTC_PEER_FAILED,
+    RTC_PEER_CLOSED,
+};
+
+struct rtc_peer {
+    struct rtc_thread *thread;
+    struct rtc_params *params;
+    bool client;
+    enum rtc_peer_state state;
+    bool silenced; /**< consent expired: nothing but ICE may be sent */
+    bool has_path;
+    struct net_path path;
+
+    struct ice_lite ice;     /**< server */
+    struct ice_agent *agent; /**< client */
+    uint32_t ice_generation;
+    struct dtls *dtls;
+    struct secure_rtp_session *receiving; /**< RTP and RTCP from the other side */
+    struct secure_rtp_session *sending;
+
+    // publications
+    struct rtc_stream *streams; /**< heap, grows to RTC_STREAMS_MAX */
+    uint32_t stream_count;
+    uint32_t stream_last; /**< index of the last hit */
+    struct twcc_receiver twcc;
+    int64_t clock_offset_us; /**< publisher's NTP to our Unix time */
+    bool clock_offset_known;
+
+    // slots
+    struct rtc_sender **senders; /**< by section; NULL where it is no slot */
+    size_t sender_count;         /**< places in `senders` */
+    uint16_t transport_sequence;
+    bool sends_transport_sequence;
+    uint32_t rtcp_ssrc;
+    uint64_t report_us; /**< next receiver report; TIME_NEVER without publications */
+    uint64_t wake_us;   /**< senders may have started since: look at their reports then */
+    uint64_t remb_bps;  /**< last REMB, 0: none */
+};
+
+static inline const struct rtc_negotiated *peer_negotiated(const struct rtc_peer *peer)
+{
+    return rtc_params_get(peer->params);
+}
+
+static inline void peer_count(struct rtc_peer *peer, enum rtc_metric metric, uint64_t amount)
+{
+    rtc_count(&peer->thread->counters, metric, amount);
+}
+
+/** Wall clock of `now_us`. */
+static inline uint64_t peer_unix_us(const struct rtc_peer *peer, uint64_t now_us)
+{
+    return (uint64_t)((int64_t)now_us + peer->thread->unix_offset_us);
+}
+
+/** Room for one more event of the peer; NULL (counted) when too many wait. Zeroed but for kind. */
+struct rtc_event *peer_event_add(struct rtc_peer *peer, enum rtc_event_kind kind);
+
+// receiver.c
+/** Takes one RTP datagram. */
+int peer_receive_rtp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagram,
+                     struct rtc_media *media);
+struct rtc_stream *peer_find_stream(struct rtc_peer *peer, uint32_t ssrc);
+/** Forgets streams of sections that are no publications any more. */
+void peer_sync_streams(struct rtc_peer *peer);
+void peer_drop_streams(struct rtc_peer *peer);
+
+// sender.c
+struct rtc_sender *peer_sender_new(struct rtc_peer *peer, uint16_t section);
+struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc);
+/** Makes and drops senders so that they fit the sections. */
+void peer_sync_senders(struct rtc_peer *peer);
+void peer_drop_senders(struct rtc_peer *peer);
+
+// rtcp_input.c
+int peer_receive_rtcp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagram);
+
+// rtcp_output.c
+uint64_t peer_rtcp_deadline(const struct rtc_peer *peer);
+void peer_rtcp_output(struct rtc_peer *peer, uint64_t now_us, struct datagram_batch *batch);

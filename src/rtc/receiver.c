@@ -1,0 +1,329 @@
+// RTP from a publisher: authenticate, find the stream, mend retransmissions, describe the packet.
+#include "rtc/peer_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "media/payload.h"
+#include "proto/rtp/rtx.h"
+
+/** Between the last packet of a stream and the first of the one that follows it in a layer. */
+#define STREAM_GAP 4096
+
+struct rtc_stream *peer_find_stream(struct rtc_peer *peer, uint32_t ssrc)
+{
+    if (peer->stream_last < peer->stream_count && peer->streams[peer->stream_last].ssrc == ssrc)
+        return &peer->streams[peer->stream_last];
+    for (uint32_t i = 0; i < peer->stream_count; i++) {
+        if (peer->streams[i].ssrc == ssrc) {
+            peer->stream_last = i;
+            return &peer->streams[i];
+        }
+    }
+    return NULL;
+}
+
+static void remove_stream(struct rtc_peer *peer, uint32_t index)
+{
+    secure_rtp_forget(peer->receiving, peer->streams[index].ssrc);
+    rtp_nack_generator_done(&peer->streams[index].nack);
+    peer->streams[index] = peer->streams[--peer->stream_count];
+}
+
+void peer_sync_streams(struct rtc_peer *peer)
+{
+    const struct rtc_negotiated *negotiated = peer_negotiated(peer);
+    for (uint32_t i = peer->stream_count; i > 0; i--) {
+        uint16_t section = peer->streams[i - 1].section;
+        if (section >= negotiated->section_count ||
+            negotiated->sections[section].role != RTC_ROLE_PUBLISH)
+            remove_stream(peer, i - 1);
+    }
+}
+
+void peer_drop_streams(struct rtc_peer *peer)
+{
+    for (uint32_t i = 0; i < peer->stream_count; i++)
+        rtp_nack_generator_done(&peer->streams[i].nack);
+    free(peer->streams);
+    peer->streams = NULL;
+    peer->stream_count = 0;
+}
+
+/** Where a stream belongs: what an SSRC is for. */
+struct placement {
+    uint16_t section;
+    uint8_t layer;
+    bool repair;
+    uint32_t repaired;
+};
+
+/** By a=ssrc and a=ssrc-group:FID of the offer. */
+static bool place_by_announcement(const struct rtc_negotiated *negotiated, uint32_t ssrc,
+                                  struct placement *ret_placement)
+{
+    for (size_t i = 0; i < negotiated->section_count; i++) {
+        const struct rtc_section *section = &negotiated->sections[i];
+        for (size_t j = 0; section->role == RTC_ROLE_PUBLISH && j < section->source_count; j++) {
+            const struct rtc_source *source = &section->sources[j];
+            if (source->ssrc != ssrc && (source->rtx_ssrc != ssrc || ssrc == 0))
+                continue;
+            *ret_placement = (struct placement){
+                .section = (uint16_t)i,
+                .layer = (uint8_t)min_of(j, (size_t)RTC_LAYERS_MAX - 1),
+                .repair = source->ssrc != ssrc,
+                .repaired = source->ssrc != ssrc ? source->ssrc : 0,
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+static int find_rid(const struct rtc_section *section, struct bytes rid)
+{
+    for (size_t i = 0; i < section->rid_count; i++) {
+        if (text_equal(rid, section->rids[i]))
+            return (int)i;
+    }
+    return -1;
+}
+
+static struct rtc_stream *stream_of_layer(struct rtc_peer *peer, uint16_t section, uint8_t layer,
+                                          bool repair)
+{
+    for (uint32_t i = 0; i < peer->stream_count; i++) {
+        struct rtc_stream *stream = &peer->streams[i];
+        if (stream->section == section && stream->layer == layer && stream->repair == repair)
+            return stream;
+    }
+    return NULL;
+}
+
+/** By the mid and rid header extensions (RFC 9143 9.2, RFC 8852). */
+static bool place_by_extensions(struct rtc_peer *peer, const struct rtp_extensions *extensions,
+                                const uint8_t *data, uint8_t payload_type,
+                                struct placement *ret_placement)
+{
+    const struct rtc_negotiated *negotiated = peer_negotiated(peer);
+    struct bytes mid = rtp_extensions_get(extensions, RTP_EXTENSION_MID, data);
+    for (size_t i = 0; mid.size > 0 && i < negotiated->section_count; i++) {
+        const struct rtc_section *section = &negotiated->sections[i];
+        if (section->role != RTC_ROLE_PUBLISH || !text_equal(mid, section->mid))
+            continue;
+        struct placement placement = { .section = (uint16_t)i };
+        rtc_section_codec(section, payload_type, &placement.repair);
+        struct bytes rid = rtp_extensions_get(
+            extensions, placement.repair ? RTP_EXTENSION_REPAIRED_RID : RTP_EXTENSION_RID, data);
+        int layer = rid.size > 0 ? find_rid(section, rid) : 0;
+        // a simulcast packet without rid cannot be placed until one with it came
+        if (layer < 0 || (section->rid_count > 0 && rid.size == 0))
+            return false;
+        placement.layer = (uint8_t)min_of(layer, RTC_LAYERS_MAX - 1);
+        struct rtc_stream *repaired =
+            placement.repair ? stream_of_layer(peer, placement.section, placement.layer, false)
+                             : NULL;
+        placement.repaired = repaired ? repaired->ssrc : 0;
+        *ret_placement = placement;
+        return true;
+    }
+    return false;
+}
+
+static void watch_losses(struct rtc_stream *stream, const struct rtc_section *section)
+{
+    struct rtp_nack_config config = rtp_nack_config_default();
+    rtp_nack_generator_init(&stream->nack, &config);
+    uint32_t clock_rate_hz =
+        codec_get(section->kind == RTC_KIND_AUDIO ? CODEC_OPUS : CODEC_VP8)->clock_rate_hz;
+    rtp_receive_stats_init(&stream->stats, stream->ssrc, clock_rate_hz);
+}
+
+static struct rtc_stream *add_stream(struct rtc_peer *peer, uint32_t ssrc,
+                                     const struct placement *placement)
+{
+    struct rtc_stream made = {
+        .ssrc = ssrc,
+        .section = placement->section,
+        .layer = placement->layer,
+        .repair = placement->repair,
+        .repaired = placement->repaired,
+        .sequence_offset = 1ull << 16,
+    };
+    struct rtc_stream *before =
+        stream_of_layer(peer, placement->section, placement->layer, placement->repair);
+    if (before) {
+        // the publisher began anew with another SSRC: the new numbers go on behind the old ones
+        made.epoch = (uint8_t)(before->epoch + 1);
+        made.sequence_offset = (before->highest + STREAM_GAP + 0xffff) & ~0xffffull;
+        remove_stream(peer, (uint32_t)(before - peer->streams));
+    }
+    if (peer->stream_count == RTC_STREAMS_MAX)
+        return NULL;
+    peer->streams = memory_resize(peer->streams, (peer->stream_count + 1) * sizeof(*peer->streams));
+    struct rtc_stream *stream = &peer->streams[peer->stream_count++];
+    *stream = made;
+    watch_losses(stream, &peer_negotiated(peer)->sections[placement->section]);
+    return stream;
+}
+
+/** The stream of an authentic packet, made when it is its first. NULL: nobody announced it. */
+static struct rtc_stream *stream_of_packet(struct rtc_peer *peer, const struct rtp_packet *rtp,
+                                           const struct rtp_extensions *extensions)
+{
+    struct rtc_stream *stream = peer_find_stream(peer, rtp->ssrc);
+    if (stream)
+        return stream;
+    struct placement placement;
+    if (!place_by_announcement(peer_negotiated(peer), rtp->ssrc, &placement) &&
+        !place_by_extensions(peer, extensions, rtp->data, rtp->payload_type, &placement))
+        return NULL;
+    return add_stream(peer, rtp->ssrc, &placement);
+}
+
+static int drop(struct rtc_peer *peer, enum rtc_metric reason, int error)
+{
+    peer_count(peer, reason, 1);
+    return error;
+}
+
+/**
+ * Turns an RTX packet into the one it repeats, in place. `*rtp`, `*stream` and the index become
+ * those of the original. Returns 0 or a counted error.
+ */
+static int restore_repaired(struct rtc_peer *peer, struct packet *packet, struct rtp_packet *rtp,
+                            struct rtc_stream **stream, uint64_t *index)
+{
+    struct rtc_stream *repair = *stream;
+    if (repair->repaired == 0) {
+        struct rtc_stream *found = stream_of_layer(peer, repair->section, repair->layer, false);
+        repair->repaired = found ? found->ssrc : 0;
+    }
+    struct rtc_stream *original = peer_find_stream(peer, repair->repaired);
+    if (!original || original->repair || original->highest == 0)
+        return drop(peer, RTC_METRIC_DROPPED_STREAM, -ENOENT);
+    const struct rtc_section *section = &peer_negotiated(peer)->sections[original->section];
+    bool is_rtx = false;
+    const struct rtc_codec *codec = rtc_section_codec(section, rtp->payload_type, &is_rtx);
+    if (!codec || !is_rtx)
+        return drop(peer, RTC_METRIC_DROPPED_CODEC, -ENOENT);
+    uint8_t *data;
+    size_t size;
+    int error =
+        rtx_restore(packet->bytes, packet->size, original->ssrc, codec->payload_type, &data, &size);
+    if (error)
+        return drop(peer, error == -ENODATA ? RTC_METRIC_DROPPED_PADDING : RTC_METRIC_DROPPED_RTP,
+                    error);
+    if (rtp_packet_parse(data, size, rtp) < 0)
+        return drop(peer, RTC_METRIC_DROPPED_RTP, -EBADMSG);
+    *index = rtp_sequence_unwrap_near(original->highest - original->sequence_offset + (1ull << 16),
+                                      rtp->sequence) -
+             (1ull << 16);
+    *stream = original;
+    peer_count(peer, RTC_METRIC_RTP_RECOVERED, 1);
+    return 0;
+}
+
+/** Counts the packet and describes it for the forwarding path. Returns 0 or a counted error. */
+static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packet,
+                    const struct rtp_packet *rtp, struct rtc_stream *stream, uint64_t index,
+                    bool repaired)
+{
+    const struct rtc_section *section = &peer_negotiated(peer)->sections[stream->section];
+    bool is_rtx;
+    const struct rtc_codec *codec = rtc_section_codec(section, rtp->payload_type, &is_rtx);
+    if (!codec || is_rtx)
+        return drop(peer, RTC_METRIC_DROPPED_CODEC, -ENOENT);
+    if (!repaired && !rtp_receive_stats_packet(&stream->stats, now_us, rtp->sequence,
+                                               rtp->timestamp, rtp->payload_size, NULL))
+        return drop(peer, RTC_METRIC_DROPPED_JUMP, -ESTALE);
+    struct payload_info payload = { 0 };
+    bool readable = rtp->payload_size > 0 && payload_inspect(codec->codec, rtp_packet_payload(rtp),
+                                                             rtp->marker, &payload) == 0;
+    if (codec->feedback & CODEC_FEEDBACK_NACK)
+        rtp_nack_generator_received(&stream->nack, now_us, rtp->sequence, payload.key_frame_start);
+    struct media_info *info = media_info_of(packet);
+    uint16_t shift = (uint16_t)(rtp->data - packet->bytes);
+    *info = (struct media_info){
+        .sequence = stream->sequence_offset + index,
+        .timestamp = rtp->timestamp,
+        .payload_at = (uint16_t)(shift + rtp->payload_at),
+        .payload_size = rtp->payload_size,
+        .payload_type = rtp->payload_type,
+        .codec = (uint8_t)codec->codec->id,
+        .epoch = stream->epoch,
+        .layer = stream->layer,
+        .marker = rtp->marker,
+        .key_frame = readable && payload.key_frame_start,
+        .repaired = repaired,
+    };
+    stream->highest = max_of(stream->highest, info->sequence);
+    // one byte of padding, for senders that need one: see rtc_sender_send
+    packet->bytes[info->payload_at + info->payload_size] = 1;
+    return 0;
+}
+
+/** Places of extensions that were parsed at `shift` bytes into the packet's bytes. */
+static void shift_extensions(struct rtp_extensions *extensions, uint16_t shift)
+{
+    for (int kind = 0; shift > 0 && kind < RTP_EXTENSION_COUNT; kind++)
+        extensions->places[kind].at = (uint16_t)(extensions->places[kind].at + shift);
+}
+
+static int take_packet(struct rtc_peer *peer, uint64_t now_us, struct packet *packet,
+                       uint64_t index, struct rtc_media *media)
+{
+    const struct rtp_extension_map *map = &peer_negotiated(peer)->extensions;
+    struct rtp_packet rtp;
+    if (rtp_packet_parse(packet->bytes, packet->size, &rtp) < 0)
+        return drop(peer, RTC_METRIC_DROPPED_RTP, -EBADMSG);
+    struct rtp_extensions extensions;
+    rtp_extensions_parse(&rtp, map, &extensions);
+    uint16_t transport_sequence;
+    if (rtp_extensions_transport_sequence(&extensions, rtp.data, &transport_sequence))
+        twcc_receiver_packet(&peer->twcc, now_us, transport_sequence, rtp.ssrc);
+    struct rtc_stream *stream = stream_of_packet(peer, &rtp, &extensions);
+    if (!stream)
+        return drop(peer, RTC_METRIC_DROPPED_STREAM, -ENOENT);
+    peer_count(peer, RTC_METRIC_RTP_RECEIVED, 1);
+    peer_count(peer, RTC_METRIC_RTP_RECEIVED_BYTES, rtp.payload_size);
+    bool repaired = stream->repair;
+    if (repaired) {
+        int error = restore_repaired(peer, packet, &rtp, &stream, &index);
+        if (error)
+            return error;
+        rtp_extensions_parse(&rtp, map, &extensions);
+        shift_extensions(&extensions, (uint16_t)(rtp.data - packet->bytes));
+    }
+    int error = describe(peer, now_us, packet, &rtp, stream, index, repaired);
+    if (error)
+        return error;
+    media_info_of(packet)->extensions = extensions;
+    if (rtp.payload_size == 0)
+        // padding probes hold nothing to forward, but their numbers count: the ring keeps them
+        peer_count(peer, RTC_METRIC_DROPPED_PADDING, 1);
+    media->packets[media->count] = packet_ref(packet);
+    media->sections[media->count++] = stream->section;
+    return 0;
+}
+
+int peer_receive_rtp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagram,
+                     struct rtc_media *media)
+{
+    ensure(media->count < RTC_MEDIA_MAX);
+    if (!peer->receiving)
+        return drop(peer, RTC_METRIC_DROPPED_NO_KEYS, -ENOTCONN);
+    struct packet *packet cleanup(packet_unref_at) = packet_pool_take(peer->thread->pool);
+    if (!packet)
+        return drop(peer, RTC_METRIC_DROPPED_NO_PACKET, -ENOBUFS);
+    uint64_t index;
+    // room for the padding byte is kept
+    ssize_t size = secure_rtp_unprotect(peer->receiving, datagram, packet->bytes,
+                                        PACKET_BYTES_MAX - 1, &index);
+    if (size < 0)
+        return drop(peer, RTC_METRIC_DROPPED_SRTP, (int)size);
+    packet->size = (uint32_t)size;
+    packet->received_us = now_us;
+    return take_packet(peer, now_us, packet, index, media);
+}

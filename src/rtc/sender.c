@@ -1,0 +1,223 @@
+#include "rtc/sender.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "proto/rtp/rtx.h"
+#include "rtc/peer_int.h"
+
+/** The first report follows soon: without one receivers cannot bring sound and picture together. */
+#define FIRST_REPORT_US (200 * TIME_US_PER_MS)
+/** Largest datagram that we make. */
+#define DATAGRAM_MAX 1500
+
+bool rtc_sender_ready(const struct rtc_sender *sender)
+{
+    const struct rtc_peer *peer = sender->peer;
+    return peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
+}
+
+void rtc_sender_start_numbers(const struct rtc_sender *sender, uint16_t *ret_sequence,
+                              uint32_t *ret_timestamp)
+{
+    *ret_sequence = sender->first_sequence;
+    *ret_timestamp = sender->first_timestamp;
+}
+
+void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clock)
+{
+    sender->clock = *clock;
+}
+
+/**
+ * Protects and commits one packet whose header stands at `at`. `peer` gives the keys and the path.
+ */
+static bool protect_and_commit(struct rtc_peer *peer, struct secure_rtp_sender *index, uint8_t *at,
+                               size_t header_size, struct bytes payload,
+                               struct datagram_batch *batch)
+{
+    ssize_t size = secure_rtp_protect(peer->sending, index, bytes_of(at, header_size), payload, at,
+                                      DATAGRAM_SIZE_MAX);
+    if (size < 0) {
+        peer_count(peer, RTC_METRIC_DROPPED_SEND, 1);
+        return false;
+    }
+    datagram_batch_commit(batch, &peer->path, (size_t)size);
+    return true;
+}
+
+bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch,
+                     struct packet *packet, const struct rtc_outgoing *outgoing)
+{
+    struct rtc_peer *peer = sender->peer;
+    const struct media_info *info = media_info_of(packet);
+    if (!rtc_sender_ready(sender))
+        return false;
+    uint8_t *at = datagram_batch_reserve(batch, DATAGRAM_SIZE_MAX);
+    if (!at || info->payload_size > DATAGRAM_MAX) {
+        peer_count(peer, RTC_METRIC_DROPPED_SEND_ROOM, 1);
+        return false;
+    }
+    // the receiver left a padding count of 1 behind every payload
+    bool pad = info->payload_size + 1 == outgoing->pad_to;
+    struct rtp_rewrite fields = {
+        .timestamp = outgoing->timestamp,
+        .sequence = (uint16_t)outgoing->sequence,
+        .payload_type = outgoing->payload_type,
+        .marker = info->marker,
+        .padding = pad,
+    };
+    struct rtp_rewritten header =
+        rtp_rewriter_write(&sender->rewriter, &fields, &info->extensions, packet->bytes, at);
+    rtp_rewritten_stamp(&header, at, now_us, peer->transport_sequence);
+    struct bytes payload =
+        bytes_of(packet->bytes + info->payload_at, (size_t)info->payload_size + (pad ? 1 : 0));
+    if (!protect_and_commit(peer, &sender->index, at, header.size, payload, batch))
+        return false;
+    peer->transport_sequence =
+        (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
+    if (!sender->stats.started)
+        sender->report_us = now_us + FIRST_REPORT_US;
+    rtp_send_stats_packet(&sender->stats, now_us, outgoing->timestamp, info->payload_size);
+    peer_count(peer, RTC_METRIC_RTP_SENT, 1);
+    peer_count(peer, RTC_METRIC_RTP_SENT_BYTES, info->payload_size);
+    return true;
+}
+
+/** The RTX payload type that repairs `payload_type` in the sender's section. */
+static uint8_t rtx_payload_type(const struct rtc_sender *sender, uint8_t payload_type)
+{
+    const struct rtc_section *section = &peer_negotiated(sender->peer)->sections[sender->section];
+    bool is_rtx;
+    const struct rtc_codec *codec = rtc_section_codec(section, payload_type, &is_rtx);
+    return codec ? codec->rtx_payload_type : RTC_PAYLOAD_TYPE_NONE;
+}
+
+bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch,
+                       struct packet *packet, const struct rtc_outgoing *outgoing)
+{
+    struct rtc_peer *peer = sender->peer;
+    const struct media_info *info = media_info_of(packet);
+    uint8_t payload_type = rtx_payload_type(sender, outgoing->payload_type);
+    if (!rtc_sender_ready(sender) || sender->rtx_ssrc == 0 ||
+        payload_type == RTC_PAYLOAD_TYPE_NONE || info->payload_size > DATAGRAM_MAX)
+        return false;
+    uint8_t *at = datagram_batch_reserve(batch, DATAGRAM_SIZE_MAX);
+    if (!at) {
+        peer_count(peer, RTC_METRIC_DROPPED_SEND_ROOM, 1);
+        return false;
+    }
+    struct rtp_rewrite fields = {
+        .timestamp = outgoing->timestamp,
+        .sequence = sender->rtx_sequence,
+        .payload_type = payload_type,
+        .marker = info->marker,
+    };
+    struct rtp_rewritten header =
+        rtp_rewriter_write(&sender->rtx_rewriter, &fields, &info->extensions, packet->bytes, at);
+    rtp_rewritten_stamp(&header, at, now_us, peer->transport_sequence);
+    uint8_t payload[RTX_OSN_SIZE + DATAGRAM_MAX];
+    rtx_osn_store(payload, (uint16_t)outgoing->sequence);
+    memcpy(payload + RTX_OSN_SIZE, packet->bytes + info->payload_at, info->payload_size);
+    if (!protect_and_commit(peer, &sender->rtx_index, at, header.size,
+                            bytes_of(payload, RTX_OSN_SIZE + (size_t)info->payload_size), batch))
+        return false;
+    sender->rtx_sequence++;
+    peer->transport_sequence =
+        (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
+    peer_count(peer, RTC_METRIC_RTX_SENT, 1);
+    return true;
+}
+
+static void init_rewriters(struct rtc_sender *sender, const struct rtc_section *section)
+{
+    const struct rtc_negotiated *negotiated = peer_negotiated(sender->peer);
+    // extensions are agreed on per section; ids are the same for all
+    struct rtp_extension_map map = negotiated->extensions;
+    for (int kind = 0; kind < RTP_EXTENSION_COUNT; kind++) {
+        if (!(section->extensions & RTP_EXTENSION_BIT(kind)))
+            map.id_of_kind[kind] = 0;
+    }
+    struct rtp_rewriter_config config = {
+        .map = &map,
+        .ssrc = sender->ssrc,
+        .mid = bytes_of_text(section->mid),
+        .abs_send_time = true,
+        .transport_sequence = true,
+        .pass = RTP_REWRITE_PASS_DEFAULT,
+    };
+    rtp_rewriter_init(&sender->rewriter, &config);
+    config.ssrc = sender->rtx_ssrc;
+    rtp_rewriter_init(&sender->rtx_rewriter, &config);
+}
+
+struct rtc_sender *peer_sender_new(struct rtc_peer *peer, uint16_t index)
+{
+    const struct rtc_section *section = &peer_negotiated(peer)->sections[index];
+    struct rtc_sender *sender = memory_new(struct rtc_sender);
+    sender->peer = peer;
+    sender->section = index;
+    sender->ssrc = section->ssrc;
+    sender->rtx_ssrc = section->rtx_ssrc;
+    sender->clock_rate_hz =
+        codec_get(section->kind == RTC_KIND_AUDIO ? CODEC_OPUS : CODEC_VP8)->clock_rate_hz;
+    sender->report_us = TIME_NEVER;
+    // below 2^15: a receiver that misses the first packets must not mistake the rollover counter
+    sender->first_sequence = (uint16_t)(random_u32(peer->thread->random) & 0x7fff);
+    sender->rtx_sequence = (uint16_t)(random_u32(peer->thread->random) & 0x7fff);
+    sender->first_timestamp = random_u32(peer->thread->random);
+    rtp_send_stats_init(&sender->stats, sender->ssrc, sender->clock_rate_hz);
+    secure_rtp_sender_init(&sender->index);
+    secure_rtp_sender_init(&sender->rtx_index);
+    init_rewriters(sender, section);
+    return sender;
+}
+
+struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc)
+{
+    for (size_t i = 0; i < peer->sender_count; i++) {
+        struct rtc_sender *sender = peer->senders[i];
+        if (sender && (sender->ssrc == ssrc || (sender->rtx_ssrc == ssrc && ssrc != 0)))
+            return sender;
+    }
+    return NULL;
+}
+
+static bool wants_sender(const struct rtc_section *section)
+{
+    return section->role == RTC_ROLE_SLOT && section->ssrc != 0 &&
+           (section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO);
+}
+
+void peer_sync_senders(struct rtc_peer *peer)
+{
+    const struct rtc_negotiated *negotiated = peer_negotiated(peer);
+    if (negotiated->section_count > peer->sender_count) {
+        peer->senders =
+            memory_resize(peer->senders, negotiated->section_count * sizeof(*peer->senders));
+        for (size_t i = peer->sender_count; i < negotiated->section_count; i++)
+            peer->senders[i] = NULL;
+        peer->sender_count = negotiated->section_count;
+    }
+    for (size_t i = 0; i < peer->sender_count; i++) {
+        const struct rtc_section *section =
+            i < negotiated->section_count ? &negotiated->sections[i] : NULL;
+        struct rtc_sender *sender = peer->senders[i];
+        if (sender && (!section || !wants_sender(section) || section->ssrc != sender->ssrc)) {
+            free(sender);
+            peer->senders[i] = NULL;
+        }
+        if (section && wants_sender(section) && !peer->senders[i])
+            peer->senders[i] = peer_sender_new(peer, (uint16_t)i);
+    }
+}
+
+void peer_drop_senders(struct rtc_peer *peer)
+{
+    for (size_t i = 0; i < peer->sender_count; i++)
+        free(peer->senders[i]);
+    free(peer->senders);
+    peer->senders = NULL;
+    peer->sender_count = 0;
+}
