@@ -15,6 +15,8 @@ struct payload_info {
      */
     bool frame_start;
     bool frame_end;       /**< last packet of the frame (of the picture, with spatial layers) */
+    bool layer_start;     /**< first packet of a spatial layer's frame (VP9 B) */
+    bool layer_end;       /**< last packet of a spatial layer's frame (VP9 E) */
     bool key_frame;       /**< belongs, as far as this packet shows, to a key frame */
     bool key_frame_start; /**< a decoder may begin with this packet */
     bool discardable;     /**< no other frame refers to this one */

@@ -3,7 +3,7 @@
  * object, and a writer. Texts are views: of a parsed description into a copy of its text that the
  * object owns, of a built one into whatever the builder gave (sdp_text copies into the object).
  *
- * Attributes that WebRTC gives meaning to are typed; all are kept in order in `attributes` as well.
+ * Attributes that WebRTC gives meaning to are typed; the others are kept in order in `attributes`.
  * Session-level values that media sections inherit (ICE, fingerprint, setup, direction, extmap) are
  * already copied into each section.
  */
@@ -140,7 +140,7 @@ struct sdp_section {
     uint32_t sctp_port;        /**< 0: not given */
     uint64_t max_message_size; /**< 0: not given (RFC 8841: 64 KB then) */
 
-    SDP_LIST(struct sdp_attribute) attributes; /**< parsed: all; written: those behind the typed */
+    SDP_LIST(struct sdp_attribute) attributes; /**< those without a type of their own */
 };
 
 struct sdp {
@@ -180,6 +180,20 @@ void sdp_free(struct sdp *sdp);
 void sdp_free_at(struct sdp **sdp);
 /** Zeroed memory that lives as long as the description. Never NULL. */
 void *sdp_allocate(struct sdp *sdp, size_t count, size_t size);
+/**
+ * The place of a new last item of an SDP_LIST, zeroed:
+ *     *sdp_list_add(sdp, &section->candidates) = text;
+ * Lists that grow this way must not be shared between sections.
+ */
+#define sdp_list_add(sdp, list)                                                                    \
+    ({                                                                                             \
+        typeof(list) list_ = (list);                                                               \
+        list_->items = sdp_list_grow(sdp, list_->items, list_->count, sizeof(*list_->items));      \
+        &list_->items[list_->count++];                                                             \
+    })
+/** For sdp_list_add only: makes room behind `count` items. */
+void *sdp_list_grow(struct sdp *sdp, void *items, size_t count, size_t size);
+
 /** A copy of formatted text that lives as long as the description. */
 struct bytes sdp_text(struct sdp *sdp, const char *format, ...) format_check(2, 3);
 
@@ -192,7 +206,7 @@ struct sdp_section *sdp_section_find(const struct sdp *sdp, struct bytes mid);
 const struct sdp_rtpmap *sdp_rtpmap_find(const struct sdp_section *section, uint8_t payload_type);
 /** The parameters of a payload type; empty when there are none. */
 struct bytes sdp_fmtp_find(const struct sdp_section *section, uint8_t payload_type);
-/** The value of the section attribute `name`, and whether there is one. */
+/** The value of the untyped attribute `name`, and whether there is one. */
 bool sdp_attribute_find(const struct sdp_section *section, const char *name,
                         struct bytes *ret_value);
 /** True when a space-separated list has the word. */
