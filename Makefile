@@ -1,0 +1,51 @@
+# Thin commands over the CMake presets (CMakePresets.json). `make help` lists them.
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test bench lint format docs install fuzz clean dependencies
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+dependencies: ## Install what building needs (Debian packages).
+	@tools/dependencies.sh build
+
+build: dependencies ## Build the release binary: build/release/roost.
+	@tools/build.sh release roost
+
+run: build ## Build and start the server. ARGS="--set http.https_port=9443" adds options.
+	@exec build/release/roost $(ARGS)
+
+test: ## Run every test; ends with "N passed, N failed".
+	@tools/run_tests.sh
+
+bench: build ## Measure: the load generator against a server of its own.
+	@bench/run.sh
+
+lint: ## clang-tidy over src/, and the checks of layers, purity and globals.
+	@tools/dependencies.sh build test
+	@tools/lint.sh
+
+format: ## Format all C sources in place.
+	@tools/dependencies.sh test
+	@tools/format.sh --write
+
+docs: build ## Write the sample configuration, manual page and docs/configuration.md anew.
+	@build/release/roost config --format sample > config/roost.conf.sample
+	@build/release/roost config --format man > packaging/roost.1
+	@build/release/roost config --format markdown > docs/configuration.md
+
+install: build ## Install under DESTDIR and PREFIX: binary, manual, unit, sample configuration.
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+fuzz: ## Fuzz every target for FUZZ_SECONDS (600) each; TARGET=fuzz_stun takes one.
+	@tools/dependencies.sh build test
+	@tools/fuzz.sh --seconds $(FUZZ_SECONDS) $(TARGET)
+
+clean: ## Remove what was built.
+	@rm -rf build

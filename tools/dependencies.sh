@@ -1,0 +1,92 @@
+#!/bin/bash
+# Installs missing Debian packages and npm test clients. Quick when nothing is missing.
+#   tools/dependencies.sh build|test|browser|npm ...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=(gcc libc6-dev cmake ninja-build pkg-config python3 brotli
+       libssl-dev libjansson-dev zlib1g-dev libbrotli-dev libqrencode-dev)
+[ "$(uname -m)" = x86_64 ] && build+=(libipsec-mb-dev)
+# the build configures its tests too, so cmocka belongs to both
+test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-dev
+      curl man-db git procps iproute2)
+# Node may come from elsewhere than Debian, with npm in one package
+command -v node >/dev/null || test+=(nodejs)
+command -v npm >/dev/null || test+=(npm)
+browser=(chromium firefox-esr)
+
+packages=()
+npm_wanted=0
+for group in "$@"; do
+    case "$group" in
+    build) packages+=("${build[@]}") ;;
+    test) packages+=("${test[@]}") ;;
+    browser) packages+=("${browser[@]}") ;;
+    npm) npm_wanted=1 ;;
+    *) echo "dependencies.sh: no group $group" >&2; exit 2 ;;
+    esac
+done
+
+missing_packages() {
+    local installed
+    installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' "${packages[@]}" 2>/dev/null || true) "
+    for package in "${packages[@]}"; do
+        case "$installed" in
+        *" installed=$package "*) ;;
+        *) echo "$package" ;;
+        esac
+    done
+}
+
+refuse() {
+    echo "These packages are missing:" >&2
+    printf '    %s\n' "$@" >&2
+    echo "$reason" >&2
+    echo "Install them by hand (on Debian and its relatives: apt-get install $*), then try again." >&2
+    exit 1
+}
+
+install_packages() {
+    local missing=("$@") as_root=()
+    if ! command -v apt-get >/dev/null; then
+        reason="There is no apt-get here." refuse "${missing[@]}"
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            reason="Neither root nor sudo is at hand." refuse "${missing[@]}"
+        fi
+        as_root=(sudo)
+    fi
+    echo "Installing: ${missing[*]}"
+    as_root+=(env DEBIAN_FRONTEND=noninteractive)
+    local install=("${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}")
+    # package lists may be absent or old: only then fetch them
+    if ! apt-get install -s -q "${missing[@]}" >/dev/null 2>&1; then
+        "${as_root[@]}" apt-get update -q || true
+    fi
+    if ! "${install[@]}"; then
+        "${as_root[@]}" apt-get update -q || true
+        "${install[@]}" || reason="apt-get could not install them." refuse "${missing[@]}"
+    fi
+}
+
+install_npm() {
+    local stamp=tests/node_modules/.stamp
+    [ -f tests/package-lock.json ] || return 0
+    if [ -f "$stamp" ] && cmp -s tests/package-lock.json "$stamp"; then
+        return 0
+    fi
+    echo "Installing npm test clients into tests/node_modules"
+    (cd tests && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    cp tests/package-lock.json "$stamp"
+}
+
+if [ "${#packages[@]}" -gt 0 ]; then
+    if ! command -v dpkg-query >/dev/null; then
+        echo "dependencies.sh: no dpkg here; make sure of: ${packages[*]}" >&2
+    else
+        mapfile -t missing < <(missing_packages)
+        [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
+    fi
+fi
+[ "$npm_wanted" = 0 ] || install_npm
