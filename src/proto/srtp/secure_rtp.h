@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/metric.h"
+#include "base/replay_window.h"
 #include "crypto/cipher.h"
 
 /** Code points of RFC 5764, 4.1.2 and RFC 7714, 14.2. */
@@ -28,7 +29,7 @@ enum secure_rtp_profile {
 #define SECURE_RTP_OVERHEAD_MAX  16
 #define SECURE_RTCP_OVERHEAD_MAX 20
 /** Packets behind the newest one that are still accepted, at least. */
-#define SECURE_RTP_WINDOW 1024
+#define SECURE_RTP_WINDOW 960
 
 /** Drop reasons and other counts of a thread's sessions. */
 enum secure_rtp_metric {
@@ -65,14 +66,13 @@ must_check int secure_rtp_session_new(const struct secure_rtp_config *config,
 struct secure_rtp_session *secure_rtp_session_free(struct secure_rtp_session *session);
 
 /**
- * Packet index of one outgoing SSRC. Zeroed memory (or secure_rtp_sender_init) is the start. The
+ * Packet indices of one outgoing SSRC. Zeroed memory (or secure_rtp_sender_init) is the start. The
  * first sequence number should be below 2^15, so that a receiver that misses the first packets
  * cannot mistake the rollover counter (RFC 3711, 3.3.1).
  */
 struct secure_rtp_sender {
-    uint64_t newest;    /**< highest index protected: rollover counter and sequence number */
-    uint64_t window[2]; /**< bit n of the pair: index newest - n was protected */
-    bool started;
+    struct replay_window window; /**< its newest: rollover counter and sequence number */
+    uint64_t sent[4];
 };
 
 void secure_rtp_sender_init(struct secure_rtp_sender *sender);
@@ -85,7 +85,7 @@ void secure_rtp_sender_init(struct secure_rtp_sender *sender);
  *
  * Returns the size written; -EINVAL (no RTP header), -ENOBUFS (`capacity`), -EALREADY (this index
  * was protected before: doing it twice would give away AES-GCM's authentication key; repair losses
- * with RTX), -ESTALE (more than 127 behind the newest), -EKEYEXPIRED (2^48 packets).
+ * with RTX), -ESTALE (more than 191 behind the newest), -EKEYEXPIRED (2^48 packets).
  */
 must_check ssize_t secure_rtp_protect(struct secure_rtp_session *session,
                                       struct secure_rtp_sender *sender, struct bytes header,
@@ -95,6 +95,8 @@ must_check ssize_t secure_rtp_protect(struct secure_rtp_session *session,
  * Checks and decrypts one RTP packet to `out` (may be packet.data). On success returns the size of
  * the plain packet and, when `ret_index` is not NULL, its 48-bit index (rollover counter and
  * sequence number: an unwrapped sequence number for free).
+ *
+ * Header extensions and CSRCs are not encrypted, so the header may be looked at before.
  *
  * Errors: -EINVAL malformed, -EBADMSG not authentic, -EALREADY replayed, -ESTALE too old to tell,
  * -ENOSPC too many SSRCs, -ENOBUFS `capacity` is too small. All are counted.
