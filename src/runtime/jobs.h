@@ -29,6 +29,7 @@ struct job_inbox {
     uint32_t outstanding; /**< submitted and not done */
     uint8_t apart[64];    /**< keeps pool threads off the owner's cache line */
     _Atomic(struct job *) completed;
+    _Atomic uint32_t in_pool; /**< jobs that a pool thread has or will have */
 };
 
 /** `threads` of 0: 2. At most `limit` jobs wait (0: 1024). Returns 0 or a negative errno. */

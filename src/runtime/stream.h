@@ -34,7 +34,7 @@ struct stream_handler {
     void (*opened)(void *owner, struct stream *stream);
     /** New bytes are in the input. */
     void (*readable)(void *owner, struct stream *stream);
-    /** The peer sends no more (FIN, close_notify). Input may be left. NULL: stream_finish. */
+    /** The peer sends no more (FIN, close_notify). Input may be left. NULL: stream_finish, 10 s. */
     void (*ended)(void *owner, struct stream *stream);
     /** Room again after stream_congested, or all was written after stream_notify_drained. */
     void (*writable)(void *owner, struct stream *stream);
@@ -82,8 +82,9 @@ void stream_notify_drained(struct stream *stream);
 /** When the stream dies with STREAM_TIMED_OUT; TIME_NEVER: no deadline. Move it as you like. */
 void stream_set_deadline(struct stream *stream, uint64_t deadline_us);
 /**
- * Orderly end: sends what is queued, then FIN (close_notify first for TLS); goes on reading, and
- * `closed` comes when the peer ends too or after `timeout_us`.
+ * Orderly end: sends what is queued, then FIN (close_notify first for TLS). What still arrives is
+ * thrown away, so that the peer reads our last words before a reset could destroy them. `closed`
+ * is the only event that follows: when the peer has ended too, or after `timeout_us`.
  */
 void stream_finish(struct stream *stream, uint64_t timeout_us);
 /** The end of the object: no handler is called again. Accepts NULL; returns NULL. */

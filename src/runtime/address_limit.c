@@ -1,0 +1,65 @@
+#include "runtime/address_limit.h"
+
+#include <stdint.h>
+#include <string.h>
+
+void address_limit_init(struct address_limit *limit, uint32_t per_address, uint32_t total,
+                        const uint64_t secret[2])
+{
+    *limit = (struct address_limit){ .per_address = per_address, .total = total };
+    map_init(&limit->counts, secret);
+}
+
+void address_limit_done(struct address_limit *limit)
+{
+    map_done(&limit->counts);
+}
+
+struct key {
+    uint8_t bytes[17];
+    size_t size;
+};
+
+/** A household has a /64 of IPv6 and as many addresses as it likes. */
+static struct key key_of(const struct net_address *address)
+{
+    struct key key = { .bytes = { address->family }, .size = address->family == NET_IPV6 ? 9 : 5 };
+    memcpy(key.bytes + 1, address->ip, key.size - 1);
+    return key;
+}
+
+// The count is kept in the map's pointer itself.
+static uint32_t count_of(const struct address_limit *limit, const struct key *key)
+{
+    return (uint32_t)(uintptr_t)map_find(&limit->counts, bytes_of(key->bytes, key->size));
+}
+
+static void set_count(struct address_limit *limit, const struct key *key, uint32_t count)
+{
+    struct bytes name = bytes_of(key->bytes, key->size);
+    if (count > 0)
+        map_set(&limit->counts, name, (void *)(uintptr_t)count);
+    else
+        map_remove(&limit->counts, name);
+}
+
+bool address_limit_take(struct address_limit *limit, const struct net_address *address)
+{
+    struct key key = key_of(address);
+    uint32_t count = count_of(limit, &key);
+    if ((limit->total && limit->taken >= limit->total) ||
+        (limit->per_address && count >= limit->per_address))
+        return false;
+    set_count(limit, &key, count + 1);
+    limit->taken++;
+    return true;
+}
+
+void address_limit_release(struct address_limit *limit, const struct net_address *address)
+{
+    struct key key = key_of(address);
+    uint32_t count = count_of(limit, &key);
+    ensure(count > 0 && limit->taken > 0);
+    set_count(limit, &key, count - 1);
+    limit->taken--;
+}

@@ -1,0 +1,65 @@
+#include "runtime/interfaces.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+
+#include "base/text.h"
+#include "runtime/sockaddr.h"
+
+static bool usable(const struct ifaddrs *at, struct net_address *ret_address)
+{
+    if (!at->ifa_addr || !(at->ifa_flags & IFF_UP))
+        return false;
+    struct sockaddr_storage name = { 0 };
+    size_t size = at->ifa_addr->sa_family == AF_INET    ? sizeof(struct sockaddr_in)
+                  : at->ifa_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                        : 0;
+    __builtin_memcpy(&name, at->ifa_addr, size);
+    *ret_address = sockaddr_read(&name);
+    return ret_address->family != NET_NONE &&
+           !(ret_address->family == NET_IPV6 && net_address_is_link_local(ret_address));
+}
+
+static bool listed(const struct interface_address *list, size_t count,
+                   const struct net_address *address)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (net_address_same_ip(&list[i].address, address))
+            return true;
+    }
+    return false;
+}
+
+/** Adds the addresses of one family behind `count` others; returns the new count. */
+static size_t add_family(const struct ifaddrs *all, uint8_t family, struct interface_address *out,
+                         size_t count, size_t capacity)
+{
+    for (const struct ifaddrs *at = all; at && count < capacity; at = at->ifa_next) {
+        struct net_address address;
+        if (!usable(at, &address) || address.family != family || listed(out, count, &address))
+            continue;
+        struct interface_address *entry = &out[count++];
+        *entry = (struct interface_address){
+            .address = address,
+            .index = if_nametoindex(at->ifa_name),
+            .loopback = net_address_is_loopback(&address),
+            .private_use = net_address_is_private(&address),
+            .point_to_point = (at->ifa_flags & IFF_POINTOPOINT) != 0,
+        };
+        if (text_copy(entry->name, sizeof(entry->name), bytes_of_text(at->ifa_name)) < 0)
+            entry->name[0] = '\0';
+    }
+    return count;
+}
+
+int interface_list(struct interface_address *out, size_t capacity)
+{
+    struct ifaddrs *all;
+    if (getifaddrs(&all) < 0)
+        return -errno;
+    size_t count = add_family(all, NET_IPV4, out, 0, capacity);
+    count = add_family(all, NET_IPV6, out, count, capacity);
+    freeifaddrs(all);
+    return (int)count;
+}

@@ -1,0 +1,294 @@
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "runtime/sockaddr.h"
+#include "runtime/stream_int.h"
+#include "runtime/tcp.h"
+
+/** Bytes read from one connection per turn. */
+#define READ_TURN_MAX (64u << 10)
+/** Room asked of the input buffer per read. */
+#define READ_CHUNK (16u << 10)
+
+struct tcp_stream {
+    struct stream base;
+    struct loop_watch watch;
+    int fd;
+    bool hung_up; /**< hang-up seen while not reading: do not watch, it would be told every turn */
+};
+
+static struct tcp_stream *tcp_of(struct stream *stream)
+{
+    return container_of(stream, struct tcp_stream, base);
+}
+
+static unsigned wanted_events(const struct tcp_stream *tcp)
+{
+    const struct stream *stream = &tcp->base;
+    if (!stream->opened)
+        return LOOP_WRITABLE;
+    bool pending = buffer_size(&stream->output) > 0 && !stream->corked;
+    return (stream_wants_input(stream) ? (unsigned)LOOP_READABLE : 0u) |
+           (pending ? (unsigned)LOOP_WRITABLE : 0u);
+}
+
+static void tcp_update(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    unsigned events = stream_alive(stream) ? wanted_events(tcp) : 0;
+    if (events == 0 && (!stream_alive(stream) || tcp->hung_up)) {
+        loop_watch_remove(&tcp->watch);
+        return;
+    }
+    tcp->hung_up = false;
+    if (tcp->watch.loop) {
+        loop_watch_change(&tcp->watch, events);
+        return;
+    }
+    int error = loop_watch_add(stream->loop, &tcp->watch, events);
+    if (error < 0)
+        stream_die(stream, STREAM_RESET, error);
+}
+
+static size_t tcp_take(struct stream *stream, struct bytes bytes)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    if (bytes.size == 0)
+        return 0;
+    ssize_t sent = send(tcp->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            stream_die(stream, STREAM_RESET, -errno);
+        return 0;
+    }
+    runtime_count(&stream->loop->metrics, RUNTIME_TCP_SENT_BYTES, (uint64_t)sent);
+    return (size_t)sent;
+}
+
+static void tcp_end_output(struct stream *stream)
+{
+    (void)shutdown(tcp_of(stream)->fd, SHUT_WR);
+    if (stream->peer_ended)
+        stream_die(stream, STREAM_ENDED, 0);
+}
+
+static size_t tcp_unsent_below(const struct stream *unused_stream unused)
+{
+    return 0;
+}
+
+static void count_open(struct stream *stream, bool open)
+{
+    metric_value *value = &stream->loop->metrics.values[RUNTIME_TCP_OPEN];
+    if (open)
+        metric_add(value, 1);
+    else
+        metric_subtract(value, 1);
+}
+
+static void tcp_detach(struct stream *stream)
+{
+    loop_watch_remove(&tcp_of(stream)->watch);
+    count_open(stream, false);
+}
+
+static void tcp_release(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    if (stream->loop)
+        tcp_detach(stream);
+    close(tcp->fd);
+}
+
+static const char *tcp_alpn(const struct stream *unused_stream unused)
+{
+    return "";
+}
+
+// --- reading ---
+
+/** Reads once. Returns whether more may be there. */
+static bool read_some(struct tcp_stream *tcp, size_t *total)
+{
+    struct stream *stream = &tcp->base;
+    size_t size = min_of((size_t)READ_CHUNK, buffer_room(&stream->input));
+    uint8_t *at = buffer_reserve(&stream->input, size);
+    ssize_t got = recv(tcp->fd, at, size, 0);
+    if (got < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            stream_die(stream, STREAM_RESET, -errno);
+        got = 0;
+    } else if (got == 0) {
+        stream->peer_ended = true;
+    }
+    buffer_commit(&stream->input, (size_t)got);
+    if (buffer_size(&stream->input) == 0)
+        buffer_done(&stream->input);
+    *total += (size_t)got;
+    return (size_t)got == size;
+}
+
+static void read_input(struct tcp_stream *tcp)
+{
+    struct stream *stream = &tcp->base;
+    size_t total = 0;
+    while (total < READ_TURN_MAX && stream_wants_input(stream)) {
+        if (stream->finishing)
+            buffer_done(&stream->input);
+        if (!read_some(tcp, &total))
+            break;
+    }
+    runtime_count(&stream->loop->metrics, RUNTIME_TCP_RECEIVED_BYTES, total);
+    stream_tell_input(stream, total > 0);
+    if (stream_alive(stream) && stream->peer_ended && stream->output_ended)
+        stream_die(stream, STREAM_ENDED, 0);
+}
+
+static int socket_error(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+}
+
+static void read_addresses(struct tcp_stream *tcp)
+{
+    struct sockaddr_storage name = { 0 };
+    socklen_t size = sizeof(name);
+    if (getsockname(tcp->fd, (struct sockaddr *)&name, &size) == 0)
+        tcp->base.local = sockaddr_read(&name);
+    size = sizeof(name);
+    if (getpeername(tcp->fd, (struct sockaddr *)&name, &size) == 0)
+        tcp->base.remote = sockaddr_read(&name);
+}
+
+static void finish_connecting(struct tcp_stream *tcp)
+{
+    int error = socket_error(tcp->fd);
+    if (error < 0) {
+        stream_die(&tcp->base, STREAM_RESET, error);
+        return;
+    }
+    read_addresses(tcp);
+    stream_tell_opened(&tcp->base);
+}
+
+/** A hang-up while nobody reads: an error ends the stream, else it waits for the reader. */
+static void hang_up(struct tcp_stream *tcp)
+{
+    int error = socket_error(tcp->fd);
+    if (error < 0)
+        stream_die(&tcp->base, STREAM_RESET, error);
+    tcp->hung_up = true;
+}
+
+static void handle_events(struct tcp_stream *tcp, unsigned events)
+{
+    struct stream *stream = &tcp->base;
+    if (!stream->opened)
+        finish_connecting(tcp);
+    if (stream_wants_input(stream) && stream->opened)
+        read_input(tcp);
+    else if ((events & LOOP_HANGUP) && stream_alive(stream))
+        hang_up(tcp);
+    if (!stream_alive(stream))
+        return;
+    stream_flush(stream);
+    stream_tell_writable(stream);
+}
+
+static void on_ready(struct loop_watch *watch, unsigned events)
+{
+    struct tcp_stream *tcp = container_of(watch, struct tcp_stream, watch);
+    stream_enter(&tcp->base);
+    handle_events(tcp, events);
+    stream_leave(&tcp->base);
+}
+
+static int tcp_attach(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    loop_watch_init(&tcp->watch, tcp->fd, on_ready);
+    count_open(stream, true);
+    tcp_update(stream);
+    return 0;
+}
+
+static const struct stream_kind tcp_kind = {
+    .size = sizeof(struct tcp_stream),
+    .take = tcp_take,
+    .update = tcp_update,
+    .end_output = tcp_end_output,
+    .unsent_below = tcp_unsent_below,
+    .release = tcp_release,
+    .detach = tcp_detach,
+    .attach = tcp_attach,
+    .alpn = tcp_alpn,
+};
+
+// --- making ---
+
+/** Small writes go out at once: whoever wants them together corks. */
+static void set_options(int fd)
+{
+    sockaddr_wish(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    // how long data may stay unacknowledged before a dead peer is noticed, in milliseconds
+    sockaddr_wish(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
+}
+
+static struct tcp_stream *make(struct loop *loop, int fd, const struct stream_limits *limits,
+                               const struct stream_handler *handler, void *owner)
+{
+    struct tcp_stream *tcp = memory_new(struct tcp_stream);
+    stream_init(&tcp->base, &tcp_kind, loop, limits, handler, owner);
+    tcp->fd = fd;
+    set_options(fd);
+    return tcp;
+}
+
+/** Into the loop, or everything freed. */
+static int begin(struct tcp_stream *tcp, struct stream **ret_stream)
+{
+    (void)tcp_attach(&tcp->base);
+    if (!tcp->base.dead) {
+        *ret_stream = &tcp->base;
+        return 0;
+    }
+    int error = tcp->base.error;
+    stream_close(&tcp->base);
+    return error;
+}
+
+int tcp_stream_new(struct loop *loop, int fd, const struct stream_limits *limits,
+                   const struct stream_handler *handler, void *owner, struct stream **ret_stream)
+{
+    struct tcp_stream *tcp = make(loop, fd, limits, handler, owner);
+    tcp->base.opened = true;
+    read_addresses(tcp);
+    return begin(tcp, ret_stream);
+}
+
+int tcp_stream_connect(struct loop *loop, const struct net_address *remote,
+                       const struct stream_limits *limits, const struct stream_handler *handler,
+                       void *owner, struct stream **ret_stream)
+{
+    int family = remote->family == NET_IPV6 ? AF_INET6 : AF_INET;
+    struct sockaddr_storage name;
+    socklen_t size = sockaddr_write(remote, family, &name);
+    if (size == 0)
+        return -EAFNOSUPPORT;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&name, size) < 0 && errno != EINPROGRESS) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    struct tcp_stream *tcp = make(loop, fd, limits, handler, owner);
+    tcp->base.remote = *remote;
+    return begin(tcp, ret_stream);
+}
