@@ -1,0 +1,189 @@
+#!/bin/bash
+# Everything that is tested, in the order of what breaks most cheaply. Ends with the line
+# "N passed, N failed"; exit status 1 when anything failed.
+#
+#   tools/run_tests.sh                 all suites
+#   tools/run_tests.sh unit browser    these
+#
+# Suites: checks unit threads fuzz compilers types interop browser. Logs: build/test-logs/.
+# A suite that runs no test counts as failed. FUZZ_SECONDS (default 8) is per target.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export JOBS=${JOBS:-$(nproc)}
+all_suites=(checks unit threads fuzz compilers types interop browser)
+suites=("$@")
+[ "${#suites[@]}" -gt 0 ] || suites=("${all_suites[@]}")
+logs=$PWD/build/test-logs
+mkdir -p "$logs"
+total_passed=0
+total_failed=0
+failures=()
+
+wants() {
+    local suite
+    for suite in "${suites[@]}"; do [ "$suite" = "$1" ] && return 0; done
+    return 1
+}
+
+# add NAME PASSED FAILED SECONDS LOG
+add() {
+    local name=$1 passed=$2 failed=$3 seconds=$4 log=$5
+    if [ $((passed + failed)) -eq 0 ]; then
+        echo "      no test ran"
+        failed=1
+    fi
+    total_passed=$((total_passed + passed))
+    total_failed=$((total_failed + failed))
+    if [ "$failed" -gt 0 ]; then
+        failures+=("$name ($log)")
+        printf 'FAIL  %-28s %5d passed, %d failed, %d s\n' "$name" "$passed" "$failed" "$seconds"
+        echo "----- end of $log"
+        tail -n 40 "$log"
+        echo "-----"
+    else
+        printf 'ok    %-28s %5d passed, %d s\n' "$name" "$passed" "$seconds"
+    fi
+}
+
+# check NAME COMMAND...: one test, passed when the command succeeds
+check() {
+    local name=$1 log begin=$SECONDS
+    log=$logs/$(tr -c 'a-z0-9\n' '-' <<<"$1").log
+    shift
+    if "$@" >"$log" 2>&1; then
+        add "$name" 1 0 $((SECONDS - begin)) "$log"
+    else
+        add "$name" 0 1 $((SECONDS - begin)) "$log"
+        return 1
+    fi
+}
+
+# counted NAME KIND LOG RESULT COMMAND...: tests counted from what the command leaves in RESULT
+counted() {
+    local name=$1 kind=$2 log=$3 result=$4 begin=$SECONDS status=0 passed failed
+    shift 4
+    rm -f "$result"
+    "$@" >"$log" 2>&1 || status=$?
+    read -r passed failed < <(python3 tools/count_tests.py "$kind" "$result")
+    # a command that fails without saying what is one failure more
+    [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+    add "$name" "$passed" "$failed" $((SECONDS - begin)) "$log"
+}
+
+# build NAME PRESET TARGET...: progress on a terminal; only a failure is a result
+build() {
+    local name=$1 preset=$2 begin=$SECONDS log=$logs/build-$2.log
+    shift 2
+    echo "      building $name"
+    tools/build.sh "$preset" "$@" > >(tee "$log") 2>&1 && return 0
+    add "build of $name" 0 1 $((SECONDS - begin)) "$log"
+    return 1
+}
+
+# names of the test programs of a preset that belong to folders, as ninja targets
+test_targets() {
+    local preset=$1 pattern=$2
+    cmake --preset "$preset" >"$logs/configure-$preset.log" 2>&1
+    ninja -C "build/$preset" -t targets all 2>/dev/null | sed -n 's/: .*//p' |
+        grep -E "^($pattern)$" | sort -u
+}
+
+suite_checks() {
+    check "layers: the check itself" python3 tools/check_layers.py --self-test
+    check "layers" python3 tools/check_layers.py
+    check "purity: the check itself" python3 tools/check_pure.py --self-test
+    check "globals: the check itself" python3 tools/check_globals.py --self-test
+    check "counting: the check itself" python3 tools/count_tests.py --self-test
+    if command -v clang-format >/dev/null; then
+        check "format" tools/format.sh --check
+    fi
+}
+
+suite_unit() {
+    build "tests with address and undefined sanitizers" asan all || return
+    counted "unit, simulation, corpora" ctest "$logs/unit.log" "$logs/unit.xml" \
+        ctest --test-dir build/asan -j "$JOBS" --output-on-failure --timeout 180 \
+        --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
+        --output-junit "$logs/unit.xml"
+    check "purity: archives" python3 tools/check_pure.py build/asan
+}
+
+suite_threads() {
+    local targets
+    mapfile -t targets < <(test_targets tsan 'unit_(runtime|server|admin|signal|app)_.*|sim_.*|roost')
+    if [ "${#targets[@]}" -eq 0 ]; then
+        add "threads" 0 0 0 "$logs/configure-tsan.log"
+        return
+    fi
+    build "threaded parts with the thread sanitizer" tsan "${targets[@]}" || return
+    counted "threads" ctest "$logs/threads.log" "$logs/threads.xml" \
+        env TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
+        ctest --test-dir build/tsan -j "$JOBS" --output-on-failure --timeout 300 \
+        -R '^(unit/(runtime|server|admin|signal|app)|sim)/' \
+        --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
+        --output-junit "$logs/threads.xml"
+}
+
+suite_fuzz() {
+    counted "fuzz" lines "$logs/fuzz.log" "$logs/fuzz.log" \
+        tools/fuzz.sh --seconds "${FUZZ_SECONDS:-8}"
+}
+
+suite_compilers() {
+    check "gcc: everything, no warning" tools/build.sh debug all &&
+        check "globals" python3 tools/check_globals.py build/debug
+    check "clang: everything, no warning" tools/build.sh clang all
+    check "release with link-time optimisation" tools/build.sh release all
+}
+
+suite_types() {
+    check "types of web/ (tsc)" tests/node_modules/.bin/tsc --noEmit -p web/tsconfig.json
+}
+
+# node_suite NAME FOLDER: every *.test.mjs below the folder, one file after the other
+node_suite() {
+    local name=$1 folder=$2 files
+    mapfile -t files < <(find "$folder" -name '*.test.mjs' | sort)
+    if [ "${#files[@]}" -eq 0 ]; then
+        add "$name" 0 0 0 "$folder"
+        return
+    fi
+    counted "$name" node "$logs/$name.log" "$logs/$name.log" \
+        node --test --test-reporter=tap --test-concurrency=1 "${files[@]}"
+}
+
+# the servers that browser and interop tests start
+server_builds() {
+    build "the release server" release roost && build "the sanitized server" asan roost
+    export ROOST_TEST_BINARY=$PWD/build/release/roost
+    export ROOST_TEST_BINARY_ASAN=$PWD/build/asan/roost
+}
+
+suite_interop() {
+    server_builds || return
+    node_suite interop tests/interop
+}
+
+suite_browser() {
+    server_builds || return
+    node_suite browser tests/browser
+}
+
+groups=(build test)
+if wants types || wants interop || wants browser; then groups+=(npm); fi
+if wants browser; then groups+=(browser); fi
+if ! tools/dependencies.sh "${groups[@]}"; then
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+for suite in "${all_suites[@]}"; do
+    if wants "$suite"; then
+        printf '\n== %s (%d s)\n' "$suite" "$SECONDS"
+        "suite_$suite"
+    fi
+done
+
+printf '\n%d s\n' "$SECONDS"
+for failure in "${failures[@]}"; do echo "failed: $failure"; done
+echo "$total_passed passed, $total_failed failed"
+[ "$total_failed" -eq 0 ] && [ "$total_passed" -gt 0 ]
