@@ -16,11 +16,11 @@ struct room_directory_config {
     bool auto_create;
 };
 
-enum room_metric {
-#define METRIC(id, kind, name, help) ROOM_METRIC_##id,
-#include "room/room_metrics.def"
+enum room_directory_metric {
+#define METRIC(id, kind, name, labels, help) ROOM_DIRECTORY_METRIC_##id,
+#include "room/directory_metrics.def"
 #undef METRIC
-    ROOM_METRIC_COUNT,
+    ROOM_DIRECTORY_METRIC_COUNT,
 };
 
 struct room_directory {
@@ -28,8 +28,9 @@ struct room_directory {
     struct map rooms;      /**< struct room by name */
     struct map by_media;   /**< struct room_member by media session */
     struct list unsettled; /**< rooms with something to settle */
+    struct list empty;     /**< rooms without members, those that are so for longest first */
     uint64_t next_serial;
-    metric_value metrics[ROOM_METRIC_COUNT];
+    metric_value metrics[ROOM_DIRECTORY_METRIC_COUNT];
 };
 
 void room_directory_init(struct room_directory *directory,

@@ -61,8 +61,7 @@ struct room_publication {
     bool live;
     bool speaking;
     uint8_t level_dbov;
-    uint64_t spoke_us; /**< when it last began to speak; 0: never */
-    uint64_t order;    /**< of publishing, in the room */
+    uint64_t order; /**< of publishing, in the room */
 };
 
 enum room_event_kind {
@@ -126,12 +125,15 @@ struct room_member {
     uint32_t publication_count;
     struct room_slots slots;
     struct map exceptions; /**< tracks that differ from auto_subscribe, by id */
+    uint64_t order;        /**< of joining, in the room */
+    uint64_t spoke_us;     /**< when it last began to speak; 0: never */
     uint32_t asked_audio;  /**< last SLOTS_NEEDED */
     uint32_t asked_video;
 };
 
 struct room {
-    struct list node; /**< in the directory's list of rooms that have something to settle */
+    struct list unsettled_node; /**< in room_directory.unsettled, or in none */
+    struct list empty_node;     /**< in room_directory.empty while there are no members */
     struct room_directory *directory;
     char name[ROOM_NAME_SIZE];
     struct list members; /**< in the order of joining */
@@ -146,11 +148,11 @@ struct room {
     bool slots_dirty;
     bool locked;
     bool speakers_dirty;
-    uint64_t speakers_due_us;
-    uint64_t next_order;
+    uint64_t speakers_told_us;
+    uint64_t next_order; /**< of members and publications */
     char (*bans)[ROOM_MEMBER_SIZE + 8];
     uint32_t ban_count;
-    uint64_t empty_since_us; /**< while member_count is 0 */
+    uint64_t empty_since_us;
 };
 
 struct room_join {

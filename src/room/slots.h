@@ -5,7 +5,7 @@
  * pair (one media stream in the client). The caller gives its wishes by rank; the best that fit are
  * chosen per kind, and then:
  *  - what is chosen and fills a slot already stays where it is;
- *  - what is not chosen any more makes room, but only when its slot is needed;
+ *  - what is not chosen any more leaves its slot;
  *  - publications of one group (a member's microphone and camera) share a pair where they can;
  *  - publications without a partner prefer slots without a partner.
  */
@@ -22,6 +22,7 @@ struct room_slot {
     uint16_t pair;                      /**< its number among the slots of its kind */
     uint64_t group;                     /**< of what fills it */
     struct room_publication *filled_by; /**< NULL: empty */
+    bool vacated;                       /**< what filled it is gone, and nobody was told yet */
 };
 
 struct room_slots {
@@ -53,6 +54,8 @@ void room_slots_update(struct room_slots *slots, const struct media_section *sec
  */
 size_t room_slots_assign(struct room_slots *slots, const struct room_slot_wish *wishes,
                          size_t wish_count, uint16_t *changed);
+/** Empties the slot that a publication fills, which is going away; told by the next assignment. */
+void room_slots_vacate(struct room_slots *slots, const struct room_publication *publication);
 /**
  * How many slots of a kind to have for `wanted` publications: rounded up, so that the next
  * few need no offer, and at most `limit`.

@@ -97,7 +97,7 @@ struct call_directory_config {
 };
 
 enum call_metric {
-#define METRIC(id, kind, name, help) CALL_METRIC_##id,
+#define METRIC(id, kind, name, labels, help) CALL_METRIC_##id,
 #include "signal/call_metrics.def"
 #undef METRIC
     CALL_METRIC_COUNT,

@@ -1,0 +1,31 @@
+/** What room.c, member.c, settle.c and directory.c share. */
+#pragma once
+
+#include "room/directory.h"
+
+/** Tells all members of a room but `except` (NULL: all). Sets the event's room and serial. */
+void room_broadcast(struct room *room, struct room_event *event, const struct room_member *except);
+/** Tells one member. */
+void room_tell(struct room_member *member, struct room_event *event);
+/** A new id: `letter` and ROOM_ID_SIZE - 2 random letters and digits. */
+void room_make_id(struct room_directory *directory, char letter, char out[ROOM_ID_SIZE]);
+/** The ranking or someone's wishes or slots changed: to be settled. */
+void room_mark_slots(struct room *room);
+void room_mark_speakers(struct room *room);
+
+/** Closes the member's media, if any: its publications and slots go. `silent`: nobody is told. */
+void room_member_close_media(struct room_member *member, bool silent);
+/** Tells everyone that the member changed. */
+void room_member_tell_updated(struct room_member *member);
+/** Fills the slots of one member; `quiet`: the member is not told. */
+void room_member_settle(struct room_member *member, bool quiet);
+
+void room_free(struct room *room);
+/** Frees a member that is in no room's list any more. */
+void room_member_free(struct room_member *member);
+
+static inline void room_count(struct room_directory *directory, enum room_directory_metric metric,
+                              uint64_t amount)
+{
+    metric_add(&directory->metrics[metric], amount);
+}

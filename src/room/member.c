@@ -1,0 +1,409 @@
+#include "room/member.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "room/directory_int.h"
+
+void room_member_tell_updated(struct room_member *member)
+{
+    room_broadcast(member->room,
+                   &(struct room_event){ .kind = ROOM_EVENT_MEMBER_UPDATED, .member = member },
+                   NULL);
+}
+
+void room_member_update(struct room_member *member, const char *name, const char *status)
+{
+    if (name)
+        snprintf(member->name, sizeof(member->name), "%s", name);
+    if (status)
+        snprintf(member->status, sizeof(member->status), "%s", status);
+    if (name || status)
+        room_member_tell_updated(member);
+}
+
+void room_member_set_away(struct room_member *member, bool away)
+{
+    if (member->away == away)
+        return;
+    member->away = away;
+    room_member_tell_updated(member);
+}
+
+/** ---- publications ---- */
+
+static void tell_publication(struct room_publication *publication, enum room_event_kind kind,
+                             const struct room_member *except)
+{
+    room_broadcast(publication->member->room,
+                   &(struct room_event){
+                       .kind = kind, .publication = publication, .member = publication->member },
+                   except);
+}
+
+static void publication_changed(struct room_publication *publication)
+{
+    struct room *room = publication->member->room;
+    room->ranked_valid = false;
+    room_mark_slots(room);
+    tell_publication(publication, ROOM_EVENT_TRACK_UPDATED, NULL);
+}
+
+void room_publication_mute(struct room_publication *publication, bool muted)
+{
+    if (publication->muted == muted)
+        return;
+    publication->muted = muted;
+    publication_changed(publication);
+}
+
+static struct room_publication *publish(struct room_member *member,
+                                        const struct media_section *section)
+{
+    struct room *room = member->room;
+    struct room_publication *publication = memory_new(struct room_publication);
+    publication->member = member;
+    publication->kind = section->kind;
+    publication->source = ROOM_SOURCE_OTHER;
+    publication->order = room->next_order++;
+    memcpy(publication->mid, section->mid, sizeof(publication->mid));
+    room_make_id(room->directory, 't', publication->id);
+    list_append(&member->publications, &publication->member_node);
+    member->publication_count++;
+    map_set(&room->publications_by_id, bytes_of_text(publication->id), publication);
+    room_count(room->directory, ROOM_DIRECTORY_METRIC_PUBLICATIONS, 1);
+    return publication;
+}
+
+static void unpublish(struct room_publication *publication, bool silent)
+{
+    struct room_member *member = publication->member;
+    struct room *room = member->room;
+    list_remove(&publication->member_node);
+    member->publication_count--;
+    map_remove(&room->publications_by_id, bytes_of_text(publication->id));
+    metric_subtract(&room->directory->metrics[ROOM_DIRECTORY_METRIC_PUBLICATIONS], 1);
+    room->ranked_valid = false;
+    struct room_member *other;
+    list_each(other, &room->members, node)
+    {
+        room_slots_vacate(&other->slots, publication);
+        if (other->exceptions.count > 0)
+            map_remove(&other->exceptions, bytes_of_text(publication->id));
+    }
+    if (publication->speaking)
+        room_mark_speakers(room);
+    if (!silent)
+        tell_publication(publication, ROOM_EVENT_TRACK_UNPUBLISHED, member);
+    room_mark_slots(room);
+    free(publication);
+}
+
+struct room_publication *room_member_find_mid(const struct room_member *member, const char *mid)
+{
+    struct room_publication *publication;
+    list_each(publication, &member->publications, member_node)
+    {
+        if (strcmp(publication->mid, mid) == 0)
+            return publication;
+    }
+    return NULL;
+}
+
+void room_member_close_media(struct room_member *member, bool silent)
+{
+    struct room_publication *publication;
+    list_each(publication, &member->publications, member_node) unpublish(publication, silent);
+    room_slots_done(&member->slots);
+    member->asked_audio = member->asked_video = 0;
+    if (!member->media)
+        return;
+    struct room_directory *directory = member->room->directory;
+    map_remove(&directory->by_media, map_key_u64(&member->media));
+    directory->config.media->session_close(directory->config.media, member->media);
+    member->media = 0;
+    member->media_state = ROOM_MEDIA_NONE;
+}
+
+/** ---- subscriptions ---- */
+
+bool room_member_wants(const struct room_member *member, const struct room_publication *publication)
+{
+    if (member->exceptions.count == 0)
+        return member->auto_subscribe;
+    bool differs = map_find(&member->exceptions, bytes_of_text(publication->id)) != NULL;
+    return member->auto_subscribe != differs;
+}
+
+void room_member_subscribe(struct room_member *member, struct room_publication *publication,
+                           bool wanted)
+{
+    if (room_member_wants(member, publication) == wanted)
+        return;
+    if (wanted != member->auto_subscribe)
+        map_set(&member->exceptions, bytes_of_text(publication->id), member);
+    else
+        map_remove(&member->exceptions, bytes_of_text(publication->id));
+    room_mark_slots(member->room);
+}
+
+/** ---- offers ---- */
+
+/** What an offer asks for, seen without parsing it whole: enough to refuse before answering. */
+struct offer_outline {
+    uint32_t sending;
+    uint32_t receiving;
+};
+
+enum direction {
+    DIRECTION_SENDRECV,
+    DIRECTION_SENDONLY,
+    DIRECTION_RECVONLY,
+    DIRECTION_INACTIVE,
+};
+
+static bool read_direction(struct bytes line, enum direction *ret_direction)
+{
+    static const char *const names[] = { "a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive" };
+    for (unsigned i = 0; i < array_size(names); i++) {
+        if (text_equal(line, names[i])) {
+            *ret_direction = (enum direction)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void outline_section(struct offer_outline *outline, bool is_media, enum direction direction)
+{
+    if (!is_media)
+        return;
+    outline->sending += direction == DIRECTION_SENDRECV || direction == DIRECTION_SENDONLY;
+    outline->receiving += direction == DIRECTION_RECVONLY;
+}
+
+static struct offer_outline outline_offer(struct bytes sdp)
+{
+    struct offer_outline outline = { 0 };
+    enum direction session = DIRECTION_SENDRECV, current = DIRECTION_SENDRECV;
+    bool in_section = false, is_media = false;
+    while (sdp.size > 0) {
+        struct bytes line = text_take_until(&sdp, '\n');
+        if (line.size > 0 && line.data[line.size - 1] == '\r')
+            line.size--;
+        if (text_starts_with(line, "m=")) {
+            outline_section(&outline, in_section && is_media, current);
+            in_section = true;
+            is_media = text_starts_with(line, "m=audio") || text_starts_with(line, "m=video");
+            current = session;
+        } else {
+            read_direction(line, in_section ? &current : &session);
+        }
+    }
+    outline_section(&outline, in_section && is_media, current);
+    return outline;
+}
+
+static int check_offer(const struct room_directory_config *limits, const struct room_offer *offer,
+                       const char **ret_problem)
+{
+    struct offer_outline outline = outline_offer(offer->sdp);
+    if (outline.sending > limits->track_count_max)
+        return -E2BIG;
+    // the wishes of a kind are never more than its limit, so further slots could not fill
+    if (outline.receiving > limits->audio_slot_count_max + limits->video_slot_count_max) {
+        *ret_problem = "The offer has more receive-only sections than the server allows. "
+                       "See \"limits\" in the reply to \"join\".";
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int open_media(struct room_member *member)
+{
+    struct room_directory *directory = member->room->directory;
+    struct media_control *media = directory->config.media;
+    struct media_session_config config = { .loopback = member->loopback, .label = member->id };
+    media_session session;
+    int result = media->session_open(media, &config, &session);
+    if (result < 0)
+        return result;
+    member->media = session;
+    map_set(&directory->by_media, map_key_u64(&member->media), member);
+    return 0;
+}
+
+static const struct room_track_offer *find_track(const struct room_offer *offer, const char *mid)
+{
+    for (size_t i = 0; i < offer->track_count; i++) {
+        if (strcmp(offer->tracks[i].mid, mid) == 0)
+            return &offer->tracks[i];
+    }
+    return NULL;
+}
+
+/** Takes what the client says about a track. Returns true when something changed. */
+static bool describe(struct room_publication *publication, const struct room_track_offer *track)
+{
+    char name[ROOM_MEMBER_SIZE];
+    snprintf(name, sizeof(name), "%s", track->name ? track->name : "");
+    bool same = publication->source == track->source && publication->muted == track->muted &&
+                strcmp(publication->name, name) == 0;
+    publication->source = track->source;
+    publication->muted = track->muted;
+    memcpy(publication->name, name, sizeof(name));
+    return !same;
+}
+
+static const struct media_section *find_published(const struct media_answer *answer,
+                                                  const struct room_publication *publication)
+{
+    for (size_t i = 0; i < answer->section_count; i++) {
+        const struct media_section *section = &answer->sections[i];
+        if (section->role == MEDIA_PUBLISH && section->kind == publication->kind &&
+            strcmp(section->mid, publication->mid) == 0)
+            return section;
+    }
+    return NULL;
+}
+
+static void take_publication(struct room_member *member, const struct media_section *section,
+                             const struct room_track_offer *track)
+{
+    struct room_publication *publication = room_member_find_mid(member, section->mid);
+    if (publication) {
+        if (track && describe(publication, track))
+            publication_changed(publication);
+        return;
+    }
+    publication = publish(member, section);
+    if (track)
+        describe(publication, track);
+    member->room->ranked_valid = false;
+    tell_publication(publication, ROOM_EVENT_TRACK_PUBLISHED, member);
+}
+
+static void take_sections(struct room_member *member, const struct room_offer *offer,
+                          const struct media_answer *answer)
+{
+    struct room_publication *publication;
+    list_each(publication, &member->publications, member_node)
+    {
+        if (!find_published(answer, publication))
+            unpublish(publication, false);
+    }
+    for (size_t i = 0; i < answer->section_count; i++) {
+        const struct media_section *section = &answer->sections[i];
+        if (section->role == MEDIA_PUBLISH && section->kind != MEDIA_DATA)
+            take_publication(member, section, find_track(offer, section->mid));
+    }
+    room_slots_update(&member->slots, answer->sections, answer->section_count);
+    member->asked_audio = member->slots.audio_count;
+    member->asked_video = member->slots.video_count;
+}
+
+int room_member_offer(struct room_member *member, const struct room_offer *offer,
+                      struct media_answer *ret_answer, const char **ret_problem)
+{
+    struct room_directory *directory = member->room->directory;
+    struct media_control *media = directory->config.media;
+    int result = check_offer(&directory->config, offer, ret_problem);
+    if (result < 0)
+        return result;
+    if (offer->fresh)
+        room_member_close_media(member, false);
+    bool opened = member->media == 0;
+    if (opened && (result = open_media(member)) < 0)
+        return result;
+    struct media_answer answer = { 0 };
+    const char *problem = "The session description could not be answered.";
+    result = media->offer(media, member->media, offer->sdp, &answer, &problem);
+    if (result < 0) {
+        if (result == -ENOENT)
+            problem = "The media connection is gone. Offer again with \"fresh\".";
+        if (opened || result == -ENOENT)
+            room_member_close_media(member, false);
+        *ret_problem = problem;
+        return -EINVAL;
+    }
+    room_count(directory, ROOM_DIRECTORY_METRIC_OFFERS, 1);
+    if (opened) {
+        member->media_state = ROOM_MEDIA_CONNECTING;
+        room_member_tell_updated(member);
+    }
+    take_sections(member, offer, &answer);
+    room_member_settle(member, true);
+    room_mark_slots(member->room);
+    *ret_answer = answer;
+    return 0;
+}
+
+/** ---- what media reports ---- */
+
+static void set_media_state(struct room_member *member, enum room_media_state state,
+                            const char *reason)
+{
+    if (member->media_state == state)
+        return;
+    member->media_state = state;
+    room_tell(member, &(struct room_event){
+                          .kind = ROOM_EVENT_MEDIA_STATE, .member = member, .text = reason });
+    room_member_tell_updated(member);
+}
+
+static void set_speaking(struct room_publication *publication, uint64_t now_us,
+                         const struct media_event *event)
+{
+    struct room_member *member = publication->member;
+    publication->level_dbov = event->level_dbov;
+    room_mark_speakers(member->room);
+    if (event->speaking && !publication->speaking) {
+        member->spoke_us = max_of(now_us, (uint64_t)1);
+        member->room->ranked_valid = false;
+        room_mark_slots(member->room);
+    }
+    publication->speaking = event->speaking;
+}
+
+static void track_event(struct room_member *member, uint64_t now_us,
+                        const struct media_event *event)
+{
+    struct room_publication *publication = room_member_find_mid(member, event->mid);
+    if (!publication)
+        return;
+    if (event->kind == MEDIA_EVENT_SPEAKING) {
+        set_speaking(publication, now_us, event);
+        return;
+    }
+    bool live = event->kind == MEDIA_EVENT_TRACK_LIVE;
+    if (publication->live != live) {
+        publication->live = live;
+        tell_publication(publication, ROOM_EVENT_TRACK_UPDATED, NULL);
+    }
+}
+
+void room_member_media_event(struct room_member *member, uint64_t now_us,
+                             const struct media_event *event)
+{
+    switch (event->kind) {
+    case MEDIA_EVENT_CONNECTED:
+        set_media_state(member, ROOM_MEDIA_CONNECTED, NULL);
+        break;
+    case MEDIA_EVENT_DISCONNECTED:
+        set_media_state(member, ROOM_MEDIA_DISCONNECTED, NULL);
+        break;
+    case MEDIA_EVENT_FAILED:
+        room_member_close_media(member, false);
+        set_media_state(member, ROOM_MEDIA_FAILED, event->reason);
+        break;
+    case MEDIA_EVENT_TRACK_LIVE:
+    case MEDIA_EVENT_TRACK_SILENT:
+    case MEDIA_EVENT_SPEAKING:
+        track_event(member, now_us, event);
+        break;
+    }
+}

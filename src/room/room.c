@@ -1,0 +1,269 @@
+#include "room/room.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "room/directory_int.h"
+
+void room_tell(struct room_member *member, struct room_event *event)
+{
+    event->room = member->room;
+    event->serial = ++member->room->directory->next_serial;
+    member->observer->notify(member->observer, event);
+}
+
+void room_broadcast(struct room *room, struct room_event *event, const struct room_member *except)
+{
+    event->room = room;
+    event->serial = ++room->directory->next_serial;
+    struct room_member *member;
+    list_each(member, &room->members, node)
+    {
+        if (member != except)
+            member->observer->notify(member->observer, event);
+    }
+}
+
+void room_make_id(struct room_directory *directory, char letter, char out[ROOM_ID_SIZE])
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    out[0] = letter;
+    for (size_t i = 1; i < ROOM_ID_SIZE - 1; i++)
+        out[i] = alphabet[random_below(directory->config.random, sizeof(alphabet) - 1)];
+    out[ROOM_ID_SIZE - 1] = 0;
+}
+
+void room_mark_slots(struct room *room)
+{
+    room->slots_dirty = true;
+    if (list_empty(&room->unsettled_node))
+        list_append(&room->directory->unsettled, &room->unsettled_node);
+}
+
+void room_mark_speakers(struct room *room)
+{
+    room->speakers_dirty = true;
+    if (list_empty(&room->unsettled_node))
+        list_append(&room->directory->unsettled, &room->unsettled_node);
+}
+
+static bool is_banned(const struct room *room, const char *key)
+{
+    for (uint32_t i = 0; i < room->ban_count; i++) {
+        if (strcmp(room->bans[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void ban(struct room *room, const char *key)
+{
+    if (!key[0] || is_banned(room, key))
+        return;
+    if (!room->bans)
+        room->bans = memory_allocate(ROOM_BANS_MAX, sizeof(*room->bans));
+    if (room->ban_count == ROOM_BANS_MAX) {
+        // the oldest makes room
+        room->ban_count--;
+        memmove(room->bans[0], room->bans[1], room->ban_count * sizeof(*room->bans));
+    }
+    snprintf(room->bans[room->ban_count++], sizeof(*room->bans), "%s", key);
+}
+
+static int check_join(const struct room *room, const struct room_join *join)
+{
+    if (room->member_count >= room->directory->config.member_count_max)
+        return -ENOSPC;
+    if (join->moderator)
+        return 0;
+    if (join->ban_key && is_banned(room, join->ban_key))
+        return -EPERM;
+    return room->locked ? -EACCES : 0;
+}
+
+static struct room_member *member_new(struct room *room, const struct room_join *join)
+{
+    struct room_member *member = memory_new(struct room_member);
+    member->room = room;
+    member->observer = join->observer;
+    snprintf(member->name, sizeof(member->name), "%s", join->name);
+    snprintf(member->user, sizeof(member->user), "%s", join->user ? join->user : "");
+    snprintf(member->ban_key, sizeof(member->ban_key), "%s", join->ban_key ? join->ban_key : "");
+    // the first one runs the room
+    member->moderator = join->moderator || room->member_count == 0;
+    member->auto_subscribe = join->auto_subscribe;
+    member->loopback = join->loopback;
+    member->order = room->next_order++;
+    list_init(&member->publications);
+    room_slots_init(&member->slots);
+    map_init(&member->exceptions, (uint64_t[2]){ 0, 0 }); // its keys are our own random ids
+    room_make_id(room->directory, 'm', member->id);
+    return member;
+}
+
+int room_join(struct room *room, const struct room_join *join, struct room_member **ret_member)
+{
+    struct room_directory *directory = room->directory;
+    int result = check_join(room, join);
+    if (result < 0) {
+        room_count(directory, ROOM_DIRECTORY_METRIC_JOINS_REFUSED, 1);
+        return result;
+    }
+    struct room_member *member = member_new(room, join);
+    list_append(&room->members, &member->node);
+    map_set(&room->members_by_id, bytes_of_text(member->id), member);
+    room->member_count++;
+    list_remove(&room->empty_node);
+    room_count(directory, ROOM_DIRECTORY_METRIC_JOINS, 1);
+    room_count(directory, ROOM_DIRECTORY_METRIC_MEMBERS, 1);
+    room_broadcast(room, &(struct room_event){ .kind = ROOM_EVENT_MEMBER_JOINED, .member = member },
+                   member);
+    *ret_member = member;
+    return 0;
+}
+
+void room_member_free(struct room_member *member)
+{
+    struct room_publication *publication;
+    list_each(publication, &member->publications, member_node) free(publication);
+    room_slots_done(&member->slots);
+    map_done(&member->exceptions);
+    free(member);
+}
+
+/** Out of the room's tables; its publications are gone already. */
+static void detach(struct room_member *member, uint64_t now_us)
+{
+    struct room *room = member->room;
+    list_remove(&member->node);
+    map_remove(&room->members_by_id, bytes_of_text(member->id));
+    room->member_count--;
+    metric_subtract(&room->directory->metrics[ROOM_DIRECTORY_METRIC_MEMBERS], 1);
+    if (room->member_count == 0) {
+        room->locked = false; // or nobody could ever come in again
+        room->empty_since_us = now_us;
+        list_append(&room->directory->empty, &room->empty_node);
+    }
+}
+
+static void pass_moderation_on(struct room *room)
+{
+    struct room_member *member;
+    list_each(member, &room->members, node)
+    {
+        if (member->moderator)
+            return;
+    }
+    if (room->member_count > 0)
+        room_promote(container_of(room->members.next, struct room_member, node));
+}
+
+void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reason reason)
+{
+    struct room *room = member->room;
+    room_member_close_media(member, false);
+    detach(member, now_us);
+    room_broadcast(
+        room,
+        &(struct room_event){ .kind = ROOM_EVENT_MEMBER_LEFT, .member = member, .reason = reason },
+        NULL);
+    pass_moderation_on(room);
+    room_mark_slots(room);
+    room_member_free(member);
+}
+
+struct room_member *room_find_member(const struct room *room, const char *id)
+{
+    return map_find(&room->members_by_id, bytes_of_text(id));
+}
+
+struct room_publication *room_find_publication(const struct room *room, const char *id)
+{
+    return map_find(&room->publications_by_id, bytes_of_text(id));
+}
+
+void room_chat(struct room_member *from, struct room_member *to, const char *text, uint64_t time_ms)
+{
+    struct room_event event = {
+        .kind = ROOM_EVENT_CHAT, .member = from, .to = to, .text = text, .time_ms = time_ms
+    };
+    if (!to) {
+        room_broadcast(from->room, &event, NULL);
+        return;
+    }
+    room_tell(from, &event);
+    if (to != from)
+        room_tell(to, &event);
+}
+
+bool room_may_moderate(const struct room_member *by)
+{
+    return by->moderator;
+}
+
+static void tell_removed(struct room_member *member, enum room_left_reason reason,
+                         const char *message)
+{
+    room_tell(member, &(struct room_event){ .kind = ROOM_EVENT_REMOVED,
+                                            .member = member,
+                                            .reason = reason,
+                                            .text = message });
+}
+
+void room_kick(struct room_member *member, uint64_t now_us, const char *message)
+{
+    ban(member->room, member->ban_key);
+    tell_removed(member, ROOM_LEFT_KICKED, message);
+    room_leave(member, now_us, ROOM_LEFT_KICKED);
+}
+
+void room_lock(struct room *room, bool locked)
+{
+    if (room->locked == locked)
+        return;
+    room->locked = locked;
+    room_broadcast(room, &(struct room_event){ .kind = ROOM_EVENT_UPDATED }, NULL);
+}
+
+void room_block(struct room_publication *publication, bool blocked)
+{
+    if (publication->blocked == blocked)
+        return;
+    publication->blocked = blocked;
+    struct room *room = publication->member->room;
+    struct media_control *media = room->directory->config.media;
+    // -ENOENT: the session ended this moment, and its event is on the way
+    (void)!media->publication_block(media, publication->member->media, publication->mid, blocked);
+    room->ranked_valid = false;
+    room_mark_slots(room);
+    room_broadcast(room,
+                   &(struct room_event){ .kind = ROOM_EVENT_TRACK_UPDATED,
+                                         .publication = publication,
+                                         .member = publication->member },
+                   NULL);
+}
+
+void room_promote(struct room_member *member)
+{
+    if (member->moderator)
+        return;
+    member->moderator = true;
+    room_member_tell_updated(member);
+}
+
+void room_end(struct room *room, uint64_t now_us, const char *message)
+{
+    struct room_member *member;
+    list_each(member, &room->members, node) tell_removed(member, ROOM_LEFT_ENDED, message);
+    // all are told already: nobody needs to hear of each other's leaving
+    list_each(member, &room->members, node)
+    {
+        room_member_close_media(member, true);
+        detach(member, now_us);
+        room_member_free(member);
+    }
+    room->ranked_valid = false;
+}
