@@ -57,8 +57,8 @@ static void *worker_main(void *argument)
     struct worker *worker = &thread->worker;
     const struct worker_group_config *config = &worker->group->config;
     pthread_setname_np(pthread_self(), worker->name);
-    if (config->pin)
-        (void)cpu_pin(worker->index); // a core that went offline is no reason not to serve
+    // a core that went offline since it was counted is no reason not to serve
+    worker->pinned = config->pin && cpu_pin(worker->index) == 0;
     loop_update_now(&worker->loop);
     int error = config->ops->start(worker, config->owner);
     thread->error = error;

@@ -20,6 +20,7 @@ struct worker {
     struct worker_group *group;
     void *state;    /**< the ops' own; set by `start`, used on this thread only */
     uint32_t index; /**< 0..count-1 */
+    bool pinned;    /**< to a core of its own, as asked by the config */
     char name[WORKER_NAME_MAX];
 };
 
