@@ -54,7 +54,9 @@ struct ice_lite {
     uint8_t path_count;
     uint8_t answer_count;
     int8_t selected; /**< index in `paths`, -1: none */
-    uint8_t pending; /**< events not fetched yet, one bit per kind */
+    int8_t newest;   /**< path of the last valid check, -1: none */
+    bool selected_pending;
+    bool restarted_pending;
 };
 
 /** Returns 0, or -EINVAL when credentials break the limits of RFC 8839. */

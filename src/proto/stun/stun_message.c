@@ -66,7 +66,8 @@ static int note_attribute(struct stun_message *message, uint16_t at, uint16_t ty
     default:
         return 0;
     }
-    message->end = min_of(message->end, at);
+    if (at < message->end)
+        message->end = at;
     return 0;
 }
 

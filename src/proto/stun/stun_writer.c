@@ -5,8 +5,9 @@
 /** The inverse of split_type in stun_message.c. */
 static uint16_t join_type(enum stun_class class, uint16_t method)
 {
-    return (uint16_t)((method & 0xf) | (method & 0x70) << 1 | (method & 0xf80) << 2 |
-                      (class & 1) << 4 | (class & 2) << 7);
+    unsigned bits = (unsigned)class;
+    return (uint16_t)((method & 0xfu) | (method & 0x70u) << 1 | (method & 0xf80u) << 2 |
+                      (bits & 1) << 4 | (bits & 2) << 7);
 }
 
 void stun_writer_start(struct stun_writer *writer, void *out, size_t capacity,
