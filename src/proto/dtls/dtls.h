@@ -108,7 +108,8 @@ uint64_t dtls_deadline(const struct dtls *dtls);
 /** Whether dtls_output would write something. */
 bool dtls_has_output(const struct dtls *dtls);
 /** Writes the datagrams to send; what does not fit in the batch stays for the next call. */
-void dtls_output(struct dtls *dtls, const struct net_path *path, struct datagram_batch *batch);
+void dtls_output(struct dtls *dtls, uint64_t now_us, const struct net_path *path,
+                 struct datagram_batch *batch);
 /** The next event; false when there is none. */
 bool dtls_event(struct dtls *dtls, struct dtls_event *ret_event);
 
