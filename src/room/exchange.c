@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 
+/** A mirror that gets nothing asks again: its wish may have met a full mailbox. */
+#define MIRROR_ASK_US (2 * TIME_US_PER_S)
 /** A publication without packets for this long is reported as silent. */
 #define TRACK_SILENT_US (5 * TIME_US_PER_S)
 
@@ -28,6 +30,14 @@ struct exchange *exchange_free(struct exchange *exchange)
     map_done(&exchange->tracks);
     free(exchange);
     return NULL;
+}
+
+void exchange_drop_all(struct exchange *exchange)
+{
+    size_t cursor = 0;
+    void *track;
+    while (map_next(&exchange->tracks, &cursor, NULL, &track))
+        exchange_track_drop(exchange, track);
 }
 
 const struct room_metrics *exchange_metrics(const struct exchange *exchange)
@@ -249,6 +259,14 @@ static void tick_liveness(struct exchange *exchange, struct track *track, uint64
     }
 }
 
+static void tick_mirror(struct exchange *exchange, struct track *track, uint64_t now_us)
+{
+    if (now_us - max_of(track->last_packet_us, track->asked_us) < MIRROR_ASK_US)
+        return;
+    track->asked_us = now_us;
+    exchange_mirror_ask(exchange, track);
+}
+
 void exchange_tick(struct exchange *exchange, uint64_t now_us)
 {
     size_t cursor = 0;
@@ -259,7 +277,9 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us)
             tick_subscriptions(track, now_us);
             ask_for_key_frames(exchange, track, now_us);
         }
-        if (!track->mirror)
+        if (track->mirror)
+            tick_mirror(exchange, track, now_us);
+        else
             tick_liveness(exchange, track, now_us);
     }
 }

@@ -59,8 +59,10 @@ struct exchange_config {
 };
 
 struct exchange *exchange_new(const struct exchange_config *config);
-/** All peers must have been removed. Accepts NULL; returns NULL. */
+/** All peers and tracks must have been removed. Accepts NULL; returns NULL. */
 struct exchange *exchange_free(struct exchange *exchange);
+/** At the end of the worker: mirrors that others have not told us about the end of. */
+void exchange_drop_all(struct exchange *exchange);
 const struct room_metrics *exchange_metrics(const struct exchange *exchange);
 
 /** Takes in an adopted peer (not owned) and makes tracks and subscriptions of its sections. */

@@ -35,6 +35,8 @@ void exchange_track_drop(struct exchange *exchange, struct track *track);
 /** The mirror of a remote publication, made and asked for when it is not here yet. */
 struct track *exchange_mirror_get(struct exchange *exchange, const struct track_key *key,
                                   uint16_t worker, bool video);
+/** Tells the publisher's worker that packets are wanted here. */
+void exchange_mirror_ask(struct exchange *exchange, const struct track *track);
 /** Drops a mirror that nobody here watches any more. */
 void exchange_mirror_release(struct exchange *exchange, struct track *track);
 /** Hands a burst to the workers that mirror the track. */

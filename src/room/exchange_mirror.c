@@ -6,6 +6,13 @@ static bool tell(struct exchange *exchange, uint16_t worker, const struct exchan
     return exchange->config.ops->to_worker(exchange->config.owner, worker, message);
 }
 
+void exchange_mirror_ask(struct exchange *exchange, const struct track *track)
+{
+    tell(exchange, track->source_worker,
+         &(struct exchange_message){
+             .kind = EXCHANGE_MIRROR, .worker = exchange->config.worker, .key = track->key });
+}
+
 struct track *exchange_mirror_get(struct exchange *exchange, const struct track_key *key,
                                   uint16_t worker, bool video)
 {
@@ -16,9 +23,7 @@ struct track *exchange_mirror_get(struct exchange *exchange, const struct track_
     track->mirror = true;
     track->source_worker = worker;
     exchange_track_add(exchange, track);
-    tell(exchange, worker,
-         &(struct exchange_message){
-             .kind = EXCHANGE_MIRROR, .worker = exchange->config.worker, .key = *key });
+    exchange_mirror_ask(exchange, track);
     return track;
 }
 

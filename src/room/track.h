@@ -43,6 +43,7 @@ struct track {
     bool blocked;           /**< a moderator muted it: packets are dropped */
     bool live;              /**< packets came in the last seconds */
     uint64_t last_packet_us;
+    uint64_t asked_us; /**< a mirror's last wish for packets */
     struct speech speech;
     struct track_layer layers[TRACK_LAYERS_MAX];
     struct list subscriptions;

@@ -1,0 +1,34 @@
+/** Which of our addresses a client is told: the server's ICE candidates. */
+#pragma once
+
+#include "base/address.h"
+#include "base/bytes.h"
+
+#define MEDIA_CANDIDATES_MAX 32
+
+struct media_candidate_config {
+    /** Chosen by the operator; none: every usable interface address. */
+    const struct net_address *addresses;
+    size_t address_count;
+    /** What the world sees in place of our private addresses (1:1 NAT); NET_NONE: nothing. */
+    struct net_address external;
+    bool ipv6; /**< the socket can reach IPv6 */
+};
+
+struct media_candidates {
+    struct net_address addresses[MEDIA_CANDIDATES_MAX]; /**< port 0 */
+    bool loopback[MEDIA_CANDIDATES_MAX];
+    size_t count;
+};
+
+/** Collects the addresses as they are now. Returns 0 or a negative errno. */
+must_check int media_candidates_collect(const struct media_candidate_config *config,
+                                        struct media_candidates *ret_candidates);
+/**
+ * Writes the values of a=candidate lines for `port`, most preferred first. Loopback addresses are
+ * told only to clients on this machine (`loopback`) and when there is nothing else. `lines` point
+ * into `text`. Returns how many.
+ */
+size_t media_candidates_write(const struct media_candidates *candidates, uint16_t port,
+                              bool loopback, char *text, size_t capacity,
+                              struct bytes lines[MEDIA_CANDIDATES_MAX]);

@@ -1,0 +1,186 @@
+#include "server/media_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "crypto/x509.h"
+#include "runtime/clock.h"
+#include "server/media_host_int.h"
+
+#define MAILBOX_CAPACITY 16384
+/** Events that wait for signaling at most; it is told of sessions' ends by closing them. */
+#define EVENTS_MAX 65536
+
+void media_host_send(struct media_host *host, uint32_t worker, enum media_message type,
+                     const void *body, size_t size)
+{
+    struct message message = { .type = type, .size = (uint32_t)size };
+    memcpy(message.body, body, size);
+    if (worker_group_send(host->shared.group, worker, type, body, size) == 0)
+        return;
+    media_message_discard(&message);
+    log_failure(host->config.log, "a media worker does not take messages any more",
+                log_number("worker", worker));
+}
+
+void media_host_event_add(struct media_host *host, const struct media_event *event)
+{
+    if (host->event_count == EVENTS_MAX)
+        return;
+    struct host_event *entry = memory_new(struct host_event);
+    entry->event = *event;
+    list_append(&host->events, &entry->node);
+    host->event_count++;
+}
+
+static bool take_event(struct media_control *control, struct media_event *ret_event)
+{
+    struct media_host *host = media_host_of(control);
+    if (list_empty(&host->events))
+        return false;
+    struct host_event *entry = container_of(host->events.next, struct host_event, node);
+    *ret_event = entry->event;
+    list_remove(&entry->node);
+    host->event_count--;
+    free(entry);
+    return true;
+}
+
+static void received(void *owner, const struct message *message)
+{
+    struct media_host *host = owner;
+    if (message->type == MEDIA_MESSAGE_ADOPTED) {
+        const struct media_message_adopted *adopted =
+            message_body(message, struct media_message_adopted);
+        media_session_adopted(host, adopted->session, adopted->worker);
+        return;
+    }
+    const struct media_event *event = message_body(message, struct media_event);
+    // the session may have been closed while its worker wrote
+    if (!handle_table_find(&host->sessions, event->session))
+        return;
+    media_host_event_add(host, event);
+    host->config.wake(host->config.owner);
+}
+
+static const struct mailbox_ops mailbox_ops = { .received = received };
+
+static const char *problem_of(int error)
+{
+    switch (error) {
+    case -EADDRINUSE:
+        return "The media UDP port is in use by another program: set media.udp_port to a free one, "
+               "or stop that program.";
+    case -EACCES:
+        return "The media UDP port needs privileges: choose media.udp_port above 1023.";
+    case -EADDRNOTAVAIL:
+        return "The address in media.bind is not one of this machine's.";
+    default:
+        return "The media workers could not be started.";
+    }
+}
+
+static int start_workers(struct media_host *host)
+{
+    struct worker_group_config config = {
+        .name = "media",
+        .count = host->config.workers,
+        .pin = host->config.pin,
+        .ops = &media_worker_ops,
+        .owner = &host->shared,
+    };
+    return worker_group_start(&config, &host->shared.group);
+}
+
+int media_host_start(const struct media_host_config *config, struct media_host **ret_host,
+                     const char **ret_problem)
+{
+    ensure(config->workers > 0 && config->workers <= TRACK_WORKERS_MAX);
+    struct media_host *host = memory_new(struct media_host);
+    host->config = *config;
+    host->control = media_session_control;
+    host->control.event = take_event;
+    list_init(&host->events);
+    handle_table_init(&host->sessions, config->max_sessions);
+    certificate_ref(config->certificate);
+    host->ciphers = cipher_provider_new(CIPHER_BEST);
+    host->shared.udp = config->udp;
+    host->shared.ciphers = host->ciphers;
+    host->shared.log_sink = config->log->sink;
+    host->shared.control = &host->mailbox;
+    host->shared.count = config->workers;
+    host->shared.unix_offset_us = (int64_t)clock_unix_us() - (int64_t)clock_now_us();
+    int error = mailbox_init(&host->mailbox, config->loop, MAILBOX_CAPACITY, &mailbox_ops, host);
+    if (!error)
+        error = dtls_context_new(config->certificate, NULL, &host->shared.dtls);
+    if (!error)
+        error = start_workers(host);
+    if (!error)
+        error = media_host_refresh_candidates(host);
+    if (error) {
+        *ret_problem = problem_of(error);
+        media_host_stop(host);
+        return error;
+    }
+    log_info(config->log, "media is ready", log_number("port", host->shared.port),
+             log_number("workers", config->workers),
+             log_text("aes_gcm", cipher_provider_name(host->ciphers)));
+    *ret_host = host;
+    return 0;
+}
+
+struct media_host *media_host_stop(struct media_host *host)
+{
+    if (!host)
+        return NULL;
+    host->shared.group = worker_group_stop(host->shared.group);
+    uint32_t cursor = 0;
+    struct host_session *session;
+    while ((session = handle_table_next(&host->sessions, &cursor, NULL)))
+        media_session_free(host, session);
+    handle_table_done(&host->sessions);
+    mailbox_done(&host->mailbox);
+    struct media_event event;
+    while (take_event(&host->control, &event))
+        ;
+    dtls_context_unref(host->shared.dtls);
+    cipher_provider_free(host->ciphers);
+    certificate_unref(host->config.certificate);
+    free(host);
+    return NULL;
+}
+
+struct media_control *media_host_control(struct media_host *host)
+{
+    return &host->control;
+}
+
+uint16_t media_host_port(const struct media_host *host)
+{
+    return host->shared.port;
+}
+
+int media_host_refresh_candidates(struct media_host *host)
+{
+    return media_candidates_collect(&host->config.candidates, &host->candidates);
+}
+
+size_t media_host_session_count(const struct media_host *host)
+{
+    return host->sessions.count;
+}
+
+size_t media_host_metric_sets(const struct media_host *host, struct metric_set *out,
+                              size_t capacity)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < host->shared.count; i++) {
+        const struct media_worker *worker = atomic_load(&host->shared.workers[i]);
+        if (worker && count + MEDIA_WORKER_METRIC_SETS <= capacity)
+            media_worker_metric_sets(worker, out + count);
+        count += MEDIA_WORKER_METRIC_SETS;
+    }
+    return count;
+}

@@ -1,0 +1,52 @@
+/**
+ * The media server for the control thread: starts the workers and implements media_control
+ * (sessions, offers, slots) over them. It keeps the whole wanted state; what workers have is a
+ * projection of it that is sent again when a session is adopted.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/random.h"
+#include "room/media_control.h"
+#include "runtime/loop.h"
+#include "runtime/udp.h"
+#include "server/media_candidates.h"
+
+struct media_host;
+struct certificate;
+
+struct media_host_config {
+    uint32_t workers;      /**< 1 to TRACK_WORKERS_MAX */
+    bool pin;              /**< each worker to a core */
+    struct udp_config udp; /**< of every worker's socket; `first_of_port` is set here */
+    struct media_candidate_config candidates; /**< what it points to outlives the host */
+    struct certificate *certificate;          /**< for DTLS; a reference is taken */
+    uint32_t max_sessions;
+    struct random *random; /**< the control thread's */
+    struct loop *loop;     /**< the control thread's */
+    struct log *log;
+    /** There are events to fetch from `media_control.event`. On the control thread. */
+    void (*wake)(void *owner);
+    void *owner;
+};
+
+/**
+ * Starts workers and sockets. Returns 0 or a negative errno (-EADDRINUSE: the port is taken), with
+ * a sentence in `ret_problem`.
+ */
+must_check int media_host_start(const struct media_host_config *config,
+                                struct media_host **ret_host, const char **ret_problem);
+/** Ends all sessions and workers; says goodbye to clients. Accepts NULL; returns NULL. */
+struct media_host *media_host_stop(struct media_host *host);
+struct media_control *media_host_control(struct media_host *host);
+/** The real UDP port. */
+uint16_t media_host_port(const struct media_host *host);
+/** Addresses may have changed (an interface came up, a reload): new sessions get the present ones.
+ */
+must_check int media_host_refresh_candidates(struct media_host *host);
+size_t media_host_session_count(const struct media_host *host);
+
+/** Counter sets of all workers: at most `capacity` are written; returns how many there are. */
+size_t media_host_metric_sets(const struct media_host *host, struct metric_set *out,
+                              size_t capacity);

@@ -1,0 +1,63 @@
+/** The inside of the media host, shared by media_host.c and media_session.c only. */
+#pragma once
+
+#include "base/list.h"
+#include "runtime/mailbox.h"
+#include "server/media_host.h"
+#include "server/media_worker.h"
+
+/** The publication that a slot shall show; in the publisher's list of watchers while set. */
+struct host_slot {
+    struct list watcher;
+    struct host_session *subscriber;
+    struct host_session *publisher; /**< NULL: empty */
+    uint32_t section;               /**< of the slot */
+    uint32_t publisher_section;
+};
+
+struct host_session {
+    handle session;
+    bool loopback;
+    bool adopted;
+    uint32_t worker; /**< valid when adopted */
+    struct rtc_negotiation *negotiation;
+    struct rtc_params *params; /**< NULL before the first offer */
+    struct media_claim *claim;
+    struct host_slot *slots; /**< by section */
+    bool *blocked;           /**< by section: publications that are not forwarded */
+    size_t section_count;
+    struct list watchers; /**< slots that show one of our publications */
+};
+
+struct host_event {
+    struct list node;
+    struct media_event event;
+};
+
+struct media_host {
+    struct media_control control; /**< first: the operations get a pointer to it */
+    struct media_host_config config;
+    struct media_workers shared;
+    struct cipher_provider *ciphers;
+    struct mailbox mailbox;
+    struct media_candidates candidates;
+    struct handle_table sessions;
+    struct list events;
+    size_t event_count;
+};
+
+static inline struct media_host *media_host_of(struct media_control *control)
+{
+    return container_of(control, struct media_host, control);
+}
+
+/** To one worker; a full mailbox is logged: the worker is then lost anyway. */
+void media_host_send(struct media_host *host, uint32_t worker, enum media_message type,
+                     const void *body, size_t size);
+void media_host_event_add(struct media_host *host, const struct media_event *event);
+
+// media_session.c: the operations of media_control
+extern const struct media_control media_session_control;
+/** A worker has claimed the session: it now gets all that was wished before. */
+void media_session_adopted(struct media_host *host, handle session, uint32_t worker);
+void media_session_free(struct media_host *host, struct host_session *session);

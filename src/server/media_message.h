@@ -1,0 +1,46 @@
+/** What the control thread and the media workers say to each other. */
+#pragma once
+
+#include "room/exchange.h"
+#include "rtc/params.h"
+#include "server/media_claim.h"
+
+enum media_message {
+    MEDIA_MESSAGE_SESSION,  /**< struct media_message_session: new, or after another offer */
+    MEDIA_MESSAGE_CLOSE,    /**< struct media_message_close */
+    MEDIA_MESSAGE_SLOT,     /**< struct media_message_slot */
+    MEDIA_MESSAGE_BLOCK,    /**< struct media_message_block */
+    MEDIA_MESSAGE_EXCHANGE, /**< struct exchange_message, between workers */
+    // to the control thread
+    MEDIA_MESSAGE_ADOPTED, /**< struct media_message_adopted */
+    MEDIA_MESSAGE_EVENT,   /**< struct media_event */
+};
+
+struct media_message_session {
+    handle session;
+    struct media_claim *claim; /**< a reference for the receiver */
+    struct rtc_params *params; /**< a reference for the receiver */
+};
+
+struct media_message_close {
+    handle session;
+};
+
+struct media_message_slot {
+    handle session;
+    uint32_t section;
+    uint32_t publisher_worker;
+    struct track_key publisher;          /**< session 0: empty the slot */
+    struct rtc_params *publisher_params; /**< a reference for the receiver; NULL when empty */
+};
+
+struct media_message_block {
+    handle session;
+    uint32_t section;
+    bool blocked;
+};
+
+struct media_message_adopted {
+    handle session;
+    uint32_t worker;
+};

@@ -1,0 +1,115 @@
+// Datagrams of the shared port: whose are they, and are they on the right worker?
+#include <errno.h>
+
+#include "proto/stun/stun.h"
+#include "server/media_worker_int.h"
+
+/** Whether a STUN check carries the integrity of a session's local credentials. */
+static bool check_is_authentic(const struct media_transport *transport, struct bytes datagram,
+                               struct bytes ufrag)
+{
+    struct stun_message message;
+    if (stun_message_parse(datagram, &message) < 0)
+        return false;
+    const struct rtc_params *candidates[1 + MEDIA_OLD_PARAMS] = { transport->params };
+    for (int i = 0; i < MEDIA_OLD_PARAMS; i++)
+        candidates[1 + i] = transport->old[i];
+    for (size_t i = 0; i < array_size(candidates) && candidates[i]; i++) {
+        const struct rtc_negotiated *negotiated = rtc_params_get(candidates[i]);
+        if (text_equal(ufrag, negotiated->local_ufrag))
+            return stun_message_check_integrity(&message, bytes_of_text(negotiated->local_pwd)) ==
+                   0;
+    }
+    return false;
+}
+
+/**
+ * The session of a datagram from an address without a route: only an authentic check tells. The
+ * first one for a session that nobody has makes it ours.
+ */
+static struct media_transport *find_by_check(struct media_worker *worker,
+                                             const struct udp_datagram *datagram)
+{
+    struct bytes bytes = bytes_of(datagram->data, datagram->size);
+    struct bytes ufrag;
+    if (!stun_message_is(datagram->data, datagram->size) || ice_request_ufrag(bytes, &ufrag) < 0) {
+        media_count(worker, MEDIA_METRIC_DROPPED_UNKNOWN_ADDRESS);
+        return NULL;
+    }
+    struct media_transport *transport = media_routes_by_ufrag(&worker->routes, ufrag);
+    if (!transport) {
+        media_count(worker, MEDIA_METRIC_DROPPED_UNKNOWN_UFRAG);
+        return NULL;
+    }
+    if (!check_is_authentic(transport, bytes, ufrag)) {
+        media_count(worker, MEDIA_METRIC_DROPPED_UNAUTHENTIC);
+        return NULL;
+    }
+    uint32_t index = worker->worker->index;
+    if (media_claim_owner(transport->claim) == MEDIA_CLAIM_NOBODY &&
+        media_claim_take(transport->claim, index) == index)
+        media_worker_adopt(worker, transport);
+    media_routes_learn(&worker->routes, transport, &datagram->path.remote);
+    return transport;
+}
+
+static void hand_over(struct media_worker *worker, const struct media_transport *transport,
+                      const struct udp_datagram *datagram)
+{
+    uint32_t owner = media_claim_owner(transport->claim);
+    struct media_worker *other =
+        owner < worker->shared->count ? atomic_load(&worker->shared->workers[owner]) : NULL;
+    // a session whose peer could not be made is owned by us and has none
+    if (other && other != worker && handoff_give(&other->handoff, datagram))
+        media_count(worker, MEDIA_METRIC_HANDED_OVER);
+    else
+        media_count(worker, MEDIA_METRIC_DROPPED_HANDOVER);
+}
+
+static void finish_run(struct media_worker *worker, struct media_transport *transport)
+{
+    if (!transport || !transport->peer)
+        return;
+    if (worker->media.count > 0)
+        exchange_media(worker->exchange, media_now_us(worker), transport->session, &worker->media,
+                       &worker->batch);
+    media_worker_serve(worker, transport);
+}
+
+void media_port_input(struct media_worker *worker, const struct udp_datagram *datagrams,
+                      size_t count)
+{
+    uint64_t now_us = media_now_us(worker);
+    struct media_transport *current = NULL;
+    const struct net_address *remote = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct udp_datagram *datagram = &datagrams[i];
+        struct media_transport *transport = current;
+        if (!remote || !net_address_equal(remote, &datagram->path.remote)) {
+            remote = &datagram->path.remote;
+            transport = media_routes_by_address(&worker->routes, remote);
+        }
+        // an address may pass to another session: its checks say so
+        if (!transport || datagram->data[0] <= 3) {
+            struct media_transport *checked = find_by_check(worker, datagram);
+            if (checked)
+                transport = checked;
+        }
+        if (transport != current) {
+            finish_run(worker, current);
+            current = transport;
+        }
+        if (!transport)
+            continue;
+        if (!transport->peer) {
+            hand_over(worker, transport, datagram);
+            continue;
+        }
+        if (worker->media.count == RTC_MEDIA_MAX)
+            exchange_media(worker->exchange, now_us, transport->session, &worker->media,
+                           &worker->batch);
+        (void)rtc_peer_input(transport->peer, now_us, &datagram->path,
+                             bytes_of(datagram->data, datagram->size), &worker->media);
+    }
+    finish_run(worker, current);
+}

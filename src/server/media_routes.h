@@ -1,0 +1,61 @@
+/**
+ * One worker's tables from what a datagram shows (its source address, the ICE fragment in a STUN
+ * check) to the session it belongs to. A source address gets a route only after an authentic check.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "runtime/loop.h"
+#include "server/media_message.h"
+
+/** Addresses from which one client may send at a time (its candidate pairs). */
+#define MEDIA_ROUTES_PER_SESSION 16
+
+/** Fragments of before an ICE restart that are still found: checks with them may be under way. */
+#define MEDIA_OLD_PARAMS 2
+
+/** A session as one worker sees it; `peer` is set on the worker that owns it. */
+struct media_transport {
+    handle session;
+    struct media_claim *claim;
+    struct rtc_params *params;
+    struct rtc_params *old[MEDIA_OLD_PARAMS]; /**< of other fragments, newest first; or NULL */
+    struct rtc_peer *peer;
+    struct list routes;
+    uint32_t route_count;
+    struct loop_timer timer;
+    struct list awake; /**< in the worker's list of peers with output */
+    void *owner;       /**< the worker's state */
+};
+
+struct media_routes {
+    struct map sessions;  /**< handle -> media_transport */
+    struct map ufrags;    /**< local ICE fragment -> media_transport */
+    struct map addresses; /**< remote address -> route */
+};
+
+/** `secret` keys the address and fragment tables. */
+void media_routes_init(struct media_routes *routes, const uint64_t secret[2]);
+/** All transports must have been removed. */
+void media_routes_done(struct media_routes *routes);
+
+/** Adds a session (references are taken over). Never NULL. */
+struct media_transport *media_routes_add(struct media_routes *routes, handle session,
+                                         struct media_claim *claim, struct rtc_params *params);
+/** New parameters (reference taken over): a new fragment is found too from now on. */
+void media_routes_renew(struct media_routes *routes, struct media_transport *transport,
+                        struct rtc_params *params);
+/** Forgets the session with all its fragments and addresses, and frees it. */
+void media_routes_remove(struct media_routes *routes, struct media_transport *transport);
+
+struct media_transport *media_routes_by_session(const struct media_routes *routes, handle session);
+struct media_transport *media_routes_by_ufrag(const struct media_routes *routes,
+                                              struct bytes ufrag);
+struct media_transport *media_routes_by_address(const struct media_routes *routes,
+                                                const struct net_address *remote);
+/** Remembers an address; the oldest of the session goes when it has too many. */
+void media_routes_learn(struct media_routes *routes, struct media_transport *transport,
+                        const struct net_address *remote);
+/** Walks all sessions: `*cursor` = 0 first; NULL at the end. */
+struct media_transport *media_routes_next(const struct media_routes *routes, size_t *cursor);

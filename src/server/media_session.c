@@ -1,0 +1,311 @@
+// Sessions as the control thread wants them: offers, slots, blocks.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "crypto/x509.h"
+#include "proto/ice/ice_candidate.h"
+#include "server/media_host_int.h"
+
+#define UFRAG_LENGTH 12
+#define PWD_LENGTH   24
+
+static struct host_session *find_session(struct media_control *control, media_session session)
+{
+    return handle_table_find(&media_host_of(control)->sessions, session);
+}
+
+static int session_open(struct media_control *control, const struct media_session_config *config,
+                        media_session *ret_session)
+{
+    struct media_host *host = media_host_of(control);
+    struct host_session *session = memory_new(struct host_session);
+    session->session = handle_table_add(&host->sessions, session);
+    if (session->session == 0) {
+        free(session);
+        return -ENOSPC;
+    }
+    session->loopback = config->loopback;
+    session->negotiation = rtc_negotiation_new(host->config.random);
+    session->claim = media_claim_new();
+    list_init(&session->watchers);
+    *ret_session = session->session;
+    return 0;
+}
+
+static void send_slot(struct media_host *host, const struct host_slot *slot)
+{
+    const struct host_session *publisher = slot->publisher;
+    if (!slot->subscriber->adopted || (publisher && !publisher->adopted))
+        return; // sent when the missing one is adopted
+    struct media_message_slot message = {
+        .session = slot->subscriber->session,
+        .section = slot->section,
+    };
+    if (publisher) {
+        message.publisher =
+            (struct track_key){ .session = publisher->session, .section = slot->publisher_section };
+        message.publisher_worker = publisher->worker;
+        message.publisher_params = rtc_params_ref(publisher->params);
+    }
+    media_host_send(host, slot->subscriber->worker, MEDIA_MESSAGE_SLOT, &message, sizeof(message));
+}
+
+static void empty_slot(struct host_slot *slot)
+{
+    if (slot->publisher)
+        list_remove(&slot->watcher);
+    slot->publisher = NULL;
+}
+
+void media_session_free(struct media_host *host, struct host_session *session)
+{
+    struct host_slot *watcher;
+    list_each(watcher, &session->watchers, watcher) empty_slot(watcher);
+    for (size_t i = 0; i < session->section_count; i++)
+        empty_slot(&session->slots[i]);
+    handle_table_remove(&host->sessions, session->session);
+    rtc_negotiation_free(session->negotiation);
+    rtc_params_unref(session->params);
+    media_claim_unref(session->claim);
+    free(session->slots);
+    free(session->blocked);
+    free(session);
+}
+
+static void session_close(struct media_control *control, media_session name)
+{
+    struct media_host *host = media_host_of(control);
+    struct host_session *session = find_session(control, name);
+    if (!session)
+        return;
+    // every worker knows the session's ICE fragment
+    struct media_message_close message = { .session = name };
+    for (uint32_t i = 0; i < host->shared.count; i++)
+        media_host_send(host, i, MEDIA_MESSAGE_CLOSE, &message, sizeof(message));
+    media_session_free(host, session);
+}
+
+static void announce(struct media_host *host, struct host_session *session)
+{
+    for (uint32_t i = 0; i < host->shared.count; i++) {
+        struct media_message_session message = {
+            .session = session->session,
+            .claim = media_claim_ref(session->claim),
+            .params = rtc_params_ref(session->params),
+        };
+        media_host_send(host, i, MEDIA_MESSAGE_SESSION, &message, sizeof(message));
+    }
+}
+
+/** Slots may not move in memory while they stand in watchers' lists. */
+static void grow_sections(struct host_session *session, size_t count)
+{
+    if (count <= session->section_count)
+        return;
+    struct host_slot *slots = memory_new_array(struct host_slot, count);
+    bool *blocked = memory_new_array(bool, count);
+    for (size_t i = 0; i < count; i++) {
+        slots[i] = (struct host_slot){ .subscriber = session, .section = (uint32_t)i };
+        list_init(&slots[i].watcher);
+        if (i >= session->section_count)
+            continue;
+        blocked[i] = session->blocked[i];
+        struct host_slot *old = &session->slots[i];
+        if (!old->publisher)
+            continue;
+        slots[i].publisher = old->publisher;
+        slots[i].publisher_section = old->publisher_section;
+        list_append(&old->publisher->watchers, &slots[i].watcher);
+        empty_slot(old);
+    }
+    free(session->slots);
+    free(session->blocked);
+    session->slots = slots;
+    session->blocked = blocked;
+    session->section_count = count;
+}
+
+/** Sections that are no slot or no publication any more show and are shown no longer. */
+static void sync_sections(struct host_session *session)
+{
+    const struct rtc_negotiated *negotiated = rtc_params_get(session->params);
+    grow_sections(session, negotiated->section_count);
+    for (size_t i = 0; i < negotiated->section_count; i++) {
+        if (negotiated->sections[i].role != RTC_ROLE_SLOT)
+            empty_slot(&session->slots[i]);
+    }
+    struct host_slot *watcher;
+    list_each(watcher, &session->watchers, watcher)
+    {
+        if (negotiated->sections[watcher->publisher_section].role != RTC_ROLE_PUBLISH)
+            empty_slot(watcher);
+    }
+}
+
+static enum media_kind kind_of(enum rtc_kind kind)
+{
+    return kind == RTC_KIND_AUDIO ? MEDIA_AUDIO : kind == RTC_KIND_VIDEO ? MEDIA_VIDEO : MEDIA_DATA;
+}
+
+static void describe_sections(const struct rtc_negotiated *negotiated, struct media_answer *answer)
+{
+    answer->section_count = negotiated->section_count;
+    answer->sections = memory_new_array(struct media_section, negotiated->section_count);
+    for (size_t i = 0; i < negotiated->section_count; i++) {
+        const struct rtc_section *section = &negotiated->sections[i];
+        struct media_section *out = &answer->sections[i];
+        snprintf(out->mid, sizeof(out->mid), "%s", section->mid);
+        out->kind = kind_of(section->kind);
+        out->role = section->role == RTC_ROLE_PUBLISH ? MEDIA_PUBLISH
+                    : section->role == RTC_ROLE_SLOT  ? MEDIA_SLOT
+                                                      : MEDIA_INACTIVE;
+    }
+}
+
+static int answer_offer(struct media_host *host, struct host_session *session, struct bytes sdp,
+                        char **ret_answer, const char **ret_problem)
+{
+    char ufrag[UFRAG_LENGTH + 1], pwd[PWD_LENGTH + 1];
+    random_text(host->config.random, ufrag, UFRAG_LENGTH);
+    random_text(host->config.random, pwd, PWD_LENGTH);
+    char text[MEDIA_CANDIDATES_MAX * ICE_CANDIDATE_TEXT_MAX];
+    struct bytes lines[MEDIA_CANDIDATES_MAX];
+    size_t line_count = media_candidates_write(&host->candidates, host->shared.port,
+                                               session->loopback, text, sizeof(text), lines);
+    char fingerprint[8 + CERTIFICATE_FINGERPRINT_SIZE];
+    snprintf(fingerprint, sizeof(fingerprint), "sha-256 %s",
+             certificate_fingerprint(host->config.certificate));
+    struct rtc_negotiation_local local = {
+        .ice_ufrag = bytes_of_text(ufrag),
+        .ice_pwd = bytes_of_text(pwd),
+        .candidates = lines,
+        .candidate_count = line_count,
+        .fingerprint = bytes_of_text(fingerprint),
+        .cname = bytes_of_text("roost"),
+    };
+    int error = rtc_negotiation_answer(session->negotiation, &local, host->config.random, sdp,
+                                       ret_answer, ret_problem);
+    memory_wipe(pwd, sizeof(pwd));
+    return error;
+}
+
+static int offer(struct media_control *control, media_session name, struct bytes sdp,
+                 struct media_answer *ret_answer, const char **ret_problem)
+{
+    struct media_host *host = media_host_of(control);
+    struct host_session *session = find_session(control, name);
+    if (!session) {
+        *ret_problem = "The media session has ended: join again.";
+        return -ENOENT;
+    }
+    struct media_answer answer = { 0 };
+    int error = answer_offer(host, session, sdp, &answer.sdp, ret_problem);
+    if (error)
+        return error;
+    const struct rtc_negotiated *negotiated = rtc_negotiation_result(session->negotiation);
+    rtc_params_unref(session->params);
+    session->params = rtc_params_new(negotiated);
+    sync_sections(session);
+    announce(host, session);
+    describe_sections(negotiated, &answer);
+    *ret_answer = answer;
+    return 0;
+}
+
+/** The index of a mid, or -ENOENT when no section of that role has it. */
+static int find_section(const struct host_session *session, const char *mid, enum rtc_role role)
+{
+    if (!session || !session->params)
+        return -ENOENT;
+    const struct rtc_negotiated *negotiated = rtc_params_get(session->params);
+    for (size_t i = 0; i < negotiated->section_count; i++) {
+        const struct rtc_section *section = &negotiated->sections[i];
+        if (section->role == role && strcmp(section->mid, mid) == 0)
+            return (int)i;
+    }
+    return -ENOENT;
+}
+
+static int slot_set(struct media_control *control, media_session subscriber_name,
+                    const char *slot_mid, media_session publisher_name, const char *publish_mid)
+{
+    struct media_host *host = media_host_of(control);
+    struct host_session *subscriber = find_session(control, subscriber_name);
+    int section = find_section(subscriber, slot_mid, RTC_ROLE_SLOT);
+    if (section < 0)
+        return section;
+    struct host_slot *slot = &subscriber->slots[section];
+    if (publisher_name == 0) {
+        empty_slot(slot);
+        send_slot(host, slot);
+        return 0;
+    }
+    struct host_session *publisher = find_session(control, publisher_name);
+    int publisher_section = find_section(publisher, publish_mid, RTC_ROLE_PUBLISH);
+    if (publisher_section < 0)
+        return publisher_section;
+    if (rtc_params_get(publisher->params)->sections[publisher_section].kind !=
+        rtc_params_get(subscriber->params)->sections[section].kind)
+        return -EINVAL;
+    empty_slot(slot);
+    slot->publisher = publisher;
+    slot->publisher_section = (uint32_t)publisher_section;
+    list_append(&publisher->watchers, &slot->watcher);
+    send_slot(host, slot);
+    return 0;
+}
+
+static void send_block(struct media_host *host, const struct host_session *session, size_t section)
+{
+    struct media_message_block message = {
+        .session = session->session,
+        .section = (uint32_t)section,
+        .blocked = session->blocked[section],
+    };
+    if (session->adopted)
+        media_host_send(host, session->worker, MEDIA_MESSAGE_BLOCK, &message, sizeof(message));
+}
+
+static int publication_block(struct media_control *control, media_session name, const char *mid,
+                             bool blocked)
+{
+    struct host_session *session = find_session(control, name);
+    int section = find_section(session, mid, RTC_ROLE_PUBLISH);
+    if (section < 0)
+        return section;
+    session->blocked[section] = blocked;
+    send_block(media_host_of(control), session, (size_t)section);
+    return 0;
+}
+
+void media_session_adopted(struct media_host *host, handle name, uint32_t worker)
+{
+    struct host_session *session = handle_table_find(&host->sessions, name);
+    if (!session)
+        return;
+    session->adopted = true;
+    session->worker = worker;
+    for (size_t i = 0; i < session->section_count; i++) {
+        if (session->blocked[i])
+            send_block(host, session, i);
+        if (session->slots[i].publisher)
+            send_slot(host, &session->slots[i]);
+    }
+    struct host_slot *watcher;
+    list_each(watcher, &session->watchers, watcher)
+    {
+        if (watcher->subscriber != session)
+            send_slot(host, watcher);
+    }
+}
+
+const struct media_control media_session_control = {
+    .session_open = session_open,
+    .session_close = session_close,
+    .offer = offer,
+    .slot_set = slot_set,
+    .publication_block = publication_block,
+};

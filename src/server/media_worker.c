@@ -1,0 +1,361 @@
+#include "server/media_worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "server/media_worker_int.h"
+
+#define BATCH_BYTES      (1u << 20)
+#define BATCH_RUNS       1024
+#define HANDOFF_CAPACITY 1024
+#define TICK_US          (20 * TIME_US_PER_MS)
+
+static void tell_control(struct media_worker *worker, enum media_message type, const void *body,
+                         size_t size)
+{
+    if (mailbox_send(worker->shared->control, type, body, size) < 0)
+        log_warning(&worker->log, "the control thread is too busy to hear of media events");
+}
+
+static void tell_event(struct media_worker *worker, handle session, enum media_event_kind kind,
+                       const char *reason)
+{
+    struct media_event event = { .kind = kind, .session = session, .reason = reason };
+    tell_control(worker, MEDIA_MESSAGE_EVENT, &event, sizeof(event));
+}
+
+static void peer_timer_expired(struct loop_timer *timer, uint64_t now_us)
+{
+    struct media_transport *transport = container_of(timer, struct media_transport, timer);
+    rtc_peer_tick(transport->peer, now_us);
+    media_worker_serve(transport->owner, transport);
+}
+
+void media_worker_adopt(struct media_worker *worker, struct media_transport *transport)
+{
+    int error = rtc_peer_new(&worker->rtc, false, transport->params, media_now_us(worker),
+                             &transport->peer);
+    if (error) {
+        log_warning(&worker->log, "a session cannot be set up", log_error_code("error", error));
+        tell_event(worker, transport->session, MEDIA_EVENT_FAILED,
+                   "The offer's credentials or fingerprint cannot be used.");
+        return;
+    }
+    transport->owner = worker;
+    loop_timer_init(&transport->timer, &worker->worker->loop, peer_timer_expired);
+    exchange_peer_add(worker->exchange, transport->session, transport->peer);
+    media_count(worker, MEDIA_METRIC_ADOPTED);
+    media_count(worker, MEDIA_METRIC_SESSIONS);
+    struct media_message_adopted adopted = { .session = transport->session,
+                                             .worker = worker->worker->index };
+    tell_control(worker, MEDIA_MESSAGE_ADOPTED, &adopted, sizeof(adopted));
+}
+
+static void take_peer_event(struct media_worker *worker, struct media_transport *transport,
+                            const struct rtc_event *event)
+{
+    switch (event->kind) {
+    case RTC_EVENT_CONNECTED:
+    case RTC_EVENT_RECONNECTED:
+        tell_event(worker, transport->session, MEDIA_EVENT_CONNECTED, NULL);
+        break;
+    case RTC_EVENT_DISCONNECTED:
+        tell_event(worker, transport->session, MEDIA_EVENT_DISCONNECTED, NULL);
+        break;
+    case RTC_EVENT_FAILED:
+        log_info(&worker->log, "a peer connection failed", log_text("reason", event->reason));
+        // the reason's text may end with the peer
+        tell_event(worker, transport->session, MEDIA_EVENT_FAILED,
+                   "The secure media connection could not be set up.");
+        break;
+    case RTC_EVENT_CLOSED:
+        tell_event(worker, transport->session, MEDIA_EVENT_FAILED,
+                   "The client closed the connection.");
+        break;
+    default:
+        exchange_peer_event(worker->exchange, media_now_us(worker), transport->session, event,
+                            &worker->batch);
+        break;
+    }
+}
+
+void media_worker_serve(struct media_worker *worker, struct media_transport *transport)
+{
+    struct rtc_event event;
+    while (rtc_peer_event(transport->peer, &event))
+        take_peer_event(worker, transport, &event);
+    uint64_t now_us = media_now_us(worker);
+    rtc_peer_output(transport->peer, now_us, &worker->batch);
+    loop_timer_set(&transport->timer, rtc_peer_deadline(transport->peer));
+}
+
+static void drop_peer(struct media_worker *worker, struct media_transport *transport)
+{
+    if (!transport->peer)
+        return;
+    rtc_peer_close(transport->peer);
+    rtc_peer_output(transport->peer, media_now_us(worker), &worker->batch);
+    exchange_peer_remove(worker->exchange, transport->session);
+    transport->peer = rtc_peer_free(transport->peer);
+    worker->rtc.event_count = 0;
+    metric_subtract(&worker->metrics[MEDIA_METRIC_SESSIONS], 1);
+}
+
+// Exchange: what a worker's rooms say to others.
+
+static bool to_worker(void *owner, uint16_t index, const struct exchange_message *message)
+{
+    struct media_worker *worker = owner;
+    return worker_group_send(worker->worker->group, index, MEDIA_MESSAGE_EXCHANGE, message,
+                             sizeof(*message)) == 0;
+}
+
+static void to_control(void *owner, const struct media_event *event)
+{
+    tell_control(owner, MEDIA_MESSAGE_EVENT, event, sizeof(*event));
+}
+
+static void wake(void *owner, handle session)
+{
+    struct media_worker *worker = owner;
+    struct media_transport *transport = media_routes_by_session(&worker->routes, session);
+    if (transport && transport->peer) {
+        list_remove(&transport->awake);
+        list_append(&worker->awake, &transport->awake);
+    }
+}
+
+static const struct exchange_ops exchange_ops = {
+    .to_worker = to_worker,
+    .to_control = to_control,
+    .wake = wake,
+};
+
+// Messages of the control thread and of other workers.
+
+static void take_session(struct media_worker *worker, const struct media_message_session *message)
+{
+    struct media_transport *transport = media_routes_by_session(&worker->routes, message->session);
+    if (!transport) {
+        media_routes_add(&worker->routes, message->session, message->claim, message->params);
+        return;
+    }
+    media_claim_unref(message->claim);
+    media_routes_renew(&worker->routes, transport, message->params);
+    if (!transport->peer)
+        return;
+    rtc_peer_update(transport->peer, transport->params, media_now_us(worker));
+    exchange_peer_update(worker->exchange, transport->session);
+    media_worker_serve(worker, transport);
+}
+
+static void take_close(struct media_worker *worker, const struct media_message_close *message)
+{
+    struct media_transport *transport = media_routes_by_session(&worker->routes, message->session);
+    if (!transport)
+        return;
+    drop_peer(worker, transport);
+    media_routes_remove(&worker->routes, transport);
+}
+
+static void take_slot(struct media_worker *worker, const struct media_message_slot *message)
+{
+    bool empty = message->publisher.session == 0;
+    const struct rtc_section *publisher = NULL;
+    if (!empty)
+        publisher =
+            &rtc_params_get(message->publisher_params)->sections[message->publisher.section];
+    int error = exchange_slot_set(worker->exchange, media_now_us(worker), message->session,
+                                  message->section, empty ? NULL : &message->publisher,
+                                  (uint16_t)message->publisher_worker, publisher);
+    if (error && !empty)
+        log_debug(&worker->log, "a slot could not be filled", log_error_code("error", error));
+    rtc_params_unref(message->publisher_params);
+}
+
+static void received(struct worker *base, void *owner unused, const struct message *message)
+{
+    struct media_worker *worker = base->state;
+    switch ((enum media_message)message->type) {
+    case MEDIA_MESSAGE_SESSION:
+        take_session(worker, message_body(message, struct media_message_session));
+        break;
+    case MEDIA_MESSAGE_CLOSE:
+        take_close(worker, message_body(message, struct media_message_close));
+        break;
+    case MEDIA_MESSAGE_SLOT:
+        take_slot(worker, message_body(message, struct media_message_slot));
+        break;
+    case MEDIA_MESSAGE_BLOCK: {
+        const struct media_message_block *block = message_body(message, struct media_message_block);
+        exchange_publication_block(worker->exchange, block->session, block->section,
+                                   block->blocked);
+        break;
+    }
+    case MEDIA_MESSAGE_EXCHANGE:
+        exchange_message_input(worker->exchange, media_now_us(worker),
+                               message_body(message, struct exchange_message), &worker->batch);
+        break;
+    case MEDIA_MESSAGE_ADOPTED:
+    case MEDIA_MESSAGE_EVENT:
+        break;
+    }
+}
+
+void media_message_discard(const struct message *message)
+{
+    if (message->type == MEDIA_MESSAGE_SESSION) {
+        const struct media_message_session *session =
+            message_body(message, struct media_message_session);
+        media_claim_unref(session->claim);
+        rtc_params_unref(session->params);
+    } else if (message->type == MEDIA_MESSAGE_SLOT) {
+        rtc_params_unref(message_body(message, struct media_message_slot)->publisher_params);
+    } else if (message->type == MEDIA_MESSAGE_EXCHANGE) {
+        exchange_message_discard(message_body(message, struct exchange_message));
+    }
+}
+
+static void discard(struct worker *base unused, void *owner unused, const struct message *message)
+{
+    media_message_discard(message);
+}
+
+// The worker's life.
+
+static void udp_received(void *owner, struct udp_socket *socket unused,
+                         const struct udp_datagram *datagrams, size_t count)
+{
+    media_port_input(owner, datagrams, count);
+}
+
+static const struct udp_ops udp_ops = { .received = udp_received };
+
+static void handed_over(void *owner, const struct udp_datagram *datagrams, size_t count)
+{
+    media_port_input(owner, datagrams, count);
+}
+
+static void tick_expired(struct loop_timer *timer, uint64_t now_us)
+{
+    struct media_worker *worker = container_of(timer, struct media_worker, tick);
+    exchange_tick(worker->exchange, now_us);
+    loop_timer_set(timer, now_us + TICK_US);
+}
+
+/** End of a turn: peers that others made talk, then everything in as few system calls as can be. */
+static void flush(struct loop_hook *hook)
+{
+    struct media_worker *worker = container_of(hook, struct media_worker, flush);
+    struct media_transport *transport;
+    list_each(transport, &worker->awake, awake)
+    {
+        list_remove(&transport->awake);
+        media_worker_serve(worker, transport);
+    }
+    if (!datagram_batch_empty(&worker->batch))
+        udp_socket_send(worker->socket, &worker->batch);
+}
+
+static int open_socket(struct media_worker *worker)
+{
+    struct media_workers *shared = worker->shared;
+    struct udp_config config = shared->udp;
+    config.first_of_port = worker->worker->index == 0;
+    if (worker->worker->index > 0)
+        config.bind.port = shared->port;
+    int error = udp_socket_open(&config, &worker->worker->loop, &udp_ops, worker, &worker->socket);
+    if (error)
+        return error;
+    if (worker->worker->index == 0)
+        shared->port = udp_socket_port(worker->socket);
+    datagram_batch_init(&worker->batch, BATCH_BYTES, BATCH_RUNS);
+    worker->batch.flush = udp_socket_flush;
+    worker->batch.owner = worker->socket;
+    return 0;
+}
+
+static int start(struct worker *base, void *owner)
+{
+    struct media_worker *worker = memory_new(struct media_worker);
+    worker->worker = base;
+    worker->shared = owner;
+    worker->log = (struct log){ worker->shared->log_sink, "media", &base->log_rate };
+    snprintf(worker->labels, sizeof(worker->labels), "worker=\"%u\"", base->index);
+    list_init(&worker->awake);
+    int error = handoff_init(&worker->handoff, &base->loop, HANDOFF_CAPACITY, handed_over, worker);
+    if (!error)
+        error = open_socket(worker);
+    if (error) {
+        handoff_done(&worker->handoff);
+        free(worker);
+        return error;
+    }
+    uint64_t secret[2];
+    random_fill(&base->entropy.random, secret, sizeof(secret));
+    media_routes_init(&worker->routes, secret);
+    worker->rtc.pool = &base->packets;
+    worker->rtc.random = &base->entropy.random;
+    worker->rtc.dtls = worker->shared->dtls;
+    worker->rtc.ciphers = worker->shared->ciphers;
+    worker->rtc.unix_offset_us = worker->shared->unix_offset_us;
+    struct exchange_config exchange = { (uint16_t)base->index, &exchange_ops, worker };
+    worker->exchange = exchange_new(&exchange);
+    loop_hook_init(&worker->flush, flush);
+    loop_hook_add(&base->loop, &worker->flush);
+    loop_timer_init(&worker->tick, &base->loop, tick_expired);
+    loop_timer_set_after(&worker->tick, TICK_US);
+    base->state = worker;
+    atomic_store(&worker->shared->workers[base->index], worker);
+    return 0;
+}
+
+static void stop(struct worker *base, void *owner unused)
+{
+    struct media_worker *worker = base->state;
+    size_t cursor = 0;
+    struct media_transport *transport;
+    while ((transport = media_routes_next(&worker->routes, &cursor))) {
+        drop_peer(worker, transport);
+        media_routes_remove(&worker->routes, transport);
+    }
+    udp_socket_send(worker->socket, &worker->batch); // the goodbyes
+    exchange_drop_all(worker->exchange);
+    worker->exchange = exchange_free(worker->exchange);
+    loop_timer_cancel(&worker->tick);
+    loop_hook_remove(&worker->flush);
+    worker->socket = udp_socket_close(worker->socket);
+    datagram_batch_done(&worker->batch);
+    media_routes_done(&worker->routes);
+}
+
+/** All workers have stopped: nobody hands datagrams over any more. */
+static void release(struct worker *base, void *owner unused)
+{
+    struct media_worker *worker = base->state;
+    handoff_done(&worker->handoff);
+    free(worker);
+}
+
+const struct worker_ops media_worker_ops = {
+    .start = start,
+    .received = received,
+    .stop = stop,
+    .release = release,
+    .discard = discard,
+};
+
+void media_worker_metric_sets(const struct media_worker *worker,
+                              struct metric_set ret_sets[MEDIA_WORKER_METRIC_SETS])
+{
+    rtc_metric_sets(&worker->rtc.counters, worker->labels, ret_sets);
+    ret_sets[RTC_METRIC_SETS] =
+        (struct metric_set){ room_metric_descriptions, exchange_metrics(worker->exchange)->values,
+                             ROOM_METRIC_COUNT, worker->labels };
+    ret_sets[RTC_METRIC_SETS + 1] = (struct metric_set){ media_metric_descriptions, worker->metrics,
+                                                         MEDIA_METRIC_COUNT, worker->labels };
+    ret_sets[RTC_METRIC_SETS + 2] =
+        runtime_metric_set(&worker->worker->loop.metrics, worker->labels);
+}

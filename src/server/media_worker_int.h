@@ -1,0 +1,46 @@
+/** The inside of a media worker, shared by media_worker.c and media_port.c only. */
+#pragma once
+
+#include "rtc/peer.h"
+#include "server/media_metrics.h"
+#include "server/media_routes.h"
+#include "server/media_worker.h"
+
+struct media_worker {
+    struct worker *worker;
+    struct media_workers *shared;
+    struct log log;
+    struct udp_socket *socket;
+    struct handoff handoff; /**< other workers give us datagrams of our sessions */
+    struct datagram_batch batch;
+    struct loop_hook flush;
+    struct loop_timer tick;
+    struct media_routes routes;
+    struct exchange *exchange;
+    struct rtc_thread rtc;
+    struct rtc_media media; /**< of the transport whose datagrams are being read */
+    struct list awake;      /**< transports with output, served at the end of the turn */
+    metric_value metrics[MEDIA_METRIC_COUNT];
+    char labels[24];
+};
+
+static inline void media_count(struct media_worker *worker, enum media_metric metric)
+{
+    metric_add(&worker->metrics[metric], 1);
+}
+
+static inline uint64_t media_now_us(const struct media_worker *worker)
+{
+    return loop_now_us(&worker->worker->loop);
+}
+
+// media_port.c
+/** A batch of datagrams from our socket or from another worker. */
+void media_port_input(struct media_worker *worker, const struct udp_datagram *datagrams,
+                      size_t count);
+
+// media_worker.c
+/** Makes the peer of a session that this worker has just claimed. */
+void media_worker_adopt(struct media_worker *worker, struct media_transport *transport);
+/** Hands on what a peer has to tell and to send, and sets its timer. */
+void media_worker_serve(struct media_worker *worker, struct media_transport *transport);
