@@ -226,6 +226,26 @@ static int open_certificate(struct data_folder *folder, const struct roost_optio
     return make_certificate(folder, options, random, ret_problem);
 }
 
+int data_folder_set_certificate(struct data_folder *folder, const struct roost_options *options)
+{
+    char problem_text[256];
+    struct text_builder ignored = text_builder_of(problem_text, sizeof(problem_text));
+    struct data_folder fresh = { .path = folder->path };
+    struct entropy entropy;
+    entropy_init(&entropy);
+    int result = open_certificate(&fresh, options, &entropy.random, &ignored);
+    entropy_done(&entropy);
+    struct data_folder *unwanted = result == 0 ? folder : &fresh;
+    free(unwanted->certificate_file);
+    free(unwanted->private_key_file);
+    if (result == 0) {
+        folder->certificate_file = fresh.certificate_file;
+        folder->private_key_file = fresh.private_key_file;
+        folder->self_signed = fresh.self_signed;
+    }
+    return result;
+}
+
 int data_folder_open(const struct roost_options *options, struct data_folder *ret_folder,
                      struct text_builder *ret_problem)
 {

@@ -31,5 +31,11 @@ struct data_folder {
  */
 must_check int data_folder_open(const struct roost_options *options, struct data_folder *ret_folder,
                                 struct text_builder *ret_problem);
+/**
+ * Points the certificate files at what `options` say now: after a reload. Makes the self-signed
+ * one anew when it has run out. Returns 0 or a negative errno.
+ */
+must_check int data_folder_set_certificate(struct data_folder *folder,
+                                           const struct roost_options *options);
 /** Wipes the secrets. Accepts a zeroed struct. */
 void data_folder_done(struct data_folder *folder);

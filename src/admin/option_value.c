@@ -239,7 +239,7 @@ static int parse_list(const struct option_row *row, struct bytes text, struct op
             return -EINVAL;
         }
     }
-    struct option_list list = { .items = memory_new_array(char *, count_items(text)) };
+    struct option_list list = { .items = memory_new_array(char *, count_items(text) + 1) };
     while (take_item(&text, &item))
         list.items[list.count++] = memory_copy(item.data, item.size);
     option_value_free(row, field);

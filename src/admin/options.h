@@ -15,7 +15,7 @@
 
 /** Values of a LIST, in the order written. */
 struct option_list {
-    char **items;
+    char **items; /**< a NULL stands behind the last */
     size_t count;
 };
 

@@ -1,0 +1,104 @@
+// Native signaling of the process: rooms and calls over /ws.
+#include <errno.h>
+#include <string.h>
+
+#include "admin/serve_int.h"
+
+static struct bytes token_key(const struct serve *serve)
+{
+    const char *secret = serve->options->auth.token_secret;
+    if (*secret)
+        return bytes_of_text(secret);
+    return bytes_of(serve->data.token_secret, sizeof(serve->data.token_secret));
+}
+
+static struct room_directory_config rooms_config(const struct roost_options *options)
+{
+    return (struct room_directory_config){
+        .room_count_max = options->rooms.max_rooms,
+        .member_count_max = options->rooms.max_members,
+        .track_count_max = options->rooms.max_tracks,
+        .audio_slot_count_max = options->rooms.max_audio_slots,
+        .video_slot_count_max = options->rooms.max_video_slots,
+        .empty_timeout_us = options->rooms.empty_timeout_us,
+        .auto_create = options->rooms.auto_create,
+    };
+}
+
+static struct native_config native_config(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    serve->ice_server = (struct native_ice_server){
+        .urls = (const char *const *)options->signal.ice_servers.items,
+        .url_count = options->signal.ice_servers.count,
+    };
+    return (struct native_config){
+        .server_name = "roost " ROOST_VERSION,
+        .resume_window_us = options->signal.resume_window_us,
+        .resume_buffer_size = options->signal.resume_buffer,
+        .heartbeat_us = options->signal.ping_interval_us,
+        .dead_after_us = options->signal.ping_timeout_us,
+        .message_size_max = options->signal.max_message,
+        .session_count_max = options->signal.max_sessions,
+        .session_per_address_count_max = options->signal.max_sessions_per_address,
+        .message_rate = options->signal.message_rate,
+        .message_burst = options->signal.message_burst,
+        .require_token = options->auth.require_token,
+        .token_key = token_key(serve),
+        .ice_servers = &serve->ice_server,
+        .ice_server_count = options->signal.ice_servers.count > 0 ? 1 : 0,
+    };
+}
+
+static struct ws_endpoint_config endpoint_config(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    return (struct ws_endpoint_config){
+        .loop = &serve->loop,
+        .server = serve->http,
+        .random = &serve->entropy.random,
+        .media = serve_media_control(serve),
+        .log = &serve->log,
+        .ping_interval_us = options->signal.ping_interval_us,
+        .pong_timeout_us = options->signal.ping_timeout_us,
+        .allowed_origins = (const char *const *)options->signal.allowed_origins.items,
+        .rooms = rooms_config(options),
+        .calls = {
+            .ring_timeout_us = options->signal.ring_timeout_us,
+            .user_count_max = options->signal.max_sessions,
+            .call_count_max = options->signal.max_calls,
+        },
+        .native = native_config(serve),
+    };
+}
+
+int serve_signal_start(struct serve *serve)
+{
+    if (!option_list_has(&serve->options->server.roles, "signal"))
+        return 0;
+    struct ws_endpoint_config config = endpoint_config(serve);
+    int result = ws_endpoint_new(&config, &serve->signal);
+    if (result < 0) {
+        text_append_format(&serve->problem, "cannot start signaling: %s", strerror(-result));
+        return result;
+    }
+    struct metric_set sets[16];
+    size_t count = ws_endpoint_metrics(serve->signal, sets, array_size(sets));
+    for (size_t i = 0; i < count; i++)
+        metrics_page_add(serve->metrics, &sets[i]);
+    return 0;
+}
+
+void serve_signal_stop(struct serve *serve)
+{
+    ws_endpoint_free(serve->signal);
+    serve->signal = NULL;
+}
+
+void serve_signal_reload(struct serve *serve)
+{
+    if (!serve->signal)
+        return;
+    struct ws_endpoint_config config = endpoint_config(serve);
+    ws_endpoint_reload(serve->signal, &config);
+}
