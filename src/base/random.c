@@ -74,3 +74,11 @@ void random_text(struct random *random, char *out, size_t length)
         out[i] = alphabet[(uint8_t)out[i] & 63];
     out[length] = '\0';
 }
+
+void random_identifier(struct random *random, char *out, size_t length)
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    for (size_t i = 0; i < length; i++)
+        out[i] = alphabet[random_below(random, sizeof(alphabet) - 1)];
+    out[length] = 0;
+}

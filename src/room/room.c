@@ -29,11 +29,8 @@ void room_broadcast(struct room *room, struct room_event *event, const struct ro
 
 void room_make_id(struct room_directory *directory, char letter, char out[ROOM_ID_SIZE])
 {
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     out[0] = letter;
-    for (size_t i = 1; i < ROOM_ID_SIZE - 1; i++)
-        out[i] = alphabet[random_below(directory->config.random, sizeof(alphabet) - 1)];
-    out[ROOM_ID_SIZE - 1] = 0;
+    random_identifier(directory->config.random, out + 1, ROOM_ID_SIZE - 2);
 }
 
 void room_mark_slots(struct room *room)

@@ -322,11 +322,10 @@ static int read_json(struct reading *reading, struct bytes text)
                       "The message nests deeper than %d or has more than %d values.",
                       WIRE_DEPTH_MAX, WIRE_VALUES_MAX);
     json_error_t error; // its text quotes the input, perhaps in the middle of a character
-    json_t *json =
-        json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+    json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (!json)
-        return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE, "The message is not JSON (line %d, column %d).",
-                      error.line, error.column);
+        return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE,
+                      "The message is not JSON (line %d, column %d).", error.line, error.column);
     reading->message->json = json;
     if (!json_is_object(json))
         return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE, "The message must be an object.");
@@ -337,8 +336,7 @@ static int read_json(struct reading *reading, struct bytes text)
                        (char *)&reading->message->request);
 }
 
-int wire_read(struct bytes text, struct wire_message *ret_message,
-              struct wire_problem *ret_problem)
+int wire_read(struct bytes text, struct wire_message *ret_message, struct wire_problem *ret_problem)
 {
     struct wire_message message = { 0 };
     struct wire_problem problem = { 0 };

@@ -70,8 +70,7 @@ static void write_value(struct json_text *out, const struct wire_field *field, c
     }
 }
 
-static void write_fields(struct json_text *out, const struct wire_object *object,
-                         const char *value)
+static void write_fields(struct json_text *out, const struct wire_object *object, const char *value)
 {
     for (size_t i = 0; i < object->field_count; i++) {
         const struct wire_field *field = &object->fields[i];
@@ -82,8 +81,7 @@ static void write_fields(struct json_text *out, const struct wire_object *object
     }
 }
 
-static void write_object(struct json_text *out, const struct wire_object *object,
-                         const char *value)
+static void write_object(struct json_text *out, const struct wire_object *object, const char *value)
 {
     json_text_open(out, '{');
     write_fields(out, object, value);

@@ -15,8 +15,8 @@ export type MediaState = "none" | "connecting" | "connected" | "disconnected" | 
 /** What a caller means to use. */
 export type CallMedia = "audio" | "video";
 
-/** Why a member left: by itself (`left`), its connection stayed away (`lost`), a moderator removed it (`kicked`), a moderator ended the room (`ended`), its user joined again elsewhere (`replaced`). */
-export type LeftReason = "left" | "lost" | "kicked" | "ended" | "replaced";
+/** Why a member left: by itself (`left`), its connection stayed away (`lost`), a moderator removed it (`kicked`), a moderator ended the room (`ended`). */
+export type LeftReason = "left" | "lost" | "kicked" | "ended";
 
 /** Why a call ended: `hangup` by the other side, `cancelled` by the caller before an answer, `rejected` by the callee, `busy` callee, `timeout` nobody answered, `lost` the other side's connection stayed away, `elsewhere` another device of the user answered or rejected, `glare` both called at once and the other call goes on. */
 export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "timeout" | "lost" | "elsewhere" | "glare";
@@ -355,7 +355,7 @@ export interface ChatRequest {
     to?: string;
 }
 
-/** Removes a member. It cannot join again while the room lives (its token's user, else its session and address). */
+/** Removes a member. The user that its token vouched for, else its session, cannot join again while the room lives; lock the room to keep out who would come back as another guest. */
 export interface KickRequest {
     type: "kick";
     id?: number;
@@ -429,6 +429,8 @@ export interface LinkRequest {
     link: string;
     /** Display name. */
     name: string;
+    /** A JWT, where the server lets people in by token only. */
+    token?: string;
 }
 
 /** Result of `link`. */
@@ -443,7 +445,7 @@ export interface UnlinkRequest {
     id?: number;
 }
 
-/** Calls a user or a link. All of the user's free sessions ring. When both sides call each other at once, the call of the user whose name sorts first goes on: the other caller gets the error `glare`, or `call_ended` with reason `glare`, and an incoming call with `glare` set, which it should accept without asking. */
+/** Calls a user or a link. All of the user's free sessions ring. When both sides call each other at once, the call of the user whose name sorts first goes on. The other one either gets the error `glare`, and accepts the incoming call of that user that it has already; or, when its own call came first, it gets `call_ended` with reason `glare` and then that incoming call with `glare` set, and accepts it without asking. */
 export interface CallRequest {
     type: "call";
     id?: number;
@@ -788,6 +790,7 @@ export type ErrorCode =
     | "not_in_room"
     | "room_full"
     | "room_locked"
+    | "no_such_room"
     | "too_many_rooms"
     | "kicked"
     | "not_moderator"
