@@ -13,6 +13,8 @@
 
 /** Quiet time after which a burst of changes is over. */
 #define QUIET_US (200 * TIME_US_PER_MS)
+/** Longest burst: something else in the folder may change all the time. */
+#define BURST_US (2 * TIME_US_PER_S)
 /** For changes that inotify does not see: a folder on the way replaced, network file systems. */
 #define POLL_US (60 * TIME_US_PER_S)
 
@@ -39,7 +41,7 @@ struct file_watch {
     size_t count;
     bool telling; /**< inside `changed`: closing is put off */
     bool closed;
-    bool burst; /**< changes were seen and wait for quiet */
+    uint64_t burst_us; /**< when the burst that waits for quiet began; 0: none */
     struct watched_file files[FILE_WATCH_MAX];
 };
 
@@ -80,7 +82,7 @@ static void compare_all(struct file_watch *watch)
 static void on_timer(struct loop_timer *timer, uint64_t unused_now unused)
 {
     struct file_watch *watch = container_of(timer, struct file_watch, timer);
-    watch->burst = false;
+    watch->burst_us = 0;
     compare_all(watch);
     if (watch->closed)
         free(watch);
@@ -94,9 +96,11 @@ static void on_ready(struct loop_watch *loop_watch, unsigned unused_events unuse
     _Alignas(struct inotify_event) char events[4096];
     // which name it was does not matter: the files themselves are compared when all is quiet
     while (read(watch->fd, events, sizeof(events)) > 0)
-        watch->burst = true;
-    if (watch->burst)
-        loop_timer_set_after(&watch->timer, QUIET_US);
+        ;
+    uint64_t now_us = loop_now_us(loop_watch->loop);
+    if (watch->burst_us == 0)
+        watch->burst_us = now_us;
+    loop_timer_set(&watch->timer, time_earlier(now_us + QUIET_US, watch->burst_us + BURST_US));
 }
 
 /** Watches the folder, since files are replaced by renames. */
