@@ -188,8 +188,9 @@ void options_check(const struct options *options, struct options_problems *probl
         options_problem(problems, "server.roles must name at least one role");
     if (values->http.bind.count == 0)
         options_problem(problems, "http.bind must name at least one address");
-    if (values->media.bind.count == 0)
-        options_problem(problems, "media.bind must name at least one address");
+    if (option_list_has(&values->server.roles, "signal") &&
+        !option_list_has(&values->server.roles, "media"))
+        options_problem(problems, "server.roles: signal needs media in the same process");
 }
 
 size_t options_reload(struct options *running, struct options *fresh,

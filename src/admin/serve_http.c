@@ -105,6 +105,16 @@ static void certificate_changed(void *owner, unused size_t index)
                     log_text("problem", serve->problem_text));
 }
 
+/** Watches the files in use, instead of those watched before. */
+static void watch_certificate(struct serve *serve)
+{
+    serve->certificate_watch = file_watch_close(serve->certificate_watch);
+    const char *const files[] = { serve->data.certificate_file, serve->data.private_key_file };
+    if (file_watch_open(&serve->loop, files, array_size(files), certificate_changed, serve,
+                        &serve->certificate_watch) < 0)
+        log_warning(&serve->log, "certificate files cannot be watched, renewals need SIGHUP");
+}
+
 int serve_http_start(struct serve *serve)
 {
     serve->frame_ancestors = join_list(&serve->options->app.frame_ancestors);
@@ -113,10 +123,7 @@ int serve_http_start(struct serve *serve)
     int result = serve_http_load_certificate(serve);
     if (result < 0)
         return result;
-    const char *const files[] = { serve->data.certificate_file, serve->data.private_key_file };
-    if (file_watch_open(&serve->loop, files, array_size(files), certificate_changed, serve,
-                        &serve->certificate_watch) < 0)
-        log_warning(&serve->log, "certificate files cannot be watched, renewals need SIGHUP");
+    watch_certificate(serve);
     result = operator_routes_add(&serve->operator_routes, serve->http);
     if (result < 0)
         return result;
@@ -142,6 +149,7 @@ void serve_http_reload(struct serve *serve)
     struct http_server_config config = http_config(serve);
     http_server_reload(serve->http, &config);
     free(old_frame_ancestors);
+    watch_certificate(serve);
 }
 
 static void explain_bind(struct serve *serve, int error, const struct net_address *address,

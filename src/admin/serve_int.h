@@ -13,9 +13,8 @@
 #include "runtime/loop.h"
 #include "runtime/notify.h"
 #include "runtime/signals.h"
+#include "server/media_host.h"
 #include "signal/ws_endpoint.h"
-
-struct media_host;
 
 #define SERVE_PROBLEM_MAX 512
 

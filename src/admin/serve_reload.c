@@ -38,6 +38,7 @@ void serve_reload(struct serve *serve)
                         log_text("problem", serve->problem_text));
         serve_http_reload(serve);
         serve_app_reload(serve);
+        serve_media_reload(serve);
         serve_signal_reload(serve);
         // the old values, which nobody points to any more
         options_done(&fresh);

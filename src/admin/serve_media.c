@@ -1,0 +1,127 @@
+// The media workers of the process.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/serve_int.h"
+#include "base/memory.h"
+#include "base/time.h"
+#include "runtime/clock.h"
+#include "runtime/cpu.h"
+#include "server/external_address.h"
+
+/** DTLS certificates prove nothing by their names; the SDP carries the fingerprint (RFC 8122). */
+static int make_dtls_certificate(struct serve *serve, struct certificate **ret_certificate)
+{
+    int64_t now_s = (int64_t)(clock_unix_us() / TIME_US_PER_S);
+    struct certificate_request request = {
+        .common_name = "roost",
+        .not_before_unix_s = now_s - 86400,
+        .not_after_unix_s = now_s + 3650 * 86400ll,
+    };
+    return certificate_make(&request, &serve->entropy.random, ret_certificate);
+}
+
+/** media.external_address, or what a STUN server says when asked; NET_NONE when neither. */
+static struct net_address external_address(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    struct net_address found = options->media.external_address;
+    const char *server = options->media.find_external_address;
+    if (found.family != NET_NONE || !*server)
+        return found;
+    int result = external_address_find(server, &serve->entropy.random, &found);
+    if (result < 0)
+        log_warning(&serve->log, "external address not found, only local ones are offered",
+                    log_text("stun_server", server), log_error_code("error", result));
+    else
+        log_info(&serve->log, "external address found", log_address("address", &found));
+    return found;
+}
+
+static void media_woken(void *owner)
+{
+    struct serve *serve = owner;
+    if (serve->signal)
+        ws_endpoint_media_ready(serve->signal);
+}
+
+static struct media_host_config host_config(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    struct net_address bind = options->media.bind;
+    bind.port = options->media.udp_port;
+    uint32_t workers = options->server.workers;
+    return (struct media_host_config){
+        .workers = workers > 0 ? workers : cpu_usable_count(),
+        .pin = options->media.pin_workers,
+        .udp = {
+            .bind = bind,
+            .no_gro = !options->media.gro,
+            .no_gso = !options->media.gso,
+            .receive_buffer_bytes = (uint32_t)options->media.receive_buffer,
+            .send_buffer_bytes = (uint32_t)options->media.send_buffer,
+        },
+        .candidates = {
+            .addresses = options->media.addresses.items,
+            .address_count = options->media.addresses.count,
+            .external = external_address(serve),
+        },
+        .max_sessions = options->media.max_sessions,
+        .random = &serve->entropy.random,
+        .loop = &serve->loop,
+        .log = &serve->log,
+        .wake = media_woken,
+        .owner = serve,
+    };
+}
+
+static void add_metrics(struct serve *serve)
+{
+    size_t count = media_host_metric_sets(serve->media, NULL, 0);
+    struct metric_set *sets = memory_new_array(struct metric_set, count);
+    media_host_metric_sets(serve->media, sets, count);
+    for (size_t i = 0; i < count; i++)
+        metrics_page_add(serve->metrics, &sets[i]);
+    free(sets);
+}
+
+int serve_media_start(struct serve *serve)
+{
+    if (!option_list_has(&serve->options->server.roles, "media"))
+        return 0;
+    struct media_host_config config = host_config(serve);
+    int result = make_dtls_certificate(serve, &config.certificate);
+    const char *problem = "";
+    if (result == 0)
+        result = media_host_start(&config, &serve->media, &problem);
+    certificate_unref(config.certificate);
+    if (result == 0) {
+        add_metrics(serve);
+        return 0;
+    }
+    if (result == -EADDRINUSE)
+        text_append_format(&serve->problem,
+                           "UDP port %u is in use: is another roost running? Change media.udp_port "
+                           "(--set media.udp_port=...)",
+                           config.udp.bind.port);
+    else
+        text_append_format(&serve->problem, "%s: %s", problem, strerror(-result));
+    return result;
+}
+
+void serve_media_stop(struct serve *serve)
+{
+    serve->media = media_host_stop(serve->media);
+}
+
+struct media_control *serve_media_control(struct serve *serve)
+{
+    return media_host_control(serve->media);
+}
+
+void serve_media_reload(struct serve *serve)
+{
+    if (serve->media && media_host_refresh_candidates(serve->media) < 0)
+        log_warning(&serve->log, "the addresses of this machine cannot be read");
+}
