@@ -1,0 +1,202 @@
+#include "rtc/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "proto/sdp/sdp.h"
+
+#define HEAD_SIZE    512
+#define SECTION_SIZE 2048
+
+static void write_transport(struct text_builder *out, const struct rtc_client_offer *offer)
+{
+    text_append_format(out,
+                       "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n"
+                       "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\n"
+                       "a=fingerprint:%s\r\na=setup:actpass\r\na=rtcp-mux\r\na=rtcp-rsize\r\n",
+                       offer->ufrag, offer->pwd, offer->fingerprint);
+}
+
+static void write_extensions(struct text_builder *out, bool audio)
+{
+    if (audio)
+        text_append(out, "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n");
+    text_append(out, "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
+                     "a=extmap:3 http://www.ietf.org/id/"
+                     "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
+                     "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
+}
+
+static void write_section(struct text_builder *out, const struct rtc_client_offer *offer,
+                          size_t index)
+{
+    const struct rtc_client_section *section = &offer->sections[index];
+    bool audio = section->kind == RTC_KIND_AUDIO;
+    text_append(out, audio ? "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
+                           : "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
+    write_transport(out, offer);
+    text_append_format(out, "a=mid:%zu\r\n", index);
+    write_extensions(out, audio);
+    text_append(out, section->sends ? "a=sendonly\r\n" : "a=recvonly\r\n");
+    text_append(out, audio ? "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n"
+                             "a=fmtp:111 minptime=10;useinbandfec=1\r\n"
+                           : "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\n"
+                             "a=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\n"
+                             "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
+                             "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
+    if (!section->sends)
+        return;
+    text_append_format(out, "a=msid:client track%zu\r\n", index);
+    if (section->rtx_ssrc)
+        text_append_format(out, "a=ssrc-group:FID %" PRIu32 " %" PRIu32 "\r\n", section->ssrc,
+                           section->rtx_ssrc);
+    text_append_format(out, "a=ssrc:%" PRIu32 " cname:client\r\n", section->ssrc);
+    if (section->rtx_ssrc)
+        text_append_format(out, "a=ssrc:%" PRIu32 " cname:client\r\n", section->rtx_ssrc);
+}
+
+char *rtc_client_offer_write(const struct rtc_client_offer *offer)
+{
+    size_t capacity = HEAD_SIZE + offer->section_count * (SECTION_SIZE + 8);
+    char *text = memory_new_array(char, capacity);
+    struct text_builder out = text_builder_of(text, capacity);
+    text_append_format(&out,
+                       "v=0\r\no=- %" PRIu32 " %" PRIu32 " IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+                       "a=group:BUNDLE",
+                       offer->generation + 1, offer->generation + 1);
+    for (size_t i = 0; i < offer->section_count; i++)
+        text_append_format(&out, " %zu", i);
+    text_append(&out, "\r\na=msid-semantic: WMS *\r\n");
+    for (size_t i = 0; i < offer->section_count; i++)
+        write_section(&out, offer, i);
+    ensure(!out.truncated);
+    return text;
+}
+
+static const char *take_fingerprint(const struct sdp_fingerprint *said, struct rtc_fingerprint *out)
+{
+    struct bytes rest = said->value;
+    if (text_copy(out->hash, sizeof(out->hash), said->hash) < 0)
+        return "The answer's fingerprint has an unknown hash.";
+    while (rest.size > 0 && out->value_size < sizeof(out->value)) {
+        struct bytes pair = text_take_until(&rest, ':');
+        if (text_hex_parse(pair, out->value + out->value_size, 1) != 1)
+            return "The answer's fingerprint is malformed.";
+        out->value_size++;
+    }
+    return NULL;
+}
+
+static const char *take_transport(const struct rtc_client_offer *offer, const struct sdp *sdp,
+                                  struct rtc_negotiated *out)
+{
+    const struct sdp_section *first = &sdp->sections.items[0];
+    if (text_copy(out->local_ufrag, sizeof(out->local_ufrag), bytes_of_text(offer->ufrag)) < 0 ||
+        text_copy(out->local_pwd, sizeof(out->local_pwd), bytes_of_text(offer->pwd)) < 0 ||
+        text_copy(out->remote_ufrag, sizeof(out->remote_ufrag), first->ice_ufrag) < 0 ||
+        text_copy(out->remote_pwd, sizeof(out->remote_pwd), first->ice_pwd) < 0)
+        return "The ICE credentials are too long.";
+    out->ice_generation = offer->generation;
+    out->remote_ice_lite = sdp->ice_lite;
+    out->candidates = first->candidates.items;
+    out->candidate_count = first->candidates.count;
+    if (first->fingerprints.count == 0)
+        return "The answer has no fingerprint.";
+    out->fingerprint_count = 1;
+    return take_fingerprint(&first->fingerprints.items[0], &out->fingerprints[0]);
+}
+
+static void take_extensions(const struct sdp_section *section, struct rtp_extension_map *map,
+                            uint32_t *ret_bits)
+{
+    for (size_t i = 0; i < section->extmaps.count; i++) {
+        const struct sdp_extmap *extmap = &section->extmaps.items[i];
+        int kind = rtp_extension_kind_find(extmap->uri);
+        if (kind >= 0 && rtp_extension_map_set(map, (enum rtp_extension_kind)kind, extmap->id) == 0)
+            *ret_bits |= RTP_EXTENSION_BIT(kind);
+    }
+}
+
+/** What the server announces to send in a section: the first SSRC and its repair stream. */
+static void take_source(struct sdp *sdp, const struct sdp_section *said, struct rtc_section *out)
+{
+    struct rtc_source source = { 0 };
+    for (size_t i = 0; i < said->ssrc_groups.count; i++) {
+        struct bytes ssrcs = said->ssrc_groups.items[i].ssrcs;
+        if (!text_equal(said->ssrc_groups.items[i].semantics, "FID") ||
+            !sdp_ssrc_group_next(&ssrcs, &source.ssrc) ||
+            !sdp_ssrc_group_next(&ssrcs, &source.rtx_ssrc))
+            source = (struct rtc_source){ 0 };
+    }
+    if (source.ssrc == 0 && said->ssrcs.count > 0)
+        source.ssrc = said->ssrcs.items[0].ssrc;
+    if (source.ssrc == 0)
+        return;
+    out->source_count = 1;
+    out->sources = sdp_allocate(sdp, 1, sizeof(*out->sources));
+    out->sources[0] = source;
+}
+
+static const struct rtc_codec_list *codecs_of(struct sdp *sdp, enum rtc_kind kind)
+{
+    struct rtc_codec_list *list = sdp_allocate(sdp, 1, sizeof(*list) + sizeof(list->codecs[0]));
+    list->count = 1;
+    bool audio = kind == RTC_KIND_AUDIO;
+    list->codecs[0] = (struct rtc_codec){
+        .codec = codec_get(audio ? CODEC_OPUS : CODEC_VP8),
+        .payload_type = audio ? RTC_CLIENT_OPUS : RTC_CLIENT_VP8,
+        .rtx_payload_type = audio ? RTC_PAYLOAD_TYPE_NONE : RTC_CLIENT_VP8_RTX,
+        .feedback = audio ? CODEC_FEEDBACK_TRANSPORT
+                          : CODEC_FEEDBACK_TRANSPORT | CODEC_FEEDBACK_NACK | CODEC_FEEDBACK_PLI,
+    };
+    return list;
+}
+
+static void take_section(struct sdp *sdp, const struct sdp_section *said,
+                         const struct rtc_client_section *asked, size_t index,
+                         struct rtp_extension_map *map, struct rtc_section *out)
+{
+    snprintf(out->mid, sizeof(out->mid), "%u", (unsigned)(index & 0xffff));
+    out->kind = asked->kind;
+    out->rejected = said->port == 0 || said->direction == SDP_DIRECTION_INACTIVE;
+    if (out->rejected)
+        return;
+    out->role = asked->sends ? RTC_ROLE_SLOT : RTC_ROLE_PUBLISH;
+    out->rtcp_reduced_size = said->rtcp_rsize;
+    out->codecs = codecs_of(sdp, asked->kind);
+    take_extensions(said, map, &out->extensions);
+    if (asked->sends) {
+        out->ssrc = asked->ssrc;
+        out->rtx_ssrc = asked->rtx_ssrc;
+    } else {
+        take_source(sdp, said, out);
+    }
+}
+
+int rtc_client_answer_read(const struct rtc_client_offer *offer, struct bytes answer,
+                           struct rtc_params **ret_params, const char **ret_problem)
+{
+    struct sdp *sdp cleanup(sdp_free_at) = NULL;
+    struct sdp_problem problem;
+    if (sdp_parse(answer, &sdp, &problem) < 0) {
+        *ret_problem = problem.sentence;
+        return -EINVAL;
+    }
+    if (sdp->sections.count != offer->section_count || offer->section_count == 0) {
+        *ret_problem = "The answer has not as many sections as the offer.";
+        return -EINVAL;
+    }
+    struct rtc_negotiated negotiated = { .section_count = offer->section_count };
+    *ret_problem = take_transport(offer, sdp, &negotiated);
+    if (*ret_problem)
+        return -EINVAL;
+    negotiated.sections = sdp_allocate(sdp, offer->section_count, sizeof(*negotiated.sections));
+    for (size_t i = 0; i < offer->section_count; i++)
+        take_section(sdp, &sdp->sections.items[i], &offer->sections[i], i, &negotiated.extensions,
+                     &negotiated.sections[i]);
+    *ret_params = rtc_params_new(&negotiated);
+    return 0;
+}

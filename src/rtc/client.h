@@ -1,0 +1,38 @@
+/**
+ * The client's side of offer and answer, for the load generator and simulations: offers in the form
+ * browsers write, and the parameters of a client peer (rtc_peer_new) from the server's answer.
+ * Sections keep their index: what the client sends is a SLOT of its own peer, what it receives a
+ * PUBLISH section (see peer.h).
+ */
+#pragma once
+
+#include "rtc/params.h"
+
+struct rtc_client_section {
+    enum rtc_kind kind; /**< audio (Opus) or video (VP8) */
+    bool sends;
+    uint32_t ssrc; /**< of what is sent */
+    uint32_t rtx_ssrc;
+};
+
+struct rtc_client_offer {
+    const char *ufrag;
+    const char *pwd;
+    const char *fingerprint; /**< "sha-256 AB:CD:..." */
+    uint32_t generation;     /**< one more with each ICE restart (new ufrag and pwd) */
+    const struct rtc_client_section *sections;
+    size_t section_count;
+};
+
+#define RTC_CLIENT_OPUS    111
+#define RTC_CLIENT_VP8     96
+#define RTC_CLIENT_VP8_RTX 97
+
+/** The offer's text; heap, the caller frees. */
+char *rtc_client_offer_write(const struct rtc_client_offer *offer);
+/**
+ * Understands the answer to `offer`. Returns 0 with the parameters (one reference), or -EINVAL with
+ * a constant sentence.
+ */
+must_check int rtc_client_answer_read(const struct rtc_client_offer *offer, struct bytes answer,
+                                      struct rtc_params **ret_params, const char **ret_problem);
