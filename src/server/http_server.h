@@ -23,7 +23,7 @@
 #include "proto/http/http_response.h"
 
 struct loop;
-struct tls_context;
+struct tls_server_context;
 struct http_server;
 struct http_exchange;
 
@@ -38,15 +38,17 @@ struct http_server_config {
     uint32_t head_size_max;                    /**< bytes of request line and fields [16384] */
     uint32_t request_line_size_max;            /**< bytes [8192] */
     uint32_t header_count_max;                 /**< [100] */
-    uint64_t body_size_max;                    /**< bytes; routes may say less or more [1 MiB] */
-    uint64_t first_byte_timeout_us;            /**< TLS handshake and first byte [5 s] */
-    uint64_t head_timeout_us;   /**< first byte of a request to its last field [10 s] */
-    uint64_t body_timeout_us;   /**< longest silence within a body [10 s] */
-    uint64_t body_rate_min;     /**< bytes/s that a body must keep [256] */
-    uint64_t write_timeout_us;  /**< longest time in which a client reads nothing [20 s] */
-    uint64_t idle_timeout_us;   /**< between requests [60 s] */
-    uint64_t answer_timeout_us; /**< for a handler that answers later: 504 [30 s] */
-    uint32_t request_count_max; /**< per connection, then it is closed [10000] */
+    /** Bodies of all connections together, bytes; above it 503 [64 MiB]. */
+    uint64_t body_memory_max;
+    uint64_t body_size_max;         /**< bytes; routes may say less or more [1 MiB] */
+    uint64_t first_byte_timeout_us; /**< TLS handshake and first byte [5 s] */
+    uint64_t head_timeout_us;       /**< first byte of a request to its last field [10 s] */
+    uint64_t body_timeout_us;       /**< longest silence within a body [10 s] */
+    uint64_t body_rate_min;         /**< bytes/s that a body must keep [256] */
+    uint64_t write_timeout_us;      /**< longest time in which a client reads nothing [20 s] */
+    uint64_t idle_timeout_us;       /**< between requests [60 s] */
+    uint64_t answer_timeout_us;     /**< for a handler that answers later: 504 [30 s] */
+    uint32_t request_count_max;     /**< per connection, then it is closed [10000] */
 
     /** Seconds for Strict-Transport-Security over TLS; 0: none. Set it with a real certificate. */
     uint32_t hsts_s;
@@ -60,7 +62,10 @@ struct http_server_config {
 
 /** Never NULL. */
 struct http_server *http_server_new(const struct http_server_config *config);
-/** Closes everything at once. NULL is allowed. Handles become stale. */
+/**
+ * Closes everything at once: sources are done, WebSockets get `closed` with 1001, so their owners
+ * must still be there. NULL is allowed. Handles become stale.
+ */
 void http_server_free(struct http_server *server);
 
 enum http_listener_kind {
@@ -75,10 +80,11 @@ enum http_listener_kind {
 must_check int http_server_listen(struct http_server *server, enum http_listener_kind kind,
                                   const struct net_address *address, struct net_address *ret_bound);
 /**
- * The TLS context of new connections (not owned; must live until replaced and its connections are
- * gone, or the server is freed). Replaceable at any time: that is certificate reload.
+ * The TLS context of new connections; a reference is taken. Replaceable at any time: that is
+ * certificate reload, connections keep the one they began with. Without one TLS listeners close
+ * what they accept.
  */
-void http_server_set_tls(struct http_server *server, struct tls_context *context);
+void http_server_set_tls(struct http_server *server, struct tls_server_context *context);
 /** Takes the reloadable parts of a new config: limits, timeouts, hsts, frame_ancestors. */
 void http_server_reload(struct http_server *server, const struct http_server_config *config);
 /**
@@ -158,6 +164,12 @@ void http_exchange_respond_static(struct http_exchange *exchange, unsigned statu
                                   struct bytes body);
 /** text/plain; charset=utf-8 */
 void http_exchange_respond_text(struct http_exchange *exchange, unsigned status, const char *text);
+/** Whose page an HTML answer is; it decides the Content-Security-Policy. */
+enum http_page {
+    HTTP_PAGE_OURS, /**< no inline script, nothing from elsewhere; the default */
+    HTTP_PAGE_SITE, /**< the user's own site: only who may frame it is restricted */
+};
+void http_exchange_set_page(struct http_exchange *exchange, enum http_page page);
 /** A minimal page (or JSON for clients that ask for it) with the status and one sentence. */
 void http_exchange_fail(struct http_exchange *exchange, unsigned status, const char *sentence);
 /** 308 by default; `location` is a path or a URL. */
