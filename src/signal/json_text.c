@@ -136,3 +136,9 @@ void json_text_null(struct json_text *text)
     begin_value(text);
     add(text, "null", 4);
 }
+
+void json_text_raw_members(struct json_text *text, struct bytes members)
+{
+    begin_value(text);
+    add(text, (const char *)members.data, members.size);
+}

@@ -1,0 +1,107 @@
+#include <string.h>
+
+#include "signal/native_int.h"
+
+struct json_text *native_out(struct signal_native *native)
+{
+    json_text_clear(&native->out);
+    return &native->out;
+}
+
+void native_close_connection(struct native_connection *connection, uint16_t code,
+                             const char *reason)
+{
+    if (connection->closing)
+        return;
+    connection->closing = true;
+    struct native_transport *transport = connection->native->config.transport;
+    transport->close(transport, connection->socket, code, reason);
+}
+
+static void transmit(struct native_connection *connection, struct bytes text)
+{
+    struct signal_native *native = connection->native;
+    if (connection->closing)
+        return;
+    struct native_transport *transport = native->config.transport;
+    if (transport->send(transport, connection->socket, text) < 0) {
+        // what was not sent is kept: the client resumes when it can read again
+        native_count(native, NATIVE_METRIC_SLOW, 1);
+        native_close_connection(connection, NATIVE_CLOSE_TRY_LATER, "too slow");
+        return;
+    }
+    native_count(native, NATIVE_METRIC_SENT, 1);
+    native_count(native, NATIVE_METRIC_SENT_BYTES, text.size);
+}
+
+void native_send_bare(struct native_connection *connection)
+{
+    transmit(connection, json_text_bytes(&connection->native->out));
+}
+
+/** {"seq":7,"type":... */
+static void transmit_numbered(struct native_session *session, const struct native_body *body,
+                              uint64_t seq)
+{
+    if (!session->connection)
+        return;
+    struct json_text *frame = &session->native->frame;
+    json_text_clear(frame);
+    json_text_open(frame, '{');
+    json_text_key(frame, "seq");
+    json_text_number(frame, seq);
+    // the rest of the object, whose first member follows ours
+    json_text_raw_members(frame, bytes_of(body->text + 1, body->size - 1));
+    transmit(session->connection, json_text_bytes(frame));
+}
+
+void native_send_body(struct native_session *session, struct native_body *body, uint64_t reply_to)
+{
+    uint64_t seq = native_replay_add(&session->replay, body, reply_to,
+                                     session->native->config.resume_buffer_size);
+    transmit_numbered(session, body, seq);
+}
+
+void native_send_again(struct native_session *session, uint64_t seq)
+{
+    transmit_numbered(session, native_replay_get(&session->replay, seq)->body, seq);
+}
+
+static void send_out(struct native_session *session, uint64_t reply_to)
+{
+    struct native_body *body = native_body_new(json_text_bytes(&session->native->out));
+    native_send_body(session, body, reply_to);
+    native_body_release(body);
+}
+
+void native_send_event(struct native_session *session)
+{
+    send_out(session, 0);
+}
+
+void native_send_reply(struct native_session *session, uint64_t request_id)
+{
+    send_out(session, request_id);
+}
+
+void native_ok(struct native_session *session, const struct wire_message *message)
+{
+    wire_write_ok(native_out(session->native), message->id);
+    native_send_reply(session, message->id);
+}
+
+void native_refuse(struct native_session *session, const struct wire_message *message,
+                   enum wire_error error, const char *sentence)
+{
+    metric_add(&session->native->errors[error], 1);
+    wire_write_error(native_out(session->native), message->id, error, sentence);
+    native_send_reply(session, message->id);
+}
+
+void native_refuse_bare(struct native_connection *connection, uint64_t id, enum wire_error error,
+                        const char *sentence)
+{
+    metric_add(&connection->native->errors[error], 1);
+    wire_write_error(native_out(connection->native), id, error, sentence);
+    native_send_bare(connection);
+}
