@@ -66,15 +66,19 @@ static uint64_t random_interval(struct random *random)
            random_below(random, (uint32_t)(ICE_CONSENT_INTERVAL_US * 4 / 10) + 1);
 }
 
+void ice_consent_measure(struct ice_consent *consent, uint64_t rtt_us)
+{
+    uint32_t sample_us = (uint32_t)min_of(max_of(rtt_us, (uint64_t)1), (uint64_t)UINT32_MAX / 8);
+    // RFC 6298, section 2: a gain of 1/8
+    consent->rtt_us = consent->rtt_us ? (consent->rtt_us * 7 + sample_us) / 8 : sample_us;
+}
+
 void ice_consent_answered(struct ice_consent *consent, uint64_t now_us,
                           const uint8_t transaction_id[12], struct random *random)
 {
     uint64_t sent_us = find_check(consent, transaction_id);
     ensure(sent_us != 0);
-    uint64_t rtt_us = now_us > sent_us ? now_us - sent_us : 1;
-    uint32_t sample_us = (uint32_t)min_of(rtt_us, (uint64_t)UINT32_MAX / 8);
-    // RFC 6298, section 2: a gain of 1/8
-    consent->rtt_us = consent->rtt_us ? (consent->rtt_us * 7 + sample_us) / 8 : sample_us;
+    ice_consent_measure(consent, now_us > sent_us ? now_us - sent_us : 1);
     // one answer makes earlier checks void: they may be lost or late, both no matter now
     memset(consent->checks, 0, sizeof(consent->checks));
     consent->state = ICE_CONSENT_ALIVE;

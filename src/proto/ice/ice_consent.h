@@ -53,6 +53,8 @@ bool ice_consent_matches(const struct ice_consent *consent, const uint8_t transa
 /** A valid answer to the check with this id, which must match. */
 void ice_consent_answered(struct ice_consent *consent, uint64_t now_us,
                           const uint8_t transaction_id[12], struct random *random);
+/** Takes a round trip measured elsewhere into the smoothed one. */
+void ice_consent_measure(struct ice_consent *consent, uint64_t rtt_us);
 /** The peer refused with error 403 (RFC 7675, section 5.2): consent ends at once. */
 void ice_consent_revoke(struct ice_consent *consent);
 /** Any other authenticated sign of life on the path. After expiry it causes a new check. */

@@ -1,7 +1,6 @@
 #include "proto/ice/ice_lite.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "proto/ice/ice_candidate.h"
 #include "proto/ice/ice_check.h"
@@ -48,7 +47,7 @@ static void take_up_restart(struct ice_lite *ice, uint64_t now_us)
     ice_session_free(ice->session);
     ice->session = ice->next;
     ice->next = NULL;
-    ice->answer_count = 0; // they would be signed with a password that the request did not use
+    ice->answers.count = 0; // they would be signed with a password that the request did not use
     for (size_t i = 0; i < ice->path_count; i++)
         ice->paths[i].nominated_us = 0;
     ice_consent_forget_checks(&ice->consent, now_us);
@@ -120,15 +119,6 @@ static void nominate(struct ice_lite *ice, int8_t index, uint64_t now_us)
     ice->paths[index].nominated_us = max_of(now_us, (uint64_t)1); // 0 means never
 }
 
-static void add_answer(struct ice_lite *ice, const struct stun_message *message,
-                       const struct net_path *path, uint16_t error, uint16_t unknown)
-{
-    struct ice_lite_answer *answer = &ice->answers[ice->answer_count++];
-    *answer = (struct ice_lite_answer){ .path = *path, .error = error, .unknown = unknown };
-    memcpy(answer->transaction_id, stun_message_transaction_id(message),
-           sizeof(answer->transaction_id));
-}
-
 static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_path *path,
                         const struct stun_message *message)
 {
@@ -141,17 +131,17 @@ static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_
         return error;
     if (sessions[index] == ice->next)
         take_up_restart(ice, now_us);
-    if (ice->answer_count == ICE_LITE_ANSWERS)
+    if (ice_answers_full(&ice->answers))
         return ice_drop(ice->metrics, ICE_DROPPED_BUSY);
     if (request.role == ICE_ROLE_CONTROLLED) {
         // RFC 8445, section 7.3.1.1, but a lite agent can only be controlled (section 6.1.1):
         // whatever the tie-breaker, the peer has to change its role
         ice_count(ice->metrics, ICE_ROLE_CONFLICTS);
-        add_answer(ice, message, path, STUN_ROLE_CONFLICT, 0);
+        ice_answers_add(&ice->answers, message, path, 0, STUN_ROLE_CONFLICT, 0);
         return 0;
     }
     if (request.unknown) {
-        add_answer(ice, message, path, STUN_UNKNOWN_ATTRIBUTE, request.unknown);
+        ice_answers_add(&ice->answers, message, path, 0, STUN_UNKNOWN_ATTRIBUTE, request.unknown);
         return 0;
     }
     int8_t place = learn_path(ice, path);
@@ -162,7 +152,7 @@ static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_
     ice->paths[place].heard_us = now_us;
     if (place == ice->selected)
         ice_consent_heard(&ice->consent, now_us);
-    add_answer(ice, message, path, 0, 0);
+    ice_answers_add(&ice->answers, message, path, 0, 0, 0);
     ice_count(ice->metrics, ICE_CHECKS_RECEIVED);
     return 0;
 }
@@ -216,31 +206,7 @@ void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
 
 uint64_t ice_lite_deadline(const struct ice_lite *ice)
 {
-    return ice->answer_count > 0 ? 0 : ice_consent_deadline(&ice->consent);
-}
-
-/** Returns false when the batch is full. */
-static bool write_answers(struct ice_lite *ice, struct datagram_batch *batch)
-{
-    size_t written = 0;
-    for (; written < ice->answer_count; written++) {
-        const struct ice_lite_answer *answer = &ice->answers[written];
-        uint8_t *at = datagram_batch_reserve(batch, ICE_MESSAGE_MAX);
-        if (!at)
-            break;
-        const struct ice_answer content = {
-            .transaction_id = answer->transaction_id,
-            .mapped = &answer->path.remote,
-            .error = answer->error,
-            .unknown = answer->unknown,
-        };
-        size_t size = ice_answer_write(&content, ice->session, at, ICE_MESSAGE_MAX);
-        datagram_batch_commit(batch, &answer->path, size);
-    }
-    for (size_t i = written; i < ice->answer_count; i++)
-        ice->answers[i - written] = ice->answers[i];
-    ice->answer_count = (uint8_t)(ice->answer_count - written);
-    return ice->answer_count == 0;
+    return ice->answers.count > 0 ? 0 : ice_consent_deadline(&ice->consent);
 }
 
 static void write_consent_check(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch)
@@ -262,7 +228,8 @@ static void write_consent_check(struct ice_lite *ice, uint64_t now_us, struct da
 
 void ice_lite_output(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch)
 {
-    if (write_answers(ice, batch) && ice_consent_due(&ice->consent, now_us))
+    const struct ice_session *const sessions[] = { ice->session };
+    if (ice_answers_write(&ice->answers, sessions, batch) && ice_consent_due(&ice->consent, now_us))
         write_consent_check(ice, now_us, batch);
 }
 

@@ -18,12 +18,12 @@
 #pragma once
 
 #include "proto/ice/ice.h"
+#include "proto/ice/ice_answers.h"
 #include "proto/ice/ice_consent.h"
 
 struct ice_session;
 
-#define ICE_LITE_PATHS   16
-#define ICE_LITE_ANSWERS 8
+#define ICE_LITE_PATHS 16
 
 struct ice_lite_config {
     struct ice_credentials local;
@@ -44,15 +44,9 @@ struct ice_lite {
         uint64_t nominated_us; /**< last USE-CANDIDATE; 0: none in this session */
         uint32_t priority;
     } paths[ICE_LITE_PATHS];
-    struct ice_lite_answer {
-        struct net_path path;
-        uint8_t transaction_id[12];
-        uint16_t error;   /**< 0: success */
-        uint16_t unknown; /**< the first attribute that we did not know, for error 420 */
-    } answers[ICE_LITE_ANSWERS];
+    struct ice_answers answers;
     struct ice_consent consent;
     uint8_t path_count;
-    uint8_t answer_count;
     int8_t selected; /**< index in `paths`, -1: none */
     int8_t newest;   /**< path of the last valid check, -1: none */
     bool selected_pending;

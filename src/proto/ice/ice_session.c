@@ -29,26 +29,44 @@ bool ice_credentials_valid(const struct ice_credentials *credentials)
            valid_text(credentials->pwd, ICE_PWD_MIN, ICE_PWD_MAX);
 }
 
+/** All but the keys. */
+static struct ice_session *new_with_names(struct bytes local, struct bytes remote)
+{
+    size_t size = local.size * 2 + remote.size + 2;
+    struct ice_session *session = memory_allocate(1, sizeof(*session) + size);
+    session->local_size = (uint16_t)local.size;
+    session->remote_size = (uint16_t)remote.size;
+    struct writer names = writer_of(session->names, size);
+    writer_bytes(&names, local.data, local.size);
+    writer_u8(&names, ':');
+    writer_bytes(&names, remote.data, remote.size);
+    writer_u8(&names, ':');
+    writer_bytes(&names, local.data, local.size);
+    ensure(!names.failed);
+    return session;
+}
+
 struct ice_session *ice_session_new(const struct ice_credentials *local,
                                     const struct ice_credentials *remote)
 {
     if (!ice_credentials_valid(local) || (remote && !ice_credentials_valid(remote)))
         return NULL;
-    struct bytes theirs = remote ? remote->ufrag : (struct bytes){ 0 };
-    size_t size = local->ufrag.size * 2 + theirs.size + 2;
-    struct ice_session *session = memory_allocate(1, sizeof(*session) + size);
-    session->local_size = (uint16_t)local->ufrag.size;
-    session->remote_size = (uint16_t)theirs.size;
-    struct writer names = writer_of(session->names, size);
-    writer_bytes(&names, local->ufrag.data, local->ufrag.size);
-    writer_u8(&names, ':');
-    writer_bytes(&names, theirs.data, theirs.size);
-    writer_u8(&names, ':');
-    writer_bytes(&names, local->ufrag.data, local->ufrag.size);
-    ensure(!names.failed);
+    struct ice_session *session =
+        new_with_names(local->ufrag, remote ? remote->ufrag : (struct bytes){ 0 });
     hmac_key_init(&session->local_key, HASH_SHA1, local->pwd);
     if (remote)
         hmac_key_init(&session->remote_key, HASH_SHA1, remote->pwd);
+    return session;
+}
+
+struct ice_session *ice_session_with_remote(const struct ice_session *base,
+                                            const struct ice_credentials *remote)
+{
+    if (!ice_credentials_valid(remote))
+        return NULL;
+    struct ice_session *session = new_with_names(ice_session_local_ufrag(base), remote->ufrag);
+    session->local_key = base->local_key;
+    hmac_key_init(&session->remote_key, HASH_SHA1, remote->pwd);
     return session;
 }
 

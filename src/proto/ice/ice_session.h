@@ -16,6 +16,9 @@ struct ice_session {
 /** `remote` may be NULL: not known yet. NULL is returned when credentials are not legal. */
 struct ice_session *ice_session_new(const struct ice_credentials *local,
                                     const struct ice_credentials *remote);
+/** A session with the local side of `base` and another remote side. NULL when that is not legal. */
+struct ice_session *ice_session_with_remote(const struct ice_session *base,
+                                            const struct ice_credentials *remote);
 /** Wipes the secrets. Accepts NULL; returns NULL. */
 struct ice_session *ice_session_free(struct ice_session *session);
 
