@@ -29,16 +29,7 @@ export function requireMediaDevices() {
  */
 export async function openCamera(options = {}) {
     requireMediaDevices();
-    const height = options.height ?? 720;
-    /** @type {MediaTrackConstraints} */
-    const video = {
-        height: { ideal: height },
-        width: { ideal: Math.round((height * 16) / 9) },
-        frameRate: { ideal: options.frameRate ?? 30, max: 60 },
-    };
-    if (options.deviceId) video.deviceId = { exact: options.deviceId };
-    else if (options.facing) video.facingMode = { ideal: options.facing };
-    return open({ video }, 'camera');
+    return open({ video: cameraConstraints(options) }, 'camera');
 }
 
 /**
@@ -50,15 +41,47 @@ export async function openCamera(options = {}) {
  */
 export async function openMicrophone(options = {}) {
     requireMediaDevices();
-    const process = !options.music;
-    /** @type {MediaTrackConstraints} */
-    const audio = {
-        echoCancellation: process,
-        noiseSuppression: process,
-        autoGainControl: process,
+    return open({ audio: microphoneConstraints(options) }, 'microphone');
+}
+
+/**
+ * Opens camera and microphone with one question to the user. What cannot be had is null, with
+ * the reason; nothing is thrown but insecure-context and unsupported-browser.
+ *
+ * @param {{camera?: CameraOptions, microphone?: {deviceId?: string}}} [options]
+ * @returns {Promise<{camera: MediaStreamTrack | null, microphone: MediaStreamTrack | null, cameraError: RoostError | null, microphoneError: RoostError | null}>}
+ * @throws {RoostError}
+ */
+export async function openCameraAndMicrophone(options = {}) {
+    requireMediaDevices();
+    try {
+        const stream = await navigator.mediaDevices.getUserMedia({
+            video: cameraConstraints(options.camera ?? {}),
+            audio: microphoneConstraints(options.microphone ?? {}),
+        });
+        return {
+            camera: stream.getVideoTracks()[0] ?? null,
+            microphone: stream.getAudioTracks()[0] ?? null,
+            cameraError: null,
+            microphoneError: null,
+        };
+    } catch (error) {
+        const denied = deviceError(error, 'camera');
+        if (denied.code === 'permission-denied') {
+            return { camera: null, microphone: null, cameraError: denied, microphoneError: denied };
+        }
+    }
+    // one of the two is missing or busy: take the other
+    const [camera, microphone] = await Promise.allSettled([
+        openCamera(options.camera),
+        openMicrophone(options.microphone),
+    ]);
+    return {
+        camera: camera.status === 'fulfilled' ? camera.value : null,
+        microphone: microphone.status === 'fulfilled' ? microphone.value : null,
+        cameraError: camera.status === 'rejected' ? camera.reason : null,
+        microphoneError: microphone.status === 'rejected' ? microphone.reason : null,
     };
-    if (options.deviceId) audio.deviceId = { exact: options.deviceId };
-    return open({ audio }, 'microphone');
 }
 
 /**
@@ -103,6 +126,39 @@ export async function listDevices() {
         microphones: named.filter((device) => device.kind === 'audioinput'),
         speakers: named.filter((device) => device.kind === 'audiooutput'),
     };
+}
+
+/**
+ * @param {CameraOptions} options
+ * @returns {MediaTrackConstraints}
+ */
+function cameraConstraints(options) {
+    const height = options.height ?? 720;
+    /** @type {MediaTrackConstraints} */
+    const video = {
+        height: { ideal: height },
+        width: { ideal: Math.round((height * 16) / 9) },
+        frameRate: { ideal: options.frameRate ?? 30, max: 60 },
+    };
+    if (options.deviceId) video.deviceId = { exact: options.deviceId };
+    else if (options.facing) video.facingMode = { ideal: options.facing };
+    return video;
+}
+
+/**
+ * @param {{deviceId?: string, music?: boolean}} options
+ * @returns {MediaTrackConstraints}
+ */
+function microphoneConstraints(options) {
+    const process = !options.music;
+    /** @type {MediaTrackConstraints} */
+    const audio = {
+        echoCancellation: process,
+        noiseSuppression: process,
+        autoGainControl: process,
+    };
+    if (options.deviceId) audio.deviceId = { exact: options.deviceId };
+    return audio;
 }
 
 /**

@@ -573,8 +573,6 @@ function removedError(reason, message) {
             return new RoostError('kicked', { sentence: message });
         case 'ended':
             return new RoostError('room-ended');
-        case 'replaced':
-            return new RoostError('replaced');
         default:
             return new RoostError('session-lost');
     }

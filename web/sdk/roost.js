@@ -14,11 +14,13 @@ export { Client, connect } from './client.js';
 export { Room } from './room.js';
 export { Call } from './call.js';
 export { LocalTrack } from './local_track.js';
+export { Emitter } from './emitter.js';
 export { RoostError, browserFamily } from './errors.js';
 export {
     canShareScreen,
     listDevices,
     openCamera,
+    openCameraAndMicrophone,
     openMicrophone,
     openScreen,
     requireMediaDevices,

@@ -1,0 +1,138 @@
+/** The application: shows the page that belongs to the address. */
+
+import { RoostError } from '../sdk/roost.js';
+import { callPage } from './pages/call.js';
+import { lobbyPage } from './pages/lobby.js';
+import { messagePage } from './pages/message.js';
+import { roomPage } from './pages/room.js';
+import { callPath, parseRoute, roomPath, secretLink } from './router.js';
+import { client, roostApp } from './session.js';
+import { applyLanguage, t, tMaybe } from './texts.js';
+import { LocalMedia } from './ui/local_media.js';
+import { problemText } from './ui/notice.js';
+
+const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+
+/** @type {{close?: () => void} | null} */
+let shown = null;
+/** What the lobby opened, kept between pages so that the camera does not flicker. */
+let media = new LocalMedia();
+
+/**
+ * @param {string} name
+ * @param {{element: HTMLElement, close?: () => void}} page
+ */
+function show(name, page) {
+    shown?.close?.();
+    shown = page;
+    roostApp.page = name;
+    root.replaceChildren(page.element);
+}
+
+/** @param {string} path */
+function go(path) {
+    history.pushState(null, '', path);
+    route();
+}
+
+/** Shows the page of the current address. */
+function route() {
+    document.title = t('app.name');
+    const where = parseRoute(location.pathname);
+    switch (where.page) {
+        case 'lobby':
+            return showLobby({});
+        case 'room':
+            return showLobby({ room: where.room });
+        case 'call':
+            return showLobby({ link: where.link });
+        default:
+            return show('message', {
+                element: messagePage({
+                    icon: 'info',
+                    title: t('notFound.title'),
+                    body: t('notFound.body'),
+                    actions: [{ label: t('ended.home'), href: '/', primary: true }],
+                }),
+            });
+    }
+}
+
+/** @param {{room?: string, link?: string}} where */
+function showLobby({ room, link }) {
+    show(
+        'lobby',
+        lobbyPage({
+            media,
+            room,
+            link,
+            onjoin: (choice) => (link ? joinCall(link, choice.name) : joinRoom(choice.room, choice.name)),
+            onother: () => go(link ? '/' : callPath(secretLink())),
+        }),
+    );
+}
+
+/**
+ * @param {string} name
+ * @param {string} own display name
+ */
+async function joinRoom(name, own) {
+    const token = new URLSearchParams(location.search).get('token') ?? undefined;
+    const room = await (await client()).join(name, { name: own, token });
+    if (location.pathname !== roomPath(name)) history.pushState(null, '', roomPath(name));
+    roostApp.room = room;
+    const used = media;
+    media = new LocalMedia();
+    media.cameraOn = used.cameraOn;
+    media.microphoneOn = used.microphoneOn;
+    show('room', roomPage({ room, media: used, onended: showEnded }));
+}
+
+/**
+ * @param {string} link
+ * @param {string} own display name
+ */
+async function joinCall(link, own) {
+    const connection = await client();
+    const role = await connection.link(link, { name: own });
+    const used = media;
+    media = new LocalMedia();
+    show(
+        'call',
+        callPage({ client: connection, link, role, name: own, media: used, onended: showEnded }),
+    );
+}
+
+/** @param {RoostError | 'left' | 'hangup' | null} reason null: the user left */
+function showEnded(reason) {
+    roostApp.room = null;
+    const problem = reason instanceof RoostError ? reason : null;
+    const text = problem && problemText(problem);
+    const key = reason === 'hangup' ? 'hangup' : 'left';
+    /** @type {Record<string, string>} */
+    const titles = { kicked: 'ended.kicked', 'room-ended': 'ended.ended', replaced: 'ended.replaced', 'session-lost': 'ended.lost' };
+    const stay = problem?.code === 'kicked' || problem?.code === 'room-ended';
+    const again = { label: t('ended.again'), action: route, primary: !stay };
+    const home = { label: t('ended.home'), href: '/', primary: stay };
+    show('message', {
+        element: messagePage({
+            icon: problem ? 'info' : 'check',
+            title: problem ? (tMaybe(titles[problem.code] ?? '') ?? text?.title ?? '') : t(`ended.${key}`),
+            body: problem
+                ? (text?.body ?? '')
+                : t(reason === 'hangup' ? 'ended.hangupBody' : 'ended.leftBody'),
+            actions: stay ? [home] : [again, home],
+        }),
+    });
+}
+
+applyLanguage();
+addEventListener('popstate', route);
+// links inside the application change the page without loading it anew
+document.addEventListener('click', (event) => {
+    const link = event.target instanceof Element ? event.target.closest('a[href^="/"]') : null;
+    if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey) return;
+    event.preventDefault();
+    go(link.getAttribute('href') ?? '/');
+});
+route();

@@ -1,0 +1,425 @@
+/** A private call between two browsers: the other person large, yourself in the corner. */
+
+import { RoostError, openScreen } from '../../sdk/roost.js';
+import { absolute, callPath } from '../router.js';
+import { roostApp } from '../session.js';
+import { settings } from '../settings.js';
+import { t } from '../texts.js';
+import { announce, toast } from '../ui/announce.js';
+import { avatar } from '../ui/avatar.js';
+import { Banners } from '../ui/banners.js';
+import { CallBar, copyLink } from '../ui/call_bar.js';
+import { ChatPanel } from '../ui/chat.js';
+import { showDetails } from '../ui/details.js';
+import { h, icon } from '../ui/dom.js';
+import { asRoostError } from '../ui/local_media.js';
+import { problemText } from '../ui/notice.js';
+import { OwnDevices } from '../ui/own_devices.js';
+import { Sounds } from '../ui/sounds.js';
+import { Stage } from '../ui/stage.js';
+import { Tile } from '../ui/tile.js';
+
+const POOR = 3;
+const STATS_EVERY_MS = 2000;
+
+/**
+ * @typedef {import('../../sdk/roost.js').Call} Call
+ * @typedef {import('../../sdk/roost.js').Client} Client
+ *
+ * @typedef {object} CallPageOptions
+ * @property {Client} client
+ * @property {string} link
+ * @property {'wait' | 'call'} role
+ * @property {string} name the own display name
+ * @property {import('../ui/local_media.js').LocalMedia} media
+ * @property {(reason: RoostError | 'left' | 'hangup') => void} onended
+ */
+
+/**
+ * @param {CallPageOptions} options
+ * @returns {{element: HTMLElement, close: () => void}}
+ */
+export function callPage(options) {
+    const page = new CallPage(options);
+    return { element: page.element, close: () => page.close() };
+}
+
+class CallPage {
+    #options;
+    /** @type {Call | null} */
+    #call = null;
+    /** @type {OwnDevices | null} */
+    #own = null;
+    /** @type {CallBar | null} */
+    #bar = null;
+    #stage = new Stage();
+    #sounds = new Sounds((blocked) => this.#soundBlocked(blocked));
+    #banners = new Banners();
+    #peer;
+    #self;
+    #chat;
+    #waiting = h('section', { class: 'waiting' });
+    #title = h('h1', { class: 'room-name' });
+    #direct = h('span', { class: 'chip', title: t('call.direct'), hidden: true }, icon('lock'));
+    #barPlace = h('div', { class: 'bar' });
+    #unread = 0;
+    /** @type {(() => void)[]} */
+    #offs = [];
+    /** @type {(() => void) | null} */
+    #closeTalking = null;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    #statsTimer;
+    /** @type {import('../../sdk/roost.js').LocalTrack | null} */
+    #screen = null;
+    #closed = false;
+
+    /** @param {CallPageOptions} options */
+    constructor(options) {
+        this.#options = options;
+        const { client, role } = options;
+        this.#peer = new Tile('peer', { name: '' });
+        this.#self = new Tile('self', { name: t('room.you'), mirrored: true });
+        this.#self.picture(options.media.camera);
+        this.#chat = new ChatPanel({
+            placeholder: t('chat.placeholder'),
+            onsend: (text) => this.#sendChat(text),
+            onclose: () => this.#showChat(false),
+        });
+        this.#drawWaiting();
+        /** @readonly */
+        this.element = h(
+            'main',
+            { class: 'room dark-surface', id: 'content' },
+            h('header', { class: 'topbar' }, this.#title, h('span', { class: 'spacer' }), this.#direct),
+            this.#banners.element,
+            this.#stage.element,
+            this.#chat.element,
+            this.#barPlace,
+            this.#sounds.element,
+        );
+        this.#stage.element.append(this.#waiting);
+        this.#barPlace.append(this.#leaveOnly());
+        document.title = `${t('lobby.titleCall')} · ${t('app.name')}`;
+        this.#title.textContent = t('lobby.titleCall');
+        this.#offs.push(
+            client.on('incoming-call', (call) => void this.#incoming(call)),
+            client.on('link-ready', () => void this.#dial()),
+            client.on('state', (state) => this.#signalingChanged(state)),
+        );
+        if (role === 'call') void this.#dial();
+    }
+
+    close() {
+        this.#closed = true;
+        clearInterval(this.#statsTimer);
+        for (const off of this.#offs) off();
+        this.#closeTalking?.();
+        this.#own?.close();
+        this.#bar?.close();
+        this.#sounds.close();
+        this.#stage.close();
+        this.#options.media.stop();
+        if (this.#call) void this.#call.hangup();
+        else if (this.#options.client.state === 'open') void this.#options.client.unlink().catch(() => {});
+        roostApp.call = null;
+    }
+
+    /** Before anybody is there, one can only leave. */
+    #leaveOnly() {
+        return h(
+            'button',
+            { class: 'button danger', type: 'button', onclick: () => this.#options.onended('left') },
+            t('control.leave'),
+        );
+    }
+
+    #drawWaiting() {
+        const link = absolute(callPath(this.#options.link));
+        this.#waiting.replaceChildren(
+            avatarPulse(settings.name),
+            h('h2', null, t('call.waiting')),
+            h('p', null, t('call.waitingHint')),
+            h(
+                'div',
+                { class: 'link-row' },
+                h('output', null, link.replace(/^https?:\/\//, '')),
+                h(
+                    'button',
+                    { class: 'button primary', type: 'button', onclick: () => void copyLink(link) },
+                    t('room.copyLink'),
+                ),
+            ),
+        );
+    }
+
+    /** @param {string} text below the other's avatar */
+    #drawProgress(text) {
+        const name = this.#call?.peerName ?? '';
+        this.#waiting.replaceChildren(avatarPulse(name), h('h2', null, name), h('p', { role: 'status' }, text));
+    }
+
+    /** Somebody waits at the link: calls them. */
+    async #dial() {
+        if (this.#call) return;
+        try {
+            const { client, link, name, media } = this.#options;
+            const { camera, microphone } = media;
+            this.#drawProgress(t('call.ringing'));
+            const tracks = [microphone, camera].filter((track) => track !== null);
+            if (microphone) microphone.enabled = media.microphoneOn;
+            const call = await client.call(link, { name, tracks });
+            this.#begin(call);
+        } catch (error) {
+            const { code } = asRoostError(error);
+            if (this.#call || this.#closed) return; // their call came first
+            if (code === 'user-unavailable') await this.#waitAgain();
+            else this.#options.onended(asRoostError(error));
+        }
+    }
+
+    /** Who waited here has gone: wait in their place. */
+    async #waitAgain() {
+        this.#drawWaiting();
+        try {
+            const role = await this.#options.client.link(this.#options.link, { name: this.#options.name });
+            if (role === 'call' && !this.#closed) await this.#dial();
+        } catch (error) {
+            this.#options.onended(asRoostError(error));
+        }
+    }
+
+    /** @param {Call} call */
+    async #incoming(call) {
+        if (this.#call) return void call.reject('busy').catch(() => {});
+        const { media } = this.#options;
+        const { camera, microphone } = media;
+        if (microphone) microphone.enabled = media.microphoneOn;
+        this.#begin(call);
+        try {
+            await call.accept({ tracks: [microphone, camera].filter((track) => track !== null) });
+            this.#own?.update();
+        } catch (error) {
+            this.#options.onended(asRoostError(error));
+        }
+    }
+
+    /** @param {Call} call */
+    #begin(call) {
+        if (this.#closed) return void call.hangup();
+        this.#call = call;
+        roostApp.call = call;
+        this.#options.media.release(); // the call's from now on
+        const own = new OwnDevices(call);
+        this.#own = own;
+        this.#bar = new CallBar({
+            own,
+            onscreen: () => void this.#toggleScreen(),
+            onchat: () => this.#showChat(!this.#chat.open),
+            onleave: () => this.#options.onended('left'),
+            leaveName: t('control.hangup'),
+            onspeaker: (deviceId) => this.#sounds.setSpeaker(deviceId),
+            pictureVideo: () => this.#peer.video,
+            moreItems: () => [
+                { label: t('menu.details'), icon: 'signal', action: () => showDetails(() => call.stats()) },
+            ],
+        });
+        this.#barPlace.replaceWith(this.#bar.element);
+        this.#offs.push(
+            call.on('state', () => this.#stateChanged()),
+            call.on('track', (track) => this.#trackCame(track)),
+            call.on('remote-muted', () => this.#remoteMuted()),
+            call.on('peer-away', (away) => this.#peer.away(away)),
+            call.on('local-track-updated', () => own.update()),
+            call.on('chat', (message) => this.#chatCame(message)),
+            call.on('error', (error) => this.#problem(error)),
+            call.on('ended', (reason) => this.#ended(reason)),
+            own.on('changed', () => this.#localChanged()),
+            own.on('error', (error) => this.#problem(error)),
+            own.on('talking-muted', (talking) => this.#talkingMuted(talking)),
+        );
+        for (const track of call.remoteStream.getTracks()) this.#trackCame(track);
+        this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
+        this.#stateChanged();
+        own.update();
+        if (call.state === 'ended') this.#ended('lost');
+    }
+
+    #stateChanged() {
+        const call = this.#call;
+        if (!call || call.state === 'ended') return;
+        this.#title.textContent = call.peerName;
+        this.#peer.name(call.peerName);
+        const talking = call.state === 'connected' || call.state === 'reconnecting';
+        this.#direct.hidden = !talking;
+        if (!talking) {
+            this.#drawProgress(
+                t(
+                    call.state === 'connecting' || call.state === 'incoming'
+                        ? 'call.connecting'
+                        : call.state === 'ringing'
+                          ? 'call.ringing'
+                          : 'call.calling',
+                    { name: call.peerName },
+                ),
+            );
+        } else if (!this.#waiting.hidden) {
+            this.#waiting.hidden = true;
+            this.#stage.add(this.#peer, 'person');
+            this.#stage.add(this.#self, 'self');
+            announce(t('live.joined', { name: call.peerName }));
+        }
+        this.#connectionBanner(this.#options.client.state);
+    }
+
+    /** @param {import('../../sdk/signaling.js').SignalingState} state */
+    #signalingChanged(state) {
+        this.#connectionBanner(state);
+        if (!this.#call && state === 'open') void this.#waitAgain();
+    }
+
+    /** @param {import('../../sdk/signaling.js').SignalingState} signaling */
+    #connectionBanner(signaling) {
+        const lost = this.#call?.state === 'reconnecting';
+        const text = lost
+            ? t('call.reconnecting')
+            : signaling === 'reconnecting'
+              ? t(this.#call ? 'room.signalingLost' : 'room.allLost')
+              : null;
+        this.#banners.set('connection', text ? { text, busy: true } : null);
+    }
+
+    /** @param {MediaStreamTrack} track */
+    #trackCame(track) {
+        if (track.kind === 'audio') this.#sounds.set('peer', track);
+        else this.#peer.picture(track, this.#call?.remoteMuted.video);
+    }
+
+    #remoteMuted() {
+        const call = this.#call;
+        if (!call) return;
+        const [video] = call.remoteStream.getVideoTracks();
+        this.#peer.muted(call.remoteMuted.audio);
+        this.#peer.picture(video ?? null, call.remoteMuted.video);
+    }
+
+    #localChanged() {
+        this.#self.picture(this.#own?.camera?.mediaTrack ?? null);
+        this.#self.muted(!this.#own?.microphoneOn);
+        this.#self.element.classList.toggle('mirrored', this.#screen === null);
+        this.#bar?.sharing(this.#screen !== null);
+        if (this.#own?.microphoneOn) this.#talkingMuted(false);
+    }
+
+    /** The screen takes the camera's place, so that the other side needs nothing new. */
+    async #toggleScreen() {
+        const call = this.#call;
+        const own = this.#own;
+        if (!call || !own) return;
+        try {
+            if (this.#screen) {
+                const local = this.#screen;
+                this.#screen = null;
+                if (local.muted) return;
+                await local.mute();
+                await local.unmute(); // opens the camera again
+                return;
+            }
+            const stream = await openScreen({ audio: false });
+            const [track] = stream.getVideoTracks();
+            track.addEventListener('ended', () => this.#screen && void this.#toggleScreen());
+            const camera = own.camera;
+            if (camera) {
+                await camera.replace(track);
+                if (camera.muted) await camera.unmute();
+                this.#screen = camera;
+            } else {
+                this.#screen = call.publish(track, { source: 'camera' });
+            }
+        } catch (error) {
+            if (asRoostError(error).code !== 'screen-denied') this.#problem(error);
+        } finally {
+            own.update();
+        }
+    }
+
+    /** @param {string} text */
+    #sendChat(text) {
+        if (!this.#call) throw new RoostError('wrong-state');
+        this.#call.chat(text);
+    }
+
+    /** @param {{text: string, own: boolean, time: Date}} message */
+    #chatCame({ text, own, time }) {
+        const name = own ? settings.name : (this.#call?.peerName ?? '');
+        this.#chat.add({ text, own, time, name, from: own ? 'self' : 'peer' });
+        if (!own && !this.#chat.open) this.#bar?.chat.count(++this.#unread);
+    }
+
+    /** @param {boolean} open */
+    #showChat(open) {
+        this.#chat.show(open);
+        this.#bar?.chat.active(open);
+        if (open) this.#bar?.chat.count((this.#unread = 0));
+        else this.#bar?.chat.button.focus();
+    }
+
+    async #measure() {
+        const call = this.#call;
+        if (call?.state !== 'connected') return;
+        const stats = await call.stats().catch(() => null);
+        if (!stats) return;
+        this.#self.poor(stats.sendScore < POOR ? t('quality.poorSend') : null);
+        this.#peer.poor(
+            stats.receiveScore < POOR ? t('quality.poorReceive', { name: call.peerName }) : null,
+        );
+    }
+
+    /** @param {boolean} blocked */
+    #soundBlocked(blocked) {
+        this.#banners.set(
+            'sound',
+            blocked
+                ? {
+                      text: t('room.soundBlocked'),
+                      icon: 'volume',
+                      action: t('room.soundOn'),
+                      onaction: () => void this.#sounds.unblock(),
+                  }
+                : null,
+        );
+    }
+
+    /** @param {boolean} talking */
+    #talkingMuted(talking) {
+        if (talking === (this.#closeTalking !== null)) return;
+        this.#closeTalking?.();
+        this.#closeTalking = talking
+            ? toast(t('room.talkingMuted'), {
+                  action: t('room.unmute'),
+                  onaction: () => void this.#own?.toggleMicrophone(),
+                  stay: true,
+              })
+            : null;
+    }
+
+    /** @param {unknown} cause */
+    #problem(cause) {
+        const { title, body } = problemText(asRoostError(cause));
+        toast(body ? `${title} ${body}` : title);
+    }
+
+    /** @param {string} reason */
+    #ended(reason) {
+        if (this.#closed) return;
+        /** @type {Record<string, string>} */
+        const codes = { rejected: 'call-rejected', busy: 'user-busy', timeout: 'call-timeout', lost: 'session-lost' };
+        this.#options.onended(codes[reason] ? new RoostError(codes[reason]) : 'hangup');
+    }
+}
+
+/** @param {string} name */
+function avatarPulse(name) {
+    const element = avatar(name);
+    element.classList.add('pulse');
+    return element;
+}

@@ -1,0 +1,86 @@
+/** Which page belongs to an address, and going from one to another. */
+
+/**
+ * @typedef {{page: 'lobby'} | {page: 'room', room: string} | {page: 'call', link: string} | {page: 'unknown'}} Route
+ */
+
+/** Letters and digits of any script, and - . _ ~ @ +, as the server wants names. */
+const SLUG = /^[\p{L}\p{N}\-._~@+]{1,64}$/u;
+
+/**
+ * @param {string} path
+ * @returns {Route}
+ */
+export function parseRoute(path) {
+    if (path === '/' || path === '/index.html') return { page: 'lobby' };
+    const match = /^\/(r|call)\/([^/]+)\/?$/.exec(path);
+    const name = match ? decode(match[2]) : '';
+    if (!match || !isSlug(name)) return { page: 'unknown' };
+    return match[1] === 'r' ? { page: 'room', room: name } : { page: 'call', link: name };
+}
+
+/**
+ * @param {string} name
+ * @returns {boolean} the server takes it as a room's or user's name
+ */
+export function isSlug(name) {
+    return SLUG.test(name) && new TextEncoder().encode(name).length <= 64;
+}
+
+/**
+ * Makes a room's name from what people type.
+ *
+ * @param {string} text
+ * @returns {string} may be empty
+ */
+export function slugify(text) {
+    return text
+        .trim()
+        .toLowerCase()
+        .replace(/\s+/gu, '-')
+        .replace(/[^\p{L}\p{N}\-._~@+]/gu, '')
+        .slice(0, 48);
+}
+
+/**
+ * @param {string} path
+ * @returns {string} the whole address
+ */
+export function absolute(path) {
+    return new URL(path, location.href).href;
+}
+
+/** @param {string} room */
+export function roomPath(room) {
+    return `/r/${encodeURIComponent(room)}`;
+}
+
+/** @param {string} link */
+export function callPath(link) {
+    return `/call/${encodeURIComponent(link)}`;
+}
+
+const CALM = ['amber', 'birch', 'cedar', 'clear', 'coral', 'early', 'gentle', 'golden', 'green', 'quiet', 'silver', 'sunny'];
+const PLACES = ['barn', 'bay', 'brook', 'cove', 'field', 'garden', 'grove', 'harbor', 'hill', 'meadow', 'orchard', 'perch'];
+
+/** @returns {string} a room name that is easy to say */
+export function suggestRoom() {
+    const [a, b, c] = crypto.getRandomValues(new Uint32Array(3));
+    return `${CALM[a % CALM.length]}-${PLACES[b % PLACES.length]}-${(c % 900) + 100}`;
+}
+
+/** @returns {string} a link that nobody guesses */
+export function secretLink() {
+    const letters = 'abcdefghijkmnpqrstuvwxyz23456789';
+    const random = [...crypto.getRandomValues(new Uint8Array(14))].map((n) => letters[n % letters.length]);
+    return `${random.slice(0, 4).join('')}-${random.slice(4, 9).join('')}-${random.slice(9).join('')}`;
+}
+
+/** @param {string} text */
+function decode(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch {
+        return '';
+    }
+}

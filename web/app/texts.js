@@ -1,0 +1,258 @@
+/**
+ * Every text of the application in one place, ready for translation: add a language to TEXTS with
+ * the same keys. `{name}` stands for a value; `one|other` forms are chosen by `{count}`.
+ */
+
+const EN = {
+    'app.name': 'roost',
+    'app.skip': 'Skip to content',
+
+    'lobby.title': 'Start or join a call',
+    'lobby.titleRoom': 'Join “{room}”',
+    'lobby.titleCall': 'Private call',
+    'lobby.intro': 'No account, nothing to install. Share the link and talk.',
+    'lobby.introRoom': 'Check how you look and sound, then join.',
+    'lobby.introCall': 'Whoever opens the same link talks to you directly, from browser to browser.',
+    'lobby.name': 'Your name',
+    'lobby.namePlaceholder': 'How others see you',
+    'lobby.nameMissing': 'Enter a name so that others know who you are.',
+    'lobby.room': 'Room',
+    'lobby.roomHint': 'Anyone with the room’s link can join.',
+    'lobby.roomMissing': 'Enter a room name: letters, digits and dashes.',
+    'lobby.newName': 'Suggest another name',
+    'lobby.join': 'Join',
+    'lobby.joining': 'Joining…',
+    'lobby.joinSilent': 'Join without camera',
+    'lobby.callPrivate': 'Call one person instead',
+    'lobby.roomInstead': 'Start a group call instead',
+    'lobby.preview': 'Preview of your camera',
+    'lobby.previewStarting': 'Starting camera…',
+    'lobby.cameraOff': 'Camera is off',
+    'lobby.level': 'Microphone level',
+    'lobby.levelHint': 'Say something: the bar should move.',
+
+    'control.mic': 'Mute',
+    'control.micOff': 'Unmute',
+    'control.camera': 'Stop camera',
+    'control.cameraOff': 'Start camera',
+    'control.micLabel': 'Mic',
+    'control.cameraLabel': 'Camera',
+    'control.screen': 'Share screen',
+    'control.screenStop': 'Stop sharing',
+    'control.screenLabel': 'Share',
+    'control.chat': 'Chat',
+    'control.people': 'People',
+    'control.more': 'More',
+    'control.leave': 'Leave',
+    'control.hangup': 'Hang up',
+    'control.devicesMic': 'Choose microphone and loudspeaker',
+    'control.devicesCamera': 'Choose camera',
+    'control.close': 'Close',
+    'control.bar': 'Call controls',
+
+    'menu.microphone': 'Microphone',
+    'menu.speaker': 'Loudspeaker',
+    'menu.camera': 'Camera',
+    'menu.defaultDevice': 'System default',
+    'menu.unnamedDevice': 'Device {number}',
+    'menu.noDevices': 'None found',
+    'menu.copyLink': 'Copy link',
+    'menu.grid': 'Show everybody alike',
+    'menu.speakerView': 'Show the speaker large',
+    'menu.pip': 'Picture in picture',
+    'menu.fullscreen': 'Full screen',
+    'menu.fullscreenExit': 'Leave full screen',
+    'menu.shortcuts': 'Keyboard shortcuts',
+    'menu.details': 'Connection details',
+    'menu.lock': 'Lock the room',
+    'menu.unlock': 'Unlock the room',
+    'menu.end': 'End for everybody',
+    'menu.pin': 'Keep large',
+    'menu.unpin': 'No longer large',
+    'menu.muteMember': 'Mute for everybody',
+    'menu.unmuteMember': 'Allow to speak',
+    'menu.promote': 'Make moderator',
+    'menu.kick': 'Remove',
+    'menu.actionsFor': 'Actions for {name}',
+
+    'room.title': 'Call in {room}',
+    'room.stage': 'People in the call',
+    'room.you': 'You',
+    'room.youNamed': '{name} (you)',
+    'room.screenOf': '{name}’s screen',
+    'room.alone': 'You’re the first one here',
+    'room.aloneHint': 'Send this link to the people you want to talk to.',
+    'room.copyLink': 'Copy link',
+    'room.copied': 'Link copied',
+    'room.copyFailed': 'Copying is not allowed here. The link: {link}',
+    'room.others': '{count} more',
+    'room.count': '{count} person in the call|{count} people in the call',
+    'room.locked': 'Locked',
+    'room.talkingMuted': 'You’re muted: nobody hears you.',
+    'room.unmute': 'Unmute',
+    'room.mutedByModerator': 'A moderator muted you.',
+    'room.youShare': 'You’re sharing your screen',
+    'room.shares': '{name} is sharing a screen',
+    'room.connecting': 'Connecting…',
+    'room.signalingLost': 'Reconnecting… Others still see and hear you.',
+    'room.mediaLost': 'Sound and picture are interrupted. Reconnecting…',
+    'room.allLost': 'Connection lost. Reconnecting…',
+    'room.backAgain': 'Connected again',
+    'room.soundBlocked': 'The browser holds back sound.',
+    'room.soundOn': 'Turn on sound',
+    'room.retryNow': 'Try now',
+    'room.waiting': 'Waiting for picture',
+
+    'quality.poorSend': 'Your connection is poor: others see and hear you badly.',
+    'quality.poorReceive': '{name}’s picture or sound arrives badly.',
+    'quality.away': '{name} is reconnecting',
+
+    'live.joined': '{name} joined',
+    'live.left': '{name} left',
+    'live.muted': 'Microphone off',
+    'live.unmuted': 'Microphone on',
+    'live.cameraOn': 'Camera on',
+    'live.cameraOff': 'Camera off',
+    'live.chat': '{name}: {text}',
+    'live.locked': 'The room is locked',
+    'live.unlocked': 'The room is unlocked',
+
+    'chat.title': 'Chat',
+    'chat.placeholder': 'Message everybody',
+    'chat.placeholderOne': 'Message {name}',
+    'chat.send': 'Send',
+    'chat.empty': 'No messages yet. They are gone when the call ends.',
+    'chat.log': 'Messages',
+    'chat.tooLong': 'This message is too long.',
+    'chat.unread': '{count} new message|{count} new messages',
+
+    'people.title': 'People',
+    'people.moderator': 'Moderator',
+    'people.list': 'People in the call',
+    'people.micOff': 'microphone off',
+    'people.micOn': 'microphone on',
+
+    'shortcuts.title': 'Keyboard shortcuts',
+    'shortcuts.mic': 'Microphone on or off',
+    'shortcuts.camera': 'Camera on or off',
+    'shortcuts.screen': 'Share the screen',
+    'shortcuts.chat': 'Chat',
+    'shortcuts.people': 'People',
+    'shortcuts.fullscreen': 'Full screen',
+    'shortcuts.help': 'This list',
+
+    'details.title': 'Connection details',
+    'details.state': 'Media',
+    'details.rtt': 'Round trip',
+    'details.path': 'Path',
+    'details.available': 'Uplink estimate',
+    'details.track': 'Track',
+    'details.bitrate': 'Bit rate',
+    'details.loss': 'Loss',
+    'details.size': 'Picture',
+    'details.sent': 'sent {kind}',
+    'details.received': 'received {kind}',
+    'details.waiting': 'Measuring…',
+
+    'call.waiting': 'Waiting for the other person',
+    'call.waitingHint': 'Send them this link. The call begins when they open it.',
+    'call.calling': 'Calling {name}…',
+    'call.ringing': 'Ringing…',
+    'call.connecting': 'Connecting…',
+    'call.reconnecting': 'Connection interrupted. Reconnecting…',
+    'call.direct': 'Direct connection, encrypted from browser to browser',
+    'call.peerMuted': '{name} is muted',
+    'call.join': 'Join call',
+
+    'ended.left': 'You left the call',
+    'ended.leftBody': 'Come back any time: the link stays the same.',
+    'ended.hangup': 'The call has ended',
+    'ended.hangupBody': 'The other person hung up.',
+    'ended.kicked': 'You were removed from the room',
+    'ended.ended': 'The meeting has ended',
+    'ended.replaced': 'You joined from somewhere else',
+    'ended.lost': 'The connection was lost',
+    'ended.title': 'The call has ended',
+    'ended.again': 'Join again',
+    'ended.home': 'To the first page',
+
+    'problem.title': 'Something went wrong',
+    'problem.insecure-context.title': 'This page needs https',
+    'problem.insecure-context.body':
+        'Browsers only give camera and microphone access on https:// or localhost. Open {link} instead.',
+    'problem.insecure-context.action': 'Open with https',
+    'problem.unsupported-browser.title': 'This browser cannot make calls',
+    'problem.permission-denied.title': 'Camera and microphone are blocked',
+    'problem.permission-denied.action': 'Try again',
+    'problem.no-camera.title': 'No camera found',
+    'problem.no-camera.action': 'Look again',
+    'problem.no-microphone.title': 'No microphone found',
+    'problem.no-microphone.action': 'Look again',
+    'problem.device-busy.title': 'Camera or microphone is busy',
+    'problem.device-busy.action': 'Try again',
+    'problem.device-lost.title': 'A device was disconnected',
+    'problem.device-lost.action': 'Use another one',
+    'problem.server-unreachable.title': 'The server cannot be reached',
+    'problem.server-unreachable.body': 'Check your internet connection. Next try in {seconds} s.',
+    'problem.server-unreachable.action': 'Try now',
+    'problem.room-full.title': 'This room is full',
+    'problem.room-full.action': 'Try again',
+    'problem.room-locked.title': 'This room is locked',
+    'problem.room-locked.action': 'Try again',
+    'problem.kicked.title': 'You were removed from this room',
+    'problem.token-required.title': 'You need an invitation',
+    'problem.token-invalid.title': 'This invitation is not valid',
+    'problem.token-expired.title': 'This invitation has expired',
+    'problem.media-failed.title': 'Sound and picture cannot get through',
+    'problem.media-failed.action': 'Try again',
+    'problem.server-full.title': 'The server is full',
+    'problem.server-full.action': 'Try again',
+    'problem.version-unsupported.title': 'This page is out of date',
+    'problem.version-unsupported.action': 'Reload',
+    'problem.user-busy.title': 'Somebody is already talking there',
+    'problem.user-busy.action': 'Try again',
+    'problem.retry': 'Try again',
+
+    'notFound.title': 'There is nothing here',
+    'notFound.body': 'The address may be mistyped. Start a call from the first page.',
+};
+
+/** @typedef {keyof typeof EN} TextKey */
+
+/** @type {Record<string, Partial<Record<TextKey, string>>>} */
+const TEXTS = { en: EN };
+
+const language =
+    (globalThis.navigator?.languages ?? []).map((tag) => tag.split('-')[0]).find((tag) => tag in TEXTS) ??
+    'en';
+const plurals = new Intl.PluralRules(language);
+
+/**
+ * A text in the user's language.
+ *
+ * @param {TextKey} key
+ * @param {Record<string, string | number>} [values]
+ * @returns {string}
+ */
+export function t(key, values = {}) {
+    const forms = (TEXTS[language]?.[key] ?? EN[key]).split('|');
+    const form = forms.length > 1 && plurals.select(Number(values.count)) !== 'one' ? forms[1] : forms[0];
+    return form.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+}
+
+/**
+ * The text for a key made at run time, or null when there is none.
+ *
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ * @returns {string | null}
+ */
+export function tMaybe(key, values) {
+    return key in EN ? t(/** @type {TextKey} */ (key), values) : null;
+}
+
+/** Tells the document its language and direction. */
+export function applyLanguage() {
+    document.documentElement.lang = language;
+    document.documentElement.dir = ['ar', 'fa', 'he', 'ur'].includes(language) ? 'rtl' : 'ltr';
+}
