@@ -196,6 +196,14 @@ static int take_dtls(struct negotiation_work *work, const struct sdp_section *ta
     return 0;
 }
 
+static bool all_stopped(const struct sdp *offer)
+{
+    for (size_t i = 0; i < offer->sections.count; i++)
+        if (offer->sections.items[i].port != 0 || offer->sections.items[i].bundle_only)
+            return false;
+    return true;
+}
+
 /** The mids that share the transport: the BUNDLE group, or the only section without one. */
 static int bundle_of(struct negotiation_work *work, struct bytes *ret_mids)
 {
@@ -208,6 +216,8 @@ static int bundle_of(struct negotiation_work *work, struct bytes *ret_mids)
         *ret_mids = offer->bundles.items[0];
     else if (offer->sections.count == 1)
         *ret_mids = offer->sections.items[0].mid;
+    else if (work->before && all_stopped(offer))
+        *ret_mids = bytes_of(NULL, 0);
     else
         return negotiation_refuse(
             work, "The offer must put all its sections in one BUNDLE group (a=group:BUNDLE)");
@@ -314,10 +324,13 @@ static int negotiate(struct negotiation_work *work)
         return negotiation_refuse(
             work, "The offer has no audio or video section with a codec that the server knows");
     if (!tagged) {
-        // everything was stopped: the transport waits for sections to come
+        // everything was stopped, and with it the client's transport
         keep_transport(result, work->before);
         return 0;
     }
+    if (work->before && taken_count(work->before) == 0)
+        return negotiation_refuse(
+            work, "The connection ended when all its sections were stopped: open a new one");
     checked = take_ice(work, tagged);
     if (checked == 0)
         checked = take_dtls(work, tagged);

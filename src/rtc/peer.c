@@ -390,7 +390,7 @@ void rtc_peer_output(struct rtc_peer *peer, uint64_t now_us, struct datagram_bat
     if (!peer->has_path || peer->silenced)
         return;
     if (peer->dtls)
-        dtls_output(peer->dtls, &peer->path, batch);
+        dtls_output(peer->dtls, now_us, &peer->path, batch);
     if (peer->state == RTC_PEER_CONNECTED)
         peer_rtcp_output(peer, now_us, batch);
 }

@@ -34,7 +34,8 @@ int rtcp_next(struct reader *reader, struct rtcp_packet *ret_packet)
     }
     if (first & PADDING_BIT) {
         size_t padding = body.size ? body.data[body.size - 1] : 0;
-        if (padding == 0 || padding % 4 != 0 || padding > body.size) {
+        // RFC 3550 asks for a multiple of four; transport-wide feedback is padded by single bytes
+        if (padding == 0 || padding > body.size) {
             reader->failed = true;
             return -EBADMSG;
         }

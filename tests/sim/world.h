@@ -1,0 +1,106 @@
+/**
+ * A server and its clients as engines over the virtual network: negotiation, ICE, DTLS, SRTP and
+ * forwarding are the real ones; only sockets, threads and the clock are not there. The server may
+ * have several workers, whose exchanges talk through queues as mailboxes would.
+ */
+#pragma once
+
+#include "room/exchange.h"
+#include "room/packet_ring.h"
+#include "rtc/client.h"
+#include "support/network.h"
+
+#define WORLD_WORKERS  2
+#define WORLD_CLIENTS  4
+#define WORLD_SECTIONS 6
+
+struct world;
+
+/** Frames of one received section. */
+struct world_received {
+    uint32_t packets;
+    uint32_t frames; /**< complete ones, by marker */
+    uint32_t key_frames;
+    uint32_t last_frame; /**< number that the publisher wrote into it */
+    uint32_t publisher;  /**< name that the publisher wrote into it */
+    uint64_t newest;     /**< unwrapped RTP sequence number, 0: none */
+    uint64_t oldest;
+    uint32_t distinct; /**< packets less duplicates */
+    uint8_t seen[65536 / 8];
+};
+
+struct world_client {
+    struct world *world;
+    uint32_t name;
+    uint16_t worker; /**< of the server: where its peer lives */
+    handle session;
+    struct network_endpoint *endpoint;
+    struct net_address address;
+    struct rtc_thread thread;
+    struct packet_pool pool;
+    struct random random;
+    struct rtc_peer *peer;
+    struct rtc_client_section sections[WORLD_SECTIONS];
+    struct rtc_client_offer offer;
+    char ufrag[9], pwd[25];
+    struct rtc_negotiation *negotiation; /**< the server's */
+    struct rtc_params *server_params;
+    struct rtc_peer *server_peer;
+    bool connected, failed, server_connected, server_disconnected;
+    bool publishing;
+    uint32_t frame;
+    uint32_t key_frames_asked;
+    uint64_t next_frame_us;
+    uint64_t output[WORLD_SECTIONS];
+    struct packet_ring sent[WORLD_SECTIONS]; /**< for NACKs */
+    struct datagram_batch repairs;
+    struct world_received received[WORLD_SECTIONS];
+};
+
+struct world_worker {
+    struct world *world;
+    uint16_t index;
+    struct rtc_thread thread;
+    struct packet_pool pool;
+    struct random random;
+    struct exchange *exchange;
+    uint64_t tick_us;
+    bool awake;
+};
+
+struct world_message {
+    uint16_t to;
+    struct exchange_message message;
+};
+
+struct world {
+    struct network *net;
+    struct network_endpoint *server;
+    struct net_address server_address;
+    struct certificate *server_certificate;
+    struct certificate *client_certificate;
+    struct dtls_context *server_dtls;
+    struct dtls_context *client_dtls;
+    struct world_worker workers[WORLD_WORKERS];
+    struct world_client clients[WORLD_CLIENTS];
+    uint32_t client_count;
+    struct world_message messages[4096];
+    size_t message_count;
+    uint32_t live_events;
+};
+
+struct world *world_new(uint64_t seed);
+void world_free(struct world *world);
+/** A client whose peer will live on `worker`. Sections are set before world_join. */
+struct world_client *world_add_client(struct world *world, uint16_t worker);
+/** Index of the new section. */
+uint16_t world_add_section(struct world_client *client, enum rtc_kind kind, bool sends);
+/** Offers and answers; the peers exist afterwards. Call again after adding sections. */
+void world_negotiate(struct world_client *client);
+/** New credentials on both sides. */
+void world_restart_ice(struct world_client *client);
+/** Shows a publication in a slot. */
+void world_show(struct world_client *subscriber, uint16_t slot, struct world_client *publisher,
+                uint16_t publication);
+/** Runs until all clients are connected on both sides. */
+bool world_connect(struct world *world, uint64_t timeout_us);
