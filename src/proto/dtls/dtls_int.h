@@ -49,6 +49,7 @@ struct dtls {
     uint64_t forget_us; // when the last flight is freed
     uint32_t taken_bytes;
     uint32_t taken_encrypted;
+    bool heard_change;          // a ChangeCipherSpec has come
     uint16_t heard_sequence;    // one above the highest handshake message seen
     uint16_t answered_sequence; // the same when our flight was made: below is repetition
 
