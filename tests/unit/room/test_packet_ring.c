@@ -1,0 +1,74 @@
+#include "support/check.h"
+
+#include "room/packet_ring.h"
+#include "room/track.h"
+
+static struct packet *make(struct packet_pool *pool, uint64_t sequence)
+{
+    struct packet *packet = packet_pool_take(pool);
+    assert_non_null(packet);
+    *media_info_of(packet) = (struct media_info){ .sequence = sequence };
+    return packet;
+}
+
+static bool put(struct packet_ring *ring, struct packet_pool *pool, uint64_t sequence)
+{
+    struct packet *packet = make(pool, sequence);
+    bool kept = packet_ring_put(ring, packet);
+    packet_unref(packet);
+    return kept;
+}
+
+static void test_the_ring_keeps_the_newest_and_refuses_duplicates(void **state)
+{
+    (void)state;
+    struct packet_pool pool;
+    packet_pool_init(&pool, 64);
+    struct packet_ring ring;
+    packet_ring_init(&ring, 16);
+    assert_null(packet_ring_find(&ring, 5));
+    for (uint64_t i = 65530; i < 65560; i++)
+        assert_true(put(&ring, &pool, i));
+    assert_false(put(&ring, &pool, 65559)); // twice
+    assert_false(put(&ring, &pool, 65543)); // its place has gone to a newer one
+    assert_null(packet_ring_find(&ring, 65543));
+    assert_int_equal(media_info_of(packet_ring_find(&ring, 65544))->sequence, 65544);
+    assert_int_equal(packet_pool_in_use(&pool), 16);
+    // a hole may be filled late
+    assert_true(put(&ring, &pool, 65562));
+    assert_true(put(&ring, &pool, 65560));
+    packet_ring_done(&ring);
+    assert_int_equal(packet_pool_done(&pool), 0);
+}
+
+static void test_mirrors_are_a_set_of_workers(void **state)
+{
+    (void)state;
+    struct track_key key = { .session = 1, .section = 2 };
+    struct track *track = track_new(&key, true);
+    static const uint16_t workers[] = { 0, 63, 64, 255 };
+    for (size_t i = 0; i < array_size(workers); i++)
+        track_mirror_add(track, workers[i]);
+    track_mirror_add(track, 64);
+    uint32_t cursor = 0;
+    uint16_t worker;
+    for (size_t i = 0; i < array_size(workers); i++) {
+        assert_true(track_mirror_next(track, &cursor, &worker));
+        assert_int_equal(worker, workers[i]);
+    }
+    assert_false(track_mirror_next(track, &cursor, &worker));
+    track_mirror_remove(track, 63);
+    cursor = 1;
+    assert_true(track_mirror_next(track, &cursor, &worker));
+    assert_int_equal(worker, 64);
+    track_free(track);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_ring_keeps_the_newest_and_refuses_duplicates),
+        cmocka_unit_test(test_mirrors_are_a_set_of_workers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
