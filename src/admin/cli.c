@@ -261,7 +261,7 @@ int cli_load_options(const char *config_file, const char *const *sets, size_t se
     options_init(options);
     if (config_file)
         options_load_file(options, config_file, &problems);
-    options_load_environment(options, environ, &problems);
+    options_load_environment(options, (const char *const *)environ, &problems);
     for (size_t i = 0; i < set_count; i++)
         options_set(options, sets[i], &problems);
     // with values missing, checks between them would only tell of consequences

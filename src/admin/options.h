@@ -158,7 +158,7 @@ void options_parse(struct options *options, const char *name, struct bytes text,
 void options_load_file(struct options *options, const char *path,
                        struct options_problems *problems);
 /** Applies every ROOST_SECTION_KEY of `environment` ("NAME=value" texts, ends with NULL). */
-void options_load_environment(struct options *options, char *const *environment,
+void options_load_environment(struct options *options, const char *const *environment,
                               struct options_problems *problems);
 /** Applies one "section.key=value" of the command line. */
 void options_set(struct options *options, const char *assignment,

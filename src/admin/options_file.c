@@ -229,7 +229,7 @@ static void load_variable(struct options *options, struct bytes name, struct byt
     unknown_variable(name, problems);
 }
 
-void options_load_environment(struct options *options, char *const *environment,
+void options_load_environment(struct options *options, const char *const *environment,
                               struct options_problems *problems)
 {
     for (; *environment; environment++) {
