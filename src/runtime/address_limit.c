@@ -28,17 +28,20 @@ static struct key key_of(const struct net_address *address)
     return key;
 }
 
-// The count is kept in the map's pointer itself.
+// The count is kept in the map's pointer itself, aligned as a pointer to an object would be.
+#define COUNT_SHIFT 3
+
 static uint32_t count_of(const struct address_limit *limit, const struct key *key)
 {
-    return (uint32_t)(uintptr_t)map_find(&limit->counts, bytes_of(key->bytes, key->size));
+    void *value = map_find(&limit->counts, bytes_of(key->bytes, key->size));
+    return (uint32_t)((uintptr_t)value >> COUNT_SHIFT);
 }
 
 static void set_count(struct address_limit *limit, const struct key *key, uint32_t count)
 {
     struct bytes name = bytes_of(key->bytes, key->size);
     if (count > 0)
-        map_set(&limit->counts, name, (void *)(uintptr_t)count);
+        map_set(&limit->counts, name, (void *)((uintptr_t)count << COUNT_SHIFT));
     else
         map_remove(&limit->counts, name);
 }

@@ -54,11 +54,12 @@ void buffer_commit(struct buffer *buffer, size_t size)
 
 int buffer_append(struct buffer *buffer, struct bytes bytes)
 {
+    if (bytes.size == 0)
+        return 0;
     uint8_t *at = buffer_reserve(buffer, bytes.size);
     if (!at)
         return -ENOSPC;
-    if (bytes.size > 0)
-        memcpy(at, bytes.data, bytes.size);
+    memcpy(at, bytes.data, bytes.size);
     buffer_commit(buffer, bytes.size);
     return 0;
 }
