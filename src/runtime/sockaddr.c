@@ -105,7 +105,7 @@ int sockaddr_open_socket(int type, bool ipv4_only, struct net_address *bind_to, 
     if (fd < 0)
         return -errno;
     if (family == AF_INET6)
-        sockaddr_wish(fd, IPPROTO_IPV6, IPV6_V6ONLY, !(any || net_address_is_unspecified(bind_to)));
+        sockaddr_wish(fd, IPPROTO_IPV6, IPV6_V6ONLY, !any);
     *ret_family = family;
     return fd;
 }
