@@ -30,7 +30,7 @@ struct ws_endpoint;
 /** Adds the route and starts. Returns 0 or what http_server_add_websocket returned. */
 must_check int ws_endpoint_new(const struct ws_endpoint_config *config,
                                struct ws_endpoint **ret_endpoint);
-/** Call it before the HTTP server is freed and after it was drained. NULL is allowed. */
+/** Call it after the HTTP server was freed, whose sockets speak to it. NULL is allowed. */
 void ws_endpoint_free(struct ws_endpoint *endpoint);
 /** Takes over limits, tokens, origins, ICE servers. */
 void ws_endpoint_reload(struct ws_endpoint *endpoint, const struct ws_endpoint_config *config);
