@@ -126,6 +126,5 @@ void dtls_close(struct dtls *dtls)
         dtls->state = DTLS_STATE_CLOSED;
     dtls->retransmit_us = TIME_NEVER;
     dtls->give_up_us = TIME_NEVER;
-    dtls_handshake_free(dtls->handshake);
-    dtls->handshake = NULL;
+    dtls_handshake_release(dtls);
 }

@@ -69,8 +69,8 @@ struct dtls *dtls_new(const struct dtls_config *config, uint64_t now_us)
     dtls->provider = config->provider;
     dtls->metrics = config->metrics;
     dtls->fingerprint_count = (uint32_t)config->fingerprint_count;
-    memcpy(dtls->fingerprints, config->fingerprints,
-           config->fingerprint_count * sizeof(*config->fingerprints));
+    dtls->fingerprints = memory_copy(config->fingerprints,
+                                     config->fingerprint_count * sizeof(*config->fingerprints));
     dtls->wait_us = DTLS_RETRANSMIT_FIRST_US;
     dtls->retransmit_us = TIME_NEVER;
     dtls->forget_us = TIME_NEVER;
@@ -83,11 +83,20 @@ struct dtls *dtls_new(const struct dtls_config *config, uint64_t now_us)
     return dtls;
 }
 
+void dtls_handshake_release(struct dtls *dtls)
+{
+    dtls_handshake_free(dtls->handshake);
+    dtls->handshake = NULL;
+    free(dtls->fingerprints);
+    dtls->fingerprints = NULL;
+    dtls->fingerprint_count = 0;
+}
+
 struct dtls *dtls_free(struct dtls *dtls)
 {
     if (!dtls)
         return NULL;
-    dtls_handshake_free(dtls->handshake);
+    dtls_handshake_release(dtls);
     flight_done(&dtls->flight);
     record_layer_done(&dtls->records);
     packet_queue_done(&dtls->outgoing);
@@ -106,8 +115,7 @@ void dtls_fail(struct dtls *dtls, const char *reason)
     dtls->ended_event = true;
     dtls->retransmit_us = TIME_NEVER;
     dtls->give_up_us = TIME_NEVER;
-    dtls_handshake_free(dtls->handshake);
-    dtls->handshake = NULL;
+    dtls_handshake_release(dtls);
     dtls_count(dtls, DTLS_METRIC_FAILED);
 }
 
@@ -152,8 +160,7 @@ static void handshake_done(struct dtls *dtls, uint64_t now_us)
     record_layer_init(&dtls->records, &keys, dtls->client, dtls->provider);
     memory_wipe(&keys, sizeof(keys));
     dtls->records.next_sequence = dtls->flight.encrypted_sequence;
-    dtls_handshake_free(dtls->handshake);
-    dtls->handshake = NULL;
+    dtls_handshake_release(dtls);
     dtls->state = DTLS_STATE_CONNECTED;
     dtls->connected_event = true;
     dtls->retransmit_us = TIME_NEVER;

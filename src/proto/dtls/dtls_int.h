@@ -64,7 +64,7 @@ struct dtls {
     const char *reason;
     char reason_text[DTLS_HANDSHAKE_ERROR_SIZE];
     uint32_t fingerprint_count;
-    struct dtls_fingerprint fingerprints[DTLS_FINGERPRINTS_MAX];
+    struct dtls_fingerprint *fingerprints; // during the handshake
 };
 
 static inline void dtls_count(struct dtls *dtls, enum dtls_metric metric)
@@ -84,5 +84,7 @@ must_check int dtls_connected_record(struct dtls *dtls, uint64_t now_us,
                                      const struct record *record);
 /** Sends the flight again, unless that was done a moment ago. */
 void dtls_repeat_flight(struct dtls *dtls, uint64_t now_us);
+/** Frees what only the handshake needs. */
+void dtls_handshake_release(struct dtls *dtls);
 /** Ends the handshake with a sentence (copied). */
 void dtls_fail(struct dtls *dtls, const char *reason);

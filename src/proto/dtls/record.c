@@ -39,10 +39,10 @@ int record_parse(struct reader *datagram, struct record *ret_record)
 void record_layer_init(struct record_layer *layer, const struct dtls_record_keys *keys, bool client,
                        const struct cipher_provider *provider)
 {
-    struct bytes of_client = bytes_of(keys->client_key, keys->key_size);
-    struct bytes of_server = bytes_of(keys->server_key, keys->key_size);
-    layer->sealer = aead_new(provider, client ? of_client : of_server);
-    layer->opener = aead_new(provider, client ? of_server : of_client);
+    layer->provider = provider;
+    layer->key_size = keys->key_size;
+    memcpy(layer->seal_key, client ? keys->client_key : keys->server_key, keys->key_size);
+    memcpy(layer->open_key, client ? keys->server_key : keys->client_key, keys->key_size);
     memcpy(layer->seal_salt, client ? keys->client_salt : keys->server_salt,
            sizeof(layer->seal_salt));
     memcpy(layer->open_salt, client ? keys->server_salt : keys->client_salt,
@@ -71,6 +71,8 @@ int record_seal(struct record_layer *layer, enum record_type type, struct bytes 
     ensure(plain.size <= RECORD_PLAIN_MAX);
     if (layer->next_sequence > RECORD_SEQUENCE_MAX)
         return -EKEYEXPIRED;
+    if (!layer->sealer)
+        layer->sealer = aead_new(layer->provider, bytes_of(layer->seal_key, layer->key_size));
     uint64_t epoch_and_sequence = 1ull << 48 | layer->next_sequence++;
     struct writer writer = writer_of(out, RECORD_OVERHEAD + plain.size);
     writer_u8(&writer, (uint8_t)type);
@@ -97,6 +99,8 @@ int record_open(struct record_layer *layer, const struct record *record, uint8_t
         replay_window_check(&layer->window, layer->seen, RECORD_WINDOW_WORDS, record->sequence);
     if (result < 0)
         return result;
+    if (!layer->opener)
+        layer->opener = aead_new(layer->provider, bytes_of(layer->open_key, layer->key_size));
     size_t plain_size = record->body.size - overhead;
     uint8_t iv[AEAD_IV_SIZE], additional[RECORD_HEADER_SIZE];
     memcpy(iv, layer->open_salt, 4);

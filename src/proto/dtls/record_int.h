@@ -34,10 +34,17 @@ struct record {
  */
 must_check int record_parse(struct reader *datagram, struct record *ret_record);
 
-/** Keys of epoch 1 in use. */
+/**
+ * Keys of epoch 1 in use. Most associations only ever see a close_notify, so the key schedules (a
+ * kilobyte each) are made when the first record comes.
+ */
 struct record_layer {
+    const struct cipher_provider *provider;
     struct aead *sealer;
     struct aead *opener;
+    size_t key_size;
+    uint8_t seal_key[32];
+    uint8_t open_key[32];
     uint8_t seal_salt[4];
     uint8_t open_salt[4];
     uint64_t next_sequence;
