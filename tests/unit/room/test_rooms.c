@@ -1,0 +1,545 @@
+#include "support/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/time.h"
+#include "room/directory.h"
+#include "support/fake_media.h"
+
+#define S TIME_US_PER_S
+
+/** A member and what it heard. */
+struct person {
+    struct room_observer observer;
+    struct room_member *member;
+    size_t heard[ROOM_EVENT_MEDIA_STATE + 1];
+    enum room_left_reason last_reason;
+    uint32_t audio, video;
+    size_t speakers;
+    char last_speaker[ROOM_ID_SIZE];
+    char last_text[64];
+};
+
+static struct fake_media media;
+static struct random entropy;
+static struct room_directory rooms;
+
+static void hear(struct room_observer *observer, const struct room_event *event)
+{
+    struct person *person = container_of(observer, struct person, observer);
+    person->heard[event->kind]++;
+    person->last_reason = event->reason;
+    if (event->kind == ROOM_EVENT_SLOTS_NEEDED) {
+        person->audio = event->audio;
+        person->video = event->video;
+    }
+    if (event->kind == ROOM_EVENT_SPEAKERS) {
+        person->speakers = event->speaker_count;
+        if (event->speaker_count > 0)
+            memcpy(person->last_speaker, event->speakers[0]->member->id, ROOM_ID_SIZE);
+    }
+    if (event->kind == ROOM_EVENT_CHAT)
+        snprintf(person->last_text, sizeof(person->last_text), "%s", event->text);
+    if (event->kind == ROOM_EVENT_REMOVED)
+        person->member = NULL;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    fake_media_init(&media);
+    random_seeded_init(&entropy, 1);
+    room_directory_init(&rooms, &(struct room_directory_config){ .media = &media.control,
+                                                                 .random = &entropy,
+                                                                 .room_count_max = 4,
+                                                                 .member_count_max = 1000,
+                                                                 .track_count_max = 4,
+                                                                 .audio_slot_count_max = 16,
+                                                                 .video_slot_count_max = 24,
+                                                                 .empty_timeout_us = 60 * S,
+                                                                 .auto_create = true });
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    room_directory_done(&rooms);
+    fake_media_done(&media);
+    return 0;
+}
+
+static int try_join(struct person *person, const char *room_name, const char *key, bool moderator)
+{
+    struct room *room;
+    *person = (struct person){ .observer.notify = hear };
+    int result = room_directory_open(&rooms, 0, room_name, false, &room);
+    if (result < 0)
+        return result;
+    return room_join(room,
+                     &(struct room_join){ .name = key,
+                                          .ban_key = key,
+                                          .moderator = moderator,
+                                          .auto_subscribe = true,
+                                          .observer = &person->observer },
+                     &person->member);
+}
+
+static void join(struct person *person, const char *key)
+{
+    assert_int_equal(try_join(person, "room", key, false), 0);
+}
+
+static int try_offer(struct person *person, const char *form, const struct room_track_offer *tracks,
+                     size_t track_count, bool fresh)
+{
+    char *sdp = fake_offer_text(form);
+    struct media_answer answer;
+    const char *problem = NULL;
+    int result = room_member_offer(person->member,
+                                   &(struct room_offer){ .sdp = bytes_of_text(sdp),
+                                                         .tracks = tracks,
+                                                         .track_count = track_count,
+                                                         .fresh = fresh },
+                                   &answer, &problem);
+    free(sdp);
+    if (result == 0) {
+        free(answer.sdp);
+        free(answer.sections);
+        room_directory_settle(&rooms, 0);
+    } else if (result == -EINVAL) {
+        assert_non_null(problem);
+    }
+    return result;
+}
+
+/** Mid 0 is a microphone, mid 1 a camera. */
+static void offer(struct person *person, const char *form)
+{
+    const struct room_track_offer tracks[] = {
+        { .mid = "0", .source = ROOM_SOURCE_MICROPHONE },
+        { .mid = "1", .source = ROOM_SOURCE_CAMERA },
+    };
+    assert_int_equal(try_offer(person, form, tracks, 2, false), 0);
+}
+
+static void leave(struct person *person)
+{
+    room_leave(person->member, 0, ROOM_LEFT_LEFT);
+    person->member = NULL;
+    room_directory_settle(&rooms, 0);
+}
+
+static size_t filled_slots(const struct person *person)
+{
+    size_t count = 0;
+    const struct fake_session *session = fake_media_find(&media, person->member->media);
+    for (size_t i = 0; i < session->count; i++)
+        count += session->sections[i].filled_by != 0;
+    return count;
+}
+
+static void test_members_receive_each_other_and_share_pairs(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    assert_int_equal(ada.heard[ROOM_EVENT_MEMBER_JOINED], 1);
+    assert_int_equal(grace.heard[ROOM_EVENT_MEMBER_JOINED], 0);
+    offer(&ada, "a+v+a-v-");
+    offer(&grace, "a+v+a-v-");
+    assert_int_equal(ada.heard[ROOM_EVENT_TRACK_PUBLISHED], 2);
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PUBLISHED], 2);
+    struct fake_session *session = fake_media_find(&media, ada.member->media);
+    assert_int_equal(session->sections[2].filled_by, grace.member->media);
+    assert_string_equal(session->sections[2].filled_mid, "0");
+    assert_int_equal(session->sections[3].filled_by, grace.member->media);
+    assert_string_equal(session->sections[3].filled_mid, "1");
+    // the answer told grace her slots; ada heard of them by event
+    assert_int_equal(ada.heard[ROOM_EVENT_SLOTS], 1);
+    assert_int_equal(grace.heard[ROOM_EVENT_SLOTS], 0);
+    leave(&grace);
+    assert_int_equal(filled_slots(&ada), 0);
+    assert_int_equal(ada.heard[ROOM_EVENT_TRACK_UNPUBLISHED], 2);
+    assert_int_equal(ada.heard[ROOM_EVENT_SLOTS], 2);
+    leave(&ada);
+    assert_int_equal(media.sessions.count, 0);
+}
+
+static void test_nobody_receives_their_own_tracks(void **state)
+{
+    (void)state;
+    struct person ada;
+    join(&ada, "ada");
+    offer(&ada, "a+v+a-v-a-v-");
+    assert_int_equal(filled_slots(&ada), 0);
+}
+
+static void test_the_moderators_role_passes_on(void **state)
+{
+    (void)state;
+    struct person ada, grace, edsger;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    join(&edsger, "edsger");
+    assert_true(room_may_moderate(ada.member));
+    assert_false(room_may_moderate(grace.member));
+    leave(&ada);
+    assert_true(room_may_moderate(grace.member));
+    assert_false(room_may_moderate(edsger.member));
+    assert_int_equal(edsger.heard[ROOM_EVENT_MEMBER_UPDATED], 1);
+}
+
+static void test_a_locked_room_admits_moderators_only(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    room_lock(ada.member->room, true);
+    assert_int_equal(ada.heard[ROOM_EVENT_UPDATED], 1);
+    assert_int_equal(try_join(&grace, "room", "grace", false), -EACCES);
+    assert_int_equal(try_join(&grace, "room", "grace", true), 0);
+    leave(&grace);
+    leave(&ada);
+    // an empty room is open, or nobody could ever unlock it
+    join(&grace, "grace");
+}
+
+static void test_who_was_kicked_stays_out(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    room_kick(grace.member, 0, NULL);
+    assert_null(grace.member);
+    assert_int_equal(grace.heard[ROOM_EVENT_REMOVED], 1);
+    assert_int_equal(ada.heard[ROOM_EVENT_MEMBER_LEFT], 1);
+    assert_int_equal(ada.last_reason, ROOM_LEFT_KICKED);
+    assert_int_equal(try_join(&grace, "room", "grace", false), -EPERM);
+    assert_int_equal(try_join(&grace, "room", "someone else", false), 0);
+}
+
+static void test_ending_a_room_removes_everyone_without_a_storm(void **state)
+{
+    (void)state;
+    struct person people[20];
+    for (int i = 0; i < 20; i++) {
+        join(&people[i], "person");
+        offer(&people[i], "a+v+a-v-");
+    }
+    room_end(people[0].member->room, 0, NULL);
+    room_directory_settle(&rooms, 0);
+    for (int i = 0; i < 20; i++) {
+        assert_null(people[i].member);
+        assert_int_equal(people[i].heard[ROOM_EVENT_REMOVED], 1);
+        assert_int_equal(people[i].heard[ROOM_EVENT_MEMBER_LEFT], 0);
+    }
+    assert_int_equal(media.sessions.count, 0);
+}
+
+static void test_a_blocked_track_is_not_forwarded_and_yields_its_slot(void **state)
+{
+    (void)state;
+    struct person ada, grace, edsger;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    join(&edsger, "edsger");
+    offer(&ada, "a0v+");
+    offer(&grace, "a0v+");
+    offer(&edsger, "a0v0v-");
+    struct fake_session *session = fake_media_find(&media, edsger.member->media);
+    assert_int_equal(session->sections[2].filled_by, ada.member->media);
+    room_block(room_member_find_mid(ada.member, "1"), true);
+    room_directory_settle(&rooms, 0);
+    assert_true(fake_session_section(fake_media_find(&media, ada.member->media), "1")->blocked);
+    assert_int_equal(session->sections[2].filled_by, grace.member->media);
+    assert_int_equal(ada.heard[ROOM_EVENT_TRACK_UPDATED], 1);
+}
+
+static void test_screens_come_before_faces_and_speakers_before_the_silent(void **state)
+{
+    (void)state;
+    struct person ada, grace, edsger, viewer;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    join(&edsger, "edsger");
+    join(&viewer, "viewer");
+    offer(&ada, "a+v+");
+    offer(&grace, "a+v+");
+    offer(&edsger, "a+v+");
+    offer(&viewer, "a0v0v-");
+    struct fake_section *slot = &fake_media_find(&media, viewer.member->media)->sections[2];
+    assert_int_equal(slot->filled_by, ada.member->media);
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, grace.member->media, "0", true, 20);
+    room_directory_take_media_events(&rooms, 1 * S);
+    assert_int_equal(slot->filled_by, grace.member->media);
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, grace.member->media, "0", false, 90);
+    room_directory_take_media_events(&rooms, 2 * S);
+    // nobody else spoke: no reason to change
+    assert_int_equal(slot->filled_by, grace.member->media);
+    const struct room_track_offer screen[] = { { .mid = "2", .source = ROOM_SOURCE_SCREEN } };
+    assert_int_equal(try_offer(&edsger, "a+v+v+", screen, 1, false), 0);
+    assert_int_equal(slot->filled_by, edsger.member->media);
+    assert_string_equal(slot->filled_mid, "2");
+}
+
+static void test_speakers_are_told_loudest_first_and_not_too_often(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&ada, "a+v+");
+    offer(&grace, "a+v+");
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, ada.member->media, "0", true, 40);
+    room_directory_take_media_events(&rooms, 10 * S);
+    assert_int_equal(grace.heard[ROOM_EVENT_SPEAKERS], 1);
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, grace.member->media, "0", true, 20);
+    room_directory_take_media_events(&rooms, 10 * S + 1000);
+    assert_int_equal(grace.heard[ROOM_EVENT_SPEAKERS], 1);
+    uint64_t deadline = room_directory_deadline(&rooms);
+    assert_int_equal(deadline, 10 * S + 200000);
+    room_directory_tick(&rooms, deadline);
+    assert_int_equal(grace.heard[ROOM_EVENT_SPEAKERS], 2);
+    assert_int_equal(grace.speakers, 2);
+    assert_string_equal(grace.last_speaker, grace.member->id);
+    // a speaker who leaves is no speaker
+    leave(&ada);
+    room_directory_tick(&rooms, 11 * S);
+    assert_int_equal(grace.speakers, 1);
+}
+
+static void test_more_slots_are_asked_for_once(void **state)
+{
+    (void)state;
+    struct person viewer, people[6];
+    join(&viewer, "viewer");
+    offer(&viewer, "a-v-");
+    for (int i = 0; i < 6; i++) {
+        join(&people[i], "person");
+        offer(&people[i], "a+v+");
+    }
+    // 1 fits; the 2nd asks for 4, the 5th for 8
+    assert_int_equal(viewer.heard[ROOM_EVENT_SLOTS_NEEDED], 2);
+    assert_int_equal(viewer.audio, 8);
+    assert_int_equal(viewer.video, 8);
+    assert_int_equal(filled_slots(&viewer), 2);
+    offer(&viewer, "a-v-a-v-a-v-a-v-a-v-a-v-a-v-a-v-");
+    assert_int_equal(filled_slots(&viewer), 12);
+    assert_int_equal(viewer.heard[ROOM_EVENT_SLOTS_NEEDED], 2);
+}
+
+static void test_subscriptions_are_the_members_choice(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&ada, "a+v+");
+    offer(&grace, "a-v-");
+    assert_int_equal(filled_slots(&grace), 2);
+    room_member_subscribe(grace.member, room_member_find_mid(ada.member, "1"), false);
+    room_directory_settle(&rooms, 0);
+    assert_int_equal(filled_slots(&grace), 1);
+    room_member_subscribe(grace.member, room_member_find_mid(ada.member, "1"), true);
+    room_directory_settle(&rooms, 0);
+    assert_int_equal(filled_slots(&grace), 2);
+    grace.member->auto_subscribe = false;
+    room_member_subscribe(grace.member, room_member_find_mid(ada.member, "0"), true);
+    room_directory_settle(&rooms, 0);
+    assert_int_equal(filled_slots(&grace), 1);
+}
+
+static void test_offers_beyond_the_limits_change_nothing(void **state)
+{
+    (void)state;
+    struct person ada;
+    join(&ada, "ada");
+    offer(&ada, "a+v+a-");
+    assert_int_equal(try_offer(&ada, "a+v+a-v+v+v+", NULL, 0, false), -E2BIG);
+    assert_int_equal(ada.member->publication_count, 2);
+    char many[2 * 60 + 1] = "";
+    for (int i = 0; i < 60; i++)
+        memcpy(many + i * 2, "v-", 3);
+    assert_int_equal(try_offer(&ada, many, NULL, 0, false), -EINVAL);
+    media.refuse_offers = true;
+    assert_int_equal(try_offer(&ada, "a+", NULL, 0, false), -EINVAL);
+    assert_int_equal(ada.member->publication_count, 2);
+    assert_true(ada.member->media != 0);
+    media.refuse_offers = false;
+    // a member without media does not keep a session for an offer that failed
+    struct person grace;
+    join(&grace, "grace");
+    media.refuse_offers = true;
+    assert_int_equal(try_offer(&grace, "a+", NULL, 0, false), -EINVAL);
+    assert_int_equal(grace.member->media, 0);
+    assert_int_equal(media.sessions.count, 1);
+    media.refuse_offers = false;
+    media.limit = 1;
+    assert_int_equal(try_offer(&grace, "a+", NULL, 0, false), -ENOSPC);
+}
+
+static void test_stopping_a_track_unpublishes_it(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&grace, "a0v0a-v-");
+    offer(&ada, "a+v+");
+    char id[ROOM_ID_SIZE];
+    memcpy(id, room_member_find_mid(ada.member, "0")->id, sizeof(id));
+    offer(&ada, "a+v0");
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_UNPUBLISHED], 1);
+    assert_int_equal(filled_slots(&grace), 1);
+    assert_string_equal(room_member_find_mid(ada.member, "0")->id, id);
+}
+
+static void test_a_fresh_connection_replaces_the_former_one(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&grace, "a0v0a-v-");
+    offer(&ada, "a+v+");
+    media_session before = ada.member->media;
+    assert_int_equal(try_offer(&ada, "a+v+", NULL, 0, true), 0);
+    assert_true(ada.member->media != before);
+    assert_null(fake_media_find(&media, before));
+    assert_int_equal(filled_slots(&grace), 2);
+    assert_int_equal(media.sessions.count, 2);
+}
+
+static void test_failed_media_is_told_and_forgotten(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&grace, "a0v0a-v-");
+    offer(&ada, "a+v+");
+    media_session session = ada.member->media;
+    fake_media_report(&media, MEDIA_EVENT_CONNECTED, session, NULL, false, 0);
+    room_directory_take_media_events(&rooms, S);
+    assert_int_equal(ada.member->media_state, ROOM_MEDIA_CONNECTED);
+    assert_int_equal(ada.heard[ROOM_EVENT_MEDIA_STATE], 1);
+    fake_media_report(&media, MEDIA_EVENT_FAILED, session, NULL, false, 0);
+    fake_media_report(&media, MEDIA_EVENT_CONNECTED, session, NULL, false, 0); // stale
+    room_directory_take_media_events(&rooms, S);
+    assert_int_equal(ada.member->media_state, ROOM_MEDIA_FAILED);
+    assert_int_equal(ada.member->publication_count, 0);
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_UNPUBLISHED], 2);
+    assert_int_equal(filled_slots(&grace), 0);
+    assert_int_equal(metric_get(&rooms.metrics[ROOM_DIRECTORY_METRIC_MEDIA_STALE]), 1);
+    offer(&ada, "a+v+");
+    assert_int_equal(filled_slots(&grace), 2);
+}
+
+static void test_private_chat_reaches_two(void **state)
+{
+    (void)state;
+    struct person ada, grace, edsger;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    join(&edsger, "edsger");
+    room_chat(ada.member, grace.member, "psst", 0);
+    assert_string_equal(ada.last_text, "psst");
+    assert_string_equal(grace.last_text, "psst");
+    assert_string_equal(edsger.last_text, "");
+}
+
+static void test_empty_rooms_are_forgotten_in_time(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    room_kick(grace.member, 0, NULL);
+    leave(&ada);
+    room_directory_tick(&rooms, 59 * S);
+    assert_int_equal(try_join(&grace, "room", "grace", false), -EPERM);
+    assert_int_equal(room_directory_deadline(&rooms), 60 * S);
+    room_directory_tick(&rooms, 60 * S);
+    assert_null(room_directory_find(&rooms, "room"));
+    assert_int_equal(room_directory_deadline(&rooms), TIME_NEVER);
+    assert_int_equal(metric_get(&rooms.metrics[ROOM_DIRECTORY_METRIC_ROOMS]), 0);
+}
+
+static void test_rooms_and_members_are_limited(void **state)
+{
+    (void)state;
+    struct person people[5];
+    assert_int_equal(try_join(&people[0], "one", "a", false), 0);
+    assert_int_equal(try_join(&people[1], "two", "b", false), 0);
+    assert_int_equal(try_join(&people[2], "three", "c", false), 0);
+    assert_int_equal(try_join(&people[3], "four", "d", false), 0);
+    assert_int_equal(try_join(&people[4], "five", "e", false), -ENFILE);
+    // an empty room makes room
+    leave(&people[1]);
+    assert_int_equal(try_join(&people[4], "five", "e", false), 0);
+    assert_null(room_directory_find(&rooms, "two"));
+    rooms.config.member_count_max = 1;
+    struct person late;
+    assert_int_equal(try_join(&late, "five", "f", false), -ENOSPC);
+    rooms.config.auto_create = false;
+    leave(&people[0]);
+    assert_int_equal(try_join(&late, "six", "f", false), -ENOENT);
+}
+
+/** In a room of a thousand, everybody gets the best and a joiner moves nobody's slots. */
+static void test_a_room_of_a_thousand_settles(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    struct person *people = calloc(COUNT, sizeof(*people));
+    assert_non_null(people);
+    for (int i = 0; i < COUNT - 1; i++)
+        join(&people[i], "person");
+    const char *form = "a+v+a-v-a-v-a-v-a-v-";
+    for (int i = 0; i < COUNT - 1; i++)
+        offer(&people[i], form);
+    for (int i = 0; i < COUNT - 1; i++)
+        assert_int_equal(filled_slots(&people[i]), 8);
+    size_t before = media.slot_sets;
+    join(&people[COUNT - 1], "late");
+    offer(&people[COUNT - 1], form);
+    assert_int_equal(media.slot_sets - before, 8);
+    // the last one speaks: one audio and one video slot of each other member change
+    before = media.slot_sets;
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, people[COUNT - 1].member->media, "0", true, 1);
+    room_directory_take_media_events(&rooms, S);
+    assert_int_equal(media.slot_sets - before, 2 * (COUNT - 1));
+    free(people);
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_members_receive_each_other_and_share_pairs),
+        TEST(test_nobody_receives_their_own_tracks),
+        TEST(test_the_moderators_role_passes_on),
+        TEST(test_a_locked_room_admits_moderators_only),
+        TEST(test_who_was_kicked_stays_out),
+        TEST(test_ending_a_room_removes_everyone_without_a_storm),
+        TEST(test_a_blocked_track_is_not_forwarded_and_yields_its_slot),
+        TEST(test_screens_come_before_faces_and_speakers_before_the_silent),
+        TEST(test_speakers_are_told_loudest_first_and_not_too_often),
+        TEST(test_more_slots_are_asked_for_once),
+        TEST(test_subscriptions_are_the_members_choice),
+        TEST(test_offers_beyond_the_limits_change_nothing),
+        TEST(test_stopping_a_track_unpublishes_it),
+        TEST(test_a_fresh_connection_replaces_the_former_one),
+        TEST(test_failed_media_is_told_and_forgotten),
+        TEST(test_private_chat_reaches_two),
+        TEST(test_empty_rooms_are_forgotten_in_time),
+        TEST(test_rooms_and_members_are_limited),
+        TEST(test_a_room_of_a_thousand_settles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
