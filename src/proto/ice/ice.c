@@ -38,7 +38,7 @@ int ice_request_ufrag(struct bytes datagram, struct bytes *ret_ufrag)
             break;
         if (type != STUN_USERNAME)
             continue;
-        const uint8_t *colon = memchr(value.data, ':', length);
+        const uint8_t *colon = length > 0 ? memchr(value.data, ':', length) : NULL;
         if (!colon || colon == value.data)
             break;
         *ret_ufrag = bytes_of(value.data, (size_t)(colon - value.data));

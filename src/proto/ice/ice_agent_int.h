@@ -110,8 +110,8 @@ void ice_pairs_prioritize(struct ice_agent *agent);
 void ice_pair_trigger(struct ice_agent *agent, struct ice_pair *pair);
 /** A check succeeded: pairs of the same foundation thaw (section 7.2.5.3.3). */
 void ice_pairs_thaw(struct ice_agent *agent, const struct ice_pair *like);
-/** The pair to check next (section 6.1.4.2), or NULL. */
-struct ice_pair *ice_pair_next(struct ice_agent *agent);
+/** The pair to check next (section 6.1.4.2), or ICE_NONE. */
+int ice_pair_next(const struct ice_agent *agent);
 static inline void ice_pair_fail(struct ice_pair *pair)
 {
     pair->state = ICE_PAIR_FAILED;

@@ -149,9 +149,9 @@ void ice_agent_output(struct ice_agent *agent, uint64_t now_us, struct datagram_
     if (agent->remote_known) {
         if (!resend_checks(agent, now_us, batch))
             return;
-        struct ice_pair *pair = now_us >= agent->next_check_us ? ice_pair_next(agent) : NULL;
-        if (pair) {
-            if (!begin_check(agent, pair, now_us, batch))
+        int next = now_us >= agent->next_check_us ? ice_pair_next(agent) : ICE_NONE;
+        if (next != ICE_NONE) {
+            if (!begin_check(agent, &agent->pairs[next], now_us, batch))
                 return;
             agent->next_check_us = now_us + agent->pace_us;
         }
@@ -199,16 +199,12 @@ uint64_t ice_agent_deadline(const struct ice_agent *agent)
     uint64_t deadline_us = ice_consent_deadline(&agent->consent);
     if (!agent->remote_known)
         return deadline_us;
-    bool pending = false;
     for (int i = 0; i < agent->pair_count; i++) {
         const struct ice_pair *pair = &agent->pairs[i];
         if (pair->state == ICE_PAIR_IN_PROGRESS)
             deadline_us = time_earlier(deadline_us, pair->resend_us);
-        pending = pending || pair->trigger != 0 ||
-                  (agent->selected == ICE_NONE &&
-                   (pair->state == ICE_PAIR_WAITING || pair->state == ICE_PAIR_FROZEN));
     }
-    if (pending)
+    if (ice_pair_next(agent) != ICE_NONE)
         deadline_us = time_earlier(deadline_us, agent->next_check_us);
     if (agent->selected == ICE_NONE && agent->controlling)
         deadline_us = time_earlier(deadline_us, agent->settle_us);

@@ -146,25 +146,32 @@ static bool foundation_busy(const struct ice_agent *agent, const struct ice_pair
     return false;
 }
 
-struct ice_pair *ice_pair_next(struct ice_agent *agent)
+/** Whether pair `index` comes before `best`, which may be ICE_NONE. */
+static bool ranks_before(const struct ice_agent *agent, int index, int best)
 {
-    struct ice_pair *triggered = NULL, *waiting = NULL, *frozen = NULL;
+    return best == ICE_NONE || agent->pairs[index].priority > agent->pairs[best].priority;
+}
+
+int ice_pair_next(const struct ice_agent *agent)
+{
+    int triggered = ICE_NONE, waiting = ICE_NONE, frozen = ICE_NONE;
     for (int i = 0; i < agent->pair_count; i++) {
-        struct ice_pair *pair = &agent->pairs[i];
-        if (pair->trigger != 0 && (!triggered || pair->trigger < triggered->trigger))
-            triggered = pair;
-        if (pair->state == ICE_PAIR_WAITING && (!waiting || pair->priority > waiting->priority))
-            waiting = pair;
-        if (pair->state == ICE_PAIR_FROZEN && (!frozen || pair->priority > frozen->priority) &&
+        const struct ice_pair *pair = &agent->pairs[i];
+        if (pair->trigger != 0 &&
+            (triggered == ICE_NONE || pair->trigger < agent->pairs[triggered].trigger))
+            triggered = i;
+        if (pair->state == ICE_PAIR_WAITING && ranks_before(agent, i, waiting))
+            waiting = i;
+        if (pair->state == ICE_PAIR_FROZEN && ranks_before(agent, i, frozen) &&
             !foundation_busy(agent, pair))
-            frozen = pair;
+            frozen = i;
     }
-    if (triggered)
+    if (triggered != ICE_NONE)
         return triggered;
     // once a pair is selected no more is looked for (RFC 8445, section 8.1.2)
     if (agent->selected != ICE_NONE)
-        return NULL;
-    return waiting ? waiting : frozen;
+        return ICE_NONE;
+    return waiting != ICE_NONE ? waiting : frozen;
 }
 
 int ice_pair_best(const struct ice_agent *agent)
