@@ -1,0 +1,150 @@
+/** Headless Chromium and Firefox with fake devices, and pages that use the SDK with marked media. */
+
+import puppeteer from 'puppeteer-core';
+
+/** @param {string[]} [extra] */
+export function chromium(extra = []) {
+    return puppeteer.launch({
+        executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+        headless: true,
+        args: [
+            '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+            '--disable-background-networking', '--disable-component-update', '--disable-sync',
+            '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
+            '--disable-backgrounding-occluded-windows',
+            '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+            '--auto-select-desktop-capture-source=Entire screen', '--auto-accept-this-tab-capture',
+            '--allow-loopback-in-peer-connection', '--autoplay-policy=no-user-gesture-required',
+            ...extra,
+        ],
+    });
+}
+
+export function firefox() {
+    return puppeteer.launch({
+        browser: 'firefox',
+        executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+        headless: true,
+        extraPrefsFirefox: {
+            'media.navigator.streams.fake': true,
+            'media.navigator.permission.disabled': true,
+            'media.peerconnection.ice.obfuscate_host_addresses': false,
+            'media.peerconnection.ice.loopback': true,
+            'media.gmp-manager.updateEnabled': false,
+            'media.autoplay.default': 0,
+            'media.autoplay.blocking_policy': 0,
+            'network.proxy.type': 0,
+            'app.update.enabled': false,
+            'toolkit.telemetry.enabled': false,
+        },
+    });
+}
+
+/** The colours that tell publishers apart; far enough from each other to survive a codec. */
+export const colours = { red: [220, 30, 30], green: [30, 200, 30], blue: [30, 30, 220], yellow: [220, 220, 30], white: [235, 235, 235] };
+
+/**
+ * A page in a room, with a picture of one colour and a tone of one pitch of its own.
+ *
+ * @param {import('puppeteer-core').Browser} browser
+ * @param {string} url of the server
+ * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean}} options
+ */
+export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true }) {
+    const page = await browser.newPage();
+    const problems = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('console', (message) => process.env.ROOST_LOG && console.error(name, message.text()));
+    await page.goto(`${url}/healthz`);
+    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish });
+    return Object.assign(page, { problems, label: name });
+}
+
+/** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
+async function joinRoom({ room, name, rgb, hertz, publish }) {
+    const { connect } = await import('/sdk/roost.js');
+    const client = await connect({ name });
+    const joined = await client.join(room, { name });
+    const videos = new Map();
+    const sink = new AudioContext();
+    const test = { client, room: joined, videos, errors: [], events: [], local: [] };
+    globalThis.test = test;
+    joined.on('error', (error) => test.errors.push(String(error)));
+    joined.on('track-attached', (track) => {
+        if (track.kind === 'audio') {
+            const analyser = sink.createAnalyser();
+            analyser.fftSize = 4096;
+            // Chromium only decodes remote audio that an element plays
+            const element = new Audio();
+            element.srcObject = new MediaStream([track.mediaTrack]);
+            element.muted = true;
+            void element.play().catch(() => {});
+            sink.createMediaStreamSource(new MediaStream([track.mediaTrack])).connect(analyser);
+            videos.set(track.id, { track, element, analyser });
+            return;
+        }
+        const element = document.createElement('video');
+        element.muted = true;
+        element.autoplay = true;
+        element.playsInline = true;
+        element.srcObject = new MediaStream([track.mediaTrack]);
+        document.body.append(element);
+        void element.play().catch(() => {});
+        videos.set(track.id, { track, element });
+    });
+    joined.on('track-detached', (track) => {
+        videos.get(track.id)?.element.remove();
+        videos.delete(track.id);
+    });
+    for (const event of ['media', 'state', 'member-joined', 'member-left'])
+        joined.on(event, (detail) => test.events.push({ event, detail: typeof detail === 'string' ? detail : (detail?.name ?? detail?.member?.name) }));
+    /** What one received picture shows: the colour in its middle and how many frames came. */
+    test.look = () => {
+        const canvas = new OffscreenCanvas(16, 16);
+        const context = canvas.getContext('2d', { willReadFrequently: true });
+        return [...videos.values()].filter(({ track }) => track.kind === 'video').map(({ track, element }) => {
+            context.drawImage(element, 0, 0, 16, 16);
+            const [red, green, blue] = context.getImageData(4, 4, 1, 1).data;
+            return {
+                from: track.member.name, source: track.source, rgb: [red, green, blue],
+                frames: element.getVideoPlaybackQuality().totalVideoFrames, width: element.videoWidth,
+            };
+        });
+    };
+    /** The strongest pitch of each received sound. */
+    test.listen = () => [...videos.values()].filter(({ analyser }) => analyser).map(({ track, analyser }) => {
+        const bins = new Float32Array(analyser.frequencyBinCount);
+        analyser.getFloatFrequencyData(bins);
+        const loudest = bins.indexOf(Math.max(...bins));
+        return { from: track.member.name, hertz: (loudest * sink.sampleRate) / analyser.fftSize, db: bins[loudest] };
+    });
+    if (!publish) return;
+    const canvas = document.createElement('canvas');
+    canvas.width = 320;
+    canvas.height = 180;
+    const context = canvas.getContext('2d');
+    let count = 0;
+    setInterval(() => {
+        context.fillStyle = `rgb(${rgb.join(',')})`;
+        context.fillRect(0, 0, 320, 180);
+        // something moves, so that the encoder has work
+        context.fillStyle = 'black';
+        context.fillRect((count++ * 4) % 320, 160, 20, 20);
+    }, 50);
+    const tone = new AudioContext();
+    const oscillator = tone.createOscillator();
+    const out = tone.createMediaStreamDestination();
+    const gain = tone.createGain();
+    gain.gain.value = 0.5;
+    oscillator.frequency.value = hertz;
+    oscillator.connect(gain).connect(out);
+    oscillator.start();
+    await tone.resume();
+    test.local.push(await joined.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera' }));
+    test.local.push(await joined.publish(out.stream.getAudioTracks()[0], { source: 'microphone' }));
+}
+
+/** @param {number[]} seen @param {number[]} wanted */
+export function sameColour(seen, wanted) {
+    return seen.every((value, index) => Math.abs(value - wanted[index]) < 60);
+}
