@@ -79,6 +79,9 @@ static int start_loop(struct serve *serve)
 
 static void stop_loop(struct serve *serve)
 {
+    // one that arrived meanwhile must not cut off the rest of the stop when it is unblocked
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     signals_done(&serve->signals);
     loop_done(&serve->loop);
     entropy_done(&serve->entropy);
