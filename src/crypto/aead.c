@@ -90,6 +90,16 @@ static bool evp_crypt(EVP_CIPHER_CTX *evp, struct bytes in, uint8_t *out)
     return in.size == 0 || EVP_CipherUpdate(evp, out, &size, in.data, (int)in.size) == 1;
 }
 
+/** As EVP_CTRL_AEAD_GET_TAG does, without its detour over the control numbers of old. */
+static bool evp_get_tag(EVP_CIPHER_CTX *evp, uint8_t *out)
+{
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out, AEAD_TAG_SIZE),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_CIPHER_CTX_get_params(evp, parameters) == 1;
+}
+
 void aead_seal(struct aead *aead, const uint8_t iv[AEAD_IV_SIZE], struct bytes additional,
                struct bytes plain, uint8_t *out)
 {
@@ -103,10 +113,9 @@ void aead_seal(struct aead *aead, const uint8_t iv[AEAD_IV_SIZE], struct bytes a
     }
 #endif
     int size;
-    bool done =
-        evp_begin(aead->evp, iv, additional, 1) && evp_crypt(aead->evp, plain, out) &&
-        EVP_CipherFinal_ex(aead->evp, out + plain.size, &size) == 1 &&
-        EVP_CIPHER_CTX_ctrl(aead->evp, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE, out + plain.size) == 1;
+    bool done = evp_begin(aead->evp, iv, additional, 1) && evp_crypt(aead->evp, plain, out) &&
+                EVP_CipherFinal_ex(aead->evp, out + plain.size, &size) == 1 &&
+                evp_get_tag(aead->evp, out + plain.size);
     ensure(done);
 }
 

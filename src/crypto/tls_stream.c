@@ -93,7 +93,8 @@ static void set_server_name(SSL *ssl, const char *name, bool verify)
                                       address.family == NET_IPV4 ? 4 : 16);
         return;
     }
-    SSL_set_tlsext_host_name(ssl, name);
+    // what SSL_set_tlsext_host_name does, which casts the const away
+    SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)name);
     if (verify)
         SSL_set1_host(ssl, name);
 }
