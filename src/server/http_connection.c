@@ -317,8 +317,10 @@ static bool request_step(struct http_connection *connection)
         stream_consume(connection->stream, taken);
         request_begin(connection);
         return true;
-    case HTTP_EVENT_BODY:
+    case HTTP_EVENT_BODY: // the part is a view of the input
         body_part(connection, event.body);
+        if (connection->phase != HTTP_PHASE_BODY)
+            return false; // refused, and the input thrown away
         break;
     case HTTP_EVENT_END:
         stream_consume(connection->stream, taken);
