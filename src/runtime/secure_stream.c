@@ -70,6 +70,15 @@ static size_t secure_unsent_below(const struct stream *stream)
     return tls_stream_output(secure->tls).size + stream_unsent(secure->below);
 }
 
+/** Asks the transport to tell when it has drained, where that is what we wait for. */
+static void order_news(struct secure_stream *secure)
+{
+    struct stream *stream = &secure->base;
+    bool more = buffer_size(&stream->output) > 0 || tls_stream_output(secure->tls).size > 0;
+    if ((more || stream->congested || stream->drain_wanted) && stream_unsent(secure->below) > 0)
+        stream_notify_drained(secure->below);
+}
+
 static void secure_update(struct stream *stream)
 {
     struct secure_stream *secure = secure_of(stream);
@@ -77,6 +86,7 @@ static void secure_update(struct stream *stream)
         return;
     if (secure->input_blocked && stream_wants_input(stream))
         stream_defer(stream, STREAM_DEFERRED_WORK);
+    order_news(secure);
 }
 
 static void secure_end_output(struct stream *stream)
@@ -167,15 +177,6 @@ static void note_state(struct secure_stream *secure)
     }
 }
 
-/** When the transport's next news of drained output will be wanted. */
-static void order_news(struct secure_stream *secure)
-{
-    struct stream *stream = &secure->base;
-    bool more = buffer_size(&stream->output) > 0 || tls_stream_output(secure->tls).size > 0;
-    if ((more || stream->congested || stream->drain_wanted) && stream_unsent(secure->below) > 0)
-        stream_notify_drained(secure->below);
-}
-
 static void secure_work(struct stream *stream)
 {
     struct secure_stream *secure = secure_of(stream);
@@ -190,8 +191,6 @@ static void secure_work(struct stream *stream)
         stream_flush(stream);
     if (stream_alive(stream))
         stream_tell_writable(stream);
-    if (stream_alive(stream))
-        order_news(secure);
     stream_leave(stream);
 }
 

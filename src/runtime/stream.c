@@ -283,9 +283,9 @@ int stream_write(struct stream *stream, struct bytes bytes)
     }
     int error = buffer_append(&stream->output, bytes);
     ensure(error == 0);
+    note_congestion(stream);
     if (!stream->corked)
         stream->kind->update(stream);
-    note_congestion(stream);
     return 0;
 }
 
@@ -304,8 +304,12 @@ void stream_uncork(struct stream *stream)
 void stream_notify_drained(struct stream *stream)
 {
     stream->drain_wanted = true;
-    if (stream_alive(stream) && stream_unsent(stream) == 0)
+    if (!stream_alive(stream))
+        return;
+    if (stream_unsent(stream) == 0)
         stream_defer(stream, STREAM_DEFERRED_WRITABLE);
+    else
+        stream->kind->update(stream);
 }
 
 // --- ends ---

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -328,6 +329,65 @@ static void test_peer_that_does_not_read_is_bounded_on_both_sides(void **state)
     link_free(link);
 }
 
+/** Fills the server's output past a low mark while the client does not read, then lets it. */
+static void check_relief(bool secure, bool ask_for_all)
+{
+    struct link *link = link_new(secure);
+    link->server_limits = (struct stream_limits){ .high_water_bytes = 4096 };
+    link_connect(link, &handler);
+    turn_until(&link->loop,
+               link->client.opened && link->server.stream && (!secure || link->server.opened));
+    stream_pause(link->client.stream, true);
+    static const uint8_t chunk[3000];
+    // first the kernel's buffers, until little of the last one stays with us
+    do {
+        assert_int_equal(stream_write(link->server.stream, bytes_of(chunk, sizeof(chunk))), 0);
+        loop_turn(&link->loop, 0);
+    } while (!stream_congested(link->server.stream));
+    link->server.writable = 0;
+    if (ask_for_all)
+        stream_notify_drained(link->server.stream);
+    stream_pause(link->client.stream, false);
+    turn_until(&link->loop, link->server.writable);
+    if (!ask_for_all)
+        assert_false(stream_congested(link->server.stream));
+    turn_until(&link->loop, stream_unsent(link->server.stream) == 0);
+    link_free(link);
+}
+
+static void test_low_high_water_marks_are_relieved(void **state)
+{
+    check_relief(secure_of(state), false);
+    check_relief(secure_of(state), true);
+}
+
+static void test_hang_up_of_a_paused_stream_does_not_keep_the_loop_busy(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct party party = { 0 };
+    buffer_init(&party.received, 100);
+    assert_int_equal(loop_init(&loop), 0);
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(tcp_stream_new(&loop, ends[0], NULL, &handler, &party, &party.stream), 0);
+    stream_pause(party.stream, true);
+    assert_int_equal(write(ends[1], "last words", 10), 10);
+    close(ends[1]); // from now on the kernel reports a hang-up for as long as it is asked
+    loop_turn(&loop, 1000);
+    loop_turn(&loop, 1000);
+    uint64_t start_us = clock_now_us();
+    for (int i = 0; i < 5; i++)
+        loop_turn(&loop, 4000);
+    assert_true(clock_now_us() - start_us >= 15000);
+    stream_pause(party.stream, false);
+    turn_until(&loop, party.ended || party.closed);
+    expect(&party, "last words");
+    stream_close(party.stream);
+    buffer_done(&party.received);
+    loop_done(&loop);
+}
+
 static void test_paused_stream_reads_nothing_until_resumed(void **state)
 {
     struct link *link = link_open(secure_of(state));
@@ -494,6 +554,18 @@ static void test_parcel_that_nobody_attaches_can_be_freed(void **state)
     link->server.stream = NULL;
     stream_parcel_free(parcel);
     turn_until(&link->loop, link->client.ended || link->client.closed);
+    link_free(link);
+}
+
+static void test_deadline_moves_along(void **state)
+{
+    struct link *link = link_open(secure_of(state));
+    stream_set_deadline(link->server.stream, loop_now_us(&link->loop) + 5000);
+    struct stream_parcel *parcel = stream_detach(link->server.stream);
+    assert_int_equal(
+        stream_attach(parcel, &link->loop, &handler, &link->server, &link->server.stream), 0);
+    turn_until(&link->loop, link->server.closed);
+    assert_int_equal(link->server.reason, STREAM_TIMED_OUT);
     link_free(link);
 }
 
@@ -714,6 +786,8 @@ int main(void)
         both_kinds(test_small_messages_go_both_ways),
         both_kinds(test_megabytes_cross_in_order_with_congestion_and_writable_events),
         both_kinds(test_peer_that_does_not_read_is_bounded_on_both_sides),
+        both_kinds(test_low_high_water_marks_are_relieved),
+        cmocka_unit_test(test_hang_up_of_a_paused_stream_does_not_keep_the_loop_busy),
         both_kinds(test_paused_stream_reads_nothing_until_resumed),
         both_kinds(test_finish_delivers_the_last_words_and_both_sides_end_in_order),
         both_kinds(test_answer_can_be_written_after_the_peer_has_ended),
@@ -723,6 +797,7 @@ int main(void)
         both_kinds(test_stream_may_be_closed_inside_its_own_handler),
         both_kinds(test_reset_by_the_peer_closes_with_an_error),
         both_kinds(test_stream_moves_to_another_thread_with_its_unread_bytes),
+        both_kinds(test_deadline_moves_along),
         both_kinds(test_parcel_that_nobody_attaches_can_be_freed),
         cmocka_unit_test(test_one_port_tells_tls_from_plain_by_the_first_byte),
         cmocka_unit_test(test_tls_server_refuses_what_is_not_tls),
