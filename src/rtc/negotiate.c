@@ -228,29 +228,35 @@ static int bundle_of(struct negotiation_work *work, struct bytes *ret_mids)
  * Goes through the mids of the group: collects those that we take for the answer's group, and finds
  * the section whose transport is used (RFC 9143, 7.3.1: the first one that was not rejected).
  */
-static const struct sdp_section *bundle_answer(struct negotiation_work *work, struct bytes mids,
-                                               size_t *ret_taken)
+static const struct sdp_section *bundle_answer(struct negotiation_work *work, struct bytes mids)
 {
     const struct sdp_section *tagged = NULL;
     struct sdp *answer = work->answer;
     char *list = sdp_allocate(answer, mids.size + 1, 1);
     struct text_builder builder = text_builder_of(list, mids.size + 1);
     struct bytes mid;
-    *ret_taken = 0;
     while (sdp_words_next(&mids, &mid)) {
         const struct sdp_section *answered = sdp_section_find(answer, mid);
-        if (!answered || answered->port == 0)
+        if (!answered || answered->port == 0 || sdp_words_have(bytes_of(list, builder.length), mid))
             continue;
         if (!tagged)
             tagged = sdp_section_find(work->offer, mid);
         text_append(&builder, builder.length ? " " : "");
         text_append_bytes(&builder, mid);
-        ++*ret_taken;
     }
     // a group may only be answered, not proposed (RFC 9143, 7.3)
     if (tagged && work->offer->bundles.count > 0)
         *sdp_list_add(answer, &answer->bundles) = bytes_of(list, builder.length);
     return tagged;
+}
+
+static bool all_bundled(const struct rtc_negotiated *result, struct bytes mids)
+{
+    for (size_t i = 0; i < result->section_count; i++)
+        if (!result->sections[i].rejected &&
+            !sdp_words_have(mids, bytes_of_text(result->sections[i].mid)))
+            return false;
+    return true;
 }
 
 static size_t taken_count(const struct rtc_negotiated *result)
@@ -316,9 +322,8 @@ static int negotiate(struct negotiation_work *work)
         result->section_count++;
     }
 
-    size_t bundled;
-    const struct sdp_section *tagged = bundle_answer(work, mids, &bundled);
-    if (bundled != taken_count(result))
+    const struct sdp_section *tagged = bundle_answer(work, mids);
+    if (!all_bundled(result, mids))
         return negotiation_refuse(work, "Every section of the offer must be in the BUNDLE group");
     if (!tagged && !work->before)
         return negotiation_refuse(

@@ -119,6 +119,13 @@ static int negotiate_extensions(struct negotiation_work *work, const struct sdp_
     return 0;
 }
 
+/** Bounds of what is read of a=ssrc and a=ssrc-group: browsers write a tenth of it. */
+enum {
+    SSRC_LINES_MAX = 128,
+    SSRC_GROUPS_MAX = 64,
+    SSRC_GROUP_MEMBERS_MAX = 8,
+};
+
 static struct rtc_source *source_find(const struct rtc_section *section, uint32_t ssrc)
 {
     for (size_t i = 0; i < section->source_count; i++)
@@ -130,13 +137,14 @@ static struct rtc_source *source_find(const struct rtc_section *section, uint32_
 /** Whether an ssrc-group other than SIM makes `ssrc` the helper of another one. */
 static bool is_helper(const struct sdp_section *offered, uint32_t ssrc)
 {
-    for (size_t i = 0; i < offered->ssrc_groups.count; i++) {
+    size_t groups = min_of(offered->ssrc_groups.count, (size_t)SSRC_GROUPS_MAX);
+    for (size_t i = 0; i < groups; i++) {
         const struct sdp_ssrc_group *group = &offered->ssrc_groups.items[i];
         struct bytes rest = group->ssrcs;
         uint32_t member;
         if (text_equal(group->semantics, "SIM") || !sdp_ssrc_group_next(&rest, &member))
             continue;
-        while (sdp_ssrc_group_next(&rest, &member))
+        for (int m = 1; m < SSRC_GROUP_MEMBERS_MAX && sdp_ssrc_group_next(&rest, &member); m++)
             if (member == ssrc)
                 return true;
     }
@@ -150,14 +158,16 @@ static void take_sources(struct negotiation_work *work, const struct sdp_section
     section->sources =
         sdp_allocate(work->memory, min_of(offered->ssrcs.count, (size_t)RTC_SOURCES_MAX),
                      sizeof(*section->sources));
-    for (size_t i = 0; i < offered->ssrcs.count; i++) {
+    size_t lines = min_of(offered->ssrcs.count, (size_t)SSRC_LINES_MAX);
+    for (size_t i = 0; i < lines; i++) {
         uint32_t ssrc = offered->ssrcs.items[i].ssrc;
         if (section->source_count == RTC_SOURCES_MAX)
             break;
         if (ssrc != 0 && !source_find(section, ssrc) && !is_helper(offered, ssrc))
             section->sources[section->source_count++] = (struct rtc_source){ .ssrc = ssrc };
     }
-    for (size_t i = 0; i < offered->ssrc_groups.count; i++) {
+    size_t groups = min_of(offered->ssrc_groups.count, (size_t)SSRC_GROUPS_MAX);
+    for (size_t i = 0; i < groups; i++) {
         const struct sdp_ssrc_group *group = &offered->ssrc_groups.items[i];
         struct bytes rest = group->ssrcs;
         uint32_t ssrc;

@@ -131,6 +131,10 @@ static const char *parse_fmtp(struct sdp *sdp, struct sdp_section *section, stru
     struct sdp_fmtp fmtp;
     if (!payload_type_take(&value, &fmtp.payload_type))
         return "a=fmtp must begin with a payload type from 0 to 127";
+    // one line per payload type (RFC 8866, 6.15): the first one counts
+    for (size_t i = 0; i < section->fmtps.count; i++)
+        if (section->fmtps.items[i].payload_type == fmtp.payload_type)
+            return NULL;
     fmtp.parameters = text_trim(value);
     *sdp_list_add(sdp, &section->fmtps) = fmtp;
     return NULL;
