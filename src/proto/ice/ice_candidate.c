@@ -77,11 +77,21 @@ static int find_name(struct bytes word, const char *const *names, size_t count)
     return -EPROTONOSUPPORT;
 }
 
+/** RFC 8839 wants ice-chars; any visible ones are harmless and some agents use more. */
+static bool is_visible(struct bytes word)
+{
+    for (size_t i = 0; i < word.size; i++) {
+        if (word.data[i] < '!' || word.data[i] > '~')
+            return false;
+    }
+    return word.size > 0;
+}
+
 /** "foundation component transport priority address port typ type". */
 static int parse_fixed(struct bytes *rest, struct ice_candidate *candidate, bool *ret_tcp)
 {
     struct bytes foundation = take_word(rest);
-    if (foundation.size == 0 ||
+    if (!is_visible(foundation) ||
         text_copy(candidate->foundation, sizeof(candidate->foundation), foundation) < 0)
         return -EINVAL;
     uint64_t component, priority, port;

@@ -92,6 +92,8 @@ static void test_malformed_lines_are_refused(void **state)
         "candidate:1 1 udp -1 192.0.2.1 5000 typ host",
         "candidate:1 1 udp 1 192.0.2.1 65536 typ host",
         "candidate:1 1 udp 1 192.0.2.1%$ 5000 typ host",
+        "candidate:\x01 1 udp 1 192.0.2.1 5000 typ host",
+        "candidate:\xc3\xa9 1 udp 1 192.0.2.1 5000 typ host",
         "candidate:1 1 udp 1 <script> 5000 typ host",
         "candidate:1 1 tcp 1 192.0.2.1 5000 typ host",
         "candidate:1 1 tcp 1 192.0.2.1 5000 typ host tcptype sideways",
