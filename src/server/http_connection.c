@@ -1,7 +1,6 @@
 // One connection: what it speaks, its requests in order, and how long each step may take.
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "server/http_server_int.h"
