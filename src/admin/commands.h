@@ -3,3 +3,5 @@
 #pragma once
 
 #include "admin/cli.h"
+
+extern const struct cli_command command_token;

@@ -55,6 +55,11 @@ static int parse_quantity(struct bytes text, const struct unit *units, uint64_t 
     return -EINVAL;
 }
 
+int option_parse_duration(struct bytes text, uint64_t *ret_us)
+{
+    return parse_quantity(text, duration_units, ret_us);
+}
+
 static void write_quantity(uint64_t value, const struct unit *units, struct text_builder *out)
 {
     const struct unit *best = units;

@@ -32,6 +32,8 @@ static inline const void *option_field_const(const struct option_row *row,
  */
 must_check int option_value_parse(const struct option_row *row, struct bytes text, void *field,
                                   struct text_builder *ret_expected);
+/** "90s", "24h": with its unit. Returns 0, -EINVAL or -ERANGE. */
+must_check int option_parse_duration(struct bytes text, uint64_t *ret_us);
 /** Frees what the field holds and zeroes it. */
 void option_value_free(const struct option_row *row, void *field);
 size_t option_field_size(enum option_type type);
