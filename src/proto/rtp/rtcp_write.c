@@ -10,7 +10,7 @@ static bool begin(struct writer *writer, uint8_t count, enum rtcp_type type, siz
         return false;
     }
     writer_u8(writer, (uint8_t)(2 << 6 | count));
-    writer_u8(writer, type);
+    writer_u8(writer, (uint8_t)type);
     writer_u16(writer, (uint16_t)(size / 4));
     return true;
 }

@@ -190,7 +190,7 @@ static void chunks_write(struct writer *writer, const struct build *build)
         size_t two_bit = min_of(left, (size_t)TWO_BIT_SYMBOLS);
         bool large = has_large(build, at, one_bit);
         if (run > ONE_BIT_SYMBOLS || run == left || (large && run >= TWO_BIT_SYMBOLS)) {
-            writer_u16(writer, (uint16_t)(build->symbols[at] << 13 | run));
+            writer_u16(writer, (uint16_t)((size_t)build->symbols[at] << 13 | run));
             at += run;
         } else if (!large) {
             vector_chunk(writer, build, at, one_bit, 1);
