@@ -297,8 +297,13 @@ void stream_cork(struct stream *stream)
 void stream_uncork(struct stream *stream)
 {
     ensure(stream->corked > 0);
-    if (--stream->corked == 0 && stream_alive(stream) && stream->opened)
-        stream_flush(stream);
+    if (--stream->corked > 0 || !stream_alive(stream) || !stream->opened)
+        return;
+    stream_flush(stream);
+    // the kernel may have taken all at once: then no descriptor event will tell
+    if (stream_alive(stream) && (stream->congested || stream->drain_wanted) &&
+        stream_unsent(stream) == 0)
+        stream_defer(stream, STREAM_DEFERRED_WRITABLE);
 }
 
 void stream_notify_drained(struct stream *stream)
