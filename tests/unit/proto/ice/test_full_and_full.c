@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "proto/stun/stun.h"
+
 /** Two full agents that were told of each other. */
 struct full_world {
     struct network *net;
@@ -93,6 +95,40 @@ static void test_role_conflicts_are_resolved_with_every_seed(void **state)
     }
 }
 
+/** RFC 8445, section 7.3.1.1, case by case: no tie-breaker is below 0 or above the largest. */
+static void test_the_larger_tie_breaker_controls(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bool controlling = i & 1, larger = i & 2; // ours
+        struct full_world world;
+        full_world_start(&world, 20 + i, controlling, false);
+        uint8_t out[256];
+        struct stun_writer writer;
+        stun_writer_start(&writer, out, sizeof(out), STUN_REQUEST, STUN_BINDING,
+                          (const uint8_t *)"123456789012");
+        stun_write_bytes(&writer, STUN_USERNAME, bytes_of_text("cli1:srv1srv1"));
+        stun_write_u32(&writer, STUN_PRIORITY, 1);
+        stun_write_u64(&writer, controlling ? STUN_ICE_CONTROLLING : STUN_ICE_CONTROLLED,
+                       larger ? 0 : UINT64_MAX);
+        stun_write_integrity(&writer, client_credentials().pwd);
+        stun_write_fingerprint(&writer);
+        struct net_path path = { world.a_address, world.b_address };
+        assert_int_equal(
+            ice_agent_input(world.a.full, 1, &path, bytes_of(out, stun_writer_finish(&writer))), 0);
+        assert_int_equal(ice_agent_controlling(world.a.full), larger);
+        struct datagram_batch batch;
+        datagram_batch_init(&batch, 4096, 4);
+        ice_agent_output(world.a.full, 1, &batch);
+        struct stun_message answer;
+        assert_int_equal(stun_message_parse(bytes_of(batch.bytes, batch.used), &answer), 0);
+        // refused when our role stays
+        assert_int_equal(answer.class, controlling == larger ? STUN_ERROR : STUN_SUCCESS);
+        datagram_batch_done(&batch);
+        full_world_end(&world);
+    }
+}
+
 static void test_many_addresses_end_on_the_pair_of_highest_priority(void **state)
 {
     (void)state;
@@ -113,6 +149,16 @@ static void test_many_addresses_end_on_the_pair_of_highest_priority(void **state
     full_world_end(&world);
 }
 
+static enum network_verdict refuse_link_local(void *owner, uint64_t now_us,
+                                              const struct net_path *path, uint8_t *data,
+                                              size_t size)
+{
+    (void)owner, (void)now_us, (void)data, (void)size;
+    assert_true(net_address_is_link_local(&path->local) ==
+                net_address_is_link_local(&path->remote));
+    return NETWORK_PASS;
+}
+
 static void test_ipv6_is_paired_with_ipv6_only(void **state)
 {
     (void)state;
@@ -125,6 +171,8 @@ static void test_ipv6_is_paired_with_ipv6_only(void **state)
     full_add_local(&world.a, &a);
     full_add_local(&world.b, &b);
     full_add_local(&world.b, &link_local);
+    network_pipe_set(network_uplink(world.a.endpoint),
+                     &(struct network_pipe_config){ .filter = refuse_link_local });
     // IPv4 is broken
     network_unbind(world.b.endpoint, &world.b_address);
     exchange_both(&world);
@@ -193,6 +241,24 @@ static void test_candidates_may_trickle_for_long(void **state)
     full_add_remote(&world.a, &world.b_address);
     ice_agent_end_of_candidates(world.a.full);
     connect(&world);
+    full_world_end(&world);
+}
+
+static void test_a_check_of_the_peer_revives_a_failed_pair(void **state)
+{
+    (void)state;
+    struct full_world world;
+    full_world_start(&world, 12, true, false);
+    const struct ice_credentials a = client_credentials(), b = server_credentials();
+    exchange(&world.b, &world.a, &b);
+    network_pipe_cut(network_uplink(world.a.endpoint), true);
+    network_run(world.net, time_from_s(60));
+    assert_int_equal(counter(&world.a, ICE_CHECKS_SENT), 7);
+    network_pipe_cut(network_uplink(world.a.endpoint), false);
+    network_run(world.net, time_from_s(60));
+    assert_int_equal(counter(&world.a, ICE_CHECKS_SENT), 7);
+    exchange(&world.a, &world.b, &a); // only now may B begin
+    assert_true(run_until_selected(world.net, &world.a, &world.b, 1, time_from_s(1)));
     full_world_end(&world);
 }
 
@@ -310,11 +376,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_full_agents_connect),
         cmocka_unit_test(test_role_conflicts_are_resolved_with_every_seed),
+        cmocka_unit_test(test_the_larger_tie_breaker_controls),
         cmocka_unit_test(test_many_addresses_end_on_the_pair_of_highest_priority),
         cmocka_unit_test(test_ipv6_is_paired_with_ipv6_only),
         cmocka_unit_test(test_early_checks_and_peer_reflexive_candidates_suffice),
         cmocka_unit_test(test_both_behind_translation_find_each_other),
         cmocka_unit_test(test_candidates_may_trickle_for_long),
+        cmocka_unit_test(test_a_check_of_the_peer_revives_a_failed_pair),
         cmocka_unit_test(test_useless_candidates_are_taken_without_error),
         cmocka_unit_test(test_lists_are_bounded),
         cmocka_unit_test(test_checks_are_paced),

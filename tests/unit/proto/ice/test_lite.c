@@ -439,6 +439,7 @@ static void test_an_expired_path_comes_back_when_the_peer_answers(void **state)
     output(&bench);
     assert_int_equal(sent_count(&bench), 2);
     assert_false(ice_lite_path(&bench.ice, &got));
+    assert_int_equal(ice_lite_deadline(&bench.ice), TIME_NEVER); // asked once
     assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, 0), 0);
     assert_selected(&bench, &path);
     assert_true(next_event(&bench, ICE_EVENT_RECONNECTED));
@@ -506,6 +507,64 @@ static void test_answers_wait_for_room_and_are_bounded(void **state)
     }
     assert_int_equal(total, ICE_ANSWERS_MAX);
     datagram_batch_done(&small);
+    bench_end(&bench);
+}
+
+/** Restarts the agent; the peer's next checks use these. */
+static struct check restart(struct bench *bench, uint32_t priority, bool use_candidate)
+{
+    const struct ice_credentials local = { bytes_of_text("newL"),
+                                           bytes_of_text("newLnewLnewLnewLnewLnewL") };
+    const struct ice_credentials remote = { bytes_of_text("newR"),
+                                            bytes_of_text("newRnewRnewRnewRnewRnewR") };
+    assert_int_equal(ice_lite_restart(&bench->ice, &local, &remote), 0);
+    return (struct check){ .username = "newL:newR",
+                           .pwd = "newLnewLnewLnewLnewLnewL",
+                           .priority = priority,
+                           .use_candidate = use_candidate };
+}
+
+static void test_after_a_restart_the_first_nomination_counts(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path good = path_from(1, 5000), bad = path_from(2, 5000);
+    nominate(&bench, &good, HIGH);
+    output(&bench);
+    struct check check = restart(&bench, LOW, true);
+    ping(&bench, &good, HIGH); // the old credentials still hold
+    assert_int_equal(input(&bench, &bad, &check), 0);
+    assert_selected(&bench, &bad);
+    assert_int_equal(input(&bench, &good, &(struct check){ .priority = HIGH }), -EACCES);
+    assert_true(next_event(&bench, ICE_EVENT_RESTARTED));
+    assert_true(next_event(&bench, ICE_EVENT_SELECTED));
+    assert_true(no_event(&bench));
+    bench_end(&bench);
+}
+
+static void test_after_a_restart_all_is_said_with_the_new_credentials(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path path = path_from(1, 5000), other = path_from(2, 5000), to;
+    nominate(&bench, &path, HIGH);
+    output(&bench);
+    assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, 0), 0);
+    struct check check = restart(&bench, HIGH, false);
+    ping(&bench, &path, HIGH); // its answer has not left when the restart is taken up
+    assert_int_equal(input(&bench, &other, &check), 0);
+    output(&bench);
+    assert_int_equal(sent_count(&bench), 2);
+    struct stun_message answer = sent(&bench, 0, &to), request = sent(&bench, 1, &to);
+    assert_int_equal(stun_message_transaction_id(&answer)[11], bench.last_id);
+    assert_int_equal(stun_message_check_integrity(&answer, bytes_of_text(check.pwd)), 0);
+    // the path in use is asked at once whether it knows the new credentials
+    struct bytes username;
+    assert_true(net_path_equal(&to, &path));
+    assert_true(stun_message_find(&request, STUN_USERNAME, &username));
+    assert_true(text_equal(username, "newR:newL"));
     bench_end(&bench);
 }
 
@@ -611,6 +670,8 @@ int main(void)
         cmocka_unit_test(test_consent_answers_must_be_authentic_and_symmetric),
         cmocka_unit_test(test_error_403_ends_consent_at_once),
         cmocka_unit_test(test_answers_wait_for_room_and_are_bounded),
+        cmocka_unit_test(test_after_a_restart_the_first_nomination_counts),
+        cmocka_unit_test(test_after_a_restart_all_is_said_with_the_new_credentials),
         cmocka_unit_test(test_illegal_credentials_are_refused),
         cmocka_unit_test(test_the_longest_credentials_fit_into_messages),
         cmocka_unit_test(test_demux_finds_the_local_fragment),

@@ -279,6 +279,52 @@ static void test_the_client_takes_the_best_of_its_addresses(void **state)
     world_end(&world);
 }
 
+static void test_the_best_pair_wins_though_another_is_quicker(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct pair_world world;
+        world_start(&world, seed);
+        set_both_pipes(&world, &(struct network_pipe_config){ .delay_us = 10000,
+                                                              .jitter_us = 60000,
+                                                              .jitter_reorders = true });
+        for (uint8_t i = 2; i < 5; i++) {
+            struct net_address address = net_address_ipv4(192, 0, 2, i, 40000);
+            full_add_local(&world.client, &address);
+        }
+        connect(&world);
+        struct net_path path;
+        assert_true(node_path(&world.client, &path));
+        assert_true(net_address_equal(&path.local, &world.client_address));
+        world_end(&world);
+    }
+}
+
+static enum network_verdict drop_first_address(void *owner, uint64_t now_us,
+                                               const struct net_path *path, uint8_t *data,
+                                               size_t size)
+{
+    (void)now_us, (void)data, (void)size;
+    return net_address_equal(&path->local, owner) ? NETWORK_DROP : NETWORK_PASS;
+}
+
+static void test_a_dead_better_pair_is_not_waited_for_long(void **state)
+{
+    (void)state;
+    struct pair_world world;
+    world_start(&world, 12);
+    network_pipe_set(network_uplink(world.client.endpoint),
+                     &(struct network_pipe_config){ .filter = drop_first_address,
+                                                    .filter_owner = &world.client_address });
+    struct net_address second = net_address_ipv4(192, 0, 2, 2, 40001);
+    full_add_local(&world.client, &second);
+    assert_true(run_until_selected(world.net, &world.client, &world.server, 1, time_from_ms(400)));
+    struct net_path path;
+    assert_true(node_path(&world.client, &path));
+    assert_true(net_address_equal(&path.local, &second));
+    world_end(&world);
+}
+
 static void test_a_client_that_thinks_it_is_controlled_is_put_right(void **state)
 {
     (void)state;
@@ -311,7 +357,12 @@ static void test_failure_is_declared_when_nothing_answers(void **state)
     world_start(&world, 11);
     cut_both_pipes(&world, true);
     ice_agent_end_of_candidates(world.client.full);
-    network_run(world.net, time_from_s(39));
+    // at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s
+    network_run(world.net, time_from_ms(1400));
+    assert_int_equal(counter(&world.client, ICE_CHECKS_SENT), 2);
+    network_run(world.net, time_from_ms(2000));
+    assert_int_equal(counter(&world.client, ICE_CHECKS_SENT), 3);
+    network_run(world.net, time_from_ms(35600));
     assert_int_equal(world.client.event_count, 0);
     network_run(world.net, time_from_s(10));
     assert_int_equal(world.client.event_count, 1);
@@ -334,6 +385,8 @@ int main(void)
         cmocka_unit_test(test_a_restart_from_another_network_moves_the_path),
         cmocka_unit_test(test_a_nat_that_moves_the_client_moves_the_path),
         cmocka_unit_test(test_the_client_takes_the_best_of_its_addresses),
+        cmocka_unit_test(test_the_best_pair_wins_though_another_is_quicker),
+        cmocka_unit_test(test_a_dead_better_pair_is_not_waited_for_long),
         cmocka_unit_test(test_a_client_that_thinks_it_is_controlled_is_put_right),
         cmocka_unit_test(test_failure_is_declared_when_nothing_answers),
     };
