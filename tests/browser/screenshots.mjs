@@ -48,7 +48,7 @@ const CALLS = {
         speaking: ['Šárka Žluťoučká'],
     }],
     'call-poor': [{ people: people(3, { 1: { away: true } }) }, async (page) => {
-        await page.evaluate(() => (globalThis.fakePoor = ['2', '3']));
+        await page.evaluate(() => (globalThis.fakePoor = ['2', '3', '4', '5']));
         await page.waitForSelector('.poor:not([hidden])');
         await pause(4500);
     }],
@@ -78,9 +78,12 @@ const CALLS = {
         await page.evaluate(() => [...document.querySelectorAll('.menu button')].find((b) => /speaker large/.test(b.textContent)).click());
     }],
     'call-unread': [{ people: people(2), chat }],
-    'call-reconnecting': [{ people: people(2) }, (page, { server }) => {
-        for (const socket of server.sockets) socket.terminate();
-        return page.waitForSelector('.banner');
+    'call-reconnecting': [{ people: people(2) }, async (page) => {
+        await page.evaluate(() => {
+            window.WebSocket = class { static OPEN = 1; constructor() { setTimeout(() => this.onerror?.(), 10); } close() {} };
+            globalThis.roostApp.client.interrupt();
+        });
+        await page.waitForSelector('.banner');
     }],
     'call-media-lost': [{ people: people(2) }, (page) =>
         page.evaluate(() => globalThis.roostApp.room.peerConnection.fakeState('disconnected'))],
@@ -154,7 +157,7 @@ async function shoot(label, size, scheme, { path, act, fake = {}, join }) {
     await page.evaluateOnNewDocument(installFakeMedia, fake);
     await page.evaluateOnNewDocument((offline) => {
         localStorage.setItem('roost', JSON.stringify({ name: 'Rosalind' }));
-        if (offline) window.WebSocket = class { constructor() { setTimeout(() => this.onerror?.(), 10); } close() {} };
+        if (offline) window.WebSocket = class { static OPEN = 1; constructor() { setTimeout(() => this.onerror?.(), 10); } close() {} };
     }, fake.offline ?? false);
     await page.goto(server.url + path, { waitUntil: 'networkidle2' });
     if (join) {
@@ -163,7 +166,7 @@ async function shoot(label, size, scheme, { path, act, fake = {}, join }) {
         await page.waitForSelector('.room, .message, .notice');
     }
     await pause(350);
-    await act?.(page, { server });
+    await act?.(page);
     await pause(700);
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (sideways > 0) complain(`scrolls sideways by ${sideways} px`);

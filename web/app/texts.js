@@ -23,11 +23,13 @@ const EN = {
     'lobby.join': 'Join',
     'lobby.joining': 'Joining…',
     'lobby.joinSilent': 'Join without camera',
+    'lobby.joinListen': 'Join to listen',
     'lobby.callPrivate': 'Call one person instead',
     'lobby.roomInstead': 'Start a group call instead',
     'lobby.preview': 'Preview of your camera',
     'lobby.previewStarting': 'Starting camera…',
     'lobby.cameraOff': 'Camera is off',
+    'lobby.cameraNone': 'Others will see your initials',
     'lobby.level': 'Microphone level',
     'lobby.levelHint': 'Say something: the bar should move.',
 
@@ -48,6 +50,7 @@ const EN = {
     'control.devicesMic': 'Choose microphone and loudspeaker',
     'control.devicesCamera': 'Choose camera',
     'control.close': 'Close',
+    'control.cancel': 'Cancel',
     'control.bar': 'Call controls',
 
     'menu.microphone': 'Microphone',
@@ -132,6 +135,8 @@ const EN = {
     'people.micOff': 'microphone off',
     'people.micOn': 'microphone on',
 
+    'confirm.end': 'End the meeting for everybody?',
+
     'shortcuts.title': 'Keyboard shortcuts',
     'shortcuts.mic': 'Microphone on or off',
     'shortcuts.camera': 'Camera on or off',
@@ -156,8 +161,8 @@ const EN = {
 
     'call.waiting': 'Waiting for the other person',
     'call.waitingHint': 'Send them this link. The call begins when they open it.',
-    'call.calling': 'Calling {name}…',
-    'call.ringing': 'Ringing…',
+    'call.calling': 'Calling…',
+    'call.ringing': 'It rings. They’ll be here in a moment.',
     'call.connecting': 'Connecting…',
     'call.reconnecting': 'Connection interrupted. Reconnecting…',
     'call.direct': 'Direct connection, encrypted from browser to browser',
@@ -201,6 +206,7 @@ const EN = {
     'problem.room-locked.action': 'Try again',
     'problem.kicked.title': 'You were removed from this room',
     'problem.token-required.title': 'You need an invitation',
+    'problem.token-required.body': 'Ask whoever invited you for a link, and open that.',
     'problem.token-invalid.title': 'This invitation is not valid',
     'problem.token-expired.title': 'This invitation has expired',
     'problem.media-failed.title': 'Sound and picture cannot get through',

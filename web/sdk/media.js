@@ -196,7 +196,7 @@ export class MediaConnection extends Emitter {
     }
 
     async #negotiateAll() {
-        await null; // let the caller's other changes of this turn join in
+        await nextTask(); // what the application does right after joining goes into one offer
         while (this.#dirty && this.#state !== 'closed') {
             this.#dirty = false;
             await this.#negotiateOnce();
@@ -419,6 +419,18 @@ export function preferCodec(transceiver, mimeType) {
     } catch {
         // some browsers refuse receive-only entries here; their own order serves as well
     }
+}
+
+/** @returns {Promise<void>} settles in a task of its own, not delayed in hidden pages as timers are */
+function nextTask() {
+    return new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => {
+            port1.close();
+            resolve();
+        };
+        port2.postMessage(null);
+    });
 }
 
 /** @returns {EventTarget | undefined} tells of changed networks where the browser knows */

@@ -6,12 +6,13 @@ import { roostApp } from '../session.js';
 import { settings } from '../settings.js';
 import { t } from '../texts.js';
 import { announce, toast } from '../ui/announce.js';
-import { avatar } from '../ui/avatar.js';
 import { Banners } from '../ui/banners.js';
 import { CallBar, copyLink } from '../ui/call_bar.js';
 import { ChatPanel } from '../ui/chat.js';
+import { Control } from '../ui/control.js';
 import { showDetails } from '../ui/details.js';
 import { h, icon } from '../ui/dom.js';
+import { LocalControls } from '../ui/local_controls.js';
 import { asRoostError } from '../ui/local_media.js';
 import { problemText } from '../ui/notice.js';
 import { OwnDevices } from '../ui/own_devices.js';
@@ -21,6 +22,14 @@ import { Tile } from '../ui/tile.js';
 
 const POOR = 3;
 const STATS_EVERY_MS = 2000;
+
+/** @type {Partial<Record<import('../../sdk/call.js').CallState, import('../texts.js').TextKey>>} */
+const PROGRESS = {
+    incoming: 'call.connecting',
+    connecting: 'call.connecting',
+    calling: 'call.calling',
+    ringing: 'call.ringing',
+};
 
 /**
  * @typedef {import('../../sdk/roost.js').Call} Call
@@ -57,8 +66,9 @@ class CallPage {
     #banners = new Banners();
     #peer;
     #self;
+    #controls;
     #chat;
-    #waiting = h('section', { class: 'waiting' });
+    #waiting = h('section', { class: 'alone' });
     #title = h('h1', { class: 'room-name' });
     #direct = h('span', { class: 'chip', title: t('call.direct'), hidden: true }, icon('lock'));
     #barPlace = h('div', { class: 'bar' });
@@ -78,8 +88,8 @@ class CallPage {
         this.#options = options;
         const { client, role } = options;
         this.#peer = new Tile('peer', { name: '' });
-        this.#self = new Tile('self', { name: t('room.you'), mirrored: true });
-        this.#self.picture(options.media.camera);
+        this.#self = new Tile('self', { name: t('room.you'), person: options.name, mirrored: true });
+        this.#controls = new LocalControls(options.media, { labels: true });
         this.#chat = new ChatPanel({
             placeholder: t('chat.placeholder'),
             onsend: (text) => this.#sendChat(text),
@@ -97,11 +107,14 @@ class CallPage {
             this.#barPlace,
             this.#sounds.element,
         );
+        this.#stage.add(this.#self, 'self');
         this.#stage.element.append(this.#waiting);
-        this.#barPlace.append(this.#leaveOnly());
+        this.#barPlace.append(...this.#controls.elements, this.#leaveOnly());
+        this.#showOwnPicture();
         document.title = `${t('lobby.titleCall')} · ${t('app.name')}`;
         this.#title.textContent = t('lobby.titleCall');
         this.#offs.push(
+            options.media.on('changed', () => this.#showOwnPicture()),
             client.on('incoming-call', (call) => void this.#incoming(call)),
             client.on('link-ready', () => void this.#dial()),
             client.on('state', (state) => this.#signalingChanged(state)),
@@ -111,6 +124,7 @@ class CallPage {
 
     close() {
         this.#closed = true;
+        this.#controls.close();
         clearInterval(this.#statsTimer);
         for (const off of this.#offs) off();
         this.#closeTalking?.();
@@ -126,17 +140,29 @@ class CallPage {
 
     /** Before anybody is there, one can only leave. */
     #leaveOnly() {
-        return h(
-            'button',
-            { class: 'button danger', type: 'button', onclick: () => this.#options.onended('left') },
-            t('control.leave'),
-        );
+        const leave = new Control({
+            icon: 'leave',
+            name: t('control.leave'),
+            label: t('control.leave'),
+            className: 'leave',
+            onpress: () => this.#options.onended('left'),
+        });
+        leave.element.classList.add('apart');
+        return leave.element;
+    }
+
+    /** Before the call has the camera, the lobby's is shown. */
+    #showOwnPicture() {
+        if (this.#call) return;
+        const { camera, cameraOn, microphoneOn } = this.#options.media;
+        this.#self.picture(cameraOn ? camera : null);
+        this.#self.muted(!microphoneOn);
     }
 
     #drawWaiting() {
         const link = absolute(callPath(this.#options.link));
+        this.#waiting.classList.remove('ringing');
         this.#waiting.replaceChildren(
-            avatarPulse(settings.name),
             h('h2', null, t('call.waiting')),
             h('p', null, t('call.waitingHint')),
             h(
@@ -152,10 +178,21 @@ class CallPage {
         );
     }
 
-    /** @param {string} text below the other's avatar */
-    #drawProgress(text) {
+    /** @param {import('../texts.js').TextKey} key what happens now */
+    #drawProgress(key) {
+        const text = h('p', { role: 'status' }, t(key));
+        this.#waiting.classList.add('ringing');
+        this.#waiting.replaceChildren(
+            h('span', { class: 'pulse', 'aria-hidden': 'true' }, icon('phone')),
+            h('h2', null, this.#peerName || t('lobby.titleCall')),
+            text,
+        );
+    }
+
+    /** The other's name, once they have told; a link is not a name. */
+    get #peerName() {
         const name = this.#call?.peerName ?? '';
-        this.#waiting.replaceChildren(avatarPulse(name), h('h2', null, name), h('p', { role: 'status' }, text));
+        return name === this.#options.link ? '' : name;
     }
 
     /** Somebody waits at the link: calls them. */
@@ -164,7 +201,7 @@ class CallPage {
         try {
             const { client, link, name, media } = this.#options;
             const { camera, microphone } = media;
-            this.#drawProgress(t('call.ringing'));
+            this.#drawProgress('call.calling');
             const tracks = [microphone, camera].filter((track) => track !== null);
             if (microphone) microphone.enabled = media.microphoneOn;
             const call = await client.call(link, { name, tracks });
@@ -209,6 +246,7 @@ class CallPage {
         this.#call = call;
         roostApp.call = call;
         this.#options.media.release(); // the call's from now on
+        this.#controls.close();
         const own = new OwnDevices(call);
         this.#own = own;
         this.#bar = new CallBar({
@@ -247,25 +285,15 @@ class CallPage {
     #stateChanged() {
         const call = this.#call;
         if (!call || call.state === 'ended') return;
-        this.#title.textContent = call.peerName;
+        this.#title.textContent = this.#peerName || t('lobby.titleCall');
         this.#peer.name(call.peerName);
         const talking = call.state === 'connected' || call.state === 'reconnecting';
         this.#direct.hidden = !talking;
         if (!talking) {
-            this.#drawProgress(
-                t(
-                    call.state === 'connecting' || call.state === 'incoming'
-                        ? 'call.connecting'
-                        : call.state === 'ringing'
-                          ? 'call.ringing'
-                          : 'call.calling',
-                    { name: call.peerName },
-                ),
-            );
+            this.#drawProgress(PROGRESS[call.state] ?? 'call.calling');
         } else if (!this.#waiting.hidden) {
             this.#waiting.hidden = true;
             this.#stage.add(this.#peer, 'person');
-            this.#stage.add(this.#self, 'self');
             announce(t('live.joined', { name: call.peerName }));
         }
         this.#connectionBanner(this.#options.client.state);
@@ -415,11 +443,4 @@ class CallPage {
         const codes = { rejected: 'call-rejected', busy: 'user-busy', timeout: 'call-timeout', lost: 'session-lost' };
         this.#options.onended(codes[reason] ? new RoostError(codes[reason]) : 'hangup');
     }
-}
-
-/** @param {string} name */
-function avatarPulse(name) {
-    const element = avatar(name);
-    element.classList.add('pulse');
-    return element;
 }

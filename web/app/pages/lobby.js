@@ -9,11 +9,9 @@ import { client } from '../session.js';
 import { saveSettings, settings } from '../settings.js';
 import { t } from '../texts.js';
 import { avatar } from '../ui/avatar.js';
-import { Control } from '../ui/control.js';
-import { openDeviceMenu } from '../ui/device_menu.js';
-import { listenForShortcuts } from '../ui/dialog.js';
 import { h, icon } from '../ui/dom.js';
 import { measureLevel } from '../ui/level.js';
+import { LocalControls } from '../ui/local_controls.js';
 import { asRoostError } from '../ui/local_media.js';
 import { notice, problemText } from '../ui/notice.js';
 import { brand } from './message.js';
@@ -51,8 +49,7 @@ class Lobby {
     #room;
     #roomHint = h('span', { class: 'hint', id: 'room-hint' }, t('lobby.roomHint'));
     #submit;
-    #micControl;
-    #cameraControl;
+    #controls;
     /** @type {(() => void)[]} */
     #offs = [];
     /** @type {(() => void) | null} */
@@ -89,35 +86,13 @@ class Lobby {
             oninput: () => this.#roomWrong(false),
         });
         this.#submit = h('button', { class: 'button primary', type: 'submit' });
-        this.#micControl = new Control({
-            icon: 'mic',
-            name: t('control.mic'),
-            key: 'M',
-            onpress: () => this.#media.setMicrophone(!this.#media.microphoneOn),
-            chevron: {
-                name: t('control.devicesMic'),
-                onpress: (button) => openDeviceMenu(button, ['microphone', 'speaker'], this.#choice),
-            },
-        });
-        this.#cameraControl = new Control({
-            icon: 'camera',
-            name: t('control.camera'),
-            key: 'V',
-            onpress: () => this.#media.setCamera(!this.#media.cameraOn),
-            chevron: {
-                name: t('control.devicesCamera'),
-                onpress: (button) => openDeviceMenu(button, ['camera'], this.#choice),
-            },
-        });
+        this.#controls = new LocalControls(this.#media);
         this.#video.muted = true;
         /** @readonly */
         this.element = this.#draw();
         this.#offs.push(
             this.#media.on('changed', () => this.#update()),
-            listenForShortcuts({
-                M: () => this.#media.setMicrophone(!this.#media.microphoneOn),
-                V: () => this.#media.setCamera(!this.#media.cameraOn),
-            }),
+            () => this.#controls.close(),
         );
         this.#update();
         if (!this.#media.camera && !this.#media.microphone) void this.#media.start();
@@ -131,14 +106,6 @@ class Lobby {
         for (const off of this.#offs) off();
         this.#video.srcObject = null;
     }
-
-    /** @type {import('../ui/device_menu.js').DeviceChoice} */
-    #choice = {
-        onchoose: (kind, deviceId) => void this.#media.choose(kind, deviceId),
-        camera: () => this.#media.camera?.getSettings().deviceId,
-        microphone: () => this.#media.microphone?.getSettings().deviceId,
-        onspeaker: () => {},
-    };
 
     #draw() {
         const { room, link } = this.#options;
@@ -165,8 +132,7 @@ class Lobby {
                         h(
                             'div',
                             { class: 'preview-controls' },
-                            this.#micControl.element,
-                            this.#cameraControl.element,
+                            ...this.#controls.elements,
                         ),
                     ),
                     h(
@@ -249,16 +215,6 @@ class Lobby {
     /** Shows what the devices are doing. */
     #update() {
         const media = this.#media;
-        const micOn = media.microphoneOn && media.microphone !== null;
-        const cameraOn = media.cameraOn && media.camera !== null;
-        this.#micControl.device(micOn, {
-            icon: micOn ? 'mic' : 'mic-off',
-            name: t(micOn ? 'control.mic' : 'control.micOff'),
-        });
-        this.#cameraControl.device(cameraOn, {
-            icon: cameraOn ? 'camera' : 'camera-off',
-            name: t(cameraOn ? 'control.camera' : 'control.cameraOff'),
-        });
         void attach(this.#video, media.camera).catch(() => {});
         this.#placeholder.hidden = media.camera !== null;
         this.#drawPlaceholder();
@@ -268,7 +224,10 @@ class Lobby {
     }
 
     #drawPlaceholder() {
-        const text = this.#media.starting ? t('lobby.previewStarting') : t('lobby.cameraOff');
+        const { starting, cameraOn, cameraError } = this.#media;
+        const text = starting
+            ? t('lobby.previewStarting')
+            : t(cameraOn && cameraError ? 'lobby.cameraNone' : 'lobby.cameraOff');
         const name = this.#name.value.trim();
         this.#placeholder.replaceChildren(name ? avatar(name) : icon('camera-off'), text);
     }
@@ -310,13 +269,13 @@ class Lobby {
 
     /** @param {boolean} busy */
     #drawSubmit(busy) {
-        const { camera, cameraOn, starting } = this.#media;
+        const { camera, cameraOn, microphone, starting } = this.#media;
         this.#submit.disabled = busy;
-        const silent = !starting && cameraOn && !camera;
+        const without = !starting && cameraOn && !camera;
         this.#submit.textContent = busy
             ? t('lobby.joining')
-            : silent
-              ? t('lobby.joinSilent')
+            : without
+              ? t(microphone ? 'lobby.joinSilent' : 'lobby.joinListen')
               : t(this.#options.link ? 'call.join' : 'lobby.join');
     }
 
@@ -394,14 +353,12 @@ class Lobby {
         }
         const text = problemText(error, {});
         const reload = error.code === 'version-unsupported';
-        this.#serverProblem.replaceChildren(
-            notice(text, [
-                {
-                    label: text.action,
-                    action: () => (reload ? location.reload() : void this.#join()),
-                    primary: true,
-                },
-            ]),
-        );
+        const again = {
+            label: text.action,
+            action: () => (reload ? location.reload() : void this.#join()),
+        };
+        const invitation = error.code.startsWith('token-');
+        const home = { label: t('ended.home'), action: () => location.assign('/') };
+        this.#serverProblem.replaceChildren(notice(text, [invitation ? home : again]));
     }
 }

@@ -8,6 +8,7 @@ import { Banners } from '../ui/banners.js';
 import { CallBar, copyLink } from '../ui/call_bar.js';
 import { ChatPanel } from '../ui/chat.js';
 import { showDetails } from '../ui/details.js';
+import { confirm } from '../ui/dialog.js';
 import { h, icon } from '../ui/dom.js';
 import { asRoostError } from '../ui/local_media.js';
 import { problemText } from '../ui/notice.js';
@@ -219,6 +220,7 @@ class RoomPage {
         const { id, self } = member;
         const tile = new Tile(id, {
             name: self ? t('room.you') : member.name,
+            person: self ? member.name : undefined,
             mirrored: self,
             onpin: () => this.#stage.togglePin(id),
         });
@@ -480,7 +482,12 @@ class RoomPage {
                     icon: room.locked ? 'unlock' : 'lock',
                     action: run(() => room.lock(!room.locked)),
                 },
-                { label: t('menu.end'), icon: 'close', danger: true, action: run(() => room.end()) },
+                {
+                    label: t('menu.end'),
+                    icon: 'close',
+                    danger: true,
+                    action: () => confirm(t('confirm.end'), t('menu.end'), run(() => room.end())),
+                },
                 { separator: true },
             );
         }

@@ -22,9 +22,12 @@ export function initials(name) {
  * @returns {string} the number of its colour
  */
 export function hue(name) {
-    let sum = 7;
-    for (const sign of name.trim().toLowerCase()) sum = (sum * 31 + (sign.codePointAt(0) ?? 0)) >>> 0;
-    return String((sum ^ (sum >>> 7)) % HUES);
+    let mixed = 0x811c9dc5; // FNV-1a, then a last stir: short names must spread, too
+    for (const sign of name.trim().toLowerCase()) {
+        mixed = Math.imul(mixed ^ (sign.codePointAt(0) ?? 0), 0x01000193);
+    }
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d);
+    return String(((mixed ^ (mixed >>> 12)) >>> 0) % HUES);
 }
 
 /**

@@ -27,7 +27,8 @@ export async function deviceItems(kinds, choice) {
     for (const kind of kinds) {
         if (kind === 'speaker' && (!choice.onspeaker || !canChooseSpeaker())) continue;
         const devices = found[`${kind}s`];
-        const inUse = kind === 'speaker' ? settings.speaker || 'default' : choice[kind]();
+        const wanted = kind === 'speaker' ? settings.speaker || 'default' : choice[kind]();
+        const inUse = devices.some(({ deviceId }) => deviceId === wanted) ? wanted : devices[0]?.deviceId;
         items.push({ heading: t(`menu.${kind}`) });
         if (devices.length === 0) {
             items.push({ label: t('menu.noDevices'), action: () => {} });

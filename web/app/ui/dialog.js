@@ -44,6 +44,36 @@ export function showDialog(title, content, onclose) {
     return dialog;
 }
 
+/**
+ * Asks before something that cannot be undone.
+ *
+ * @param {string} question
+ * @param {string} action what the button says
+ * @param {() => void} onaction
+ */
+export function confirm(question, action, onaction) {
+    const dialog = showDialog(
+        question,
+        h(
+            'div',
+            { class: 'dialog-actions' },
+            h('button', { class: 'button', type: 'button', onclick: () => dialog.close() }, t('control.cancel')),
+            h(
+                'button',
+                {
+                    class: 'button danger',
+                    type: 'button',
+                    onclick: () => {
+                        dialog.close();
+                        onaction();
+                    },
+                },
+                action,
+            ),
+        ),
+    );
+}
+
 /** @type {[string, import('../texts.js').TextKey][]} */
 const SHORTCUTS = [
     ['M', 'shortcuts.mic'],

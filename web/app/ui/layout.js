@@ -7,6 +7,8 @@
 
 /** Space between two tiles, in pixels. */
 export const GAP = 8;
+/** More tiles than this below a large one are too small. */
+const STRIP_MAX = 12;
 /** Tiles are never wider than a camera's picture. */
 const ASPECT_MAX = 16 / 9;
 /** Nor narrower than this: squares on a desk, upright cards on a phone. */
@@ -97,7 +99,8 @@ export function fit(box, aspect) {
 }
 
 /**
- * One tile large and the others in a strip: at the side of a wide box, below in a tall one.
+ * One tile large and the others in a strip: at the side of a wide box, in a grid below in a
+ * tall one.
  * Tiles that do not fit the strip get no rectangle.
  *
  * @param {number} stripCount how many tiles would like to be in the strip
@@ -112,8 +115,11 @@ export function speakerRects(stripCount, box, options = {}) {
     }
     const side = box.width > box.height;
     if (side) {
-        const width = Math.round(Math.min(240, Math.max(144, box.width * 0.18)));
-        const height = Math.round((width * 9) / 16);
+        // as wide as fits all of them, but not too small to see a face
+        const forAll = ((box.height + GAP) / stripCount - GAP) * ASPECT_MAX;
+        const most = Math.min(240, Math.max(144, box.width * 0.18));
+        const width = Math.round(Math.min(most, Math.max(144, forAll)));
+        const height = Math.floor((width * 9) / 16);
         const fits = Math.max(1, Math.floor((box.height + GAP) / (height + GAP)));
         const count = Math.min(stripCount, fits);
         const used = count * height + (count - 1) * GAP;
@@ -128,20 +134,17 @@ export function speakerRects(stripCount, box, options = {}) {
             })),
         };
     }
-    const height = Math.round(Math.min(150, Math.max(96, box.height * 0.18)));
-    const width = Math.round(Math.min(height, (box.width - 2 * GAP) / 3));
-    const fits = Math.max(1, Math.floor((box.width + GAP) / (width + GAP)));
-    const count = Math.min(stripCount, fits);
-    const used = count * width + (count - 1) * GAP;
-    const left = box.x + (box.width - used) / 2;
+    // a tall window: the picture keeps its shape, the others share the room below it
+    const height = Math.round(Math.min((box.width * 9) / 16, box.height * 0.6));
+    const below = {
+        x: box.x,
+        y: box.y + height + GAP,
+        width: box.width,
+        height: box.height - height - GAP,
+    };
     return {
-        main: { x: box.x, y: box.y, width: box.width, height: box.height - height - GAP },
-        strip: Array.from({ length: count }, (_, i) => ({
-            x: Math.round(left + i * (width + GAP)),
-            y: box.y + box.height - height,
-            width,
-            height,
-        })),
+        main: { x: box.x, y: box.y, width: box.width, height },
+        strip: gridRects(Math.min(stripCount, STRIP_MAX), below),
     };
 }
 

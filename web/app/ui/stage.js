@@ -6,6 +6,7 @@ import { gridRects, pairRects, speakerRects } from './layout.js';
 
 /** More tiles than this make faces too small to read. */
 const GRID_MAX = 25;
+const OVERFLOW_HEIGHT = 44;
 
 /**
  * @typedef {import('./tile.js').Tile} Tile
@@ -150,6 +151,11 @@ export class Stage {
     #arrangeMain(ids, main, box, places) {
         const rest = ids.filter((id) => id !== main);
         const { main: mainRect, strip } = speakerRects(rest.length, box);
+        if (strip.length < rest.length && box.width > box.height) {
+            // some room below the strip for the number of those who do not fit
+            const less = speakerRects(rest.length, { ...box, height: box.height - OVERFLOW_HEIGHT });
+            strip.splice(0, strip.length, ...less.strip);
+        }
         places.set(main, { rect: mainRect });
         // whoever speaks is in the strip, and so are you
         const shown = this.#mostWanted(rest, strip.length);

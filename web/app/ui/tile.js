@@ -8,7 +8,7 @@ import { attribute, h, icon, setIcon } from './dom.js';
 export class Tile {
     /**
      * @param {string} id
-     * @param {{name: string, screen?: boolean, mirrored?: boolean, onpin?: () => void}} options
+     * @param {{name: string, person?: string, screen?: boolean, mirrored?: boolean, onpin?: () => void}} options
      */
     constructor(id, options) {
         /** @readonly */
@@ -45,6 +45,7 @@ export class Tile {
         this.element.classList.toggle('screen', options.screen ?? false);
         this.element.classList.toggle('mirrored', options.mirrored ?? false);
         this.#screen = options.screen ?? false;
+        this.#person = options.person;
         this.name(options.name);
         this.muted(false);
         const picture = () => this.#showPicture();
@@ -54,6 +55,8 @@ export class Tile {
     }
 
     #screen;
+    /** @type {string | undefined} whose initials to show, when the label says "You" */
+    #person;
     #label;
     #mic;
     #backdrop;
@@ -69,8 +72,9 @@ export class Tile {
         this.#name = name;
         this.#label.textContent = name;
         this.element.setAttribute('aria-label', name);
-        this.#backdrop.dataset.hue = hue(name);
-        this.#backdrop.replaceChildren(this.#screen ? icon('screen') : avatar(name));
+        const person = this.#person ?? name;
+        this.#backdrop.dataset.hue = hue(person);
+        this.#backdrop.replaceChildren(this.#screen ? icon('screen') : avatar(person));
         this.pinned(false);
     }
 
