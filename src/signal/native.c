@@ -102,7 +102,12 @@ void signal_native_reload(struct signal_native *native, const struct native_conf
 static void free_connections(struct list *connections)
 {
     struct native_connection *connection;
-    list_each(connection, connections, node) free(connection);
+    list_each(connection, connections, node)
+    {
+        if (connection->session)
+            connection->session->connection = NULL;
+        free(connection);
+    }
 }
 
 void signal_native_free(struct signal_native *native)
@@ -113,10 +118,8 @@ void signal_native_free(struct signal_native *native)
     free_connections(&native->connected);
     size_t cursor = 0;
     void *session;
-    while (map_next(&native->sessions, &cursor, NULL, &session)) {
-        ((struct native_session *)session)->connection = NULL;
+    while (map_next(&native->sessions, &cursor, NULL, &session))
         native_session_end(session, 0, true);
-    }
     map_done(&native->sessions);
     address_limit_done(&native->address_limit);
     native_body_release(native->shared);
