@@ -2,6 +2,8 @@
 
 import puppeteer from 'puppeteer-core';
 
+import { until } from './roost.mjs';
+
 /** @param {string[]} [extra] */
 export function chromium(extra = []) {
     return puppeteer.launch({
@@ -20,7 +22,8 @@ export function chromium(extra = []) {
     });
 }
 
-export function firefox() {
+/** @param {number} [fakeHertz] pitch of its fake microphone */
+export function firefox(fakeHertz = 880) {
     return puppeteer.launch({
         browser: 'firefox',
         executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
@@ -33,6 +36,8 @@ export function firefox() {
             'media.gmp-manager.updateEnabled': false,
             'media.autoplay.default': 0,
             'media.autoplay.blocking_policy': 0,
+            'media.autoplay.block-webaudio': false,
+            'media.navigator.audio.fake_frequency': fakeHertz,
             'network.proxy.type': 0,
             'app.update.enabled': false,
             'toolkit.telemetry.enabled': false,
@@ -56,30 +61,34 @@ export async function roomPage(browser, url, { room, name, colour = 'red', hertz
     page.on('pageerror', (error) => problems.push(String(error)));
     page.on('console', (message) => process.env.ROOST_LOG && console.error(name, message.text()));
     await page.goto(`${url}/healthz`);
-    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish });
+    // Firefox has no sound system here: its own fake microphone speaks, and energy is what it hears
+    const sound = (await browser.version()).toLowerCase().includes('firefox') ? 'device' : 'synthetic';
+    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound });
     return Object.assign(page, { problems, label: name });
 }
 
 /** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
-async function joinRoom({ room, name, rgb, hertz, publish }) {
+async function joinRoom({ room, name, rgb, hertz, publish, sound }) {
     const { connect } = await import('/sdk/roost.js');
     const client = await connect({ name });
     const joined = await client.join(room, { name });
     const videos = new Map();
-    const sink = new AudioContext();
+    const sink = sound === 'synthetic' ? new AudioContext() : null;
     const test = { client, room: joined, videos, errors: [], events: [], local: [] };
     globalThis.test = test;
     joined.on('error', (error) => test.errors.push(String(error)));
     joined.on('track-attached', (track) => {
         if (track.kind === 'audio') {
-            const analyser = sink.createAnalyser();
-            analyser.fftSize = 4096;
             // Chromium only decodes remote audio that an element plays
             const element = new Audio();
             element.srcObject = new MediaStream([track.mediaTrack]);
             element.muted = true;
             void element.play().catch(() => {});
-            sink.createMediaStreamSource(new MediaStream([track.mediaTrack])).connect(analyser);
+            const analyser = sink?.createAnalyser();
+            if (analyser) {
+                analyser.fftSize = 4096;
+                sink.createMediaStreamSource(new MediaStream([track.mediaTrack])).connect(analyser);
+            }
             videos.set(track.id, { track, element, analyser });
             return;
         }
@@ -98,26 +107,35 @@ async function joinRoom({ room, name, rgb, hertz, publish }) {
     });
     for (const event of ['media', 'state', 'member-joined', 'member-left'])
         joined.on(event, (detail) => test.events.push({ event, detail: typeof detail === 'string' ? detail : (detail?.name ?? detail?.member?.name) }));
-    /** What one received picture shows: the colour in its middle and how many frames came. */
-    test.look = () => {
+    /** What each received picture shows: its colour and how many frames were decoded. */
+    test.look = async () => {
+        const stats = [...(await joined.peerConnection.getStats()).values()].filter((report) => report.type === 'inbound-rtp' && report.kind === 'video');
         const canvas = new OffscreenCanvas(16, 16);
         const context = canvas.getContext('2d', { willReadFrequently: true });
         return [...videos.values()].filter(({ track }) => track.kind === 'video').map(({ track, element }) => {
             context.drawImage(element, 0, 0, 16, 16);
             const [red, green, blue] = context.getImageData(4, 4, 1, 1).data;
+            const report = stats.find(({ trackIdentifier }) => trackIdentifier === track.mediaTrack.id);
             return {
                 from: track.member.name, source: track.source, rgb: [red, green, blue],
-                frames: element.getVideoPlaybackQuality().totalVideoFrames, width: element.videoWidth,
+                frames: report?.framesDecoded ?? 0, width: element.videoWidth,
             };
         });
     };
-    /** The strongest pitch of each received sound. */
-    test.listen = () => [...videos.values()].filter(({ analyser }) => analyser).map(({ track, analyser }) => {
-        const bins = new Float32Array(analyser.frequencyBinCount);
-        analyser.getFloatFrequencyData(bins);
-        const loudest = bins.indexOf(Math.max(...bins));
-        return { from: track.member.name, hertz: (loudest * sink.sampleRate) / analyser.fftSize, db: bins[loudest] };
-    });
+    /** The strongest pitch of each received sound, or its energy where sound cannot be analysed. */
+    test.listen = async () => {
+        const stats = [...(await joined.peerConnection.getStats()).values()].filter((report) => report.type === 'inbound-rtp' && report.kind === 'audio');
+        return [...videos.values()].filter(({ track }) => track.kind === 'audio').map(({ track, analyser }) => {
+            if (!analyser) {
+                const report = stats.find(({ trackIdentifier }) => trackIdentifier === track.mediaTrack.id);
+                return { from: track.member.name, energy: report?.totalAudioEnergy ?? 0 };
+            }
+            const bins = new Float32Array(analyser.frequencyBinCount);
+            analyser.getFloatFrequencyData(bins);
+            const loudest = bins.indexOf(Math.max(...bins));
+            return { from: track.member.name, hertz: (loudest * sink.sampleRate) / analyser.fftSize, db: bins[loudest] };
+        });
+    };
     if (!publish) return;
     const canvas = document.createElement('canvas');
     canvas.width = 320;
@@ -131,6 +149,11 @@ async function joinRoom({ room, name, rgb, hertz, publish }) {
         context.fillStyle = 'black';
         context.fillRect((count++ * 4) % 320, 160, 20, 20);
     }, 50);
+    test.local.push(await joined.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera' }));
+    if (sound === 'device') {
+        test.local.push(await joined.microphone({ constraints: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }));
+        return;
+    }
     const tone = new AudioContext();
     const oscillator = tone.createOscillator();
     const out = tone.createMediaStreamDestination();
@@ -140,11 +163,40 @@ async function joinRoom({ room, name, rgb, hertz, publish }) {
     oscillator.connect(gain).connect(out);
     oscillator.start();
     await tone.resume();
-    test.local.push(await joined.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera' }));
     test.local.push(await joined.publish(out.stream.getAudioTracks()[0], { source: 'microphone' }));
 }
 
 /** @param {number[]} seen @param {number[]} wanted */
 export function sameColour(seen, wanted) {
     return seen.every((value, index) => Math.abs(value - wanted[index]) < 60);
+}
+
+/**
+ * Waits until each page sees each other's colour move and hears its pitch.
+ *
+ * @param {Awaited<ReturnType<typeof roomPage>>[]} pages
+ * @param {{name: string, colour: keyof typeof colours, hertz: number}[]} present
+ */
+export async function everyoneMeets(pages, present) {
+    for (const page of pages) {
+        const others = present.filter((person) => person.name !== page.label);
+        await until(`${page.label} sees ${others.map((other) => other.name)}`, async () => {
+            const seen = await page.evaluate(() => globalThis.test.look());
+            const all = others.every((other) => seen.some((tile) => tile.from === other.name
+                && tile.source === 'camera' && tile.frames > 10 && sameColour(tile.rgb, colours[other.colour])));
+            return all || Promise.reject(JSON.stringify(seen));
+        }, 30000);
+        await until(`${page.label} hears ${others.map((other) => other.name)}`, async () => {
+            const heard = await page.evaluate(() => globalThis.test.listen());
+            const all = others.every((other) => heard.some((tone) => tone.from === other.name
+                && (tone.energy > 0 || (Math.abs(tone.hertz - other.hertz) < 40 && tone.db > -60))));
+            return all || Promise.reject(JSON.stringify(heard));
+        }, 30000);
+    }
+}
+
+/** Frames of each picture that a page has decoded, by sender. */
+export async function frames(page) {
+    const seen = await page.evaluate(() => globalThis.test.look());
+    return Object.fromEntries(seen.map((tile) => [`${tile.from}/${tile.source}`, tile.frames]));
 }

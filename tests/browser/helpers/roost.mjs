@@ -35,6 +35,7 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
     const child = spawn(chosen ?? binary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     /** @type {string[]} */
     const log = [];
+    let mediaPort = 0;
     const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     const ready = new Promise((resolve, reject) => {
         const read = (/** @type {string} */ line) => {
@@ -42,6 +43,7 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
             if (process.env.ROOST_LOG) console.error(line);
             if (!line.startsWith('{')) return;
             const record = JSON.parse(line);
+            if (record.message === 'media is ready') mediaPort = record.port;
             if (record.message === 'ready') resolve(record);
         };
         createInterface(child.stdout).on('line', read);
@@ -54,6 +56,7 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
         child,
         log,
         url,
+        mediaPort,
         https: `https://127.0.0.1:${record.https_port}`,
         /** Ends it and fails when it did not end well (a sanitizer's report, a crash). */
         async stop() {
@@ -88,10 +91,17 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
 export async function until(what, condition, timeoutMs = 20000) {
     const end = Date.now() + timeoutMs;
     let last;
+    let reason;
     while (Date.now() < end) {
-        last = await condition();
+        try {
+            last = await condition();
+        } catch (problem) {
+            // what the condition rejects with tells how far it is
+            last = undefined;
+            reason = problem;
+        }
         if (last) return /** @type {NonNullable<T>} */ (last);
         await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    throw new Error(`waited ${timeoutMs} ms in vain for: ${what} (last: ${JSON.stringify(last)})`);
+    throw new Error(`waited ${timeoutMs} ms in vain for: ${what} (last: ${reason ?? JSON.stringify(last)})`);
 }
