@@ -21,9 +21,13 @@ static unsigned quota_of(const char *path)
     size_t size;
     if (file_read(path, 256, &text, &size) < 0)
         return 0;
-    unsigned long quota, period;
+    struct bytes rest = bytes_of(text, size);
+    struct bytes line = text_take_until(&rest, '\n');
+    struct bytes first = text_take_until(&line, ' ');
+    uint64_t quota, period;
     unsigned cores = 0;
-    if (sscanf(text, "%lu %lu", &quota, &period) == 2 && period > 0)
+    if (text_parse_u64(first, UINT32_MAX, &quota) == 0 &&
+        text_parse_u64(line, UINT32_MAX, &period) == 0 && period > 0)
         cores = (unsigned)((quota + period - 1) / period);
     free(text);
     return cores;

@@ -111,7 +111,7 @@ int udp_socket_open(const struct udp_config *config, struct loop *loop, const st
     socket->owner = owner;
     int error = open_and_bind(socket, config);
     if (error == 0) {
-        socket->receiver.bytes = memory_new_array(uint8_t, UDP_RECEIVE_MESSAGES * UDP_RECEIVE_SLOT);
+        socket->receiver.bytes = memory_allocate(UDP_RECEIVE_MESSAGES, UDP_RECEIVE_SLOT);
         loop_watch_init(&socket->watch, socket->fd, udp_receive_ready);
         error = loop_watch_add(loop, &socket->watch, LOOP_READABLE);
     }

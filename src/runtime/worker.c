@@ -21,6 +21,7 @@ struct worker_thread {
     int error;
     bool running; /**< the starter's: there is a thread to join */
     struct wakeup stop;
+    struct loop_hook turn_end;
 };
 
 struct worker_group {
@@ -49,6 +50,14 @@ static void on_stop(struct wakeup *wakeup)
 {
     struct worker_thread *thread = container_of(wakeup, struct worker_thread, stop);
     loop_stop(&thread->worker.loop);
+}
+
+static void on_turn_end(struct loop_hook *hook)
+{
+    struct worker_thread *thread = container_of(hook, struct worker_thread, turn_end);
+    metric_value *values = thread->worker.loop.metrics.values;
+    metric_set(&values[RUNTIME_PACKETS_ALLOCATED], thread->worker.packets.allocated);
+    metric_set(&values[RUNTIME_PACKETS_REFUSED], thread->worker.packets.exhausted);
 }
 
 static void *worker_main(void *argument)
@@ -90,6 +99,8 @@ static int thread_init(struct worker_group *group, uint32_t index)
     error = mailbox_init(&worker->mailbox, &worker->loop, capacity, &mailbox_ops, worker);
     if (error < 0)
         return error;
+    loop_hook_init(&thread->turn_end, on_turn_end);
+    loop_hook_add(&worker->loop, &thread->turn_end);
     return wakeup_init(&thread->stop, &worker->loop, on_stop);
 }
 

@@ -346,6 +346,7 @@ static void test_workers_share_packets_and_hand_over_datagrams_and_nothing_else(
     // metrics may be read by anyone while workers run
     assert_int_equal(counted(media.group, RUNTIME_UDP_SENT), 12 * ROUNDS * WORKERS);
     assert_true(counted(media.group, RUNTIME_HANDOFF_RECEIVED) > 0);
+    assert_in_range(counted(media.group, RUNTIME_PACKETS_ALLOCATED), 1, 2000 * WORKERS);
     media.group = worker_group_stop(media.group);
     assert_int_equal(atomic_load(&media.failures), 0);
     assert_true(atomic_load(&media.forwarded) > 0);
