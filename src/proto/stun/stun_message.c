@@ -80,8 +80,7 @@ int stun_message_parse(struct bytes datagram, struct stun_message *ret_message)
     struct reader reader = reader_of(datagram.data, datagram.size);
     reader_skip(&reader, STUN_HEADER_SIZE);
     while (reader_left(&reader) > 0) {
-        // 16 bits are enough: the header's length is a multiple of four below 65536 - 20 or
-        // stun_message_is would not have found it equal to a datagram's
+        // offsets have 16 bits; only a stream could carry a message so long
         if (reader.at > UINT16_MAX)
             return -EBADMSG;
         uint16_t at = (uint16_t)reader.at;
