@@ -41,6 +41,8 @@ struct pair {
     uint32_t sent;               // datagrams put on the wire so far
     uint32_t drop_from, drop_to; // these are lost: [from, to)
     uint32_t bytes_sent[2];
+    uint16_t mtu;
+    size_t largest;
 };
 
 static inline struct certificate *make_certificate(struct random *random)
@@ -78,6 +80,7 @@ static inline void pair_start(struct pair *pair, const struct dtls_fingerprint *
             .fingerprints = wanted ? wanted : &right[1 - i],
             .fingerprint_count = 1,
             .srtp_required = true,
+            .mtu = pair->mtu,
             .metrics = pair->metrics[i],
         };
         pair->peers[i] = dtls_new(&config, pair->now_us);
@@ -124,6 +127,7 @@ static inline void pair_done(struct pair *pair)
 static inline void wire_put(struct pair *pair, bool to_server, const uint8_t *data, size_t size)
 {
     uint32_t number = pair->sent++;
+    pair->largest = max_of(pair->largest, size);
     pair->bytes_sent[to_server ? 0 : 1] += (uint32_t)size;
     if ((number >= pair->drop_from && number < pair->drop_to) ||
         random_below(&pair->random, 100) < pair->loss_percent || pair->wire_count == WIRE_MAX)
