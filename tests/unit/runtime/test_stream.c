@@ -361,6 +361,20 @@ static void test_low_high_water_marks_are_relieved(void **state)
     check_relief(secure_of(state), true);
 }
 
+static void test_congestion_of_a_corked_stream_is_relieved_by_uncork(void **state)
+{
+    struct link *link = link_open(secure_of(state));
+    static const uint8_t page[300000];
+    stream_cork(link->server.stream);
+    assert_int_equal(stream_write(link->server.stream, bytes_of(page, sizeof(page))), 0);
+    assert_true(stream_congested(link->server.stream));
+    stream_uncork(link->server.stream);
+    turn_until(&link->loop, link->server.writable == 1);
+    assert_false(stream_congested(link->server.stream));
+    turn_until(&link->loop, received(&link->client) == sizeof(page));
+    link_free(link);
+}
+
 static void test_hang_up_of_a_paused_stream_does_not_keep_the_loop_busy(void **state)
 {
     (void)state;
@@ -787,6 +801,7 @@ int main(void)
         both_kinds(test_megabytes_cross_in_order_with_congestion_and_writable_events),
         both_kinds(test_peer_that_does_not_read_is_bounded_on_both_sides),
         both_kinds(test_low_high_water_marks_are_relieved),
+        both_kinds(test_congestion_of_a_corked_stream_is_relieved_by_uncork),
         cmocka_unit_test(test_hang_up_of_a_paused_stream_does_not_keep_the_loop_busy),
         both_kinds(test_paused_stream_reads_nothing_until_resumed),
         both_kinds(test_finish_delivers_the_last_words_and_both_sides_end_in_order),
