@@ -5,6 +5,8 @@ import { t } from '../texts.js';
 import { avatar, hue } from './avatar.js';
 import { attribute, h, icon, setIcon } from './dom.js';
 
+const TOUCH_MS = 3000;
+
 export class Tile {
     /**
      * @param {string} id
@@ -48,6 +50,10 @@ export class Tile {
         this.#person = options.person;
         this.name(options.name);
         this.muted(false);
+        this.element.addEventListener('pointerup', ({ pointerType }) => {
+            if (pointerType !== 'mouse') this.#touched();
+        });
+        this.element.addEventListener('dblclick', () => options.onpin?.());
         const picture = () => this.#showPicture();
         for (const event of ['playing', 'resize', 'loadeddata', 'emptied']) {
             this.video.addEventListener(event, picture);
@@ -65,6 +71,8 @@ export class Tile {
     #pin;
     #name = '';
     #covered = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    #touchTimer;
 
     /** @param {string} name */
     name(name) {
@@ -88,6 +96,13 @@ export class Tile {
         this.#covered = covered;
         void attach(this.video, mediaTrack).catch(() => {}); // muted video may always play
         this.#showPicture();
+    }
+
+    /** Shows the tile's button for a moment. */
+    #touched() {
+        this.element.classList.add('touched');
+        clearTimeout(this.#touchTimer);
+        this.#touchTimer = setTimeout(() => this.element.classList.remove('touched'), TOUCH_MS);
     }
 
     #showPicture() {

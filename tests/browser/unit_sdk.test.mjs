@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { Emitter } from '../../web/sdk/emitter.js';
+import { RoostError, deviceError, serverError } from '../../web/sdk/errors.js';
+import { StatsReader, score } from '../../web/sdk/quality.js';
+import { Roster } from '../../web/sdk/roster.js';
+
+test('an emitter tells all listeners, also when one throws or leaves', () => {
+    const emitter = new Emitter();
+    const heard = [];
+    const { error } = console;
+    console.error = () => {};
+    const off = emitter.on('a', () => off());
+    emitter.on('a', () => {
+        throw new Error('listener');
+    });
+    emitter.on('a', (value) => heard.push(value));
+    emitter.once('a', (value) => heard.push(`once ${value}`));
+    emitter.emit('a', 1);
+    emitter.emit('a', 2);
+    console.error = error;
+    assert.deepEqual(heard, [1, 'once 1', 2]);
+});
+
+test('device failures have a code, a sentence and a remedy', () => {
+    const codes = { NotAllowedError: 'permission-denied', NotFoundError: 'no-camera', NotReadableError: 'device-busy' };
+    for (const [name, code] of Object.entries(codes)) {
+        const error = deviceError(new DOMException('x', name), 'camera');
+        assert.equal(error.code, code);
+        assert.ok(error.message && error.remedy);
+    }
+    assert.equal(deviceError(new DOMException('x', 'NotFoundError'), 'microphone').code, 'no-microphone');
+    assert.equal(deviceError(new DOMException('x', 'NotAllowedError'), 'screen').code, 'screen-denied');
+});
+
+test('a refusal keeps its code, and the sentence of the server where the SDK has none', () => {
+    assert.equal(serverError({ code: 'room_full', message: 'server' }).code, 'room-full');
+    assert.equal(serverError({ code: 'room_full', message: 'server' }).message, 'This room is full.');
+    assert.equal(serverError({ code: 'no_such_member', message: 'There is no such member.' }).message, 'There is no such member.');
+});
+
+test('every refusal that a user can meet at the door has words of the SDK', () => {
+    const { errors } = JSON.parse(readFileSync(new URL('../../src/signal/schema/errors.json', import.meta.url), 'utf8'));
+    const met = ['room_full', 'room_locked', 'kicked', 'token_required', 'token_invalid', 'token_expired', 'server_full', 'media_full',
+        'too_many_rooms', 'user_busy', 'user_unavailable', 'user_taken', 'version_unsupported', 'rate_limited'];
+    for (const code of met) {
+        assert.ok(code in errors, `${code} is not in the schema`);
+        assert.ok(new RoostError(code.replaceAll('_', '-')).remedy, code);
+    }
+});
+
+test('the score is 5 on a clean path and falls with loss and delay', () => {
+    assert.equal(score({ lossRatio: 0, rttMs: 40, jitterMs: 5 }), 5);
+    assert.ok(score({ lossRatio: 0.1, rttMs: 40, jitterMs: 5 }) < 3);
+    assert.ok(score({ lossRatio: 0, rttMs: 600, jitterMs: 60 }) < 3);
+    assert.equal(score({ lossRatio: 1, rttMs: 2000, jitterMs: 100 }), 1);
+});
+
+test('successive reports become rates', () => {
+    const reader = new StatsReader();
+    const at = (timestamp, bytesReceived, packetsReceived, packetsLost, framesDecoded) => [
+        { id: 'in', type: 'inbound-rtp', kind: 'video', mid: '3', timestamp, bytesReceived, packetsReceived, packetsLost, framesDecoded, jitter: 0.01 },
+        { id: 'pair', type: 'candidate-pair', nominated: true, state: 'succeeded', currentRoundTripTime: 0.03 },
+    ];
+    reader.read(at(1000, 0, 0, 0, 0));
+    const { tracks, rttMs, receiveScore, sendScore } = reader.read(at(3000, 250_000, 90, 10, 60));
+    assert.equal(rttMs, 30);
+    assert.equal(tracks[0].mid, '3');
+    assert.equal(tracks[0].bitrate, 1_000_000);
+    assert.equal(tracks[0].frameRate, 30);
+    assert.equal(tracks[0].lossRatio, 0.1);
+    assert.ok(receiveScore < 3);
+    assert.equal(sendScore, 5);
+});
+
+const member = (id, name = id) => ({ id, name, moderator: false, away: false, media: 'connected' });
+const wireTrack = (id, owner, kind = 'video') => ({
+    id, member: owner, kind, source: kind === 'video' ? 'camera' : 'microphone', muted: false, blocked: false, live: true,
+});
+
+function makeRoster() {
+    const events = [];
+    const emitter = { emit: (name, detail) => events.push([name, detail.member?.id && name.startsWith('member') ? detail.member.id : detail.id]) };
+    const roster = new Roster(/** @type {any} */ (emitter), /** @type {any} */ ({
+        self: 'me', members: [member('ada'), member('me')], tracks: [wireTrack('v', 'ada')],
+    }));
+    return { roster, events };
+}
+const mediaA = /** @type {any} */ ({ kind: 'video', name: 'A' });
+const mediaB = /** @type {any} */ ({ kind: 'video', name: 'B' });
+
+test('a track is attached when its slot is filled and detached when it is emptied', () => {
+    const { roster, events } = makeRoster();
+    roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: 'v' });
+    assert.equal(roster.track('v')?.mediaTrack, mediaA);
+    roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: null });
+    assert.equal(roster.track('v')?.mediaTrack, null);
+    assert.deepEqual(events, [['track-attached', 'v'], ['track-detached', 'v']]);
+});
+
+test('a track that moves to another slot is never without picture', () => {
+    const { roster, events } = makeRoster();
+    roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: 'v' });
+    roster.fill({ mid: '3', kind: 'video', mediaTrack: mediaB, track: 'v' });
+    roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: null });
+    assert.equal(roster.track('v')?.mediaTrack, mediaB);
+    assert.ok(!events.some(([name]) => name === 'track-detached'));
+});
+
+test('a slot may be filled before its track is announced', () => {
+    const { roster, events } = makeRoster();
+    roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: 'new' });
+    roster.receive(/** @type {any} */ ({ type: 'track_published', track: wireTrack('new', 'ada') }));
+    assert.equal(roster.track('new')?.mediaTrack, mediaA);
+    assert.deepEqual(events.map(([name]) => name), ['track-published', 'track-attached']);
+});
+
+test('who leaves takes the tracks along, first tracks then member', () => {
+    const { roster, events } = makeRoster();
+    roster.receive(/** @type {any} */ ({ type: 'member_left', member: 'ada', reason: 'left' }));
+    assert.equal(roster.members.size, 1);
+    assert.deepEqual(events, [['track-unpublished', 'v'], ['member-left', 'ada']]);
+});
+
+test('after a new join only differences are told, and objects keep their identity', () => {
+    const { roster, events } = makeRoster();
+    const ada = roster.members.get('ada');
+    const { self } = roster;
+    roster.replace(/** @type {any} */ ({ self: 'me2', members: [member('ada'), member('bob'), member('me2')], tracks: [wireTrack('v', 'ada')] }));
+    assert.equal(roster.members.get('ada'), ada);
+    assert.equal(roster.self, self);
+    assert.equal(roster.self.id, 'me2');
+    assert.ok(!roster.members.has('me'));
+    assert.deepEqual(events.filter(([name]) => name === 'member-joined' || name === 'member-left'), [['member-joined', 'bob']]);
+});
