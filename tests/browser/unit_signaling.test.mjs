@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { WebSocket, WebSocketServer } from 'ws';
+
+Object.assign(globalThis, { WebSocket });
+const { Signaling } = await import('../../web/sdk/signaling.js');
+
+const HELLO = {
+    version: 1, server: 'test', session: 's1', resume_token: 'secret', resume_within_ms: 30000,
+    heartbeat_ms: 4000, dead_after_ms: 10000, ice_servers: [], limits: {},
+};
+
+/** A server whose answers each test writes: `on[type](message, connection)`. */
+async function startServer(on) {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'roost.v1' });
+    const received = [];
+    const connections = [];
+    server.on('connection', (socket) => {
+        const connection = {
+            socket,
+            send: (message) => socket.send(JSON.stringify(message)),
+            index: connections.length,
+        };
+        connections.push(connection);
+        socket.on('message', (data) => {
+            const message = JSON.parse(String(data));
+            received.push({ ...message, connection: connection.index });
+            on[message.type]?.(message, connection);
+        });
+    });
+    await new Promise((resolve) => server.once('listening', resolve));
+    after(() => {
+        for (const client of server.clients) client.terminate();
+        server.close();
+    });
+    return { url: `ws://127.0.0.1:${server.address().port}/ws`, received, connections };
+}
+
+const hello = ({ id }, { send }) => send({ type: 'ok', id, result: HELLO });
+const event = (emitter, name) => new Promise((resolve) => emitter.once(name, resolve));
+
+/** @returns the signaling, closed at the end of all tests */
+function open(url) {
+    const signaling = new Signaling(url);
+    after(() => signaling.close());
+    return signaling;
+}
+
+test('a request gets its result, a refusal becomes an error with its code', async () => {
+    const { url } = await startServer({
+        hello,
+        join: ({ id }, { send }) => send({ seq: 1, type: 'ok', id, result: { room: 'demo' } }),
+        chat: ({ id }, { send }) => send({ seq: 2, type: 'error', id, code: 'not_in_room', message: 'You are in no room.' }),
+    });
+    const signaling = open(url);
+    await signaling.open();
+    assert.deepEqual(await signaling.request('join', { room: 'demo', name: 'Ada' }), { room: 'demo' });
+    await assert.rejects(signaling.request('chat', { text: 'x' }), { code: 'not-in-room', message: 'You are in no room.' });
+});
+
+test('a broken connection is resumed, what was missed comes once, and open requests are sent again with their ids', async () => {
+    const { url, received, connections } = await startServer({
+        hello,
+        join: ({ id }, { send, socket, index }) => {
+            if (index > 0) return send({ seq: 4, type: 'ok', id, result: { room: 'late' } });
+            send({ seq: 1, type: 'member_left', member: 'a', reason: 'left' });
+            setTimeout(() => socket.terminate(), 20); // before an answer
+        },
+        resume: ({ id }, { send }) => {
+            send({ seq: 1, type: 'member_left', member: 'a', reason: 'left' }); // known already
+            send({ seq: 2, type: 'member_left', member: 'b', reason: 'left' });
+            send({ seq: 3, type: 'member_left', member: 'c', reason: 'left' });
+            send({ type: 'ok', id, result: { replayed: 2 } });
+        },
+    });
+    const signaling = open(url);
+    const left = [];
+    const states = [];
+    signaling.on('message', (message) => left.push(message.member));
+    signaling.on('state', (state) => states.push(state));
+    await signaling.open();
+    assert.deepEqual(await signaling.request('join', { room: 'late', name: 'Ada' }), { room: 'late' });
+    assert.deepEqual(left, ['a', 'b', 'c']);
+    assert.deepEqual(states, ['connecting', 'open', 'reconnecting', 'open']);
+    const [resume] = received.filter(({ type }) => type === 'resume');
+    assert.deepEqual([resume.session, resume.resume_token, resume.last_seq], ['s1', 'secret', 1]);
+    const joins = received.filter(({ type }) => type === 'join');
+    assert.equal(joins.length, 2);
+    assert.equal(joins[0].id, joins[1].id);
+    assert.equal(connections.length, 2);
+});
+
+test('a request made while reconnecting waits for the new connection', async () => {
+    const { url, received } = await startServer({
+        hello,
+        resume: ({ id }, { send }) => send({ type: 'ok', id, result: { replayed: 0 } }),
+        leave: ({ id }, { send }) => send({ seq: 1, type: 'ok', id }),
+    });
+    const signaling = open(url);
+    await signaling.open();
+    signaling.interrupt();
+    assert.equal(signaling.state, 'reconnecting');
+    await signaling.request('leave');
+    assert.deepEqual(received.filter(({ type }) => type === 'leave').map(({ connection }) => connection), [1]);
+});
+
+test('a session that is gone is replaced, and the owner is told before new requests go out', async () => {
+    const order = [];
+    const { url } = await startServer({
+        hello: (message, connection) => {
+            order.push(`hello ${connection.index}`);
+            hello(message, connection);
+        },
+        resume: ({ id }, { send }) => send({ type: 'error', id, code: 'resume_unknown', message: 'Gone.' }),
+        join: ({ id }, { send }) => {
+            order.push('join');
+            send({ seq: 1, type: 'ok', id, result: {} });
+        },
+    });
+    const signaling = open(url);
+    await signaling.open();
+    const renewed = event(signaling, 'renewed').then(() => signaling.request('join', { room: 'demo', name: 'Ada' }));
+    const lost = assert.rejects(signaling.request('chat', { text: 'never answered' }), { code: 'session-lost' });
+    signaling.interrupt();
+    await Promise.all([renewed, lost]);
+    assert.deepEqual(order, ['hello 0', 'hello 1', 'join']);
+});
+
+test('a session taken over elsewhere does not come back', async () => {
+    const { url, connections } = await startServer({
+        hello: (message, connection) => {
+            hello(message, connection);
+            setTimeout(() => connection.socket.close(4000), 10);
+        },
+    });
+    const signaling = open(url);
+    const failed = event(signaling, 'failed');
+    await signaling.open();
+    assert.equal((await failed).code, 'replaced');
+    assert.equal(signaling.state, 'closed');
+    assert.equal(connections.length, 1);
+});
+
+test('a silent server is found dead', async () => {
+    const { url } = await startServer({
+        hello: ({ id }, { send }) =>
+            send({ type: 'ok', id, result: { ...HELLO, heartbeat_ms: 20, dead_after_ms: 60 } }),
+    });
+    const signaling = open(url);
+    await signaling.open();
+    assert.equal(await event(signaling, 'state'), 'reconnecting');
+});
+
+test('no server is a clear error', async () => {
+    await assert.rejects(open('ws://127.0.0.1:1/ws').open(), { code: 'server-unreachable' });
+});
