@@ -19,7 +19,11 @@ struct block {
     max_align_t bytes[];
 };
 
-enum { BLOCK_SIZE = 16 * 1024 };
+/** Blocks double in size, so that small descriptions stay small. */
+enum {
+    BLOCK_SIZE_MIN = 1024,
+    BLOCK_SIZE_MAX = 64 * 1024,
+};
 
 struct sdp *sdp_new(void)
 {
@@ -54,7 +58,9 @@ void *sdp_allocate(struct sdp *sdp, size_t count, size_t size)
     wanted = (wanted + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
     struct block *block = sdp->arena->blocks;
     if (!block || block->capacity - block->used < wanted) {
-        size_t capacity = max_of(wanted, (size_t)BLOCK_SIZE);
+        size_t capacity =
+            block ? min_of(2 * block->capacity, (size_t)BLOCK_SIZE_MAX) : (size_t)BLOCK_SIZE_MIN;
+        capacity = max_of(wanted, capacity);
         block = memory_allocate(1, sizeof(*block) + capacity);
         block->capacity = capacity;
         block->next = sdp->arena->blocks;

@@ -16,7 +16,7 @@ static void test_vp8_key_frame_with_all_fields(void **state)
     (void)state;
     struct payload_info info;
     assert_int_equal(INSPECT(CODEC_VP8, false, &info, 0x90, 0xf0, 0x92, 0x34, 0x07, 0x65, 0x10,
-                             0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01),
+                             0x02, 0x00, 0x9d, 0x01, 0x2a, 0x81, 0x42, 0x69, 0x81),
                      0);
     assert_true(info.frame_start);
     assert_false(info.frame_end);
@@ -32,8 +32,8 @@ static void test_vp8_key_frame_with_all_fields(void **state)
     assert_true(info.has_key_index);
     assert_int_equal(info.key_index, 5);
     assert_int_equal(info.key_index_at, 5);
-    assert_int_equal(info.width, 640);
-    assert_int_equal(info.height, 360);
+    assert_int_equal(info.width, 641); // without the two bits of scale
+    assert_int_equal(info.height, 361);
 }
 
 static void test_vp8_delta_frames_and_continuations(void **state)

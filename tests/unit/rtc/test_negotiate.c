@@ -281,6 +281,8 @@ static void test_sendrecv_is_a_publication_only(void **state)
         assert_int_equal(fixture.answer->sections.items[i].direction, SDP_DIRECTION_RECVONLY);
         assert_int_equal(fixture.answer->sections.items[i].msids.count, 0);
     }
+    // its limits of VP8 are about what it receives, not about us
+    assert_int_equal(sdp_fmtp_find(&fixture.answer->sections.items[1], 120).size, 0);
     // Firefox names no VP9 parameters: profile 0
     assert_int_equal(fixture.result->sections[1].codecs->codecs[1].codec->id, CODEC_VP9);
     teardown(&fixture);

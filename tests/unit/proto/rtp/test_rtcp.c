@@ -117,6 +117,24 @@ static void test_cname_is_found_behind_other_chunks_and_items(void **state)
     assert_true(bytes_equal(cname, bytes_of_text("hi")));
 }
 
+static void test_cname_always_ends_with_a_zero(void **state)
+{
+    (void)state;
+    // RFC 3550, 6.5: at least one, also when the text fills its word
+    for (size_t length = 0; length <= 4; length++) {
+        uint8_t data[64];
+        struct writer writer = writer_of(data, sizeof(data));
+        rtcp_cname_write(&writer, 1, bytes_of("abcd", length));
+        assert_int_equal(writer.size, length < 2 ? 12 : 16);
+        assert_int_equal(data[writer.size - 1], 0);
+        struct rtcp_packet packet = only_packet(data, writer.size);
+        uint32_t ssrc;
+        struct bytes cname;
+        assert_int_equal(rtcp_cname_parse(&packet, &ssrc, &cname), 0);
+        assert_int_equal(cname.size, length);
+    }
+}
+
 static void test_broken_compounds_are_refused(void **state)
 {
     (void)state;
@@ -297,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_sender_report_follows_the_figure_of_rfc_3550),
         cmocka_unit_test(test_compound_is_read_packet_by_packet),
         cmocka_unit_test(test_cname_is_found_behind_other_chunks_and_items),
+        cmocka_unit_test(test_cname_always_ends_with_a_zero),
         cmocka_unit_test(test_broken_compounds_are_refused),
         cmocka_unit_test(test_nack_packs_seventeen_numbers_in_four_bytes),
         cmocka_unit_test(test_nack_that_does_not_fit_says_how_far_it_came),

@@ -29,6 +29,11 @@ static void test_report_counts_loss_since_the_report_before(void **state)
     assert_true(rtp_receive_stats_report(&stats, time_from_s(2), &block));
     assert_int_equal(block.fraction_lost, 0);
     assert_int_equal(block.cumulative_lost, 1);
+    // every second one lost: half of 256
+    for (uint16_t sequence = 7; sequence <= 25; sequence += 2)
+        assert_true(rtp_receive_stats_packet(&stats, 30000, sequence, 0, 100, NULL));
+    assert_true(rtp_receive_stats_report(&stats, time_from_s(3), &block));
+    assert_int_equal(block.fraction_lost, 128);
 }
 
 static void test_sender_report_gives_lsr_and_dlsr(void **state)
@@ -78,6 +83,9 @@ static void test_jitter_follows_rfc_3550_a8(void **state)
     // steady: no jitter
     for (uint32_t i = 0; i < 50; i++)
         rtp_receive_stats_packet(&stats, 20000ull * i, (uint16_t)i, 160 * i, 10, NULL);
+    assert_int_equal(rtp_receive_stats_jitter_us(&stats), 0);
+    // a repaired packet is late by nature
+    rtp_receive_stats_packet(&stats, 20000ull * 49, 30, 160 * 30, 10, NULL);
     assert_int_equal(rtp_receive_stats_jitter_us(&stats), 0);
     // alternately 10 ms late: each step differs by 80 units, and the estimate approaches that
     for (uint32_t i = 50; i < 400; i++)
