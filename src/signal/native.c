@@ -61,7 +61,7 @@ static void set_defaults(struct native_config *config)
     DEFAULT(hello_timeout_us, 10 * TIME_US_PER_S);
     DEFAULT(heartbeat_us, 4 * TIME_US_PER_S);
     DEFAULT(dead_after_us, 10 * TIME_US_PER_S);
-    DEFAULT(message_size_max, 256 * 1024);
+    DEFAULT(message_size_max, 1024 * 1024);
     DEFAULT(session_count_max, 20000);
     DEFAULT(session_per_address_count_max, 200);
     DEFAULT(message_rate, 50);

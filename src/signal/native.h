@@ -40,7 +40,7 @@ struct native_config {
     uint64_t hello_timeout_us;          /**< [10 s] */
     uint64_t heartbeat_us;              /**< how often clients ping [4 s] */
     uint64_t dead_after_us;     /**< told to clients; the endpoint finds dead peers [10 s] */
-    size_t message_size_max;    /**< [256 KiB] */
+    size_t message_size_max;    /**< [1 MiB] */
     uint32_t session_count_max; /**< [20000] */
     uint32_t session_per_address_count_max; /**< [200] */
     uint32_t message_rate;                  /**< per second and session [50] */

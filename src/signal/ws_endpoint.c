@@ -134,7 +134,7 @@ static void complete_config(struct ws_endpoint *endpoint, const struct ws_endpoi
     if (!own->pong_timeout_us)
         own->pong_timeout_us = DEFAULT_PONG_TIMEOUT_US;
     if (!own->native.message_size_max)
-        own->native.message_size_max = 256 * 1024;
+        own->native.message_size_max = 1024 * 1024;
     own->native.dead_after_us = own->pong_timeout_us;
 }
 

@@ -312,9 +312,9 @@ static void test_a_message_beyond_the_limit_closes(void **state)
     (void)state;
     struct client ada;
     client_hello(&ada);
-    char *text = malloc(300 * 1024);
-    memset(text, ' ', 300 * 1024);
-    signal_native_input(world.native, world.now_us, ada.connection, bytes_of(text, 300 * 1024));
+    char *text = malloc(1100 * 1024);
+    memset(text, ' ', 1100 * 1024);
+    signal_native_input(world.native, world.now_us, ada.connection, bytes_of(text, 1100 * 1024));
     free(text);
     assert_string_equal(text_at(client_hears(&ada, "error"), "code"), "too_large");
     assert_int_equal(ada.close_code, 1009);
