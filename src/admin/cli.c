@@ -160,7 +160,8 @@ static int parse_option(struct cli_parser *parser, const char *text)
     int global = own < 0 ? find_option(cli_global_options, name) : -1;
     if (own < 0 && global < 0)
         return unknown_option(parser, text, name);
-    const struct cli_option *option = own >= 0 ? &table[own] : &cli_global_options[global];
+    const struct cli_option *option = global >= 0 ? &cli_global_options[global] : table + own;
+    ensure(option);
     if (!option->value && value.data)
         return usage_error("no value belongs to", text, NULL, "");
     const char *taken = option->value ? take_value(parser, text, value) : "";

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -42,11 +43,12 @@ static void update_memory(struct process_metrics *metrics)
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return;
-    unsigned long total = 0, resident = 0;
-    if (fscanf(file, "%lu %lu", &total, &resident) == 2) {
+    // "total resident ...", in pages
+    char line[128], *rest = NULL;
+    if (fgets(line, sizeof(line), file)) {
         uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-        metric_set(&metrics->values[PROCESS_VIRTUAL], total * page);
-        metric_set(&metrics->values[PROCESS_RESIDENT], resident * page);
+        metric_set(&metrics->values[PROCESS_VIRTUAL], strtoull(line, &rest, 10) * page);
+        metric_set(&metrics->values[PROCESS_RESIDENT], strtoull(rest, NULL, 10) * page);
     }
     fclose(file);
 }

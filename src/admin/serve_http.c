@@ -57,7 +57,7 @@ static int make_tls_context(struct serve *serve, struct tls_server_context **ret
 {
     cleanup(memory_free_at) char *chain_data = NULL;
     cleanup(memory_free_at) char *key_data = NULL;
-    struct bytes chain, key;
+    struct bytes chain = { 0 }, key = { 0 };
     int result = read_pem(serve, serve->data.certificate_file, &chain_data, &chain);
     if (result == 0)
         result = read_pem(serve, serve->data.private_key_file, &key_data, &key);
