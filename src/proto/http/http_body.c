@@ -146,7 +146,7 @@ enum http_refusal http_body_input(struct http_body *body, struct bytes input, si
             return refusal;
     }
     *ret_taken = at;
-    if (!state_is_data(body->state))
+    if (!state_is_data(body->state) || at == input.size)
         return HTTP_REFUSAL_NONE;
     size_t size = input.size - at;
     if (body->state != HTTP_BODY_UNTIL_CLOSE) {

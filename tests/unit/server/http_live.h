@@ -99,7 +99,7 @@ static inline void live_free(struct live *live)
     free(live);
 }
 
-static inline uint64_t live_metric(const struct live *live, int metric)
+static inline uint64_t live_metric(const struct live *live, enum http_metric metric)
 {
     return metric_get(&live->metrics.values[metric]);
 }
@@ -112,7 +112,8 @@ static inline uint64_t live_now_ms(void)
 }
 
 /** Waits for a counter of the server's thread; false after five seconds. */
-static inline bool live_wait_metric(const struct live *live, int metric, uint64_t value)
+static inline bool live_wait_metric(const struct live *live, enum http_metric metric,
+                                    uint64_t value)
 {
     uint64_t end = live_now_ms() + 5000;
     while (live_metric(live, metric) != value) {

@@ -434,7 +434,8 @@ static void test_streams_come_whole(void **state)
     assert_int_equal(live_curl(arguments, answer, sizeof(answer)), 0);
     assert_int_equal(strlen(answer), 900000);
     expect_alphabet(answer, 900000);
-    assert_int_equal(shop->sources_done, 3);
+    while (shop->sources_done < 3) // the last one just after the client had it all
+        poll(NULL, 0, 1);
     shop_close(shop);
 }
 
