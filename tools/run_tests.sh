@@ -140,22 +140,24 @@ suite_types() {
     check "types of web/ (tsc)" tests/node_modules/.bin/tsc --noEmit -p web/tsconfig.json
 }
 
-# node_suite NAME FOLDER: every *.test.mjs below the folder, one file after the other
+# node_suite NAME PATH...: every *.test.mjs below, one file after the other
 node_suite() {
-    local name=$1 folder=$2 files
-    mapfile -t files < <(find "$folder" -name '*.test.mjs' | sort)
+    local name=$1 files log
+    log=$logs/$(tr -c 'a-z0-9\n' '-' <<<"$1").log
+    shift
+    mapfile -t files < <(find "$@" -name '*.test.mjs' | sort)
     if [ "${#files[@]}" -eq 0 ]; then
-        add "$name" 0 0 0 "$folder"
+        add "$name" 0 0 0 "$*"
         return
     fi
-    counted "$name" node "$logs/$name.log" "$logs/$name.log" \
+    counted "$name" node "$log" "$log" \
         node --test --test-reporter=tap --test-concurrency=1 "${files[@]}"
 }
 
 # the servers that browser and interop tests start
 server_builds() {
     build "the release server" release roost && build "the sanitized server" asan roost
-    export ROOST_TEST_BINARY=$PWD/build/release/roost
+    export ROOST_TEST_BINARY=$PWD/build/release/roost ROOST_BINARY=$PWD/build/release/roost
     export ROOST_TEST_BINARY_ASAN=$PWD/build/asan/roost
 }
 
@@ -167,6 +169,12 @@ suite_interop() {
 suite_browser() {
     server_builds || return
     node_suite browser tests/browser
+    # group calls once more with the server under each sanitizer
+    ROOST_BINARY=$ROOST_TEST_BINARY_ASAN node_suite "browser, server with address sanitizer" \
+        tests/browser/call.test.mjs
+    build "the server with thread sanitizer" tsan roost || return
+    ROOST_BINARY=$PWD/build/tsan/roost TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
+        node_suite "browser, server with thread sanitizer" tests/browser/call.test.mjs
 }
 
 groups=(build test)
