@@ -322,7 +322,7 @@ static void test_expectations_are_met_only_where_the_body_is_wanted(void **state
 static void test_slow_clients_are_ended(void **state)
 {
     (void)state;
-    struct http_server_config config = { .first_byte_timeout_us = 200000,
+    struct http_server_config config = { .first_byte_timeout_us = 500000,
                                          .head_timeout_us = 200000,
                                          .body_timeout_us = 200000,
                                          .idle_timeout_us = 200000,
