@@ -123,17 +123,22 @@ int http_routes_add(struct http_routes *routes, const struct http_route *route)
     if (route->methods == 0 || !route->handle)
         return -EINVAL;
     struct bytes required = text_take_until(&rest, '[');
-    int result = add_one(routes, route, required);
-    if (result != 0 || !rest.data)
-        return result;
-    struct bytes optional = text_take_until(&rest, ']');
     char whole[256];
     struct text_builder text = text_builder_of(whole, sizeof(whole));
-    text_append_bytes(&text, required);
-    text_append_bytes(&text, optional);
-    if (text.truncated || !rest.data || rest.size > 0)
-        return -EINVAL;
-    return add_one(routes, route, bytes_of(whole, text.length));
+    bool has_optional = rest.data;
+    if (has_optional) {
+        text_append_bytes(&text, required);
+        text_append_bytes(&text, text_take_until(&rest, ']'));
+        if (text.truncated || !rest.data || rest.size > 0)
+            return -EINVAL;
+    }
+    int result = add_one(routes, route, required);
+    if (result != 0 || !has_optional)
+        return result;
+    result = add_one(routes, route, bytes_of(whole, text.length));
+    if (result != 0) // both or none
+        entry_done(&routes->entries[--routes->count]);
+    return result;
 }
 
 /** True when the path has the entry's shape; fills the parameters. */
