@@ -4,7 +4,7 @@
  * answers say what fills each section, in lines of its own (`a=fake:<mid> <what> <seed>`).
  *
  * @param {{camera?: string, seed?: number}} options camera: `ok`, `denied`, `none`, `busy`,
- *     `insecure`
+ *     `insecure`; real: only the devices are made up, calls go through a real server
  */
 export function installFakeMedia(options) {
     const SKIN = ['#e8b998', '#c98e68', '#8d5a3c', '#f1cdb0', '#a86f4a', '#6b4129', '#d9a37c'];
@@ -232,5 +232,5 @@ export function installFakeMedia(options) {
             for (const { receiver } of this.#transceivers) receiver.track.stop();
         }
     }
-    window.RTCPeerConnection = FakePeerConnection;
+    if (!options.real) window.RTCPeerConnection = FakePeerConnection;
 }

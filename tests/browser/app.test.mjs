@@ -1,0 +1,109 @@
+// The application as a person uses it: lobby, room and private call through the real server.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { chromium } from './helpers/browsers.mjs';
+import { startRoost, until } from './helpers/roost.mjs';
+
+/** @type {Awaited<ReturnType<typeof startRoost>>} */
+let roost;
+/** @type {import('puppeteer-core').Browser} */
+let browser;
+
+before(async () => {
+    roost = await startRoost();
+    browser = await chromium();
+});
+
+after(async () => {
+    await browser?.close();
+    await roost?.stop();
+});
+
+/** Opens a page of the application as a new person (no stored names) and joins by keyboard. */
+async function join(path, name) {
+    const context = await browser.createBrowserContext();
+    const page = await context.newPage();
+    const problems = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    await page.goto(roost.url + path);
+    await page.waitForSelector('#name');
+    await page.type('#name', name);
+    await page.keyboard.press('Enter');
+    return Object.assign(page, { problems, context });
+}
+
+const inRoom = (page) => until('the room', () => page.evaluate(() => globalThis.roostApp.room !== null));
+const playing = (page, count) => until(`${count} pictures`, () => page.evaluate((wanted) =>
+    [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && !video.paused).length >= wanted, count), 30000);
+const adopted = async () => Object.values(await roost.metric('media_sessions_adopted_total')).reduce((a, b) => a + b, 0);
+const text = (page) => page.evaluate(() => document.body.innerText);
+
+test('two people join a room from the lobby, talk, chat and leave', async () => {
+    const one = await join('/r/tea', 'Person One');
+    const two = await join('/r/tea', 'Person Two');
+    await Promise.all([inRoom(one), inRoom(two)]);
+    await Promise.all([playing(one, 2), playing(two, 2)]);
+    await until('names are shown', async () => (await text(one)).includes('Person Two'));
+
+    // M mutes, and the other one is told
+    await one.evaluate(() => document.activeElement?.blur());
+    await one.keyboard.press('m');
+    await until('the other sees the muted microphone', () => two.evaluate(() =>
+        [...globalThis.roostApp.room.members.values()].some((member) => member.name === 'Person One'
+            && [...member.tracks.values()].some((track) => track.kind === 'audio' && track.muted))));
+    await one.keyboard.press('m');
+
+    // C opens the chat; what is typed arrives
+    await one.keyboard.press('c');
+    await one.waitForSelector('textarea, .chat input');
+    await one.focus('textarea, .chat input');
+    await one.keyboard.type('hello from the keyboard');
+    await one.keyboard.press('Enter');
+    await two.evaluate(() => document.activeElement?.blur());
+    await two.keyboard.press('c');
+    await until('the message is shown', async () => (await text(two)).includes('hello from the keyboard'));
+
+    await two.evaluate(() => globalThis.roostApp.room.leave());
+    await until('the one who stays is alone', () => one.evaluate(() => globalThis.roostApp.room.members.size === 1));
+    assert.deepEqual(one.problems, []);
+    assert.deepEqual(two.problems, []);
+    await Promise.all([one.context.close(), two.context.close()]);
+});
+
+test('a moderator takes somebody out, who is told so', async () => {
+    const one = await join('/r/strict', 'The Moderator');
+    await inRoom(one);
+    const two = await join('/r/strict', 'The Guest');
+    await inRoom(two);
+    await until('both are there', () => one.evaluate(() => globalThis.roostApp.room.members.size === 2));
+    await one.evaluate(() => {
+        const { room } = globalThis.roostApp;
+        return room.kick([...room.members.values()].find((member) => member.name === 'The Guest'));
+    });
+    await until('the guest reads why', async () => globalThis.String(await two.evaluate(() => globalThis.roostApp.page)) === 'message');
+    await Promise.all([one.context.close(), two.context.close()]);
+});
+
+test('a private link connects two people directly', async () => {
+    const before = await adopted();
+    const one = await join('/call/a-secret-meeting-place', 'Caller');
+    const two = await join('/call/a-secret-meeting-place', 'Callee');
+    await until('the call is up on both sides', async () => {
+        const states = await Promise.all([one, two].map((page) => page.evaluate(() => globalThis.roostApp.call?.state)));
+        return states.every((state) => state === 'connected') || Promise.reject(states.join());
+    }, 30000);
+    await Promise.all([playing(one, 2), playing(two, 2)]);
+    assert.equal(await adopted(), before, 'the media server saw nothing of the call');
+    assert.deepEqual(one.problems, []);
+    assert.deepEqual(two.problems, []);
+    await Promise.all([one.context.close(), two.context.close()]);
+});
+
+test('an address that does not exist leads back', async () => {
+    const page = await browser.newPage();
+    const response = await page.goto(`${roost.url}/no/such/page`);
+    assert.equal(response?.status(), 404);
+    await page.close();
+});
