@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#define LOOK_US (250 * TIME_US_PER_MS)
 /** A mirror that gets nothing asks again: its wish may have met a full mailbox. */
 #define MIRROR_ASK_US (2 * TIME_US_PER_S)
 /** A publication without packets for this long is reported as silent. */
@@ -216,9 +217,16 @@ void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle sess
     }
 }
 
-/** Subscriptions that wait for a picture, or for a better layer, keep asking. */
+/**
+ * Subscriptions that wait for a picture, or for a better layer, keep asking. Those of a broadcast
+ * are thousands: they are looked at as often as a key frame may be asked for, and first when they
+ * attach.
+ */
 static void tick_subscriptions(struct track *track, uint64_t now_us)
 {
+    if (track->looked_us + LOOK_US > now_us)
+        return;
+    track->looked_us = now_us;
     uint8_t best = track_best_layer(track, now_us);
     struct subscription *subscription;
     list_each(subscription, &track->subscriptions, by_track)

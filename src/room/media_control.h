@@ -3,8 +3,8 @@
  * of media. server/media_host.h implements it over the workers; tests of signaling bring their own.
  *
  * A media session is one PeerConnection of a client. The client offers, the server answers
- * (docs/protocol.md, Negotiation): sections in which the client sends are publications, receive-only
- * sections are slots. Which publication fills which slot is set here and costs no SDP.
+ * (docs/protocol.md, Negotiation): sections in which the client sends are publications,
+ * receive-only sections are slots. Which publication fills which slot is set here and costs no SDP.
  *
  * All calls come from the control thread and none blocks. Work for workers is queued; a session
  * may be used at once, before any packet of the client was seen.

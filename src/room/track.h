@@ -43,7 +43,8 @@ struct track {
     bool blocked;           /**< a moderator muted it: packets are dropped */
     bool live;              /**< packets came in the last seconds */
     uint64_t last_packet_us;
-    uint64_t asked_us; /**< a mirror's last wish for packets */
+    uint64_t looked_us; /**< when its subscriptions were last asked what they wait for */
+    uint64_t asked_us;  /**< a mirror's last wish for packets */
     struct speech speech;
     struct track_layer layers[TRACK_LAYERS_MAX];
     struct list subscriptions;
