@@ -36,11 +36,12 @@ const POLICY =
 export async function startMockServer(scenarios) {
     const server = createServer((request, response) => void serve(request.url ?? '/', response));
     const sockets = new Set();
+    const relay = new MockRelay();
     const webSockets = new WebSocketServer({ server, path: '/ws', handleProtocols: () => 'roost.v1' });
     webSockets.on('connection', (socket) => {
         sockets.add(socket);
         socket.on('close', () => sockets.delete(socket));
-        const session = new MockSession(socket, scenarios);
+        const session = new MockSession(socket, scenarios, relay);
         socket.on('message', (data) => session.receive(JSON.parse(String(data))));
     });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
@@ -80,18 +81,21 @@ async function serve(url, response) {
 class MockSession {
     #socket;
     #scenarios;
+    #relay;
     #seq = 0;
     /** @type {Scenario} */
     #scenario = {};
     #tracks = [];
     #self = null;
 
-    constructor(socket, scenarios) {
+    constructor(socket, scenarios, relay) {
         this.#socket = socket;
         this.#scenarios = scenarios;
+        this.#relay = relay;
     }
 
     receive(message) {
+        if (this.#relay.receive(this, message)) return;
         switch (message.type) {
             case 'ping':
                 return this.#socket.send('{"type":"pong"}');
@@ -107,41 +111,44 @@ class MockSession {
             case 'offer':
                 return this.#offer(message);
             case 'link':
-                return this.#ok(message, { role: message.link.startsWith('wait') ? 'wait' : 'call' });
+                return this.ok(message, { role: message.link.startsWith('wait') ? 'wait' : 'call' });
             case 'call':
                 return this.#call(message);
             case 'chat':
-                this.#ok(message);
+                this.ok(message);
                 return this.#chat(this.#self.id, this.#self.name, message.text);
             case 'lock':
-                this.#ok(message);
-                return this.#event({ type: 'room_updated', locked: message.locked });
+                this.ok(message);
+                return this.event({ type: 'room_updated', locked: message.locked });
             default:
-                return this.#ok(message);
+                return this.ok(message);
         }
     }
 
-    #send(message) {
+    send(message) {
         this.#socket.send(JSON.stringify(message));
     }
+    refuse({ id }, code) {
+        this.send({ seq: ++this.#seq, type: 'error', id, code, message: 'Refused.' });
+    }
     #bare({ id }, result) {
-        this.#send({ type: 'ok', id, result });
+        this.send({ type: 'ok', id, result });
     }
-    #ok({ id }, result) {
-        this.#send({ seq: ++this.#seq, type: 'ok', id, result });
+    ok({ id }, result) {
+        this.send({ seq: ++this.#seq, type: 'ok', id, result });
     }
-    #event(event) {
-        this.#send({ seq: ++this.#seq, ...event });
+    event(event) {
+        this.send({ seq: ++this.#seq, ...event });
     }
     #chat(from, name, text) {
-        this.#event({ type: 'chat', from, name, text, time_ms: Date.now() });
+        this.event({ type: 'chat', from, name, text, time_ms: Date.now() });
     }
 
     #join(message) {
         const scenario = this.#scenarios[message.room] ?? {};
         this.#scenario = scenario;
         if (scenario.refuse) {
-            return this.#send({ seq: ++this.#seq, type: 'error', id: message.id, code: scenario.refuse, message: 'Refused.' });
+            return this.refuse(message, scenario.refuse);
         }
         this.#self = { id: 'me', name: message.name, moderator: scenario.moderator ?? true, away: false, media: 'connected' };
         const people = scenario.people ?? [];
@@ -157,11 +164,11 @@ class MockSession {
             ];
         });
         const count = (kind) => Math.max(4, this.#tracks.filter((track) => track.kind === kind).length);
-        this.#ok(message, {
+        this.ok(message, {
             room: message.room, self: 'me', locked: scenario.locked ?? false, members: [...members, this.#self],
             tracks: this.#tracks, ice_servers: [], slots: { audio: count('audio'), video: count('video') }, limits: LIMITS,
         });
-        if (scenario.removed) this.#event({ type: 'removed', ...scenario.removed });
+        if (scenario.removed) this.event({ type: 'removed', ...scenario.removed });
     }
 
     #offer(message) {
@@ -173,7 +180,7 @@ class MockSession {
         });
         const fakes = slots.filter(({ track, kind }) => track && kind === 'video')
             .map(({ mid, source, seed }) => `a=fake:${mid} ${source === 'screen' ? 'screen' : 'person'} ${seed}\r\n`);
-        this.#ok(message, {
+        this.ok(message, {
             sdp: `v=0\r\n${fakes.join('')}`,
             publications: sections.filter(({ direction }) => direction === 'sendonly').map(({ mid }) => ({ mid, track: `own${mid}` })),
             slots,
@@ -186,17 +193,52 @@ class MockSession {
         const { people = [], speaking = [], chat = [] } = this.#scenario;
         const id = (name) => `m${people.findIndex((person) => person.name === name)}`;
         if (speaking.length > 0) {
-            this.#event({ type: 'speakers', speakers: speaking.map((name) => ({ member: id(name), track: id(name).replace('m', 'a'), level: 20 })) });
+            this.event({ type: 'speakers', speakers: speaking.map((name) => ({ member: id(name), track: id(name).replace('m', 'a'), level: 20 })) });
         }
         for (const { name, text } of chat) this.#chat(name === 'me' ? 'me' : id(name), name, text);
         this.#scenario = { ...this.#scenario, chat: [] };
     }
 
     #call(message) {
-        this.#ok(message, { call: 'c1', timeout_ms: 45000 });
-        if (message.to.startsWith('ring')) return this.#event({ type: 'call_ringing', call: 'c1' });
-        this.#event({ type: 'call_ringing', call: 'c1' });
-        this.#event({ type: 'call_accepted', call: 'c1', by: { name: 'Grace', verified: false }, sdp: 'v=0\r\na=fake:1 person 3\r\n' });
+        this.ok(message, { call: 'c1', timeout_ms: 45000 });
+        if (message.to.startsWith('ring')) return this.event({ type: 'call_ringing', call: 'c1' });
+        this.event({ type: 'call_ringing', call: 'c1' });
+        this.event({ type: 'call_accepted', call: 'c1', by: { name: 'Grace', verified: false }, sdp: 'v=0\r\na=fake:1 person 3\r\n' });
+    }
+}
+
+/** A real private call at links that begin with `relay`: passes what the two sides say. */
+class MockRelay {
+    /** @type {MockSession[]} */
+    #sides = [];
+    #pending = null;
+
+    /** @returns {boolean} the message was of a relayed call */
+    receive(session, message) {
+        if (message.type === 'link' && message.link.startsWith('relay')) {
+            this.#sides.push(session);
+            session.ok(message, { role: this.#sides.length === 1 ? 'wait' : 'call' });
+            return true;
+        }
+        if (!this.#sides.includes(session) || !message.type.startsWith('call')) return false;
+        const other = this.#sides.find((side) => side !== session);
+        const { id: _, ...rest } = message;
+        if (message.type === 'call') {
+            session.ok(message, { call: 'relayed', timeout_ms: 45000 });
+            other.event({ type: 'call_incoming', call: 'relayed', from: { name: message.name, verified: false }, to: message.to, sdp: message.sdp, media: 'video', glare: false, timeout_ms: 45000 });
+            return true;
+        }
+        if (message.type === 'call_offer' && this.#pending) {
+            session.refuse(message, 'negotiation_pending');
+            return true;
+        }
+        if (message.type === 'call_offer') this.#pending = session;
+        if (message.type === 'call_answer') this.#pending = null;
+        session.ok(message);
+        if (message.type === 'call_accept') other.event({ type: 'call_accepted', call: 'relayed', by: { name: 'Ada', verified: false }, sdp: message.sdp });
+        else if (message.type === 'call_hangup') other.event({ type: 'call_ended', call: 'relayed', reason: 'hangup' });
+        else other.event(rest);
+        return true;
     }
 }
 

@@ -59,7 +59,7 @@ export class Call extends Emitter {
     #local = new Set();
     #statsReader = new StatsReader();
     #renegotiate = false;
-    /** Descriptions of the other side are applied one after the other. */
+    /** Descriptions of both sides are handled one after the other. */
     #applying = Promise.resolve();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #timer;
@@ -205,7 +205,7 @@ export class Call extends Emitter {
         return this.publish(options.track ?? (await open()), { source: 'camera', open });
     }
 
-    /** @param {{deviceId?: string, track?: MediaStreamTrack}} [options] */
+    /** @param {import('./devices.js').MicrophoneOptions & {track?: MediaStreamTrack}} [options] */
     async microphone(options = {}) {
         const open = () => openMicrophone(options);
         return this.publish(options.track ?? (await open()), { source: 'microphone', open });
@@ -292,7 +292,7 @@ export class Call extends Emitter {
             this.remoteStream.addTrack(track);
             this.emit('track', track);
         };
-        connection.onnegotiationneeded = () => void this.#offer();
+        connection.onnegotiationneeded = () => this.#apply(() => this.#offer());
         connection.onconnectionstatechange = () => this.#connectionChanged(connection);
         connection.oniceconnectionstatechange = () => this.#connectionChanged(connection);
         return [connection, channel];
@@ -390,7 +390,11 @@ export class Call extends Emitter {
         }
     }
 
-    /** Offers again within an accepted call; the first offer is start()'s. */
+    /**
+     * Offers again within an accepted call; the first offer is start()'s. The server lets one side
+     * offer at a time, and is asked before the offer is set here: a refused offer leaves nothing
+     * behind that would have to be rolled back.
+     */
     async #offer() {
         if (!['connecting', 'connected', 'reconnecting'].includes(this.#state)) return;
         const connection = this.#connection;
@@ -398,30 +402,23 @@ export class Call extends Emitter {
             this.#renegotiate = true;
             return;
         }
+        const offer = await connection.createOffer();
         try {
-            await connection.setLocalDescription(await connection.createOffer());
             await this.#signaling.request('call_offer', {
                 call: this.#callId(),
-                sdp: localSdp(connection),
+                sdp: keepDtlsRole(connection, offer.sdp ?? ''),
             });
         } catch (error) {
-            if (error instanceof RoostError && error.code === 'negotiation-pending') {
-                this.#renegotiate = true; // their offer comes, or is being answered
-            }
-            const state = /** @type {RTCSignalingState} */ (connection.signalingState);
-            if (state === 'have-local-offer') {
-                await connection.setLocalDescription({ type: 'rollback' });
-            }
+            if (!(error instanceof RoostError) || error.code !== 'negotiation-pending') throw error;
+            this.#renegotiate = true; // their offer comes: answer it, then offer again
+            return;
         }
+        await connection.setLocalDescription(offer);
     }
 
     /** @param {string} sdp the other side's new offer */
     async #answer(sdp) {
         const connection = this.#connection;
-        if (connection.signalingState === 'have-local-offer') {
-            await connection.setLocalDescription({ type: 'rollback' });
-            this.#renegotiate = true;
-        }
         await connection.setRemoteDescription({ type: 'offer', sdp });
         await connection.setLocalDescription(await connection.createAnswer());
         await this.#signaling.request('call_answer', {
@@ -568,4 +565,22 @@ export class Call extends Emitter {
  */
 function localSdp(connection) {
     return connection.localDescription?.sdp ?? '';
+}
+
+/**
+ * An offer that asks for the DTLS role which this side has already (RFC 8842, section 5.5).
+ * Firefox takes the other role when an ICE restart leaves the choice to it, and Chromium then
+ * refuses its answer.
+ *
+ * @param {RTCPeerConnection} connection
+ * @param {string} sdp
+ * @returns {string}
+ */
+function keepDtlsRole(connection, sdp) {
+    const { currentLocalDescription: local, currentRemoteDescription: remote } = connection;
+    const answer = local?.type === 'answer' ? local : remote;
+    const answered = /^a=setup:(active|passive)/m.exec(answer?.sdp ?? '')?.[1];
+    if (!answered) return sdp;
+    const role = (answer === local) === (answered === 'active') ? 'active' : 'passive';
+    return sdp.replaceAll('a=setup:actpass', `a=setup:${role}`);
 }

@@ -10,6 +10,12 @@ import { RoostError, deviceError } from './errors.js';
  * @property {'user' | 'environment'} [facing] front or back camera of a phone
  * @property {number} [height] wanted lines, 720 by default
  * @property {number} [frameRate] 30 by default
+ * @property {MediaTrackConstraints} [constraints] more of them, or others
+ *
+ * @typedef {object} MicrophoneOptions
+ * @property {string} [deviceId]
+ * @property {boolean} [music] leave the sound as it is: no echo cancellation, no noise suppression
+ * @property {MediaTrackConstraints} [constraints] more of them, or others
  */
 
 /** @throws {RoostError} insecure-context or unsupported-browser */
@@ -35,7 +41,7 @@ export async function openCamera(options = {}) {
 /**
  * Opens a microphone with echo cancellation, noise suppression and automatic gain.
  *
- * @param {{deviceId?: string, music?: boolean}} [options] music: leave the sound as it is
+ * @param {MicrophoneOptions} [options]
  * @returns {Promise<MediaStreamTrack>}
  * @throws {RoostError}
  */
@@ -48,7 +54,7 @@ export async function openMicrophone(options = {}) {
  * Opens camera and microphone with one question to the user. What cannot be had is null, with
  * the reason; nothing is thrown but insecure-context and unsupported-browser.
  *
- * @param {{camera?: CameraOptions, microphone?: {deviceId?: string}}} [options]
+ * @param {{camera?: CameraOptions, microphone?: MicrophoneOptions}} [options]
  * @returns {Promise<{camera: MediaStreamTrack | null, microphone: MediaStreamTrack | null, cameraError: RoostError | null, microphoneError: RoostError | null}>}
  * @throws {RoostError}
  */
@@ -142,11 +148,11 @@ function cameraConstraints(options) {
     };
     if (options.deviceId) video.deviceId = { exact: options.deviceId };
     else if (options.facing) video.facingMode = { ideal: options.facing };
-    return video;
+    return { ...video, ...options.constraints };
 }
 
 /**
- * @param {{deviceId?: string, music?: boolean}} options
+ * @param {MicrophoneOptions} options
  * @returns {MediaTrackConstraints}
  */
 function microphoneConstraints(options) {
@@ -158,7 +164,7 @@ function microphoneConstraints(options) {
         autoGainControl: process,
     };
     if (options.deviceId) audio.deviceId = { exact: options.deviceId };
-    return audio;
+    return { ...audio, ...options.constraints };
 }
 
 /**

@@ -173,7 +173,7 @@ export class Room extends Emitter {
     /**
      * Opens a microphone and publishes it.
      *
-     * @param {{deviceId?: string, music?: boolean, track?: MediaStreamTrack} & PublishOptions} [options]
+     * @param {import('./devices.js').MicrophoneOptions & PublishOptions & {track?: MediaStreamTrack}} [options]
      * @returns {Promise<LocalTrack>}
      */
     async microphone(options = {}) {
