@@ -212,6 +212,7 @@ static void test_ranges_are_chosen(void **state)
         { "\"old\"", HTTP_RANGE_WHOLE },
         { "W/\"abc\"", HTTP_RANGE_WHOLE },
         { date, HTTP_RANGE_PART },
+        { "Sun, 06 Nov 1994 08:49:38 GMT", HTTP_RANGE_WHOLE },
         { "Sun, 06 Nov 1994 08:49:36 GMT", HTTP_RANGE_WHOLE },
     };
     for (size_t i = 0; i < array_size(conditions); i++) {

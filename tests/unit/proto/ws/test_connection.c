@@ -364,10 +364,10 @@ static void test_a_slow_peer_is_told_to_the_owner(void **state)
     (void)state;
     struct ws_config config = { .output_size_max = 100 };
     struct ws_connection *server = ws_connection_new(&config, NOW);
-    char text[60] = { 0 };
-    assert_int_equal(ws_connection_send_binary(server, bytes_of(text, 60)), 0);
+    char text[80] = { 0 };
+    assert_int_equal(ws_connection_send_binary(server, bytes_of(text, 80)), 0);
     size_t before = ws_connection_output_size(server);
-    assert_int_equal(ws_connection_send_binary(server, bytes_of(text, 60)), -ENOBUFS);
+    assert_int_equal(ws_connection_send_binary(server, bytes_of(text, 80)), -ENOBUFS);
     assert_int_equal(ws_connection_output_size(server), before);
     // even so the close frame gets out
     ws_connection_close(server, NOW, WS_CLOSE_POLICY, "too slow");
