@@ -13,7 +13,7 @@ test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-d
 # Node may come from elsewhere than Debian, with npm in one package
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
-browser=(chromium firefox-esr)
+browser=(chromium firefox-esr nftables)
 
 packages=()
 npm_wanted=0

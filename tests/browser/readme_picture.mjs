@@ -7,7 +7,7 @@ import { startRoost, until } from './helpers/roost.mjs';
 
 const file = process.argv[2] ?? new URL('../../docs/images/call.png', import.meta.url).pathname;
 const roost = await startRoost();
-const browser = await chromium(['--hide-scrollbars']);
+const browser = await chromium({ extra: ['--hide-scrollbars'] });
 const names = ['You', 'Moderator', 'Second guest', 'Third guest'];
 try {
     const pages = [];

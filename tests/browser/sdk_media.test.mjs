@@ -226,8 +226,8 @@ test('a private call between Chromium and Firefox: picture, mute, chat, new offe
         await both(() => globalThis.test.call.remoteStream.getVideoTracks().length === 2
             && globalThis.test.call.peerConnection.signalingState === 'stable');
 
-        await pages[0].evaluate(() => globalThis.test.call.restartIce());
         const ufrag = await pages[1].evaluate(() => /a=ice-ufrag:(\S+)/.exec(globalThis.test.call.peerConnection.currentRemoteDescription.sdp)[1]);
+        await pages[0].evaluate(() => globalThis.test.call.restartIce());
         await until(pages[1], (old) => !globalThis.test.call.peerConnection.currentRemoteDescription.sdp.includes(`a=ice-ufrag:${old}\r\n`), ufrag);
         const before = await Promise.all(pages.map((page) => page.evaluate(() => globalThis.test.frames())));
         await Promise.all(pages.map((page, index) => until(page, async (n) => (await globalThis.test.frames()) > n + 10, before[index])));

@@ -4,8 +4,11 @@ import puppeteer from 'puppeteer-core';
 
 import { until } from './roost.mjs';
 
-/** @param {string[]} [extra] */
-export function chromium(extra = []) {
+/**
+ * @param {{extra?: string[], permissions?: boolean}} [options] permissions: cameras are granted, and so
+ *     real addresses shown
+ */
+export function chromium({ extra = [], permissions = true } = {}) {
     return puppeteer.launch({
         executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
         headless: true,
@@ -14,7 +17,7 @@ export function chromium(extra = []) {
             '--disable-background-networking', '--disable-component-update', '--disable-sync',
             '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
             '--disable-backgrounding-occluded-windows',
-            '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+            '--use-fake-device-for-media-stream', ...(permissions ? ['--use-fake-ui-for-media-stream'] : []),
             '--auto-select-desktop-capture-source=Entire screen', '--auto-accept-this-tab-capture',
             '--allow-loopback-in-peer-connection', '--autoplay-policy=no-user-gesture-required',
             ...extra,
