@@ -28,7 +28,7 @@ static struct http_connection *connection_new(struct http_listener *listener,
     struct http_server *server = listener->server;
     struct http_connection *connection = memory_new(struct http_connection);
     connection->server = server;
-    connection->remote = *remote;
+    connection->remote = net_address_unmapped(remote);
     connection->kind = listener->kind;
     connection->listener_port = listener->port;
     http_request_parser_init(&connection->parser,
@@ -74,7 +74,8 @@ void http_connection_accept(struct http_listener *listener, int fd,
         http_connection_free(connection);
         return;
     }
-    connection->local = stream_local(connection->stream);
+    struct net_address local = stream_local(connection->stream);
+    connection->local = net_address_unmapped(&local);
     http_connection_set_phase(connection, HTTP_PHASE_FIRST_BYTES);
 }
 

@@ -79,7 +79,9 @@ static bool listener_admit(void *owner, const struct net_address *remote)
 {
     struct http_listener *listener = owner;
     struct http_server *server = listener->server;
-    if (address_limit_take(&server->limit, remote))
+    // all of IPv4 would share one /64 as addresses of a dual-stack socket
+    struct net_address address = net_address_unmapped(remote);
+    if (address_limit_take(&server->limit, &address))
         return true;
     http_count(&server->metrics, HTTP_REJECTED_LIMIT);
     return false;

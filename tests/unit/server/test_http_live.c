@@ -587,6 +587,39 @@ static void test_plain_http_from_elsewhere_is_redirected(void **state)
     shop_close(shop);
 }
 
+static void test_a_dual_stack_listener_knows_loopback_and_counts_each_address(void **state)
+{
+    (void)state;
+    struct shop *shop = calloc(1, sizeof(*shop));
+    shop->live = live_new(&(struct http_server_config){ .connection_per_address_count_max = 1 });
+    assert_int_equal(
+        http_server_add_route(shop->live->server, &(struct http_route){ .methods = HTTP_METHOD_GET,
+                                                                        .pattern = "/echo",
+                                                                        .handle = handle_echo,
+                                                                        .owner = shop }),
+        0);
+    struct net_address any = { 0 };
+    assert_int_equal(http_server_listen(shop->live->server, HTTP_LISTENER_PLAIN, &any, &any), 0);
+    live_start(shop->live);
+    struct net_address first = net_address_ipv4(127, 0, 0, 1, any.port);
+    int fd = live_connect(&first);
+    assert_true(live_wait_metric(shop->live, HTTP_CONNECTIONS, 1));
+    // from another address of the loopback network
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+    assert_int_equal(bind(other, (struct sockaddr *)&name, sizeof(name)), 0);
+    name = (struct sockaddr_in){ .sin_family = AF_INET,
+                                 .sin_port = htons(any.port),
+                                 .sin_addr.s_addr = htonl(0x7f000001) };
+    assert_int_equal(connect(other, (struct sockaddr *)&name, sizeof(name)), 0);
+    live_send_text(other, GET("/echo") CLOSE);
+    live_read_all(other, answer, sizeof(answer));
+    expect_starts(answer, "HTTP/1.1 200 "); // loopback: served, not redirected
+    close(other);
+    close(fd);
+    shop_close(shop);
+}
+
 static void test_a_drained_server_ends_idle_connections_and_finishes_the_others(void **state)
 {
     (void)state;
@@ -653,6 +686,7 @@ int main(void)
         cmocka_unit_test(test_tls_port_speaks_https_and_redirects_plain),
         cmocka_unit_test(test_other_protocols_are_told_apart_and_counted),
         cmocka_unit_test(test_plain_http_from_elsewhere_is_redirected),
+        cmocka_unit_test(test_a_dual_stack_listener_knows_loopback_and_counts_each_address),
         cmocka_unit_test(test_a_drained_server_ends_idle_connections_and_finishes_the_others),
         cmocka_unit_test(test_freeing_a_busy_server_is_clean),
     };
