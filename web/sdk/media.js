@@ -410,7 +410,7 @@ export function preferCodec(transceiver, mimeType) {
     if (!mimeType || !codecs || !transceiver.setCodecPreferences) return;
     /** @param {{mimeType: string}} codec */
     const first = (codec) => codec.mimeType.toLowerCase() === mimeType.toLowerCase();
-    if (!codecs.some(first)) return;
+    if (!codecs.some(first) || first(codecs[0])) return; // not there, or the browser's own choice
     try {
         transceiver.setCodecPreferences([
             ...codecs.filter(first),
