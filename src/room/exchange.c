@@ -183,6 +183,19 @@ static void take_clock(struct exchange *exchange, struct track *track,
     exchange_message_input(exchange, 0, &message, NULL);
 }
 
+static void take_nack(struct exchange *exchange, uint64_t now_us, struct subscription *subscription,
+                      const struct rtc_event *event, struct datagram_batch *batch)
+{
+    exchange_count(exchange, ROOM_METRIC_NACKS, event->lost_count);
+    if (!subscription)
+        return;
+    uint32_t refused;
+    uint32_t repaired =
+        subscription_repair(subscription, now_us, batch, event->lost, event->lost_count, &refused);
+    exchange_count(exchange, ROOM_METRIC_PACKETS_REPAIRED, repaired);
+    exchange_count(exchange, ROOM_METRIC_REPAIRS_REFUSED, refused);
+}
+
 void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle session,
                          const struct rtc_event *event, struct datagram_batch *batch)
 {
@@ -193,11 +206,7 @@ void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle sess
     struct track *track = peer->tracks[event->section];
     switch (event->kind) {
     case RTC_EVENT_NACK:
-        exchange_count(exchange, ROOM_METRIC_NACKS, event->lost_count);
-        if (subscription)
-            exchange_count(
-                exchange, ROOM_METRIC_PACKETS_REPAIRED,
-                subscription_repair(subscription, now_us, batch, event->lost, event->lost_count));
+        take_nack(exchange, now_us, subscription, event, batch);
         break;
     case RTC_EVENT_KEY_FRAME_WANTED:
         exchange_count(exchange, ROOM_METRIC_KEY_FRAMES_WANTED, 1);
@@ -240,7 +249,8 @@ static void ask_for_key_frames(struct exchange *exchange, struct track *track, u
 {
     struct exchange_peer *peer = exchange_find_peer(exchange, track->key.session);
     for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
-        if (!keyframe_due(&track->layers[i].key_frame, now_us))
+        // nothing of a blocked track would get through: its publisher is left in peace
+        if (track->blocked || !keyframe_due(&track->layers[i].key_frame, now_us))
             continue;
         exchange_count(exchange, ROOM_METRIC_KEY_FRAMES_ASKED, 1);
         if (peer && !track->mirror) {
@@ -281,6 +291,7 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us)
     void *value;
     while (map_next(&exchange->tracks, &cursor, NULL, &value)) {
         struct track *track = value;
+        track_expire(track, now_us);
         if (track->video) {
             tick_subscriptions(track, now_us);
             ask_for_key_frames(exchange, track, now_us);

@@ -87,6 +87,12 @@ void exchange_message_discard(const struct exchange_message *message)
 static void take_burst(struct exchange *exchange, uint64_t now_us, struct track *track,
                        const struct exchange_message *message, struct datagram_batch *batch)
 {
+    // our EXCHANGE_MIRROR_STOP met a full mailbox, or is still on its way
+    if (!track)
+        tell(exchange, message->worker,
+             &(struct exchange_message){ .kind = EXCHANGE_MIRROR_STOP,
+                                         .worker = exchange->config.worker,
+                                         .key = message->key });
     struct packet *packets[EXCHANGE_BURST_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; track && track->mirror && i < message->count; i++) {

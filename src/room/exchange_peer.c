@@ -64,12 +64,25 @@ static void sync_section(struct exchange *exchange, struct exchange_peer *peer, 
     }
 }
 
+/** The more a publisher sends, the less is kept of each: one must not take the pool from all. */
+static void share_history(struct exchange_peer *peer)
+{
+    size_t videos = 0;
+    for (size_t i = 0; i < peer->section_count; i++)
+        videos += peer->tracks[i] && peer->tracks[i]->video;
+    for (size_t i = 0; i < peer->section_count; i++) {
+        if (peer->tracks[i] && peer->tracks[i]->video)
+            track_share(peer->tracks[i], videos);
+    }
+}
+
 static void sync_peer(struct exchange *exchange, struct exchange_peer *peer)
 {
     const struct rtc_negotiated *negotiated = rtc_peer_negotiated(peer->rtc);
     resize(peer, negotiated->section_count);
     for (size_t i = 0; i < negotiated->section_count; i++)
         sync_section(exchange, peer, i, &negotiated->sections[i]);
+    share_history(peer);
 }
 
 void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_peer *rtc)
@@ -123,8 +136,12 @@ int exchange_slot_set(struct exchange *exchange, uint64_t now_us, handle session
         if (!track)
             return -ENOENT;
     }
-    if (track == old)
+    if (track == old) {
+        if (track)
+            subscription_remap(subscription, publisher_section,
+                               &rtc_peer_negotiated(peer->rtc)->sections[section]);
         return 0;
+    }
     subscription_detach(subscription);
     if (track)
         subscription_attach(subscription, now_us, track, publisher_section,

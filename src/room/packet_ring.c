@@ -7,19 +7,18 @@
 void packet_ring_init(struct packet_ring *ring, uint32_t capacity)
 {
     ensure(capacity > 0 && (capacity & (capacity - 1)) == 0);
-    *ring = (struct packet_ring){ .capacity = capacity };
+    *ring = (struct packet_ring){ .capacity = capacity, .limit = capacity };
 }
 
 void packet_ring_clear(struct packet_ring *ring)
 {
     if (!ring->slots)
         return;
-    for (uint32_t i = 0; i < ring->capacity; i++) {
-        if (ring->slots[i])
-            packet_unref(ring->slots[i]);
-    }
+    for (uint32_t i = 0; i < ring->capacity; i++)
+        packet_unref(ring->slots[i]);
     free(ring->slots);
     ring->slots = NULL;
+    ring->count = 0;
 }
 
 void packet_ring_done(struct packet_ring *ring)
@@ -27,31 +26,71 @@ void packet_ring_done(struct packet_ring *ring)
     packet_ring_clear(ring);
 }
 
+void packet_ring_limit(struct packet_ring *ring, uint32_t packets)
+{
+    ring->limit = min_of(packets, ring->capacity);
+}
+
+static struct packet **slot_of(const struct packet_ring *ring, uint64_t sequence)
+{
+    return &ring->slots[sequence & (ring->capacity - 1)];
+}
+
+static void drop_oldest(struct packet_ring *ring)
+{
+    struct packet **slot = slot_of(ring, ring->oldest++);
+    if (!*slot)
+        return;
+    packet_unref(*slot);
+    *slot = NULL;
+    ring->count--;
+}
+
+/** Moves the window up, so that `sequence` has a place in it. */
+static void make_place(struct packet_ring *ring, uint64_t sequence)
+{
+    if (sequence < ring->oldest + ring->capacity)
+        return;
+    uint64_t oldest = sequence + 1 - ring->capacity;
+    while (ring->oldest < oldest && ring->count > 0)
+        drop_oldest(ring);
+    ring->oldest = oldest;
+}
+
 bool packet_ring_put(struct packet_ring *ring, struct packet *packet)
 {
     uint64_t sequence = media_info_of(packet)->sequence;
     if (!ring->slots) {
         ring->slots = memory_new_array(struct packet *, ring->capacity);
-        ring->newest = sequence;
+        ring->oldest = sequence + 1 > ring->capacity ? sequence + 1 - ring->capacity : 0;
     }
-    if (sequence + ring->capacity <= ring->newest)
+    if (sequence < ring->oldest)
         return false;
-    struct packet **slot = &ring->slots[sequence & (ring->capacity - 1)];
-    if (*slot) {
-        if (media_info_of(*slot)->sequence >= sequence)
-            return false;
-        packet_unref(*slot);
-    }
+    make_place(ring, sequence);
+    struct packet **slot = slot_of(ring, sequence);
+    if (*slot)
+        return false;
     *slot = packet_ref(packet);
-    if (sequence > ring->newest)
-        ring->newest = sequence;
+    ring->count++;
+    while (ring->count > ring->limit)
+        drop_oldest(ring);
     return true;
+}
+
+void packet_ring_expire(struct packet_ring *ring, uint64_t before_us)
+{
+    while (ring->count > 0) {
+        const struct packet *packet = *slot_of(ring, ring->oldest);
+        if (packet && packet->received_us >= before_us)
+            return;
+        drop_oldest(ring);
+    }
 }
 
 struct packet *packet_ring_find(const struct packet_ring *ring, uint64_t sequence)
 {
     if (!ring->slots)
         return NULL;
-    struct packet *packet = ring->slots[sequence & (ring->capacity - 1)];
+    struct packet *packet = *slot_of(ring, sequence);
     return packet && media_info_of(packet)->sequence == sequence ? packet : NULL;
 }

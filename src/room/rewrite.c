@@ -52,6 +52,15 @@ bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint3
     return true;
 }
 
+uint64_t rewrite_ahead(const struct rewrite *rewrite, uint64_t input)
+{
+    const struct rewrite_span *span = rewrite_current(rewrite);
+    if (!span)
+        return 0;
+    uint64_t newest = span->first_input + (rewrite->last_output - span->first_output);
+    return input > newest ? input - newest : 0;
+}
+
 bool rewrite_find(const struct rewrite *rewrite, uint16_t output, uint64_t *ret_output,
                   const struct rewrite_span **ret_span, uint64_t *ret_input)
 {

@@ -42,6 +42,8 @@ void rewrite_switch(struct rewrite *rewrite, uint64_t now_us, uint32_t source, u
  */
 bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint32_t input_timestamp,
                  uint64_t *ret_output, uint32_t *ret_timestamp);
+/** How far `input` is ahead of the newest packet of the current span; 0 when it is not. */
+uint64_t rewrite_ahead(const struct rewrite *rewrite, uint64_t input);
 /**
  * Finds the incoming packet behind the outgoing 16-bit number of a NACK. Returns false when it is
  * too old, was never sent, or belongs to a forgotten span.

@@ -12,10 +12,11 @@ struct subscription *subscription_new(struct rtc_sender *sender)
     list_init(&subscription->by_track);
     subscription->sender = sender;
     subscription->layer = SUBSCRIPTION_NO_LAYER;
-    uint16_t sequence;
-    uint32_t timestamp;
-    rtc_sender_start_numbers(sender, &sequence, &timestamp);
-    rewrite_init(&subscription->rewrite, sequence, timestamp);
+    subscription->repairs_left = SUBSCRIPTION_REPAIRS;
+    struct rtc_numbers numbers;
+    rtc_sender_start_numbers(sender, &numbers);
+    rewrite_init(&subscription->rewrite, numbers.sequence, numbers.timestamp);
+    subscription->rewrite.last_sent_us = numbers.sent_us;
     return subscription;
 }
 
@@ -28,9 +29,8 @@ struct subscription *subscription_free(struct subscription *subscription)
     return NULL;
 }
 
-static void map_payload_types(struct subscription *subscription,
-                              const struct rtc_section *publisher,
-                              const struct rtc_section *receiver)
+void subscription_remap(struct subscription *subscription, const struct rtc_section *publisher,
+                        const struct rtc_section *receiver)
 {
     memset(subscription->payload_types, RTC_PAYLOAD_TYPE_NONE, sizeof(subscription->payload_types));
     for (size_t i = 0; publisher->codecs && i < publisher->codecs->count; i++) {
@@ -45,7 +45,7 @@ void subscription_attach(struct subscription *subscription, uint64_t now_us, str
                          const struct rtc_section *publisher, const struct rtc_section *receiver)
 {
     subscription_detach(subscription);
-    map_payload_types(subscription, publisher, receiver);
+    subscription_remap(subscription, publisher, receiver);
     subscription->track = track;
     list_append(&track->subscriptions, &subscription->by_track);
     subscription_want_key_frame(subscription, now_us);
@@ -124,6 +124,9 @@ uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct media_info *info = media_info_of(packets[i]);
+        if (rewrite_ahead(&subscription->rewrite, info->sequence) > SUBSCRIPTION_GAP_MAX &&
+            info->layer == subscription->layer)
+            subscription_restart(subscription);
         if (info->layer != subscription->layer || info->epoch != subscription->epoch) {
             if (!may_switch(subscription, now_us, info))
                 continue;
@@ -139,12 +142,16 @@ uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us
             continue;
         sent += rtc_sender_send(subscription->sender, now_us, batch, packets[i], &outgoing);
     }
+    subscription->repairs_left =
+        min_of(subscription->repairs_left + sent, (uint32_t)SUBSCRIPTION_REPAIRS);
     return sent;
 }
 
 uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
-                             struct datagram_batch *batch, const uint16_t *lost, uint32_t count)
+                             struct datagram_batch *batch, const uint16_t *lost, uint32_t count,
+                             uint32_t *ret_refused)
 {
+    *ret_refused = 0;
     if (!subscription->track)
         return 0;
     uint32_t sent = 0;
@@ -158,11 +165,16 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
             packet_ring_find(&subscription->track->layers[span->source].ring, input);
         if (!packet)
             continue;
+        if (sent >= subscription->repairs_left) {
+            *ret_refused += 1;
+            continue;
+        }
         const struct media_info *info = media_info_of(packet);
         outgoing.timestamp = info->timestamp + span->timestamp_offset;
         outgoing.payload_type = subscription->payload_types[info->payload_type];
         if (outgoing.payload_type != RTC_PAYLOAD_TYPE_NONE)
             sent += rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing);
     }
+    subscription->repairs_left -= sent;
     return sent;
 }

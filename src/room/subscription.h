@@ -10,12 +10,25 @@
 
 #define SUBSCRIPTION_NO_LAYER 0xff
 
+/**
+ * Retransmissions that a receiver may have beyond one for each packet it got: without a bound, one
+ * datagram of NACKs costs us thousands of packets.
+ */
+#define SUBSCRIPTION_REPAIRS 512
+/**
+ * A gap in the incoming numbers that is not passed on as a loss. Gaps of half the number space, of
+ * the publisher's making or because the receiver was away, would make receivers lose count of the
+ * rollovers (RFC 3711, 3.3.1), and the slot would be dead for the rest of the session.
+ */
+#define SUBSCRIPTION_GAP_MAX 1000
+
 struct subscription {
     struct list by_track;
     struct track *track; /**< NULL: the slot is empty */
     struct rtc_sender *sender;
     struct rewrite rewrite;
     uint32_t clock_rate_hz;  /**< of the last packet's codec */
+    uint32_t repairs_left;   /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
     uint8_t epoch;           /**< of the stream being forwarded */
     uint8_t layer;           /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
     uint8_t key_frame_layer; /**< the layer a key frame was asked of */
@@ -32,6 +45,9 @@ struct subscription *subscription_free(struct subscription *subscription);
  */
 void subscription_attach(struct subscription *subscription, uint64_t now_us, struct track *track,
                          const struct rtc_section *publisher, const struct rtc_section *receiver);
+/** The two sections may have new payload types. */
+void subscription_remap(struct subscription *subscription, const struct rtc_section *publisher,
+                        const struct rtc_section *receiver);
 void subscription_detach(struct subscription *subscription);
 /** The track's packets broke off on purpose (block and unblock): begin again at a key frame. */
 void subscription_restart(struct subscription *subscription);
@@ -42,9 +58,13 @@ void subscription_restart(struct subscription *subscription);
 uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
                               struct datagram_batch *batch, struct packet *const *packets,
                               uint32_t count, uint16_t pad_to);
-/** Answers a NACK of the receiver from the track's ring. Returns how many were sent again. */
+/**
+ * Answers a NACK of the receiver from the track's ring. Returns how many were sent again.
+ * `ret_refused` counts those that were there, but more than a receiver may have.
+ */
 uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
-                             struct datagram_batch *batch, const uint16_t *lost, uint32_t count);
+                             struct datagram_batch *batch, const uint16_t *lost, uint32_t count,
+                             uint32_t *ret_refused);
 /** The receiver cannot decode: a key frame of what it gets. */
 void subscription_want_key_frame(struct subscription *subscription, uint64_t now_us);
 /** Hands the track's clock on to the sender, for its reports. */

@@ -4,9 +4,14 @@
 
 #include "base/memory.h"
 
-/** About two seconds of a good video stream: what a NACK may still ask for. */
+/** More than HISTORY_US of a good video stream. */
 #define VIDEO_RING_PACKETS 1024
 #define AUDIO_RING_PACKETS 128
+/** What one publisher may keep of the pool that all share. */
+#define PUBLISHER_PACKETS 4096
+#define LAYER_PACKETS_MIN 64
+/** A NACK for what is older comes too late for any picture. */
+#define HISTORY_US (1000 * TIME_US_PER_MS)
 /** A layer without packets for this long is not being sent (a paused simulcast layer). */
 #define LAYER_SILENT_US (1000 * TIME_US_PER_MS)
 
@@ -38,11 +43,30 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     struct track_layer *layer = &track->layers[info->layer];
     if (!packet_ring_put(&layer->ring, packet))
         return false;
+    if (layer->epoch != info->epoch) {
+        // another stream with other timestamps: its own report will tell its clock
+        layer->epoch = info->epoch;
+        layer->clock.valid = false;
+    }
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
     if (info->key_frame)
         keyframe_arrived(&layer->key_frame, now_us);
     return true;
+}
+
+void track_share(struct track *track, size_t tracks)
+{
+    size_t packets = PUBLISHER_PACKETS / TRACK_LAYERS_MAX / max_of(tracks, (size_t)1);
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++)
+        packet_ring_limit(&track->layers[i].ring,
+                          (uint32_t)max_of(packets, (size_t)LAYER_PACKETS_MIN));
+}
+
+void track_expire(struct track *track, uint64_t now_us)
+{
+    for (int i = 0; i < TRACK_LAYERS_MAX && now_us > HISTORY_US; i++)
+        packet_ring_expire(&track->layers[i].ring, now_us - HISTORY_US);
 }
 
 uint8_t track_best_layer(const struct track *track, uint64_t now_us)

@@ -32,6 +32,7 @@ struct track_layer {
     struct packet_ring ring;
     struct keyframe_request key_frame;
     struct rtc_clock clock;
+    uint8_t epoch;           /**< of the newest stream, to which `clock` belongs */
     uint64_t last_packet_us; /**< 0: no packet yet */
 };
 
@@ -59,6 +60,10 @@ struct track *track_free(struct track *track);
  * they must not be forwarded.
  */
 bool track_put(struct track *track, uint64_t now_us, struct packet *packet);
+/** The publisher has so many tracks of this kind: each keeps its share of packets. */
+void track_share(struct track *track, size_t tracks);
+/** Gives back packets that nobody will ask for again; call it some times a second. */
+void track_expire(struct track *track, uint64_t now_us);
 /** The best layer that is being sent now. */
 uint8_t track_best_layer(const struct track *track, uint64_t now_us);
 /** Asks for a key frame of a layer; a no-op for audio. */

@@ -40,7 +40,9 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
     write_transport(out, offer);
     text_append_format(out, "a=mid:%zu\r\n", index);
     write_extensions(out, audio);
-    text_append(out, section->sends ? "a=sendonly\r\n" : "a=recvonly\r\n");
+    text_append(out, section->inactive ? "a=inactive\r\n"
+                     : section->sends  ? "a=sendonly\r\n"
+                                       : "a=recvonly\r\n");
     text_append(out, audio ? "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n"
                              "a=fmtp:111 minptime=10;useinbandfec=1\r\n"
                            : "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\n"
@@ -161,6 +163,10 @@ static void take_section(struct sdp *sdp, const struct sdp_section *said,
 {
     snprintf(out->mid, sizeof(out->mid), "%u", (unsigned)(index & 0xffff));
     out->kind = asked->kind;
+    if (asked->sends) {
+        out->ssrc = asked->ssrc;
+        out->rtx_ssrc = asked->rtx_ssrc;
+    }
     out->rejected = said->port == 0 || said->direction == SDP_DIRECTION_INACTIVE;
     if (out->rejected)
         return;
@@ -168,12 +174,8 @@ static void take_section(struct sdp *sdp, const struct sdp_section *said,
     out->rtcp_reduced_size = said->rtcp_rsize;
     out->codecs = codecs_of(sdp, asked->kind);
     take_extensions(said, map, &out->extensions);
-    if (asked->sends) {
-        out->ssrc = asked->ssrc;
-        out->rtx_ssrc = asked->rtx_ssrc;
-    } else {
+    if (!asked->sends)
         take_source(sdp, said, out);
-    }
 }
 
 int rtc_client_answer_read(const struct rtc_client_offer *offer, struct bytes answer,

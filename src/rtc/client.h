@@ -11,6 +11,7 @@
 struct rtc_client_section {
     enum rtc_kind kind; /**< audio (Opus) or video (VP8) */
     bool sends;
+    bool inactive; /**< rests: keeps its place and its SSRCs */
     uint32_t ssrc; /**< of what is sent */
     uint32_t rtx_ssrc;
 };

@@ -9,13 +9,21 @@
 
 #define TWCC_INTERVAL_US (50 * TIME_US_PER_MS)
 #define TWCC_PACKETS_MAX 200
+/** SSRCs that only report: Firefox has one for each section in which it receives. */
+#define RTC_REPORTERS_MAX RTC_SECTIONS_MAX
 /** Media starts to flow without a call to the peer; its reports are looked at this often. */
 #define WAKE_US (250 * TIME_US_PER_MS)
+
+#define RARE_EVENTS 8
 
 struct rtc_event *peer_event_add(struct rtc_peer *peer, enum rtc_event_kind kind)
 {
     struct rtc_thread *thread = peer->thread;
-    if (thread->event_count == RTC_EVENTS_MAX) {
+    // feedback, of which one datagram can bring more than is of use, leaves room for what is rare
+    bool feedback = kind != RTC_EVENT_CONNECTED && kind != RTC_EVENT_DISCONNECTED &&
+                    kind != RTC_EVENT_RECONNECTED && kind != RTC_EVENT_FAILED &&
+                    kind != RTC_EVENT_CLOSED;
+    if (thread->event_count == (feedback ? RTC_EVENTS_MAX - RARE_EVENTS : RTC_EVENTS_MAX)) {
         peer_count(peer, RTC_METRIC_DROPPED_EVENT, 1);
         return NULL;
     }
@@ -237,7 +245,7 @@ static struct secure_rtp_session *make_session(struct rtc_peer *peer,
         .master_key = bytes_of(local ? keys->local_key : keys->remote_key, keys->key_size),
         .master_salt = bytes_of(local ? keys->local_salt : keys->remote_salt, keys->salt_size),
         .provider = peer->thread->ciphers,
-        .stream_limit = RTC_STREAMS_MAX * 2,
+        .stream_limit = RTC_STREAMS_MAX + RTC_ENDED_MAX + RTC_REPORTERS_MAX,
         .metrics = peer->thread->counters.secure_rtp,
     };
     struct secure_rtp_session *session = NULL;
@@ -375,9 +383,10 @@ uint64_t rtc_peer_deadline(const struct rtc_peer *peer)
     uint64_t deadline_us =
         peer->client ? ice_agent_deadline(peer->agent) : ice_lite_deadline(&peer->ice);
     if (peer->dtls)
-        deadline_us = time_earlier(deadline_us, peer->has_path && dtls_has_output(peer->dtls)
-                                                    ? 0
-                                                    : dtls_deadline(peer->dtls));
+        deadline_us = time_earlier(deadline_us,
+                                   peer->has_path && !peer->silenced && dtls_has_output(peer->dtls)
+                                       ? 0
+                                       : dtls_deadline(peer->dtls));
     return time_earlier(deadline_us, peer_rtcp_deadline(peer));
 }
 
@@ -403,7 +412,10 @@ void rtc_peer_close(struct rtc_peer *peer)
 
 struct rtc_sender *rtc_peer_sender(struct rtc_peer *peer, uint16_t section)
 {
-    return section < peer->sender_count ? peer->senders[section] : NULL;
+    const struct rtc_negotiated *negotiated = peer_negotiated(peer);
+    if (section >= negotiated->section_count || negotiated->sections[section].role != RTC_ROLE_SLOT)
+        return NULL;
+    return peer->senders[section];
 }
 
 void rtc_peer_request_key_frame(struct rtc_peer *peer, uint16_t section, uint8_t layer)

@@ -14,6 +14,15 @@
 /** Streams (SSRCs) that a publisher may have; more are refused. */
 #define RTC_STREAMS_MAX 64
 
+/** Ended streams that are remembered: their replay windows stay, and their packets stay out. */
+#define RTC_ENDED_MAX 64
+
+/** An SSRC that was in use. */
+struct rtc_ended {
+    uint32_t ssrc;
+    bool replaced; /**< by another SSRC: late packets must not bring it back */
+};
+
 /** One incoming SSRC of a publication, or its retransmissions. */
 struct rtc_stream {
     uint32_t ssrc;
@@ -25,6 +34,7 @@ struct rtc_stream {
     bool key_frame_wanted;    /**< send PLI with the next output */
     uint64_t sequence_offset; /**< added to the SRTP index: streams of a layer follow each other */
     uint64_t highest;         /**< highest sequence passed on */
+    uint64_t clock_us;        /**< when its sender report was last passed on; 0: never */
     struct rtp_receive_stats stats;
     struct rtp_nack_generator nack;
 };
@@ -36,8 +46,7 @@ struct rtc_sender {
     uint32_t rtx_ssrc;
     uint16_t rtx_sequence;
     uint32_t clock_rate_hz;
-    uint16_t first_sequence;
-    uint32_t first_timestamp;
+    struct rtc_numbers next;
     struct rtc_clock clock;
     uint64_t report_us; /**< when the next sender report is due */
     struct rtp_send_stats stats;
@@ -74,7 +83,10 @@ struct rtc_peer {
     // publications
     struct rtc_stream *streams; /**< heap, grows to RTC_STREAMS_MAX */
     uint32_t stream_count;
-    uint32_t stream_last; /**< index of the last hit */
+    uint32_t stream_last;                  /**< index of the last hit */
+    struct rtc_ended ended[RTC_ENDED_MAX]; /**< a ring; `ended_at` is the oldest when full */
+    uint32_t ended_count;
+    uint32_t ended_at;
     struct twcc_receiver twcc;
     int64_t clock_offset_us; /**< publisher's NTP to our Unix time */
     bool clock_offset_known;

@@ -24,9 +24,41 @@ struct rtc_stream *peer_find_stream(struct rtc_peer *peer, uint32_t ssrc)
     return NULL;
 }
 
-static void remove_stream(struct rtc_peer *peer, uint32_t index)
+static struct rtc_ended *find_ended(struct rtc_peer *peer, uint32_t ssrc)
 {
-    secure_rtp_forget(peer->receiving, peer->streams[index].ssrc);
+    for (uint32_t i = 0; i < peer->ended_count; i++) {
+        if (peer->ended[i].ssrc == ssrc)
+            return &peer->ended[i];
+    }
+    return NULL;
+}
+
+/**
+ * An SSRC that is no stream, now or any more. Its replay window is kept for as long as we remember
+ * it: a section that rests goes on with the rollover counter of before, and what an attacker has
+ * recorded must not be played again.
+ */
+static void note_ended(struct rtc_peer *peer, uint32_t ssrc, bool replaced)
+{
+    struct rtc_ended *known = find_ended(peer, ssrc);
+    if (known) {
+        known->replaced |= replaced;
+        return;
+    }
+    if (peer->ended_count < RTC_ENDED_MAX) {
+        peer->ended[peer->ended_count++] = (struct rtc_ended){ ssrc, replaced };
+        return;
+    }
+    struct rtc_ended *oldest = &peer->ended[peer->ended_at];
+    if (peer->receiving && !peer_find_stream(peer, oldest->ssrc))
+        secure_rtp_forget(peer->receiving, oldest->ssrc);
+    *oldest = (struct rtc_ended){ ssrc, replaced };
+    peer->ended_at = (peer->ended_at + 1) % RTC_ENDED_MAX;
+}
+
+static void remove_stream(struct rtc_peer *peer, uint32_t index, bool replaced)
+{
+    note_ended(peer, peer->streams[index].ssrc, replaced);
     rtp_nack_generator_done(&peer->streams[index].nack);
     peer->streams[index] = peer->streams[--peer->stream_count];
 }
@@ -38,7 +70,7 @@ void peer_sync_streams(struct rtc_peer *peer)
         uint16_t section = peer->streams[i - 1].section;
         if (section >= negotiated->section_count ||
             negotiated->sections[section].role != RTC_ROLE_PUBLISH)
-            remove_stream(peer, i - 1);
+            remove_stream(peer, i - 1, false);
     }
 }
 
@@ -157,7 +189,7 @@ static struct rtc_stream *add_stream(struct rtc_peer *peer, uint32_t ssrc,
         // the publisher began anew with another SSRC: the new numbers go on behind the old ones
         made.epoch = (uint8_t)(before->epoch + 1);
         made.sequence_offset = (before->highest + STREAM_GAP + 0xffff) & ~0xffffull;
-        remove_stream(peer, (uint32_t)(before - peer->streams));
+        remove_stream(peer, (uint32_t)(before - peer->streams), true);
     }
     if (peer->stream_count == RTC_STREAMS_MAX)
         return NULL;
@@ -175,10 +207,15 @@ static struct rtc_stream *stream_of_packet(struct rtc_peer *peer, const struct r
     struct rtc_stream *stream = peer_find_stream(peer, rtp->ssrc);
     if (stream)
         return stream;
+    const struct rtc_ended *ended = find_ended(peer, rtp->ssrc);
+    if (ended && ended->replaced)
+        return NULL;
     struct placement placement;
     if (!place_by_announcement(peer_negotiated(peer), rtp->ssrc, &placement) &&
-        !place_by_extensions(peer, extensions, rtp->data, rtp->payload_type, &placement))
+        !place_by_extensions(peer, extensions, rtp->data, rtp->payload_type, &placement)) {
+        note_ended(peer, rtp->ssrc, false);
         return NULL;
+    }
     return add_stream(peer, rtp->ssrc, &placement);
 }
 
@@ -196,7 +233,8 @@ static int restore_repaired(struct rtc_peer *peer, struct packet *packet, struct
                             struct rtc_stream **stream, uint64_t *index)
 {
     struct rtc_stream *repair = *stream;
-    if (repair->repaired == 0) {
+    // not known yet, or the publisher has begun anew with another SSRC
+    if (repair->repaired == 0 || !peer_find_stream(peer, repair->repaired)) {
         struct rtc_stream *found = stream_of_layer(peer, repair->section, repair->layer, false);
         repair->repaired = found ? found->ssrc : 0;
     }

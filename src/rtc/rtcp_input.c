@@ -8,6 +8,11 @@
 /** The smallest offset seen is the truth; it may grow this much per report, as clocks drift. */
 #define CLOCK_DRIFT_US 200
 
+/** An offset that moved by more is a clock that was set, not drift or a slow network. */
+#define CLOCK_STEP_US (2 * TIME_US_PER_S)
+/** Clocks go to every worker that has subscribers: reports that come faster say nothing new. */
+#define CLOCK_MIN_US (100 * TIME_US_PER_MS)
+
 /** Unix time in microseconds of an NTP timestamp. */
 static int64_t unix_from_ntp(uint64_t ntp)
 {
@@ -23,9 +28,13 @@ static int64_t unix_from_ntp(uint64_t ntp)
 static void take_clock(struct rtc_peer *peer, uint64_t now_us, struct rtc_stream *stream,
                        const struct rtcp_sender_info *info)
 {
+    if (stream->clock_us > 0 && now_us - stream->clock_us < CLOCK_MIN_US)
+        return;
+    stream->clock_us = now_us;
     int64_t sent_us = unix_from_ntp(info->ntp);
     int64_t offset_us = (int64_t)peer_unix_us(peer, now_us) - sent_us;
-    if (!peer->clock_offset_known || offset_us < peer->clock_offset_us)
+    if (!peer->clock_offset_known || offset_us < peer->clock_offset_us ||
+        offset_us - peer->clock_offset_us > (int64_t)CLOCK_STEP_US)
         peer->clock_offset_us = offset_us;
     else
         peer->clock_offset_us += min_of(offset_us - peer->clock_offset_us, (int64_t)CLOCK_DRIFT_US);
@@ -73,7 +82,8 @@ static void take_sender_report(struct rtc_peer *peer, uint64_t now_us,
 static void take_nack(struct rtc_peer *peer, const struct rtcp_feedback *feedback)
 {
     struct rtc_sender *sender = peer_sender_by_ssrc(peer, feedback->media_ssrc);
-    if (!sender)
+    // numbers of the repair stream mean nothing to the medium's ring
+    if (!sender || sender->ssrc != feedback->media_ssrc)
         return;
     struct rtcp_nack_cursor cursor = { 0 };
     struct rtc_event *event = NULL;

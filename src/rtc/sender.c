@@ -18,11 +18,9 @@ bool rtc_sender_ready(const struct rtc_sender *sender)
     return peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
 }
 
-void rtc_sender_start_numbers(const struct rtc_sender *sender, uint16_t *ret_sequence,
-                              uint32_t *ret_timestamp)
+void rtc_sender_start_numbers(const struct rtc_sender *sender, struct rtc_numbers *ret_numbers)
 {
-    *ret_sequence = sender->first_sequence;
-    *ret_timestamp = sender->first_timestamp;
+    *ret_numbers = sender->next;
 }
 
 void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clock)
@@ -79,6 +77,9 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
         (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
     if (!sender->stats.started)
         sender->report_us = now_us + FIRST_REPORT_US;
+    if ((int16_t)((uint16_t)outgoing->sequence - sender->next.sequence) >= 0)
+        sender->next =
+            (struct rtc_numbers){ (uint16_t)(outgoing->sequence + 1), outgoing->timestamp, now_us };
     rtp_send_stats_packet(&sender->stats, now_us, outgoing->timestamp, info->payload_size);
     peer_count(peer, RTC_METRIC_RTP_SENT, 1);
     peer_count(peer, RTC_METRIC_RTP_SENT_BYTES, info->payload_size);
@@ -164,9 +165,9 @@ struct rtc_sender *peer_sender_new(struct rtc_peer *peer, uint16_t index)
         codec_get(section->kind == RTC_KIND_AUDIO ? CODEC_OPUS : CODEC_VP8)->clock_rate_hz;
     sender->report_us = TIME_NEVER;
     // below 2^15: a receiver that misses the first packets must not mistake the rollover counter
-    sender->first_sequence = (uint16_t)(random_u32(peer->thread->random) & 0x7fff);
+    sender->next.sequence = (uint16_t)(random_u32(peer->thread->random) & 0x7fff);
     sender->rtx_sequence = (uint16_t)(random_u32(peer->thread->random) & 0x7fff);
-    sender->first_timestamp = random_u32(peer->thread->random);
+    sender->next.timestamp = random_u32(peer->thread->random);
     rtp_send_stats_init(&sender->stats, sender->ssrc, sender->clock_rate_hz);
     secure_rtp_sender_init(&sender->index);
     secure_rtp_sender_init(&sender->rtx_index);
@@ -184,6 +185,10 @@ struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc)
     return NULL;
 }
 
+/**
+ * A slot that rests keeps its sender: it comes back with the same SSRC, and under the same keys its
+ * numbers must never be used again (RFC 7714, 9.1).
+ */
 static bool wants_sender(const struct rtc_section *section)
 {
     return section->role == RTC_ROLE_SLOT && section->ssrc != 0 &&
@@ -204,11 +209,15 @@ void peer_sync_senders(struct rtc_peer *peer)
         const struct rtc_section *section =
             i < negotiated->section_count ? &negotiated->sections[i] : NULL;
         struct rtc_sender *sender = peer->senders[i];
-        if (sender && (!section || !wants_sender(section) || section->ssrc != sender->ssrc)) {
+        if (sender && (!section || section->ssrc != sender->ssrc)) {
             free(sender);
-            peer->senders[i] = NULL;
+            sender = peer->senders[i] = NULL;
         }
-        if (section && wants_sender(section) && !peer->senders[i])
+        if (!section || !wants_sender(section))
+            continue;
+        if (sender)
+            init_rewriters(sender, section);
+        else
             peer->senders[i] = peer_sender_new(peer, (uint16_t)i);
     }
 }

@@ -16,6 +16,13 @@ struct rtc_clock {
     uint64_t unix_us;
 };
 
+/** Numbers of an outgoing stream. */
+struct rtc_numbers {
+    uint16_t sequence;  /**< of the next packet */
+    uint32_t timestamp; /**< of the last one sent, or what the first shall have */
+    uint64_t sent_us;   /**< when that was sent; 0: nothing yet */
+};
+
 /** What changes in a packet on its way out. */
 struct rtc_outgoing {
     uint64_t sequence; /**< unwrapped: its high bits are the SRTP rollover counter's business */
@@ -47,6 +54,5 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
  * receivers keep lips in step by it.
  */
 void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clock);
-/** The first numbers of the stream, chosen at random. */
-void rtc_sender_start_numbers(const struct rtc_sender *sender, uint16_t *ret_sequence,
-                              uint32_t *ret_timestamp);
+/** Where the stream's numbers go on: random at first, behind the last packet later. */
+void rtc_sender_start_numbers(const struct rtc_sender *sender, struct rtc_numbers *ret_numbers);

@@ -58,6 +58,14 @@ must_check int mailbox_init(struct mailbox *mailbox, struct loop *loop, size_t c
 /** When no other thread sends any more. Discards what was not received. Accepts a zeroed one. */
 void mailbox_done(struct mailbox *mailbox);
 /**
+ * Whether more than half of the mailbox is taken, from any thread. Whoever sends what may get lost
+ * leaves the other half to messages that may not.
+ */
+static inline bool mailbox_is_crowded(const struct mailbox *mailbox)
+{
+    return ring_is_crowded(&mailbox->ring);
+}
+/**
  * Sends a copy of `size` (<= MAILBOX_BODY_MAX) bytes of `body` from any thread. Returns 0, or
  * -ENOSPC when the mailbox is full (counted; what the body points to is still the sender's).
  */

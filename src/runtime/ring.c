@@ -59,6 +59,13 @@ struct ring_claim ring_claim(struct ring *ring)
     }
 }
 
+bool ring_is_crowded(const struct ring *ring)
+{
+    size_t ahead = atomic_load_explicit(&ring->tail, memory_order_relaxed) + (ring->mask + 1) / 2;
+    // behind: the consumer has not given back what was there one lap ago
+    return atomic_load_explicit(&slot_at(ring, ahead)->turn, memory_order_relaxed) < ahead;
+}
+
 void ring_publish(struct ring *ring, struct ring_claim claim)
 {
     atomic_store_explicit(&slot_at(ring, claim.turn - 1)->turn, claim.turn, memory_order_release);

@@ -10,6 +10,8 @@
 #include "server/media_host_int.h"
 
 #define MAILBOX_CAPACITY 16384
+/** Per worker, 2.2 KB each when in use: a second of 200 good video streams. */
+#define WORKER_PACKETS 65536
 /** Events that wait for signaling at most; it is told of sessions' ends by closing them. */
 #define EVENTS_MAX 65536
 
@@ -87,6 +89,7 @@ static int start_workers(struct media_host *host)
     struct worker_group_config config = {
         .name = "media",
         .count = host->config.workers,
+        .packet_limit = WORKER_PACKETS,
         .pin = host->config.pin,
         .ops = &media_worker_ops,
         .owner = &host->shared,

@@ -23,28 +23,33 @@ static bool check_is_authentic(const struct media_transport *transport, struct b
     return false;
 }
 
+/** Nobody's, unless its address has a `route`: then its session's engine judges and counts it. */
+static struct media_transport *not_found(struct media_worker *worker, struct media_transport *route,
+                                         enum media_metric reason)
+{
+    if (!route)
+        media_count(worker, reason);
+    return route;
+}
+
 /**
- * The session of a datagram from an address without a route: only an authentic check tells. The
- * first one for a session that nobody has makes it ours.
+ * The session of a datagram that an address does not tell: only an authentic check does. The first
+ * one for a session that nobody has makes it ours. `route` is the session that the address had so
+ * far, or NULL.
  */
 static struct media_transport *find_by_check(struct media_worker *worker,
-                                             const struct udp_datagram *datagram)
+                                             const struct udp_datagram *datagram,
+                                             struct media_transport *route)
 {
     struct bytes bytes = bytes_of(datagram->data, datagram->size);
     struct bytes ufrag;
-    if (!stun_message_is(datagram->data, datagram->size) || ice_request_ufrag(bytes, &ufrag) < 0) {
-        media_count(worker, MEDIA_METRIC_DROPPED_UNKNOWN_ADDRESS);
-        return NULL;
-    }
+    if (!stun_message_is(datagram->data, datagram->size) || ice_request_ufrag(bytes, &ufrag) < 0)
+        return not_found(worker, route, MEDIA_METRIC_DROPPED_UNKNOWN_ADDRESS);
     struct media_transport *transport = media_routes_by_ufrag(&worker->routes, ufrag);
-    if (!transport) {
-        media_count(worker, MEDIA_METRIC_DROPPED_UNKNOWN_UFRAG);
-        return NULL;
-    }
-    if (!check_is_authentic(transport, bytes, ufrag)) {
-        media_count(worker, MEDIA_METRIC_DROPPED_UNAUTHENTIC);
-        return NULL;
-    }
+    if (!transport)
+        return not_found(worker, route, MEDIA_METRIC_DROPPED_UNKNOWN_UFRAG);
+    if (!check_is_authentic(transport, bytes, ufrag))
+        return not_found(worker, route, MEDIA_METRIC_DROPPED_UNAUTHENTIC);
     uint32_t index = worker->worker->index;
     if (media_claim_owner(transport->claim) == MEDIA_CLAIM_NOBODY &&
         media_claim_take(transport->claim, index) == index)
@@ -90,11 +95,8 @@ void media_port_input(struct media_worker *worker, const struct udp_datagram *da
             transport = media_routes_by_address(&worker->routes, remote);
         }
         // an address may pass to another session: its checks say so
-        if (!transport || datagram->data[0] <= 3) {
-            struct media_transport *checked = find_by_check(worker, datagram);
-            if (checked)
-                transport = checked;
-        }
+        if (!transport || (datagram->size > 0 && datagram->data[0] <= 3))
+            transport = find_by_check(worker, datagram, transport);
         if (transport != current) {
             finish_run(worker, current);
             current = transport;

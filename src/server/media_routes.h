@@ -22,6 +22,7 @@ struct media_transport {
     struct rtc_params *params;
     struct rtc_params *old[MEDIA_OLD_PARAMS]; /**< of other fragments, newest first; or NULL */
     struct rtc_peer *peer;
+    bool untold; /**< the control thread's mailbox was full: it does not know that we have it */
     struct list routes;
     uint32_t route_count;
     struct loop_timer timer;

@@ -136,12 +136,49 @@ static void sync_sections(struct host_session *session)
     for (size_t i = 0; i < negotiated->section_count; i++) {
         if (negotiated->sections[i].role != RTC_ROLE_SLOT)
             empty_slot(&session->slots[i]);
+        // what is published here next is another publication, and the worker sees it so too
+        if (negotiated->sections[i].role != RTC_ROLE_PUBLISH)
+            session->blocked[i] = false;
     }
     struct host_slot *watcher;
     list_each(watcher, &session->watchers, watcher)
     {
         if (negotiated->sections[watcher->publisher_section].role != RTC_ROLE_PUBLISH)
             empty_slot(watcher);
+    }
+}
+
+/** Whether two sections of one place in the offers have the same payload types. */
+static bool same_codecs(const struct rtc_section *before, const struct rtc_section *now)
+{
+    const struct rtc_codec_list *a = before->codecs, *b = now->codecs;
+    if (!a || !b || a->count != b->count)
+        return a == b;
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->codecs[i].codec != b->codecs[i].codec ||
+            a->codecs[i].payload_type != b->codecs[i].payload_type ||
+            !bytes_equal(a->codecs[i].fmtp, b->codecs[i].fmtp))
+            return false;
+    }
+    return true;
+}
+
+/** Slots between two sections map payload types: they hear of it when these have changed. */
+static void renew_slots(struct media_host *host, struct host_session *session,
+                        const struct rtc_negotiated *before)
+{
+    const struct rtc_negotiated *now = rtc_params_get(session->params);
+    for (size_t i = 0; i < before->section_count; i++) {
+        if (same_codecs(&before->sections[i], &now->sections[i]))
+            continue;
+        if (session->slots[i].publisher)
+            send_slot(host, &session->slots[i]);
+        struct host_slot *watcher;
+        list_each(watcher, &session->watchers, watcher)
+        {
+            if (watcher->publisher_section == i)
+                send_slot(host, watcher);
+        }
     }
 }
 
@@ -206,10 +243,13 @@ static int offer(struct media_control *control, media_session name, struct bytes
     if (error)
         return error;
     const struct rtc_negotiated *negotiated = rtc_negotiation_result(session->negotiation);
-    rtc_params_unref(session->params);
+    struct rtc_params *before = session->params;
     session->params = rtc_params_new(negotiated);
     sync_sections(session);
     announce(host, session);
+    if (before)
+        renew_slots(host, session, rtc_params_get(before));
+    rtc_params_unref(before);
     describe_sections(negotiated, &answer);
     *ret_answer = answer;
     return 0;

@@ -12,11 +12,13 @@
 #define HANDOFF_CAPACITY 1024
 #define TICK_US          (20 * TIME_US_PER_MS)
 
-static void tell_control(struct media_worker *worker, enum media_message type, const void *body,
+static bool tell_control(struct media_worker *worker, enum media_message type, const void *body,
                          size_t size)
 {
-    if (mailbox_send(worker->shared->control, type, body, size) < 0)
-        log_warning(&worker->log, "the control thread is too busy to hear of media events");
+    if (mailbox_send(worker->shared->control, type, body, size) == 0)
+        return true;
+    log_warning(&worker->log, "the control thread is too busy to hear of media events");
+    return false;
 }
 
 static void tell_event(struct media_worker *worker, handle session, enum media_event_kind kind,
@@ -24,6 +26,26 @@ static void tell_event(struct media_worker *worker, handle session, enum media_e
 {
     struct media_event event = { .kind = kind, .session = session, .reason = reason };
     tell_control(worker, MEDIA_MESSAGE_EVENT, &event, sizeof(event));
+}
+
+/** Without this message none of the session's slots would ever be filled. */
+static void tell_adopted(struct media_worker *worker, struct media_transport *transport)
+{
+    struct media_message_adopted adopted = { .session = transport->session,
+                                             .worker = worker->worker->index };
+    transport->untold = !tell_control(worker, MEDIA_MESSAGE_ADOPTED, &adopted, sizeof(adopted));
+    worker->untold |= transport->untold;
+}
+
+static void tell_adopted_again(struct media_worker *worker)
+{
+    worker->untold = false;
+    size_t cursor = 0;
+    struct media_transport *transport;
+    while ((transport = media_routes_next(&worker->routes, &cursor))) {
+        if (transport->untold)
+            tell_adopted(worker, transport);
+    }
 }
 
 static void peer_timer_expired(struct loop_timer *timer, uint64_t now_us)
@@ -48,9 +70,7 @@ void media_worker_adopt(struct media_worker *worker, struct media_transport *tra
     exchange_peer_add(worker->exchange, transport->session, transport->peer);
     media_count(worker, MEDIA_METRIC_ADOPTED);
     media_count(worker, MEDIA_METRIC_SESSIONS);
-    struct media_message_adopted adopted = { .session = transport->session,
-                                             .worker = worker->worker->index };
-    tell_control(worker, MEDIA_MESSAGE_ADOPTED, &adopted, sizeof(adopted));
+    tell_adopted(worker, transport);
 }
 
 static void take_peer_event(struct media_worker *worker, struct media_transport *transport,
@@ -108,6 +128,10 @@ static void drop_peer(struct media_worker *worker, struct media_transport *trans
 static bool to_worker(void *owner, uint16_t index, const struct exchange_message *message)
 {
     struct media_worker *worker = owner;
+    // media may get lost; sessions and slots that come by the same way may not
+    if (message->kind == EXCHANGE_BURST &&
+        mailbox_is_crowded(&worker_group_get(worker->worker->group, index)->mailbox))
+        return false;
     return worker_group_send(worker->worker->group, index, MEDIA_MESSAGE_EXCHANGE, message,
                              sizeof(*message)) == 0;
 }
@@ -242,6 +266,8 @@ static void tick_expired(struct loop_timer *timer, uint64_t now_us)
 {
     struct media_worker *worker = container_of(timer, struct media_worker, tick);
     exchange_tick(worker->exchange, now_us);
+    if (worker->untold)
+        tell_adopted_again(worker);
     loop_timer_set(timer, now_us + TICK_US);
 }
 

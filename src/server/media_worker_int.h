@@ -19,6 +19,7 @@ struct media_worker {
     struct exchange *exchange;
     struct rtc_thread rtc;
     struct rtc_media media; /**< of the transport whose datagrams are being read */
+    bool untold;            /**< some of our sessions are: see media_transport */
     struct list awake;      /**< transports with output, served at the end of the turn */
     metric_value metrics[MEDIA_METRIC_COUNT];
     char labels[24];

@@ -41,28 +41,30 @@ static void missing_drop_first(struct rtp_nack_generator *generator, uint32_t co
             generator->missing_count * sizeof(*generator->missing));
 }
 
-/** Makes room for one more: forgets what a key frame made useless, else the oldest. */
-static void missing_make_room(struct rtp_nack_generator *generator)
+/** Makes room for `count` more: forgets what a key frame made useless, else the oldest. */
+static void missing_make_room(struct rtp_nack_generator *generator, uint32_t count)
 {
-    if (generator->missing_count < generator->missing_capacity)
-        return;
-    if (generator->missing_capacity < RTP_NACK_MISSING_MAX) {
-        generator->missing_capacity =
-            max_of(generator->missing_capacity * 2, (uint32_t)MISSING_FIRST_CAPACITY);
-        generator->missing = memory_resize(generator->missing, generator->missing_capacity *
-                                                                   sizeof(*generator->missing));
-        return;
+    uint32_t needed = min_of(generator->missing_count + count, (uint32_t)RTP_NACK_MISSING_MAX);
+    if (needed > generator->missing_capacity) {
+        uint32_t capacity = max_of(generator->missing_capacity, (uint32_t)MISSING_FIRST_CAPACITY);
+        while (capacity < needed)
+            capacity *= 2;
+        generator->missing_capacity = capacity;
+        generator->missing =
+            memory_resize(generator->missing, capacity * sizeof(*generator->missing));
     }
+    if (generator->missing_count + count <= RTP_NACK_MISSING_MAX)
+        return;
+    uint32_t dropped = generator->missing_count + count - RTP_NACK_MISSING_MAX;
     uint32_t useless = 0;
     while (useless < generator->missing_count &&
            generator->missing[useless].sequence < generator->key_frame_sequence)
         useless++;
-    if (useless == 0) {
-        useless = 1;
+    if (useless < dropped)
         generator->key_frame_wanted = true;
-    }
-    generator->given_up_total += useless;
-    missing_drop_first(generator, useless);
+    dropped = max_of(dropped, useless);
+    generator->given_up_total += dropped;
+    missing_drop_first(generator, dropped);
 }
 
 static void missing_add(struct rtp_nack_generator *generator, uint64_t now_us, uint64_t first,
@@ -74,11 +76,18 @@ static void missing_add(struct rtp_nack_generator *generator, uint64_t now_us, u
         generator->key_frame_wanted = true;
         return;
     }
-    for (uint64_t sequence = first; sequence < end; sequence++) {
-        missing_make_room(generator);
+    if (end - first > RTP_NACK_MISSING_MAX) {
+        // more than can be remembered: the newest of them
+        generator->given_up_total += end - first - RTP_NACK_MISSING_MAX;
+        generator->key_frame_wanted = true;
+        first = end - RTP_NACK_MISSING_MAX;
+    }
+    // at once: one by one, whoever jumps with every packet would have us move the list for each
+    if (end > first)
+        missing_make_room(generator, (uint32_t)(end - first));
+    for (uint64_t sequence = first; sequence < end; sequence++)
         generator->missing[generator->missing_count++] =
             (struct rtp_nack_missing){ .sequence = sequence, .since_us = now_us };
-    }
 }
 
 static void missing_remove(struct rtp_nack_generator *generator, uint64_t sequence)

@@ -41,6 +41,68 @@ static void test_the_ring_keeps_the_newest_and_refuses_duplicates(void **state)
     assert_int_equal(packet_pool_done(&pool), 0);
 }
 
+static void put_at(struct packet_ring *ring, struct packet_pool *pool, uint64_t sequence,
+                   uint64_t time_us)
+{
+    struct packet *packet = make(pool, sequence);
+    packet->received_us = time_us;
+    assert_true(packet_ring_put(ring, packet));
+    packet_unref(packet);
+}
+
+static void test_old_packets_go_back_to_their_pool(void **state)
+{
+    (void)state;
+    struct packet_pool pool;
+    packet_pool_init(&pool, 64);
+    struct packet_ring ring;
+    packet_ring_init(&ring, 32);
+    for (uint64_t i = 0; i < 20; i++)
+        put_at(&ring, &pool, 70000 + i * 2, 1000 + i); // every other one is lost
+    packet_ring_expire(&ring, 1000 + 10);
+    assert_int_equal(packet_pool_in_use(&pool), 10);
+    assert_null(packet_ring_find(&ring, 70018));
+    assert_non_null(packet_ring_find(&ring, 70020));
+    packet_ring_expire(&ring, 5000);
+    assert_int_equal(packet_pool_in_use(&pool), 0);
+    assert_false(put(&ring, &pool, 70038)); // what was sent once is not sent again
+    assert_true(put(&ring, &pool, 70039));
+    packet_ring_done(&ring);
+    assert_int_equal(packet_pool_done(&pool), 0);
+}
+
+static void test_a_jump_of_the_numbers_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct packet_pool pool;
+    packet_pool_init(&pool, 64);
+    struct packet_ring ring;
+    packet_ring_init(&ring, 16);
+    for (uint64_t i = 0; i < 16; i++)
+        assert_true(put(&ring, &pool, 70000 + i));
+    assert_true(put(&ring, &pool, 70000 + (1ull << 20)));
+    assert_int_equal(packet_pool_in_use(&pool), 1);
+    packet_ring_done(&ring);
+    assert_int_equal(packet_pool_done(&pool), 0);
+}
+
+static void test_a_ring_keeps_no_more_than_its_limit(void **state)
+{
+    (void)state;
+    struct packet_pool pool;
+    packet_pool_init(&pool, 64);
+    struct packet_ring ring;
+    packet_ring_init(&ring, 32);
+    packet_ring_limit(&ring, 5);
+    for (uint64_t i = 0; i < 20; i++)
+        assert_true(put(&ring, &pool, 70000 + i));
+    assert_int_equal(packet_pool_in_use(&pool), 5);
+    assert_null(packet_ring_find(&ring, 70014));
+    assert_non_null(packet_ring_find(&ring, 70015));
+    packet_ring_done(&ring);
+    assert_int_equal(packet_pool_done(&pool), 0);
+}
+
 static void test_mirrors_are_a_set_of_workers(void **state)
 {
     (void)state;
@@ -68,6 +130,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_ring_keeps_the_newest_and_refuses_duplicates),
+        cmocka_unit_test(test_old_packets_go_back_to_their_pool),
+        cmocka_unit_test(test_a_jump_of_the_numbers_leaves_nothing_behind),
+        cmocka_unit_test(test_a_ring_keeps_no_more_than_its_limit),
         cmocka_unit_test(test_mirrors_are_a_set_of_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
