@@ -55,7 +55,7 @@ void rtp_nack_generator_received(struct rtp_nack_generator *generator, uint64_t 
                                  uint16_t sequence, bool key_frame);
 void rtp_nack_generator_round_trip(struct rtp_nack_generator *generator, uint64_t round_trip_us);
 /**
- * Writes up to `capacity` sequence numbers to ask for now, ascending, and counts them as asked.
+ * Writes up to `capacity` sequence numbers that are due, ascending, and counts them as asked.
  * Returns how many.
  */
 size_t rtp_nack_generator_output(struct rtp_nack_generator *generator, uint64_t now_us,
