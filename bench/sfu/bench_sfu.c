@@ -124,6 +124,15 @@ static void run_media(struct load *load, uint64_t duration_us)
     }
 }
 
+/** One frame that everyone receives: subscribers learn their slot's timestamps from it. */
+static void show_first_frame(struct load *load)
+{
+    uint64_t end_us = clock_now_us() + time_from_ms(1500);
+    media_client_publish(load->clients[0], clock_now_us(), load->burst, load->payload_size);
+    while (clock_now_us() < end_us)
+        turn(load, 1);
+}
+
 static int compare(const void *a, const void *b)
 {
     uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
@@ -169,6 +178,7 @@ static int run(struct load *load)
             return 1;
     }
     read_server(load, &cpu_us, &idle_kb);
+    show_first_frame(load);
     run_media(load, time_from_s(2));
     load->shared.measuring = true;
     read_server(load, &cpu_us, &playing_kb);

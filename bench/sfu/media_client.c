@@ -169,16 +169,9 @@ static void count_packet(struct media_client *client, uint64_t now_us, const uin
     struct media_shared *shared = client->shared;
     uint16_t sequence = load_u16(data + 2);
     uint32_t timestamp = load_u32(data + 4);
-    if (!client->timestamp_known) {
-        // the first packet belongs to the newest frame that was sent
-        client->timestamp_known = true;
-        uint32_t newest = 0;
-        for (uint32_t i = 1; i < MEDIA_FRAMES; i++) {
-            if (shared->frame_sent_us[i] > shared->frame_sent_us[newest])
-                newest = i;
-        }
-        client->timestamp_offset = timestamp - newest * TICKS_A_FRAME;
-    }
+    if (!client->timestamp_known)
+        client->timestamp_offset = timestamp; // of frame 0, see show_first_frame
+    client->timestamp_known = true;
     if (client->sequence_known && shared->measuring)
         client->lost += (uint16_t)(sequence - client->next_sequence) < 0x8000
                             ? (uint16_t)(sequence - client->next_sequence)
