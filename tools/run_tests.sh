@@ -187,7 +187,8 @@ fi
 for suite in "${all_suites[@]}"; do
     if wants "$suite"; then
         printf '\n== %s (%d s)\n' "$suite" "$SECONDS"
-        "suite_$suite"
+        TIMEFORMAT="      $suite: %0R s, of processor time %0U s and %0S s in the kernel"
+        time "suite_$suite"
     fi
 done
 
