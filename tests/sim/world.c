@@ -8,6 +8,7 @@
 #include "crypto/x509.h"
 #include "proto/dtls/dtls.h"
 #include "proto/ice/ice_candidate.h"
+#include "rtc/peer_int.h"
 #include "support/check.h"
 
 #define FRAME_US        33333
@@ -21,6 +22,7 @@ static bool to_worker(void *owner, uint16_t worker, const struct exchange_messag
 {
     struct world *world = ((struct world_worker *)owner)->world;
     assert_true(world->message_count < array_size(world->messages));
+    world->clock_messages += message->kind == EXCHANGE_CLOCK;
     world->messages[world->message_count++] = (struct world_message){ worker, *message };
     return true;
 }
@@ -164,6 +166,7 @@ static void count_received(struct world_client *client, uint16_t section, struct
     struct bytes payload = media_payload_of(packet);
     if (payload.size >= 20) {
         received->last_frame = load_u32(payload.data + payload.size - 8);
+        received->last_timestamp = info->timestamp;
         received->publisher = load_u32(payload.data + payload.size - 4);
     }
 }
@@ -199,6 +202,8 @@ static void take_client_events(struct world_client *client, uint64_t now_us)
     while (rtc_peer_event(client->peer, &event)) {
         if (event.kind == RTC_EVENT_NACK)
             repair(client, now_us, &event);
+        if (event.kind == RTC_EVENT_CLOCK)
+            client->received[event.section].clock = event.clock;
         client->connected |= event.kind == RTC_EVENT_CONNECTED;
         client->failed |= event.kind == RTC_EVENT_FAILED;
         client->key_frames_asked += event.kind == RTC_EVENT_KEY_FRAME_WANTED;
@@ -504,6 +509,21 @@ void world_negotiate(struct world_client *client)
         }
     }
     rtc_params_unref(params);
+}
+
+void world_rest(struct world_client *client, uint16_t section, bool inactive)
+{
+    client->sections[section].inactive = inactive;
+    world_negotiate(client);
+}
+
+void world_send_rtcp(struct world_client *client, struct bytes plain)
+{
+    uint8_t *at = datagram_batch_reserve(&client->repairs, DATAGRAM_SIZE_MAX);
+    assert_non_null(at);
+    ssize_t size = secure_rtcp_protect(client->peer->sending, plain, at, DATAGRAM_SIZE_MAX);
+    assert_true(size > 0);
+    datagram_batch_commit(&client->repairs, &client->peer->path, (size_t)size);
 }
 
 void world_restart_ice(struct world_client *client)

@@ -25,7 +25,9 @@ struct world_received {
     uint32_t publisher;  /**< name that the publisher wrote into it */
     uint64_t newest;     /**< unwrapped RTP sequence number, 0: none */
     uint64_t oldest;
-    uint32_t distinct; /**< packets less duplicates */
+    uint32_t distinct;       /**< packets less duplicates */
+    uint32_t last_timestamp; /**< of the packet that told `last_frame` */
+    struct rtc_clock clock;  /**< of the last sender report */
     uint8_t seen[65536 / 8];
 };
 
@@ -87,6 +89,7 @@ struct world {
     struct world_message messages[4096];
     size_t message_count;
     uint32_t live_events;
+    uint32_t clock_messages; /**< between workers */
 };
 
 struct world *world_new(uint64_t seed);
@@ -102,5 +105,9 @@ void world_restart_ice(struct world_client *client);
 /** Shows a publication in a slot. */
 void world_show(struct world_client *subscriber, uint16_t slot, struct world_client *publisher,
                 uint16_t publication);
+/** A section rests (or comes back), by another offer. */
+void world_rest(struct world_client *client, uint16_t section, bool inactive);
+/** Sends a compound RTCP packet of the test's making from the client. */
+void world_send_rtcp(struct world_client *client, struct bytes plain);
 /** Runs until all clients are connected on both sides. */
 bool world_connect(struct world *world, uint64_t timeout_us);

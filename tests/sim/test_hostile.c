@@ -1,0 +1,299 @@
+// What clients and networks do to a call that they should not: the server and the others stay well.
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "proto/rtp/rtcp.h"
+#include "rtc/peer_int.h"
+#include "sim/world.h"
+#include "support/check.h"
+
+/** A publisher of sound and picture on one worker, watched by a client of another. */
+static struct world *a_call(uint16_t subscriber_worker)
+{
+    struct world *world = world_new(11);
+    struct world_client *publisher = world_add_client(world, 0);
+    struct world_client *subscriber = world_add_client(world, subscriber_worker);
+    struct network_pipe_config config = { .delay_us = 10000 };
+    for (int i = 0; i < 2; i++) {
+        world_add_section(publisher, i == 0 ? RTC_KIND_AUDIO : RTC_KIND_VIDEO, true);
+        world_add_section(subscriber, i == 0 ? RTC_KIND_AUDIO : RTC_KIND_VIDEO, false);
+    }
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        world_negotiate(&world->clients[i]);
+        network_pipe_set(network_uplink(world->clients[i].endpoint), &config);
+        network_pipe_set(network_downlink(world->clients[i].endpoint), &config);
+    }
+    assert_true(world_connect(world, time_from_s(5)));
+    world->clients[0].publishing = true;
+    network_run(world->net, time_from_ms(300));
+    world_show(subscriber, 0, publisher, 0);
+    world_show(subscriber, 1, publisher, 1);
+    network_run(world->net, time_from_s(2));
+    assert_true(subscriber->received[1].frames > 40);
+    return world;
+}
+
+static void expect_picture(struct world *world)
+{
+    uint32_t before = world->clients[1].received[1].frames;
+    network_run(world->net, time_from_s(3));
+    assert_true(world->clients[1].received[1].frames > before + 60);
+}
+
+static void test_a_slot_that_rested_goes_on_where_it_stopped(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *subscriber = &world->clients[1];
+    for (int i = 0; i < 3; i++) {
+        world_rest(subscriber, 1, true);
+        network_run(world->net, time_from_ms(500));
+        world_rest(subscriber, 1, false);
+        world_show(subscriber, 1, &world->clients[0], 1);
+        expect_picture(world);
+    }
+    // no number came twice under the same keys
+    assert_int_equal(world->workers[1].thread.counters.secure_rtp[SECURE_RTP_REFUSED_REPEATED], 0);
+    assert_int_equal(world->clients[1].thread.counters.secure_rtp[SECURE_RTP_DROP_REPLAYED], 0);
+    assert_int_equal(subscriber->received[1].packets, subscriber->received[1].distinct);
+    world_free(world);
+}
+
+static void test_a_publication_that_rested_is_understood_after_a_rollover(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    // its numbers began at 65500: they have gone round
+    world_rest(&world->clients[0], 1, true);
+    network_run(world->net, time_from_ms(500));
+    world_rest(&world->clients[0], 1, false);
+    world_show(&world->clients[1], 1, &world->clients[0], 1);
+    expect_picture(world);
+    assert_int_equal(world->workers[0].thread.counters.secure_rtp[SECURE_RTP_DROP_UNAUTHENTIC], 0);
+    world_free(world);
+}
+
+static void test_jumping_numbers_do_not_kill_a_slot(void **state)
+{
+    (void)state;
+    struct world *world = a_call(0);
+    struct world_client *publisher = &world->clients[0];
+    struct world_client *subscriber = &world->clients[1];
+    network_pipe_cut(network_downlink(subscriber->endpoint), true);
+    for (int i = 0; i < 3; i++) {
+        publisher->output[0] += 30000;
+        publisher->output[1] += 30000;
+        network_run(world->net, time_from_ms(100));
+    }
+    network_pipe_cut(network_downlink(subscriber->endpoint), false);
+    expect_picture(world);
+    assert_int_equal(subscriber->thread.counters.secure_rtp[SECURE_RTP_DROP_UNAUTHENTIC], 0);
+    world_free(world);
+}
+
+/** Keeps copies of the publisher's media as it enters the network. */
+struct recorder {
+    uint32_t ssrc;
+    size_t count;
+    struct {
+        size_t size;
+        uint8_t bytes[1500];
+    } datagrams[256];
+};
+
+static enum network_verdict record(void *owner, uint64_t now_us, const struct net_path *path,
+                                   uint8_t *data, size_t size)
+{
+    (void)now_us;
+    (void)path;
+    struct recorder *recorder = owner;
+    if (size > 12 && data[0] >> 6 == 2 && load_u32(data + 8) == recorder->ssrc &&
+        recorder->count < array_size(recorder->datagrams)) {
+        recorder->datagrams[recorder->count].size = size;
+        memcpy(recorder->datagrams[recorder->count++].bytes, data, size);
+    }
+    return NETWORK_PASS;
+}
+
+static uint32_t play_again(struct world *world, const struct recorder *recorder)
+{
+    struct world_client *client = &world->clients[0];
+    struct net_path path = { .local = world->server_address, .remote = client->address };
+    uint32_t accepted = 0;
+    for (size_t i = 0; i < recorder->count; i++) {
+        struct rtc_media media = { .count = 0 };
+        (void)rtc_peer_input(client->server_peer, network_now(world->net), &path,
+                             bytes_of(recorder->datagrams[i].bytes, recorder->datagrams[i].size),
+                             &media);
+        accepted += media.count;
+        for (uint32_t m = 0; m < media.count; m++)
+            packet_unref(media.packets[m]);
+    }
+    return accepted;
+}
+
+static void test_a_publisher_begins_anew_with_another_ssrc(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    struct recorder *recorder = memory_new(struct recorder);
+    recorder->ssrc = publisher->sections[1].ssrc;
+    struct network_pipe_config config = { .filter = record, .filter_owner = recorder };
+    network_pipe_set(network_uplink(publisher->endpoint), &config);
+    network_run(world->net, time_from_s(1));
+    assert_true(recorder->count > 100);
+    publisher->sections[1].ssrc += 5000;
+    publisher->sections[1].rtx_ssrc += 5000;
+    world_negotiate(publisher);
+    expect_picture(world);
+    // what somebody recorded before is not taken for new: not by its replay window, not by its name
+    assert_int_equal(play_again(world, recorder), 0);
+    expect_picture(world);
+    const struct world_received *video = &world->clients[1].received[1];
+    assert_int_equal(video->distinct, video->newest - video->oldest + 1);
+    free(recorder);
+    world_free(world);
+}
+
+static void test_nacks_cost_no_more_than_the_media_did(void **state)
+{
+    (void)state;
+    struct world *world = a_call(0);
+    struct world_client *subscriber = &world->clients[1];
+    uint16_t newest = (uint16_t)subscriber->received[1].newest;
+    uint8_t bytes[1200];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    uint16_t lost[150];
+    for (uint16_t i = 0; i < array_size(lost); i++)
+        lost[i] = (uint16_t)(newest - array_size(lost) + i);
+    uint32_t ssrc = rtc_peer_sender(subscriber->server_peer, 1)->ssrc;
+    for (int i = 0; i < 20; i++)
+        rtcp_nack_write(&writer, 1, ssrc, lost, array_size(lost));
+    metric_value *sent = &world->workers[0].thread.counters.values[RTC_METRIC_RTX_SENT];
+    uint64_t before = *sent;
+    for (int i = 0; i < 20; i++)
+        world_send_rtcp(subscriber, bytes_of(bytes, writer.size));
+    network_run(world->net, time_from_ms(500));
+    assert_in_range(*sent - before, 100, 700);
+    const struct room_metrics *metrics = exchange_metrics(world->workers[0].exchange);
+    assert_true(metrics->values[ROOM_METRIC_REPAIRS_REFUSED] > 1000);
+    expect_picture(world);
+    world_free(world);
+}
+
+static void test_sender_reports_cross_to_other_workers_at_a_bounded_rate(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    uint8_t bytes[1200];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    struct rtcp_sender_info info = { .ssrc = publisher->sections[1].ssrc, .ntp = 1ull << 62 };
+    for (int i = 0; i < 40; i++)
+        rtcp_sender_report_write(&writer, &info, NULL, 0);
+    uint32_t before = world->clock_messages;
+    for (int i = 0; i < 20; i++)
+        world_send_rtcp(publisher, bytes_of(bytes, writer.size));
+    network_run(world->net, time_from_ms(50));
+    assert_in_range(world->clock_messages - before, 0, 2);
+    world_free(world);
+}
+
+/** When the publisher captured the last frame received, by the sender reports of its slot. */
+static int64_t captured_us(const struct world_received *received, int64_t clock_rate_hz)
+{
+    assert_true(received->clock.valid);
+    int64_t units = (int32_t)(received->last_timestamp - received->clock.timestamp);
+    return (int64_t)received->clock.unix_us + units * 1000000 / clock_rate_hz;
+}
+
+static void expect_lips_in_step(struct world *world)
+{
+    const struct world_received *received = world->clients[1].received;
+    // frames have numbers that sound and picture share: 33.3 ms from one to the next
+    int64_t between = ((int64_t)received[1].last_frame - received[0].last_frame) * 100000 / 3;
+    int64_t skew_us = captured_us(&received[1], 90000) - captured_us(&received[0], 48000) - between;
+    assert_in_range((uint64_t)(skew_us + 5000), 0, 10000);
+}
+
+static void test_sound_and_picture_of_a_publisher_share_a_clock(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct network_pipe_config config = { .delay_us = 30000, .jitter_us = 20000, .loss = 0.02 };
+    network_pipe_set(network_uplink(world->clients[0].endpoint), &config);
+    for (int i = 0; i < 5; i++) {
+        network_run(world->net, time_from_s(3));
+        // a key frame's jump of the numbers must not come between the two
+        expect_lips_in_step(world);
+    }
+    world_free(world);
+}
+
+static void test_a_publisher_whose_clock_is_set_stays_in_step(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    network_run(world->net, time_from_s(3));
+    static const int64_t steps_us[] = { -3000000000000000, 3000000000000000, -3600000000,
+                                        7200000000 };
+    for (size_t i = 0; i < array_size(steps_us); i++) {
+        world->clients[0].thread.unix_offset_us += steps_us[i];
+        network_run(world->net, time_from_s(6));
+        expect_lips_in_step(world);
+        // and our reports go on telling our own time
+        uint64_t now_us =
+            (uint64_t)((int64_t)network_now(world->net) + world->clients[1].thread.unix_offset_us);
+        int64_t age_us = (int64_t)(now_us - world->clients[1].received[1].clock.unix_us);
+        assert_in_range((uint64_t)(age_us + 3000000), 0, 6000000);
+    }
+    world_free(world);
+}
+
+static void test_a_blocked_publisher_is_not_asked_for_key_frames(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    exchange_publication_block(world->workers[0].exchange, publisher->session, 1, true);
+    network_run(world->net, time_from_ms(200));
+    uint32_t asked = publisher->key_frames_asked;
+    uint32_t frames = world->clients[1].received[1].frames;
+    network_run(world->net, time_from_s(5));
+    assert_int_equal(publisher->key_frames_asked, asked);
+    assert_int_equal(world->clients[1].received[1].frames, frames);
+    exchange_publication_block(world->workers[0].exchange, publisher->session, 1, false);
+    expect_picture(world);
+    world_free(world);
+}
+
+static void test_history_does_not_eat_the_pool(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    network_run(world->net, time_from_s(10));
+    // 150 packets a second, kept for one; the mirror refers to the same
+    assert_in_range(packet_pool_in_use(&world->workers[0].pool), 100, 200);
+    world->clients[0].publishing = false;
+    network_run(world->net, time_from_s(3));
+    assert_int_equal(packet_pool_in_use(&world->workers[0].pool), 0);
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_slot_that_rested_goes_on_where_it_stopped),
+        cmocka_unit_test(test_a_publication_that_rested_is_understood_after_a_rollover),
+        cmocka_unit_test(test_jumping_numbers_do_not_kill_a_slot),
+        cmocka_unit_test(test_a_publisher_begins_anew_with_another_ssrc),
+        cmocka_unit_test(test_nacks_cost_no_more_than_the_media_did),
+        cmocka_unit_test(test_sender_reports_cross_to_other_workers_at_a_bounded_rate),
+        cmocka_unit_test(test_sound_and_picture_of_a_publisher_share_a_clock),
+        cmocka_unit_test(test_a_publisher_whose_clock_is_set_stays_in_step),
+        cmocka_unit_test(test_a_blocked_publisher_is_not_asked_for_key_frames),
+        cmocka_unit_test(test_history_does_not_eat_the_pool),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
