@@ -91,6 +91,13 @@ void native_replay_confirm(struct native_replay *replay, uint64_t seq)
 {
     while (replay->count > 0 && native_replay_oldest(replay) <= seq)
         drop_oldest(replay);
+    // what a burst of joins took goes back: sessions are mostly silent
+    if (replay->count == 0 && replay->capacity > COUNT_MIN) {
+        free(replay->items);
+        replay->items = NULL;
+        replay->capacity = 0;
+        replay->first = 0;
+    }
 }
 
 bool native_replay_reaches(const struct native_replay *replay, uint64_t seq)
