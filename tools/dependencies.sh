@@ -9,7 +9,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config python3 brotli
 [ "$(uname -m)" = x86_64 ] && build+=(libipsec-mb-dev)
 # the build configures its tests too, so cmocka belongs to both
 test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-dev
-      curl man-db git procps iproute2)
+      curl openssl python3-websockets man-db git procps iproute2)
 # Node may come from elsewhere than Debian, with npm in one package
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
