@@ -106,7 +106,10 @@ bool rtc_peer_event(struct rtc_peer *peer, struct rtc_event *ret_event);
 /** Says goodbye (close_notify) with the next output. */
 void rtc_peer_close(struct rtc_peer *peer);
 
-/** The sender of a slot section; NULL when the section is no slot. Stays valid while it is one. */
+/**
+ * The sender of a slot section; NULL when the section is no slot. One that an rtc_peer_update takes
+ * away stays valid until the next update, so that its user can let go of it.
+ */
 struct rtc_sender *rtc_peer_sender(struct rtc_peer *peer, uint16_t section);
 /** Asks the publisher for a key frame (PLI) with the next output. */
 void rtc_peer_request_key_frame(struct rtc_peer *peer, uint16_t section, uint8_t layer);

@@ -41,6 +41,7 @@ struct rtc_stream {
 
 struct rtc_sender {
     struct rtc_peer *peer;
+    struct rtc_sender *next_replaced;
     uint16_t section;
     uint32_t ssrc;
     uint32_t rtx_ssrc;
@@ -94,6 +95,7 @@ struct rtc_peer {
     // slots
     struct rtc_sender **senders; /**< by section; NULL where it is no slot */
     size_t sender_count;         /**< places in `senders` */
+    struct rtc_sender *replaced; /**< by the last update: their users hear of it after it */
     uint16_t transport_sequence;
     bool sends_transport_sequence;
     uint32_t rtcp_ssrc;

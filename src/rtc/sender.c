@@ -195,9 +195,19 @@ static bool wants_sender(const struct rtc_section *section)
            (section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO);
 }
 
+static void free_replaced(struct rtc_peer *peer)
+{
+    while (peer->replaced) {
+        struct rtc_sender *sender = peer->replaced;
+        peer->replaced = sender->next_replaced;
+        free(sender);
+    }
+}
+
 void peer_sync_senders(struct rtc_peer *peer)
 {
     const struct rtc_negotiated *negotiated = peer_negotiated(peer);
+    free_replaced(peer);
     if (negotiated->section_count > peer->sender_count) {
         peer->senders =
             memory_resize(peer->senders, negotiated->section_count * sizeof(*peer->senders));
@@ -210,7 +220,8 @@ void peer_sync_senders(struct rtc_peer *peer)
             i < negotiated->section_count ? &negotiated->sections[i] : NULL;
         struct rtc_sender *sender = peer->senders[i];
         if (sender && (!section || section->ssrc != sender->ssrc)) {
-            free(sender);
+            sender->next_replaced = peer->replaced;
+            peer->replaced = sender;
             sender = peer->senders[i] = NULL;
         }
         if (!section || !wants_sender(section))
@@ -224,6 +235,7 @@ void peer_sync_senders(struct rtc_peer *peer)
 
 void peer_drop_senders(struct rtc_peer *peer)
 {
+    free_replaced(peer);
     for (size_t i = 0; i < peer->sender_count; i++)
         free(peer->senders[i]);
     free(peer->senders);
