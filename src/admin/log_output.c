@@ -68,26 +68,17 @@ static const char *error_text(int64_t error)
     return text ? text : "unknown error";
 }
 
-static void append_json_value(struct text_builder *out, const struct log_field *field)
+/** A value that is no number, as text; `address` is room for it. */
+static struct bytes value_text(const struct log_field *field, char address[NET_ADDRESS_TEXT_MAX])
 {
-    char address[NET_ADDRESS_TEXT_MAX];
-    struct bytes text = field->text;
     switch (field->kind) {
-    case LOG_FIELD_NUMBER:
-        text_append_format(out, "%" PRId64, field->number);
-        return;
     case LOG_FIELD_ADDRESS:
-        text = bytes_of_text(net_address_format(field->address, address));
-        break;
+        return bytes_of_text(net_address_format(field->address, address));
     case LOG_FIELD_ERROR:
-        text = bytes_of_text(error_text(field->number));
-        break;
+        return bytes_of_text(error_text(field->number));
     default:
-        break;
+        return field->text;
     }
-    text_append(out, "\"");
-    append_escaped(out, text, true);
-    text_append(out, "\"");
 }
 
 static bool needs_quotes(struct bytes text)
@@ -99,26 +90,17 @@ static bool needs_quotes(struct bytes text)
     return text.size == 0;
 }
 
-static void append_human_value(struct text_builder *out, const struct log_field *field)
+static void append_value(struct text_builder *out, const struct log_field *field, bool json)
 {
-    char address[NET_ADDRESS_TEXT_MAX];
-    struct bytes text = field->text;
-    switch (field->kind) {
-    case LOG_FIELD_NUMBER:
+    if (field->kind == LOG_FIELD_NUMBER) {
         text_append_format(out, "%" PRId64, field->number);
         return;
-    case LOG_FIELD_ADDRESS:
-        text_append(out, net_address_format(field->address, address));
-        return;
-    case LOG_FIELD_ERROR:
-        text = bytes_of_text(error_text(field->number));
-        break;
-    default:
-        break;
     }
-    const char *quote = needs_quotes(text) ? "\"" : "";
+    char address[NET_ADDRESS_TEXT_MAX];
+    struct bytes text = value_text(field, address);
+    const char *quote = json || needs_quotes(text) ? "\"" : "";
     text_append(out, quote);
-    append_escaped(out, text, false);
+    append_escaped(out, text, json);
     text_append(out, quote);
 }
 
@@ -151,12 +133,12 @@ static void append_field(struct text_builder *out, const struct log_field *field
 {
     if (format == LOG_OUTPUT_JSON) {
         text_append_format(out, ",\"%s\":", field->key);
-        append_json_value(out, field);
+        append_value(out, field, true);
     } else {
         bool colour = format == LOG_OUTPUT_HUMAN_COLOUR;
         text_append_format(out, "  %s%s=%s", colour ? "\x1b[36m" : "", field->key,
                            colour ? "\x1b[0m" : "");
-        append_human_value(out, field);
+        append_value(out, field, false);
     }
 }
 

@@ -9,11 +9,7 @@
 #include "base/time.h"
 
 static const struct metric_description descriptions[] = {
-#define METRIC(id, metric_kind, metric_name, metric_labels, metric_help)                           \
-    [id] = { .name = (metric_name),                                                                \
-             .labels = (metric_labels),                                                            \
-             .help = (metric_help),                                                                \
-             .kind = METRIC_##metric_kind },
+#define METRIC METRIC_DESCRIPTION
 #include "admin/process_metrics.def"
 #undef METRIC
 };

@@ -54,8 +54,8 @@ void datagram_batch_commit(struct datagram_batch *batch, const struct net_path *
     if (size == 0)
         return;
     ensure(size <= DATAGRAM_SIZE_MAX && size <= batch->capacity - batch->used);
-    struct datagram_run *last = batch->run_count ? &batch->runs[batch->run_count - 1] : NULL;
-    if (last && run_takes(last, path, size)) {
+    if (batch->run_count > 0 && run_takes(&batch->runs[batch->run_count - 1], path, size)) {
+        struct datagram_run *last = &batch->runs[batch->run_count - 1];
         last->size += (uint32_t)size;
         last->count++;
     } else {

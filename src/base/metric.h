@@ -2,7 +2,7 @@
  * Counters and gauges. A set belongs to one thread, which alone changes it; any thread may read.
  * Each folder describes its own in a .def file, one line per metric:
  *
- *     METRIC(UDP_RECEIVED, COUNTER, "udp_received_total", "Datagrams received.")
+ *     METRIC(UDP_RECEIVED, COUNTER, "udp_received_total", "", "Datagrams received.")
  *
  * Drop reasons are metrics as well, named "..._dropped_total{reason=\"...\"}" by their label.
  */
@@ -23,6 +23,10 @@ struct metric_description {
     const char *help;
     enum metric_kind kind;
 };
+
+/** One row of a description table: `#define METRIC METRIC_DESCRIPTION`, then include the .def. */
+#define METRIC_DESCRIPTION(id, kind, name, labels, help)                                           \
+    [id] = { name, labels, help, METRIC_##kind },
 
 typedef _Atomic uint64_t metric_value;
 

@@ -61,7 +61,7 @@ static int bio_read(BIO *bio, char *data, size_t size, size_t *ret_read)
     BIO_clear_retry_flags(bio);
     struct bytes waiting = byte_queue_view(pair->input);
     size_t count = min_of(waiting.size, size);
-    if (count == 0) {
+    if (!waiting.data || count == 0) {
         BIO_set_retry_read(bio);
         *ret_read = 0;
         return 0;

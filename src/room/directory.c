@@ -8,8 +8,7 @@
 #include "room/directory_int.h"
 
 static const struct metric_description descriptions[ROOM_DIRECTORY_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help)                                                       \
-    [ROOM_DIRECTORY_METRIC_##id] = { name, labels, help, METRIC_##kind },
+#define METRIC(id, ...) METRIC_DESCRIPTION(ROOM_DIRECTORY_METRIC_##id, __VA_ARGS__)
 #include "room/directory_metrics.def"
 #undef METRIC
 };

@@ -1,9 +1,7 @@
 #include "rtc/metrics.h"
 
 const struct metric_description rtc_metric_descriptions[RTC_METRIC_COUNT] = {
-#define METRIC(id, type, text, labels_text, help_text)                                             \
-    [RTC_METRIC_##                                                                                 \
-        id] = { .kind = METRIC_##type, .name = text, .labels = labels_text, .help = help_text },
+#define METRIC(id, ...) METRIC_DESCRIPTION(RTC_METRIC_##id, __VA_ARGS__)
 #include "rtc/metrics.def"
 #undef METRIC
 };

@@ -1,7 +1,7 @@
 #include "runtime/metrics.h"
 
 static const struct metric_description descriptions[RUNTIME_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help) [id] = { name, labels, help, METRIC_##kind },
+#define METRIC METRIC_DESCRIPTION
 #include "runtime/metrics.def"
 #undef METRIC
 };

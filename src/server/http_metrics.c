@@ -1,7 +1,7 @@
 #include "server/http_metrics.h"
 
 static const struct metric_description descriptions[HTTP_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help) [id] = { name, labels, help, METRIC_##kind },
+#define METRIC METRIC_DESCRIPTION
 #include "server/http_metrics.def"
 #undef METRIC
 #define HTTP_REFUSAL(name, status, label, sentence)                                                \

@@ -11,8 +11,7 @@
 #include "signal/calls_int.h"
 
 static const struct metric_description descriptions[CALL_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help)                                                       \
-    [CALL_METRIC_##id] = { name, labels, help, METRIC_##kind },
+#define METRIC(id, ...) METRIC_DESCRIPTION(CALL_METRIC_##id, __VA_ARGS__)
 #include "signal/call_metrics.def"
 #undef METRIC
 };

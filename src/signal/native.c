@@ -14,8 +14,7 @@
 #define RATE_BYTES 4096
 
 static const struct metric_description descriptions[NATIVE_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help)                                                       \
-    [NATIVE_METRIC_##id] = { name, labels, help, METRIC_##kind },
+#define METRIC(id, ...) METRIC_DESCRIPTION(NATIVE_METRIC_##id, __VA_ARGS__)
 #include "signal/native_metrics.def"
 #undef METRIC
 };

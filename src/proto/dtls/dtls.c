@@ -8,7 +8,7 @@
 #include "proto/dtls/dtls_int.h"
 
 const struct metric_description dtls_metric_descriptions[DTLS_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help) { name, labels, help, METRIC_##kind },
+#define METRIC METRIC_DESCRIPTION
 #include "proto/dtls/dtls_metrics.def"
 #undef METRIC
 };

@@ -8,7 +8,7 @@
 #define BINDING_REQUEST 0x0001
 
 static const struct metric_description descriptions[] = {
-#define METRIC(id, kind, name, labels, help) { name, labels, help, METRIC_##kind },
+#define METRIC METRIC_DESCRIPTION
 #include "proto/ice/ice_metric.def"
 #undef METRIC
 };

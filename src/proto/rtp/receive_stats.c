@@ -68,7 +68,6 @@ bool rtp_receive_stats_packet(struct rtp_receive_stats *stats, uint64_t now_us, 
             return false;
         }
         start(stats, sequence);
-        distance = 0;
     }
     uint64_t unwrapped = rtp_sequence_unwrap(&stats->sequence, sequence);
     if (unwrapped < stats->first_sequence)

@@ -6,7 +6,7 @@
 #include "proto/srtp/secure_rtp_int.h"
 
 const struct metric_description secure_rtp_metric_descriptions[SECURE_RTP_METRIC_COUNT] = {
-#define METRIC(id, kind, name, labels, help) { name, labels, help, METRIC_##kind },
+#define METRIC METRIC_DESCRIPTION
 #include "proto/srtp/secure_rtp_metrics.def"
 #undef METRIC
 };

@@ -1,11 +1,10 @@
-#include "support/check.h"
+#include "support/hex.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/random.h"
-#include "base/text.h"
 #include "crypto/aead.h"
 #include "crypto/aes.h"
 
@@ -27,27 +26,14 @@ static const char gcm_sealed_256[] =
     "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
     "76fc6ece0f4e1768cddf8853bb2d551b";
 
-struct buffer {
-    uint8_t data[256];
-    size_t size;
-};
-
-static struct bytes unhex(const char *text, struct buffer *buffer)
-{
-    int size = text_hex_parse(bytes_of_text(text), buffer->data, sizeof(buffer->data));
-    assert_true(size >= 0);
-    buffer->size = (size_t)size;
-    return bytes_of(buffer->data, buffer->size);
-}
-
 static void check_gcm(const struct cipher_provider *provider, const char *key_text,
                       const char *sealed_text)
 {
-    struct buffer key, iv, additional, plain, sealed;
-    struct aead *aead = aead_new(provider, unhex(key_text, &key));
-    unhex(gcm_iv, &iv);
-    struct bytes aad = unhex(gcm_additional, &additional), text = unhex(gcm_plain, &plain);
-    unhex(sealed_text, &sealed);
+    struct hex_buffer key, iv, additional, plain, sealed;
+    struct aead *aead = aead_new(provider, hex_read(key_text, &key));
+    hex_read(gcm_iv, &iv);
+    struct bytes aad = hex_read(gcm_additional, &additional), text = hex_read(gcm_plain, &plain);
+    hex_read(sealed_text, &sealed);
     for (int round = 0; round < 3; round++) { // a kept context must not carry state over
         uint8_t out[256];
         aead_seal(aead, iv.data, aad, text, out);
@@ -128,15 +114,16 @@ static void test_all_providers_agree_at_every_size(void **state)
 static void test_counter_mode_matches_rfc3711_appendix_b2(void **state)
 {
     (void)state;
-    struct buffer key, iv, first, last;
-    struct aes_counter *counter = aes_counter_new(unhex("2B7E151628AED2A6ABF7158809CF4F3C", &key));
-    unhex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000", &iv);
-    unhex("E03EAD0935C95E80E166B16DD92B4EB4D23513162B02D0F72A43A2FE4A5F97AB"
-          "41E95B3BB0A2E8DD477901E4FCA894C0",
-          &first);
-    unhex("EC8CDF7398607CB0F2D21675EA9EA1E4362B7C3C6773516318A077D7FC5073AE"
-          "6A2CC3787889374FBEB4C81B17BA6C44",
-          &last);
+    struct hex_buffer key, iv, first, last;
+    struct aes_counter *counter =
+        aes_counter_new(hex_read("2B7E151628AED2A6ABF7158809CF4F3C", &key));
+    hex_read("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000", &iv);
+    hex_read("E03EAD0935C95E80E166B16DD92B4EB4D23513162B02D0F72A43A2FE4A5F97AB"
+             "41E95B3BB0A2E8DD477901E4FCA894C0",
+             &first);
+    hex_read("EC8CDF7398607CB0F2D21675EA9EA1E4362B7C3C6773516318A077D7FC5073AE"
+             "6A2CC3787889374FBEB4C81B17BA6C44",
+             &last);
     size_t size = 0xff02 * 16; // the last counter block of the vector is 0xff01
     uint8_t *zeros = calloc(size, 1), *stream = malloc(size);
     aes_counter_crypt(counter, iv.data, bytes_of(zeros, size), stream);

@@ -1,15 +1,7 @@
-#include "support/check.h"
+#include "support/hex.h"
 
-#include "base/text.h"
 #include "crypto/hash.h"
 #include "crypto/hmac.h"
-
-static void check_hex(const uint8_t *digest, size_t size, const char *expected)
-{
-    char hex[2 * HASH_SIZE_MAX + 1];
-    text_hex_write(bytes_of(digest, size), hex);
-    assert_text_equal(hex, expected);
-}
 
 static void test_digests_match_published_vectors(void **state)
 {
@@ -26,7 +18,7 @@ static void test_digests_match_published_vectors(void **state)
     for (enum hash_kind kind = HASH_MD5; kind <= HASH_SHA512; kind++) {
         uint8_t digest[HASH_SIZE_MAX];
         hash_compute(kind, bytes_of_text("abc"), digest);
-        check_hex(digest, hash_size(kind), expected[kind]);
+        hex_check(digest, hash_size(kind), expected[kind]);
         struct hash hash;
         hash_begin(&hash, kind);
         hash_add(&hash, bytes_of_text("a"));
@@ -35,7 +27,7 @@ static void test_digests_match_published_vectors(void **state)
         hash_add(&fork, bytes_of(NULL, 0));
         hash_add(&fork, bytes_of_text("bc"));
         hash_end(&fork, digest);
-        check_hex(digest, hash_size(kind), expected[kind]);
+        hex_check(digest, hash_size(kind), expected[kind]);
     }
 }
 
@@ -67,9 +59,9 @@ static void test_hmac_matches_published_vectors(void **state)
         struct bytes key = bytes_of(vector->key, vector->key_size);
         uint8_t code[HMAC_SIZE_MAX];
         hmac_sha1(key, bytes_of_text(vector->data), code);
-        check_hex(code, HMAC_SHA1_SIZE, vector->sha1);
+        hex_check(code, HMAC_SHA1_SIZE, vector->sha1);
         hmac_sha256(key, bytes_of_text(vector->data), code);
-        check_hex(code, HMAC_SHA256_SIZE, vector->sha256);
+        hex_check(code, HMAC_SHA256_SIZE, vector->sha256);
     }
 }
 
@@ -81,9 +73,9 @@ static void test_hmac_hashes_keys_longer_than_a_block(void **state)
     const char *data = "Test Using Larger Than Block-Size Key - Hash Key First";
     uint8_t code[HMAC_SIZE_MAX];
     hmac_sha1(bytes_of(key, 80), bytes_of_text(data), code);
-    check_hex(code, HMAC_SHA1_SIZE, "aa4ae5e15272d00e95705637ce8a3b55ed402112");
+    hex_check(code, HMAC_SHA1_SIZE, "aa4ae5e15272d00e95705637ce8a3b55ed402112");
     hmac_sha256(bytes_of(key, sizeof(key)), bytes_of_text(data), code);
-    check_hex(code, HMAC_SHA256_SIZE,
+    hex_check(code, HMAC_SHA256_SIZE,
               "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 

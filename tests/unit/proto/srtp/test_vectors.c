@@ -1,41 +1,20 @@
 // RFC 3711, appendix B.3 and RFC 7714, sections 16 and 17 (their keys are session keys).
-#include "support/check.h"
+#include "support/hex.h"
 
 #include "base/memory.h"
-#include "base/text.h"
 #include "proto/srtp/secure_rtp_int.h"
-
-struct buffer {
-    uint8_t data[256];
-    size_t size;
-};
-
-static struct bytes unhex(const char *text, struct buffer *buffer)
-{
-    int size = text_hex_parse(bytes_of_text(text), buffer->data, sizeof(buffer->data));
-    assert_true(size >= 0);
-    buffer->size = (size_t)size;
-    return bytes_of(buffer->data, buffer->size);
-}
-
-static void check_hex(const uint8_t *bytes, size_t size, const char *expected)
-{
-    char hex[513];
-    text_hex_write(bytes_of(bytes, size), hex);
-    assert_text_equal(hex, expected);
-}
 
 static void test_key_derivation_matches_rfc3711_b3(void **state)
 {
     (void)state;
-    struct buffer key, salt;
+    struct hex_buffer key, salt;
     struct secure_rtp_derived derived;
     secure_rtp_derive(secure_rtp_shape_of(SECURE_RTP_AES_CM_128_HMAC_SHA1_80),
-                      unhex("e1f97a0d3e018be0d64fa32c06de4139", &key),
-                      unhex("0ec675ad498afeebb6960b3aabe6", &salt), false, &derived);
-    check_hex(derived.encryption, 16, "c61e7a93744f39ee10734afe3ff7a087");
-    check_hex(derived.salt, 14, "30cbbc08863d8c85d49db34a9ae1");
-    check_hex(derived.authentication, 20, "cebe321f6ff7716b6fd4ab49af256a156d38baa4");
+                      hex_read("e1f97a0d3e018be0d64fa32c06de4139", &key),
+                      hex_read("0ec675ad498afeebb6960b3aabe6", &salt), false, &derived);
+    hex_check(derived.encryption, 16, "c61e7a93744f39ee10734afe3ff7a087");
+    hex_check(derived.salt, 14, "30cbbc08863d8c85d49db34a9ae1");
+    hex_check(derived.authentication, 20, "cebe321f6ff7716b6fd4ab49af256a156d38baa4");
 }
 
 /** A session whose session keys, not master keys, are given. */
@@ -88,21 +67,21 @@ static void test_rtp_matches_rfc7714_16(void **state)
 {
     (void)state;
     for (size_t i = 0; i < array_size(gcm_vectors); i++) {
-        struct buffer key, salt, plain, sealed;
+        struct hex_buffer key, salt, plain, sealed;
         struct secure_rtp_session *session = session_of(
-            gcm_vectors[i].profile, unhex(gcm_vectors[i].key, &key), unhex(salt_text, &salt));
-        struct bytes packet = unhex(plain_rtp, &plain);
+            gcm_vectors[i].profile, hex_read(gcm_vectors[i].key, &key), hex_read(salt_text, &salt));
+        struct bytes packet = hex_read(plain_rtp, &plain);
         struct secure_rtp_sender sender = { 0 };
         uint8_t out[256];
         ssize_t size =
             secure_rtp_protect(session, &sender, bytes_of(packet.data, 12),
                                bytes_of(packet.data + 12, packet.size - 12), out, sizeof(out));
         assert_true(size > 0);
-        check_hex(out, (size_t)size, gcm_vectors[i].rtp);
-        struct bytes secured = unhex(gcm_vectors[i].rtp, &sealed);
+        hex_check(out, (size_t)size, gcm_vectors[i].rtp);
+        struct bytes secured = hex_read(gcm_vectors[i].rtp, &sealed);
         size = secure_rtp_unprotect(session, secured, out, sizeof(out), NULL);
         assert_int_equal(size, packet.size);
-        check_hex(out, packet.size, plain_rtp);
+        hex_check(out, packet.size, plain_rtp);
         secure_rtp_session_free(session);
     }
 }
@@ -111,19 +90,19 @@ static void test_rtcp_matches_rfc7714_17(void **state)
 {
     (void)state;
     for (size_t i = 0; i < array_size(gcm_vectors); i++) {
-        struct buffer key, salt, plain, sealed;
+        struct hex_buffer key, salt, plain, sealed;
         struct secure_rtp_session *session = session_of(
-            gcm_vectors[i].profile, unhex(gcm_vectors[i].key, &key), unhex(salt_text, &salt));
-        struct bytes packet = unhex(plain_rtcp, &plain);
+            gcm_vectors[i].profile, hex_read(gcm_vectors[i].key, &key), hex_read(salt_text, &salt));
+        struct bytes packet = hex_read(plain_rtcp, &plain);
         uint8_t out[256];
         session->rtcp_next = 0x5d4;
         ssize_t size = secure_rtcp_protect(session, packet, out, sizeof(out));
         assert_true(size > 0);
-        check_hex(out, (size_t)size, gcm_vectors[i].rtcp);
-        struct bytes secured = unhex(gcm_vectors[i].rtcp, &sealed);
+        hex_check(out, (size_t)size, gcm_vectors[i].rtcp);
+        struct bytes secured = hex_read(gcm_vectors[i].rtcp, &sealed);
         size = secure_rtcp_unprotect(session, secured, out, sizeof(out));
         assert_int_equal(size, packet.size);
-        check_hex(out, packet.size, plain_rtcp);
+        hex_check(out, packet.size, plain_rtcp);
         secure_rtp_session_free(session);
     }
 }
