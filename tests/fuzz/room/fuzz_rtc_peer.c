@@ -116,14 +116,20 @@ static struct secure_rtp_session *keys(uint8_t of)
     return session;
 }
 
+static void keep_connected(const struct bed *bed, struct rtc_peer *peer)
+{
+    peer->state = RTC_PEER_CONNECTED;
+    peer->has_path = true;
+    peer->silenced = false;
+    peer->path = bed->path;
+}
+
 /** As after ICE and DTLS, which have fuzzers of their own. */
 static void connect(struct bed *bed, struct rtc_peer *peer)
 {
     peer->receiving = keys(1);
     peer->sending = keys(2);
-    peer->state = RTC_PEER_CONNECTED;
-    peer->has_path = true;
-    peer->path = bed->path;
+    keep_connected(bed, peer);
     // SSRCs are random: inputs need to know them
     for (size_t i = 0; i < peer->sender_count; i++) {
         if (peer->senders[i])
@@ -209,15 +215,17 @@ static void input(struct bed *bed, uint64_t now_us, bool rtcp, struct bytes plai
     (void)rtc_peer_input(bed->peers[0], now_us, &bed->path, bytes_of(datagram, size), &media);
     exchange_media(bed->exchange, now_us, SESSION, &media, &bed->batch);
     for (int i = 0; i < 2; i++) {
-        if (i == 1)
+        if (i == 1) {
+            // ICE is not there to keep it connected
             rtc_peer_tick(bed->peers[0], now_us);
+            keep_connected(bed, bed->peers[0]);
+        }
         struct rtc_event event;
         while (rtc_peer_event(bed->peers[0], &event))
             exchange_peer_event(bed->exchange, now_us, SESSION, &event, &bed->batch);
     }
     exchange_tick(bed->exchange, now_us);
     for (int i = 0; i < 2; i++) {
-        bed->peers[i]->silenced = false;
         peer_rtcp_output(bed->peers[i], now_us, &bed->batch);
     }
     datagram_batch_clear(&bed->batch);
