@@ -94,6 +94,9 @@ suite_checks() {
     check "purity: the check itself" python3 tools/check_pure.py --self-test
     check "globals: the check itself" python3 tools/check_globals.py --self-test
     check "counting: the check itself" python3 tools/count_tests.py --self-test
+    # what members write is shown as text, never as markup
+    check "web: no text becomes markup" bash -c \
+        '! grep -rnE "(inner|outer)HTML|insertAdjacentHTML|document\.write|srcdoc" web --include=*.js --include=*.html'
     if command -v clang-format >/dev/null; then
         check "format" tools/format.sh --check
     fi
@@ -133,7 +136,8 @@ suite_compilers() {
     check "gcc: everything, no warning" tools/build.sh debug all &&
         check "globals" python3 tools/check_globals.py build/debug
     check "clang: everything, no warning" tools/build.sh clang all
-    check "release with link-time optimisation" tools/build.sh release all
+    check "release with link-time optimisation" tools/build.sh release all &&
+        check "release is hardened" tools/check_hardening.sh build/release/roost
 }
 
 suite_types() {

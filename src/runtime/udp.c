@@ -39,7 +39,9 @@ static void set_options(struct udp_socket *socket, const struct udp_config *conf
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, config->receive_buffer_bytes);
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, config->send_buffer_bytes);
     sockaddr_wish(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-    // On a dual-stack socket the IPv4 options steer the IPv4 traffic.
+    // No learned path MTU: nobody can shrink our datagrams by a forged ICMP message, and one that
+    // is too long for a link is fragmented instead of lost. On a dual-stack socket the IPv4 options
+    // steer the IPv4 traffic.
     sockaddr_wish(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
     sockaddr_wish(fd, IPPROTO_IP, IP_TOS, config->dscp << 2);
     if (socket->family == AF_INET6) {

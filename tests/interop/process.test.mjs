@@ -198,7 +198,11 @@ test('install puts program, manual, unit and sample where packages want them', a
     for (const path of ['usr/bin/roost', 'usr/share/man/man1/roost.1', 'usr/lib/systemd/system/roost.service',
         'usr/share/doc/roost/roost.conf.sample', 'etc/roost/roost.conf'])
         assert.ok(statSync(join(target, path)).size > 0, path);
-    assert.match(readFileSync(join(target, 'usr/lib/systemd/system/roost.service'), 'utf8'), /ExecStart=\/usr\/bin\/roost serve/);
+    const unit = readFileSync(join(target, 'usr/lib/systemd/system/roost.service'), 'utf8');
+    assert.match(unit, /ExecStart=\/usr\/bin\/roost serve/);
+    for (const line of ['DynamicUser=yes', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'MemoryDenyWriteExecute=yes',
+        'CapabilityBoundingSet=CAP_NET_BIND_SERVICE', 'SystemCallFilter=@system-service'])
+        assert.ok(unit.split('\n').includes(line), line);
     const check = await runCommand(['check', '--config', join(target, 'etc/roost/roost.conf')]);
     assert.equal(check.status, 0, check.output);
     assert.match(check.output, /http\.https_port += 443 /);
