@@ -12,6 +12,11 @@
 #define RATE_PATIENCE 4
 /** Bytes of a message that cost one more token of the bucket. */
 #define RATE_BYTES 4096
+/** Longer ones are not even read beyond the rate: the connection is closed. */
+#define RATE_READ_MAX (64u << 10)
+/** Messages and bytes that go out because of one that came in, for one token. */
+#define RATE_SENT       32
+#define RATE_SENT_BYTES (64u << 10)
 
 static const struct metric_description descriptions[NATIVE_METRIC_COUNT] = {
 #define METRIC(id, ...) METRIC_DESCRIPTION(NATIVE_METRIC_##id, __VA_ARGS__)
@@ -152,7 +157,7 @@ struct native_connection *signal_native_open(struct signal_native *native, uint6
     connection->remote = *remote;
     connection->opened_us = now_us;
     connection->bucket.refilled_us = now_us;
-    connection->bucket.millitokens = native->config.message_burst * 1000ull;
+    connection->bucket.millitokens = native->config.message_burst * 1000ll;
     list_append(&native->waiting, &connection->node);
     native_count(native, NATIVE_METRIC_CONNECTIONS, 1);
     return connection;
@@ -181,20 +186,31 @@ static bool take_tokens(struct native_connection *connection, uint64_t now_us, s
 {
     const struct native_config *config = &connection->native->config;
     struct native_bucket *bucket = &connection->bucket;
+    int64_t full = config->message_burst * 1000ll;
     uint64_t gained = (now_us - bucket->refilled_us) * config->message_rate / 1000;
     if (gained > 0) {
         bucket->refilled_us = now_us;
-        bucket->millitokens = min_of(bucket->millitokens + gained, config->message_burst * 1000ull);
+        bucket->millitokens += (int64_t)min_of(gained, (uint64_t)(full - bucket->millitokens));
     }
     // a message as long as allowed passes with a full bucket
-    uint64_t cost = min_of(1000 * (1 + size / RATE_BYTES), config->message_burst * 1000ull);
+    int64_t cost = min_of(1000 * (1 + (int64_t)(size / RATE_BYTES)), full);
     if (bucket->millitokens < cost) {
-        bucket->refused++;
+        bucket->refused += (uint32_t)(cost / 1000);
         return false;
     }
     bucket->millitokens -= cost;
     bucket->refused = 0;
     return true;
+}
+
+/** One word in a full hall is hundreds of messages: who makes us send them pays for them. */
+static void charge_sent(struct native_connection *connection, uint64_t count, uint64_t bytes)
+{
+    struct native_bucket *bucket = &connection->bucket;
+    int64_t lowest = connection->native->config.message_burst * -1000ll;
+    uint64_t others = count - (count > 0); // the reply is its own
+    uint64_t cost = others * 1000 / RATE_SENT + bytes / RATE_SENT_BYTES * 1000;
+    bucket->millitokens -= (int64_t)min_of(cost, (uint64_t)(bucket->millitokens - lowest));
 }
 
 /** A request that was handled before gets the reply that it got then. */
@@ -271,6 +287,13 @@ void signal_native_input(struct signal_native *native, uint64_t now_us,
         return;
     }
     bool allowed = take_tokens(connection, now_us, text.size);
+    if (!allowed && text.size > RATE_READ_MAX) {
+        // not even read: deflated, it may have cost its sender a thousandth of that
+        native_refuse_bare(connection, 0, WIRE_ERROR_RATE_LIMITED, NULL);
+        native_close_connection(connection, NATIVE_CLOSE_POLICY, "too many large messages");
+        return;
+    }
+    uint64_t sent_count = native->sent_count, sent_bytes = native->sent_bytes;
     struct wire_message message;
     struct wire_problem problem;
     if (wire_read(text, &message, &problem) < 0) {
@@ -287,6 +310,7 @@ void signal_native_input(struct signal_native *native, uint64_t now_us,
         refuse_too_fast(connection, message.id);
     wire_message_done(&message);
     room_directory_settle(native->config.rooms, now_us);
+    charge_sent(connection, native->sent_count - sent_count, native->sent_bytes - sent_bytes);
 }
 
 void signal_native_media(struct signal_native *native, uint64_t now_us)

@@ -44,16 +44,21 @@ struct signal_native {
     struct json_text frame;             /**< what is being sent: `out` with its number */
     uint64_t shared_serial;             /**< of the room event that `shared` says */
     struct native_body *shared;
+    uint64_t sent_count; /**< numbered messages so far, and their bytes */
+    uint64_t sent_bytes;
     metric_value metrics[NATIVE_METRIC_COUNT];
     metric_value requests[WIRE_REQUEST_COUNT];
     metric_value errors[WIRE_ERROR_COUNT];
 };
 
-/** A token bucket: a message costs one token and one more for each 4 KiB. */
+/**
+ * A token bucket: a message costs one token and one more for each 4 KiB, and afterwards what it
+ * made us send. That may leave a debt, so nothing is refused for the size of its audience alone.
+ */
 struct native_bucket {
     uint64_t refilled_us;
-    uint64_t millitokens;
-    uint32_t refused; /**< in a row */
+    int64_t millitokens;
+    uint32_t refused; /**< in a row, in tokens */
 };
 
 struct native_connection {

@@ -59,6 +59,8 @@ void native_send_body(struct native_session *session, struct native_body *body, 
 {
     uint64_t seq = native_replay_add(&session->replay, body, reply_to,
                                      session->native->config.resume_buffer_size);
+    session->native->sent_count++;
+    session->native->sent_bytes += body->size;
     transmit_numbered(session, body, seq);
 }
 
