@@ -24,9 +24,9 @@ void rtp_send_stats_init(struct rtp_send_stats *stats, uint32_t ssrc, uint32_t c
 void rtp_send_stats_packet(struct rtp_send_stats *stats, uint64_t now_us, uint32_t timestamp,
                            size_t payload_size);
 /**
- * The sender report of this moment: the RTP timestamp is that of the last packet moved on to `now_us`.
- * An SFU that knows the publisher's own relation of clocks should pass it on instead. Returns false
- * before the first packet.
+ * The sender report of this moment: the RTP timestamp is that of the last packet moved on to
+ * `now_us`. An SFU that knows the publisher's own relation of clocks should pass it on instead.
+ * Returns false before the first packet.
  */
 bool rtp_send_stats_report(const struct rtp_send_stats *stats, uint64_t now_us, uint64_t now_ntp,
                            struct rtcp_sender_info *ret_info);
