@@ -18,7 +18,7 @@ static void config_set(struct http_server *server, const struct http_server_conf
     struct http_server_config *own = &server->config;
     *own = *config;
     DEFAULT(own->connection_count_max, 10000);
-    DEFAULT(own->connection_per_address_count_max, 64);
+    DEFAULT(own->connection_per_address_count_max, 1000);
     DEFAULT(own->head_size_max, 16384);
     DEFAULT(own->request_line_size_max, 8192);
     DEFAULT(own->header_count_max, 100);

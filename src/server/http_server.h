@@ -34,7 +34,7 @@ struct http_server_config {
     const struct log *log; /**< NULL: silent */
 
     uint32_t connection_count_max;             /**< [10000] */
-    uint32_t connection_per_address_count_max; /**< [64]; IPv6 addresses count by /64 */
+    uint32_t connection_per_address_count_max; /**< [1000]; IPv6 addresses count by /64 */
     uint32_t head_size_max;                    /**< bytes of request line and fields [16384] */
     uint32_t request_line_size_max;            /**< bytes [8192] */
     uint32_t header_count_max;                 /**< [100] */
