@@ -30,6 +30,17 @@ static void write_extensions(struct text_builder *out, bool audio)
                      "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
 }
 
+static void write_simulcast(struct text_builder *out, const struct rtc_client_section *section)
+{
+    text_append(out, "a=extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
+    for (size_t i = 0; i < section->rid_count; i++)
+        text_append_format(out, "a=rid:%s send\r\n", section->rids[i]);
+    text_append(out, "a=simulcast:send ");
+    for (size_t i = 0; i < section->rid_count; i++)
+        text_append_format(out, "%s%s", i ? ";" : "", section->rids[i]);
+    text_append(out, "\r\n");
+}
+
 static void write_section(struct text_builder *out, const struct rtc_client_offer *offer,
                           size_t index)
 {
@@ -52,6 +63,10 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
     if (!section->sends)
         return;
     text_append_format(out, "a=msid:client track%zu\r\n", index);
+    if (section->rid_count > 0) {
+        write_simulcast(out, section);
+        return;
+    }
     if (section->rtx_ssrc)
         text_append_format(out, "a=ssrc-group:FID %" PRIu32 " %" PRIu32 "\r\n", section->ssrc,
                            section->rtx_ssrc);

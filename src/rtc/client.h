@@ -14,6 +14,9 @@ struct rtc_client_section {
     bool inactive; /**< rests: keeps its place and its SSRCs */
     uint32_t ssrc; /**< of what is sent */
     uint32_t rtx_ssrc;
+    /** Simulcast layers by rid, without announced SSRCs; the caller sends them (RFC 8853). */
+    const char *const *rids;
+    size_t rid_count;
 };
 
 struct rtc_client_offer {

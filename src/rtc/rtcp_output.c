@@ -85,6 +85,15 @@ static void write_sender_reports(struct compound *compound, uint64_t now_us)
     }
 }
 
+static void write_receiver_report(struct compound *compound, const struct rtcp_report_block *blocks,
+                                  size_t count)
+{
+    struct rtc_peer *peer = compound->peer;
+    struct writer *writer = compound_room(compound, 8 + count * RTCP_REPORT_BLOCK_SIZE + 260);
+    rtcp_receiver_report_write(writer, peer->rtcp_ssrc, blocks, count);
+    rtcp_cname_write(writer, peer->rtcp_ssrc, bytes_of_text("roost"));
+}
+
 static void write_receiver_reports(struct compound *compound, uint64_t now_us)
 {
     struct rtc_peer *peer = compound->peer;
@@ -93,16 +102,17 @@ static void write_receiver_reports(struct compound *compound, uint64_t now_us)
     peer->report_us = now_us + RECEIVER_REPORT_US;
     struct rtcp_report_block blocks[RTCP_REPORT_BLOCKS_MAX];
     size_t count = 0;
-    for (uint32_t i = 0; i < peer->stream_count && count < RTCP_REPORT_BLOCKS_MAX; i++) {
+    for (uint32_t i = 0; i < peer->stream_count; i++) {
         struct rtc_stream *stream = &peer->streams[i];
-        if (!stream->repair && rtp_receive_stats_report(&stream->stats, now_us, &blocks[count]))
-            count++;
+        if (stream->repair || !rtp_receive_stats_report(&stream->stats, now_us, &blocks[count]))
+            continue;
+        if (++count < RTCP_REPORT_BLOCKS_MAX)
+            continue;
+        write_receiver_report(compound, blocks, count);
+        count = 0;
     }
-    if (count == 0)
-        return;
-    struct writer *writer = compound_room(compound, 8 + count * RTCP_REPORT_BLOCK_SIZE + 260);
-    rtcp_receiver_report_write(writer, peer->rtcp_ssrc, blocks, count);
-    rtcp_cname_write(writer, peer->rtcp_ssrc, bytes_of_text("roost"));
+    if (count > 0)
+        write_receiver_report(compound, blocks, count);
 }
 
 static void write_nacks(struct compound *compound, uint64_t now_us, struct rtc_stream *stream)

@@ -54,7 +54,8 @@ static struct media_transport *find_by_check(struct media_worker *worker,
     if (media_claim_owner(transport->claim) == MEDIA_CLAIM_NOBODY &&
         media_claim_take(transport->claim, index) == index)
         media_worker_adopt(worker, transport);
-    media_routes_learn(&worker->routes, transport, &datagram->path.remote);
+    if (media_routes_learn(&worker->routes, transport, &datagram->path.remote))
+        media_count(worker, MEDIA_METRIC_DROPPED_ROUTES);
     return transport;
 }
 

@@ -111,16 +111,17 @@ struct media_transport *media_routes_by_address(const struct media_routes *route
     return route ? route->transport : NULL;
 }
 
-void media_routes_learn(struct media_routes *routes, struct media_transport *transport,
+bool media_routes_learn(struct media_routes *routes, struct media_transport *transport,
                         const struct net_address *remote)
 {
     struct route *route = map_find(&routes->addresses, address_key(remote));
     if (route && route->transport == transport)
-        return;
+        return false;
     // an authentic check moves an address: a NAT gave its port to another client
     if (route)
         forget_route(routes, route);
-    if (transport->route_count == MEDIA_ROUTES_PER_SESSION)
+    bool full = transport->route_count == MEDIA_ROUTES_PER_SESSION;
+    if (full)
         forget_route(routes, container_of(transport->routes.next, struct route, by_transport));
     route = memory_new(struct route);
     route->remote = *remote;
@@ -128,6 +129,7 @@ void media_routes_learn(struct media_routes *routes, struct media_transport *tra
     list_append(&transport->routes, &route->by_transport);
     transport->route_count++;
     map_set(&routes->addresses, address_key(remote), route);
+    return full;
 }
 
 struct media_transport *media_routes_next(const struct media_routes *routes, size_t *cursor)

@@ -55,8 +55,8 @@ struct media_transport *media_routes_by_ufrag(const struct media_routes *routes,
                                               struct bytes ufrag);
 struct media_transport *media_routes_by_address(const struct media_routes *routes,
                                                 const struct net_address *remote);
-/** Remembers an address; the oldest of the session goes when it has too many. */
-void media_routes_learn(struct media_routes *routes, struct media_transport *transport,
+/** Remembers an address. True when the oldest of the session had to go: it has too many. */
+bool media_routes_learn(struct media_routes *routes, struct media_transport *transport,
                         const struct net_address *remote);
 /** Walks all sessions: `*cursor` = 0 first; NULL at the end. */
 struct media_transport *media_routes_next(const struct media_routes *routes, size_t *cursor);

@@ -281,6 +281,43 @@ static void test_history_does_not_eat_the_pool(void **state)
     world_free(world);
 }
 
+static void test_messages_lost_between_workers_are_made_up_for(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *subscriber = &world->clients[1];
+    // nobody watches there any more, but the publisher's worker does not hear of it
+    world->lost_kinds = 1u << EXCHANGE_MIRROR_STOP;
+    world_rest(subscriber, 0, true);
+    world_rest(subscriber, 1, true);
+    network_run(world->net, time_from_ms(200));
+    world->lost_kinds = 0;
+    network_run(world->net, time_from_ms(200));
+    uint32_t bursts = world->burst_messages;
+    network_run(world->net, time_from_s(1));
+    assert_int_equal(world->burst_messages, bursts);
+    // and the wish for them is repeated until it is heard
+    world->lost_kinds = 1u << EXCHANGE_MIRROR;
+    world_rest(subscriber, 1, false);
+    world_show(subscriber, 1, &world->clients[0], 1);
+    network_run(world->net, time_from_ms(200));
+    world->lost_kinds = 0;
+    network_run(world->net, time_from_s(3));
+    expect_picture(world);
+    world_free(world);
+}
+
+static void test_media_that_finds_no_place_is_dropped_not_leaked(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    world->lost_kinds = 1u << EXCHANGE_BURST | 1u << EXCHANGE_CLOCK;
+    network_run(world->net, time_from_s(2));
+    world->lost_kinds = 0;
+    expect_picture(world);
+    world_free(world); // checks that every packet came home
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +330,8 @@ int main(void)
         cmocka_unit_test(test_sound_and_picture_of_a_publisher_share_a_clock),
         cmocka_unit_test(test_a_publisher_whose_clock_is_set_stays_in_step),
         cmocka_unit_test(test_a_blocked_publisher_is_not_asked_for_key_frames),
+        cmocka_unit_test(test_messages_lost_between_workers_are_made_up_for),
+        cmocka_unit_test(test_media_that_finds_no_place_is_dropped_not_leaked),
         cmocka_unit_test(test_history_does_not_eat_the_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,10 +11,11 @@
 #include "rtc/peer_int.h"
 #include "support/check.h"
 
-#define FRAME_US        33333
-#define PACKETS_A_FRAME 4
-#define PACKET_PAYLOAD  1000
-#define KEY_FRAME_EVERY 300
+#define FRAME_US              33333
+#define PACKETS_A_FRAME       4
+#define PACKET_PAYLOAD        1000
+#define KEY_FRAME_EVERY       300
+#define LAYER_KEY_FRAME_EVERY 30
 
 // The server's side
 
@@ -22,6 +23,9 @@ static bool to_worker(void *owner, uint16_t worker, const struct exchange_messag
 {
     struct world *world = ((struct world_worker *)owner)->world;
     assert_true(world->message_count < array_size(world->messages));
+    if (world->lost_kinds & 1u << message->kind)
+        return false;
+    world->burst_messages += message->kind == EXCHANGE_BURST;
     world->clock_messages += message->kind == EXCHANGE_CLOCK;
     world->messages[world->message_count++] = (struct world_message){ worker, *message };
     return true;
@@ -166,6 +170,7 @@ static void count_received(struct world_client *client, uint16_t section, struct
     struct bytes payload = media_payload_of(packet);
     if (payload.size >= 20) {
         received->last_frame = load_u32(payload.data + payload.size - 8);
+        received->layer = payload.data[payload.size - 9];
         received->last_timestamp = info->timestamp;
         received->publisher = load_u32(payload.data + payload.size - 4);
     }
@@ -251,7 +256,8 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     struct media_info *info = media_info_of(packet);
     uint8_t *payload = packet->bytes;
     memset(payload, 0xaa, PACKET_PAYLOAD);
-    bool key = client->frame % KEY_FRAME_EVERY == 0;
+    bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
+    bool key = client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
     if (video) {
         payload[0] = part == 0 ? 0x10 : 0x00; // S: start of a partition
         payload[1] = part == 0 ? (key ? 0x10 : 0x11) : 0xaa;
@@ -259,6 +265,7 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
         if (part == 0 && key)
             memcpy(payload + 4, start_code, sizeof(start_code));
     }
+    payload[PACKET_PAYLOAD - 9] = 0;
     store_u32(payload + PACKET_PAYLOAD - 8, client->frame);
     store_u32(payload + PACKET_PAYLOAD - 4, client->name);
     *info = (struct media_info){
@@ -269,12 +276,43 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     };
 }
 
+static void publish_layer(struct world_client *client, uint32_t number,
+                          struct datagram_batch *batch)
+{
+    struct world_layer *layer = &client->layers[number];
+    for (uint32_t part = 0; !layer->paused && part < PACKETS_A_FRAME; part++) {
+        struct packet *packet = packet_pool_take(&client->pool);
+        assert_non_null(packet);
+        fill_payload(client, packet, part, true);
+        packet->bytes[PACKET_PAYLOAD - 9] = (uint8_t)number;
+        const struct media_info *info = media_info_of(packet);
+        struct rtp_rewrite fields = { .timestamp = info->timestamp + number * 777777,
+                                      .sequence = layer->sequence++,
+                                      .payload_type = RTC_CLIENT_VP8,
+                                      .marker = info->marker };
+        uint8_t *at = datagram_batch_reserve(batch, DATAGRAM_SIZE_MAX);
+        assert_non_null(at);
+        struct rtp_rewritten header = rtp_rewriter_write(&layer->rewriter, &fields, NULL, NULL, at);
+        ssize_t size =
+            secure_rtp_protect(client->peer->sending, &layer->index, bytes_of(at, header.size),
+                               bytes_of(packet->bytes, info->payload_size), at, DATAGRAM_SIZE_MAX);
+        assert_true(size > 0);
+        datagram_batch_commit(batch, &client->peer->path, (size_t)size);
+        packet_unref(packet);
+    }
+}
+
 static void publish_frame(struct world_client *client, uint64_t now_us,
                           struct datagram_batch *batch)
 {
     for (uint16_t i = 0; i < client->offer.section_count; i++) {
         struct rtc_sender *sender = rtc_peer_sender(client->peer, i);
         bool video = client->sections[i].kind == RTC_KIND_VIDEO;
+        if (client->sections[i].rid_count > 0) {
+            for (uint32_t layer = 0; layer < WORLD_LAYERS; layer++)
+                publish_layer(client, layer, batch);
+            continue;
+        }
         for (uint32_t part = 0; sender && part < (video ? PACKETS_A_FRAME : 1); part++) {
             struct packet *packet = packet_pool_take(&client->pool);
             assert_non_null(packet);
@@ -411,6 +449,27 @@ uint16_t world_add_section(struct world_client *client, enum rtc_kind kind, bool
         .rtx_ssrc = sends && kind == RTC_KIND_VIDEO ? client->name * 100 + index * 2u + 1 : 0,
     };
     client->output[index] = (1u << 16) + 65500; // wraps soon
+    return index;
+}
+
+uint16_t world_add_simulcast(struct world_client *client)
+{
+    static const char *const rids[WORLD_LAYERS] = { "q", "h", "f" };
+    uint16_t index = world_add_section(client, RTC_KIND_VIDEO, true);
+    client->sections[index].rids = rids;
+    client->sections[index].rid_count = WORLD_LAYERS;
+    struct rtp_extension_map map = { 0 };
+    assert_int_equal(rtp_extension_map_set(&map, RTP_EXTENSION_MID, 4), 0);
+    assert_int_equal(rtp_extension_map_set(&map, RTP_EXTENSION_RID, 5), 0);
+    char mid[2] = { (char)('0' + index), 0 };
+    for (uint32_t i = 0; i < WORLD_LAYERS; i++) {
+        struct rtp_rewriter_config config = { .map = &map,
+                                              .ssrc = client->name * 1000 + i,
+                                              .mid = bytes_of_text(mid),
+                                              .rid = bytes_of_text(rids[i]) };
+        rtp_rewriter_init(&client->layers[i].rewriter, &config);
+        client->layers[i].sequence = (uint16_t)(20000 * i + 500);
+    }
     return index;
 }
 

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "proto/rtp/rewrite.h"
+#include "proto/srtp/secure_rtp.h"
 #include "room/exchange.h"
 #include "room/packet_ring.h"
 #include "rtc/client.h"
@@ -13,6 +15,7 @@
 #define WORLD_WORKERS  2
 #define WORLD_CLIENTS  4
 #define WORLD_SECTIONS 6
+#define WORLD_LAYERS   3
 
 struct world;
 
@@ -26,9 +29,18 @@ struct world_received {
     uint64_t newest;     /**< unwrapped RTP sequence number, 0: none */
     uint64_t oldest;
     uint32_t distinct;       /**< packets less duplicates */
+    uint32_t layer;          /**< of the last packet, as its publisher numbered it */
     uint32_t last_timestamp; /**< of the packet that told `last_frame` */
     struct rtc_clock clock;  /**< of the last sender report */
     uint8_t seen[65536 / 8];
+};
+
+/** One simulcast layer of a client, told by mid and rid. */
+struct world_layer {
+    bool paused;
+    uint16_t sequence;
+    struct rtp_rewriter rewriter;
+    struct secure_rtp_sender index;
 };
 
 struct world_client {
@@ -56,6 +68,7 @@ struct world_client {
     uint64_t output[WORLD_SECTIONS];
     struct packet_ring sent[WORLD_SECTIONS]; /**< for NACKs */
     struct datagram_batch repairs;
+    struct world_layer layers[WORLD_LAYERS]; /**< of its simulcast section */
     struct world_received received[WORLD_SECTIONS];
 };
 
@@ -89,6 +102,8 @@ struct world {
     struct world_message messages[4096];
     size_t message_count;
     uint32_t live_events;
+    uint32_t lost_kinds;     /**< 1 << exchange_message_kind: meet a full mailbox */
+    uint32_t burst_messages; /**< between workers */
     uint32_t clock_messages; /**< between workers */
 };
 
@@ -98,6 +113,8 @@ void world_free(struct world *world);
 struct world_client *world_add_client(struct world *world, uint16_t worker);
 /** Index of the new section. */
 uint16_t world_add_section(struct world_client *client, enum rtc_kind kind, bool sends);
+/** A video section of WORLD_LAYERS layers, with key frames each second; one for a client. */
+uint16_t world_add_simulcast(struct world_client *client);
 /** Offers and answers; the peers exist afterwards. Call again after adding sections. */
 void world_negotiate(struct world_client *client);
 /** New credentials on both sides. */

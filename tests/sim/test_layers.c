@@ -1,0 +1,136 @@
+// Simulcast, and what a network does to packets: bursts of loss, copies, late ones.
+#include "sim/world.h"
+#include "support/check.h"
+
+static struct world *a_call(bool simulcast, uint16_t subscriber_worker)
+{
+    struct world *world = world_new(23);
+    struct world_client *publisher = world_add_client(world, 0);
+    struct world_client *subscriber = world_add_client(world, subscriber_worker);
+    if (simulcast)
+        world_add_simulcast(publisher);
+    else
+        world_add_section(publisher, RTC_KIND_VIDEO, true);
+    world_add_section(subscriber, RTC_KIND_VIDEO, false);
+    world_negotiate(publisher);
+    world_negotiate(subscriber);
+    assert_true(world_connect(world, time_from_s(5)));
+    publisher->publishing = true;
+    network_run(world->net, time_from_ms(200));
+    world_show(subscriber, 0, publisher, 0);
+    return world;
+}
+
+/** One stream to the receiver, whatever became of the layers: no gap, no copy. */
+static void expect_seamless(const struct world_received *video)
+{
+    assert_int_equal(video->packets, video->distinct);
+    assert_int_equal(video->distinct, video->newest - video->oldest + 1);
+}
+
+static void check_layers(uint16_t subscriber_worker)
+{
+    struct world *world = a_call(true, subscriber_worker);
+    struct world_client *publisher = &world->clients[0];
+    const struct world_received *video = &world->clients[1].received[0];
+    network_run(world->net, time_from_s(3));
+    assert_int_equal(video->publisher, publisher->name);
+    assert_int_equal(video->layer, 2);
+    // the best layer stops, as when the publisher's uplink becomes narrow
+    publisher->layers[2].paused = true;
+    network_run(world->net, time_from_s(4));
+    assert_int_equal(video->layer, 1);
+    uint32_t frames = video->frames;
+    network_run(world->net, time_from_s(2));
+    assert_in_range(video->frames - frames, 55, 62);
+    publisher->layers[1].paused = true;
+    network_run(world->net, time_from_s(4));
+    assert_int_equal(video->layer, 0);
+    // and comes back
+    publisher->layers[2].paused = false;
+    network_run(world->net, time_from_s(3));
+    assert_int_equal(video->layer, 2);
+    expect_seamless(video);
+    world_free(world);
+}
+
+static void test_the_best_layer_that_is_sent_is_forwarded(void **state)
+{
+    (void)state;
+    check_layers(0);
+}
+
+static void test_layers_switch_on_another_worker_too(void **state)
+{
+    (void)state;
+    check_layers(1);
+}
+
+static void impair(struct world *world, const struct network_pipe_config *config)
+{
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        network_pipe_set(network_uplink(world->clients[i].endpoint), config);
+        network_pipe_set(network_downlink(world->clients[i].endpoint), config);
+    }
+}
+
+static void test_bursts_of_loss_are_repaired(void **state)
+{
+    (void)state;
+    struct world *world = a_call(false, 1);
+    const struct world_received *video = &world->clients[1].received[0];
+    network_run(world->net, time_from_s(1));
+    // bursts of ten in a row on the way to the subscriber
+    struct network_pipe_config config = { .delay_us = 20000, .loss = 0.01, .loss_burst = 0.9 };
+    network_pipe_set(network_downlink(world->clients[1].endpoint), &config);
+    network_run(world->net, time_from_s(20));
+    network_pipe_set(network_downlink(world->clients[1].endpoint),
+                     &(struct network_pipe_config){ .delay_us = 20000 });
+    network_run(world->net, time_from_s(2));
+    uint64_t sent = video->newest - video->oldest + 1;
+    assert_true(sent > 2000);
+    assert_true(sent - video->distinct <= sent / 200);
+    assert_true(metric_get(&world->workers[1].thread.counters.values[RTC_METRIC_RTX_SENT]) > 100);
+    world_free(world);
+}
+
+static void test_copies_go_out_once(void **state)
+{
+    (void)state;
+    struct world *world = a_call(false, 1);
+    const struct world_received *video = &world->clients[1].received[0];
+    network_run(world->net, time_from_s(1));
+    network_pipe_set(network_uplink(world->clients[0].endpoint),
+                     &(struct network_pipe_config){ .duplicate = 0.5, .delay_us = 10000 });
+    network_run(world->net, time_from_s(5));
+    expect_seamless(video);
+    world_free(world);
+}
+
+static void test_late_packets_find_their_place(void **state)
+{
+    (void)state;
+    struct world *world = a_call(false, 1);
+    const struct world_received *video = &world->clients[1].received[0];
+    network_run(world->net, time_from_s(1));
+    impair(world, &(struct network_pipe_config){
+                      .reorder = 0.1, .reorder_us = 300000, .delay_us = 10000 });
+    network_run(world->net, time_from_s(10));
+    impair(world, &(struct network_pipe_config){ .delay_us = 10000 });
+    network_run(world->net, time_from_s(2));
+    assert_int_equal(video->distinct, video->newest - video->oldest + 1);
+    assert_true(video->frames > 300);
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_best_layer_that_is_sent_is_forwarded),
+        cmocka_unit_test(test_layers_switch_on_another_worker_too),
+        cmocka_unit_test(test_bursts_of_loss_are_repaired),
+        cmocka_unit_test(test_copies_go_out_once),
+        cmocka_unit_test(test_late_packets_find_their_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
