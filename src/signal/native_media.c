@@ -1,6 +1,8 @@
 // Media: offers, mute, subscriptions.
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "signal/native_int.h"
@@ -41,15 +43,27 @@ static void write_answer(struct native_session *session, uint64_t id, const char
     wire_write_result_offer(native_out(session->native), id, &result);
 }
 
+static bool ends_with_period(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 0 && text[size - 1] == '.';
+}
+
 static void refuse_offer(struct native_session *session, const struct wire_message *message,
                          int result, const char *problem)
 {
-    if (result == -E2BIG)
+    if (result == -E2BIG) {
         native_refuse(session, message, WIRE_ERROR_TOO_MANY_TRACKS, NULL);
-    else if (result == -ENOSPC)
+    } else if (result == -ENOSPC) {
         native_refuse(session, message, WIRE_ERROR_MEDIA_FULL, NULL);
-    else
+    } else if (problem && !ends_with_period(problem)) {
+        // a clause of the SDP parser's
+        char sentence[256];
+        snprintf(sentence, sizeof(sentence), "The offer cannot be answered: %s.", problem);
+        native_refuse(session, message, WIRE_ERROR_OFFER_INVALID, sentence);
+    } else {
         native_refuse(session, message, WIRE_ERROR_OFFER_INVALID, problem);
+    }
 }
 
 void native_offer(struct native_session *session, uint64_t now_us,

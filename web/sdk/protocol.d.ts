@@ -799,7 +799,6 @@ export type ErrorCode =
     | "too_many_tracks"
     | "offer_invalid"
     | "media_full"
-    | "no_media"
     | "user_taken"
     | "not_registered"
     | "user_unavailable"
