@@ -213,7 +213,7 @@ static void take_client_events(struct world_client *client, uint64_t now_us)
         client->failed |= event.kind == RTC_EVENT_FAILED;
         client->key_frames_asked += event.kind == RTC_EVENT_KEY_FRAME_WANTED;
         if (event.kind == RTC_EVENT_KEY_FRAME_WANTED)
-            client->frame = (client->frame / KEY_FRAME_EVERY + 1) * KEY_FRAME_EVERY;
+            client->key_frame_next = true;
     }
 }
 
@@ -257,7 +257,8 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     uint8_t *payload = packet->bytes;
     memset(payload, 0xaa, PACKET_PAYLOAD);
     bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
-    bool key = client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
+    bool key = client->key_frame_next ||
+               client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
     if (video) {
         payload[0] = part == 0 ? 0x10 : 0x00; // S: start of a partition
         payload[1] = part == 0 ? (key ? 0x10 : 0x11) : 0xaa;
@@ -269,7 +270,8 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     store_u32(payload + PACKET_PAYLOAD - 8, client->frame);
     store_u32(payload + PACKET_PAYLOAD - 4, client->name);
     *info = (struct media_info){
-        .timestamp = client->frame * (video ? 3000u : 1600u),
+        .timestamp =
+            video ? client->video_timestamp + client->frame * 3000u : client->frame * 1600u,
         .payload_size = PACKET_PAYLOAD,
         .marker = part == PACKETS_A_FRAME - 1,
         .codec = video ? CODEC_VP8 : CODEC_OPUS,
@@ -325,6 +327,7 @@ static void publish_frame(struct world_client *client, uint64_t now_us,
         }
     }
     client->frame++;
+    client->key_frame_next = false;
 }
 
 static void client_output(void *owner, uint64_t now_us, struct datagram_batch *batch)

@@ -63,7 +63,9 @@ struct world_client {
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
     uint32_t frame;
+    uint32_t video_timestamp; /**< of frame 0 */
     uint32_t key_frames_asked;
+    bool key_frame_next;
     uint64_t next_frame_us;
     uint64_t output[WORLD_SECTIONS];
     struct packet_ring sent[WORLD_SECTIONS]; /**< for NACKs */
