@@ -23,6 +23,7 @@ static void config_set(struct http_server *server, const struct http_server_conf
     DEFAULT(own->request_line_size_max, 8192);
     DEFAULT(own->header_count_max, 100);
     DEFAULT(own->body_memory_max, 64u << 20);
+    DEFAULT(own->websocket_memory_max, 256u << 20);
     DEFAULT(own->body_size_max, 1u << 20);
     DEFAULT(own->first_byte_timeout_us, time_from_s(5));
     DEFAULT(own->head_timeout_us, time_from_s(10));

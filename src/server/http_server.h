@@ -40,6 +40,8 @@ struct http_server_config {
     uint32_t header_count_max;                 /**< [100] */
     /** Bodies of all connections together, bytes; above it 503 [64 MiB]. */
     uint64_t body_memory_max;
+    /** Unfinished messages and unread output of all WebSockets together, bytes [256 MiB]. */
+    uint64_t websocket_memory_max;
     uint64_t body_size_max;         /**< bytes; routes may say less or more [1 MiB] */
     uint64_t first_byte_timeout_us; /**< TLS handshake and first byte [5 s] */
     uint64_t head_timeout_us;       /**< first byte of a request to its last field [10 s] */

@@ -43,8 +43,9 @@ struct http_server {
     struct address_limit limit;
     struct list connections;
     struct handle_table exchanges;
-    struct list endpoints; /**< of websocket.c */
-    uint64_t body_bytes;   /**< held by request bodies of all connections */
+    struct list endpoints;    /**< of websocket.c */
+    uint64_t body_bytes;      /**< held by request bodies of all connections */
+    uint64_t websocket_bytes; /**< held by all WebSockets */
     bool draining;
 };
 

@@ -10,6 +10,8 @@
 
 /** Handed to the stream at a time; the rest waits in the engine's bounded queue. */
 #define WRITE_BYTES (16u << 10)
+/** What a WebSocket may hold even when all together hold too much. */
+#define MEMORY_FREE_BYTES (32u << 10)
 
 struct endpoint {
     struct list node;
@@ -22,6 +24,7 @@ struct websocket {
     struct ws_connection *ws;
     const char *subprotocol;
     void *context;
+    size_t memory;    /**< as counted in the server's sum */
     bool was_full;    /**< `drained` is owed */
     bool aborted;     /**< websocket_abort was called */
     bool closed_told; /**< the owner knows; nothing is called any more */
@@ -160,6 +163,27 @@ static struct http_metrics *metrics_of(const struct websocket *socket)
     return &socket->connection->server->metrics;
 }
 
+/** Keeps the sum of what all hold for their peers. */
+static void memory_count(struct websocket *socket, size_t now)
+{
+    struct http_server *server = socket->connection->server;
+    server->websocket_bytes = server->websocket_bytes - socket->memory + now;
+    socket->memory = now;
+    metric_set(&server->metrics.values[WEBSOCKET_MEMORY], server->websocket_bytes);
+}
+
+/** True when all together hold too much, and this one, with `more`, more than everyone may. */
+static bool memory_full(struct websocket *socket, size_t more)
+{
+    const struct http_server *server = socket->connection->server;
+    memory_count(socket, ws_connection_memory(socket->ws));
+    if (socket->memory + more <= MEMORY_FREE_BYTES ||
+        server->websocket_bytes + more <= server->config.websocket_memory_max)
+        return false;
+    http_count(metrics_of(socket), WEBSOCKET_MEMORY_FULL);
+    return true;
+}
+
 /** The owner's last call. */
 static void tell_closed(struct websocket *socket, uint16_t code, struct bytes reason)
 {
@@ -174,6 +198,7 @@ static void tell_closed(struct websocket *socket, uint16_t code, struct bytes re
 void websocket_free(struct websocket *socket)
 {
     tell_closed(socket, WS_CLOSE_GOING_AWAY, bytes_of(NULL, 0));
+    memory_count(socket, 0);
     ws_connection_free(socket->ws);
     free(socket);
 }
@@ -219,12 +244,14 @@ static int sent(struct websocket *socket, int result)
 
 int websocket_send_text(struct websocket *socket, struct bytes text)
 {
-    return sent(socket, ws_connection_send_text(socket->ws, text));
+    int result = memory_full(socket, text.size) ? -ENOBUFS : 0;
+    return sent(socket, result ? result : ws_connection_send_text(socket->ws, text));
 }
 
 int websocket_send_binary(struct websocket *socket, struct bytes data)
 {
-    return sent(socket, ws_connection_send_binary(socket->ws, data));
+    int result = memory_full(socket, data.size) ? -ENOBUFS : 0;
+    return sent(socket, result ? result : ws_connection_send_binary(socket->ws, data));
 }
 
 void websocket_close(struct websocket *socket, uint16_t code, const char *reason)
@@ -300,6 +327,10 @@ static void input_pump(struct websocket *socket)
         stream_consume(connection->stream, taken);
         total += taken;
         events_take(socket);
+        if (memory_full(socket, 0)) {
+            socket->aborted = true;
+            memory_count(socket, 0); // at once, or others would go for the same bytes
+        }
     }
 }
 
@@ -311,8 +342,13 @@ void websocket_run(struct websocket *socket)
         return;
     }
     input_pump(socket);
+    if (socket->aborted) { // by its owner, or for what it holds
+        http_connection_wake(socket->connection);
+        return;
+    }
     events_take(socket);
     output_pump(socket);
+    memory_count(socket, ws_connection_memory(socket->ws));
     timer_move(socket);
 }
 

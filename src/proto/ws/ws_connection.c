@@ -11,6 +11,8 @@ static struct ws_config config_with_defaults(const struct ws_config *config)
         result.message_size_max = 65536;
     if (result.fragment_count_max == 0)
         result.fragment_count_max = 1024;
+    if (result.message_timeout_us == 0)
+        result.message_timeout_us = time_from_s(60);
     if (result.output_size_max == 0)
         result.output_size_max = 1 << 20;
     if (result.deflate_size_min == 0)
@@ -93,11 +95,25 @@ static uint64_t later(uint64_t base_us, uint64_t delay_us)
     return delay_us >= TIME_NEVER - base_us ? TIME_NEVER : base_us + delay_us;
 }
 
+size_t ws_connection_memory(const struct ws_connection *ws)
+{
+    size_t window = ws->inflater ? (size_t)1 << ws->config.deflate.client_window_bits : 0;
+    return ws->message.capacity + ws->output.capacity + window;
+}
+
+/** When the message that has begun must have ended. */
+static uint64_t message_deadline(const struct ws_connection *ws)
+{
+    return ws->message.opcode ? later(ws->message.started_us, ws->config.message_timeout_us)
+                              : TIME_NEVER;
+}
+
 uint64_t ws_connection_deadline(const struct ws_connection *ws)
 {
     if (ws->state == WS_CLOSED)
         return TIME_NEVER;
-    uint64_t dead_us = later(ws->heard_us, ws->config.pong_timeout_us);
+    uint64_t dead_us =
+        time_earlier(later(ws->heard_us, ws->config.pong_timeout_us), message_deadline(ws));
     if (ws->state == WS_CLOSING)
         return time_earlier(dead_us, later(ws->closing_us, ws->config.close_timeout_us));
     return time_earlier(dead_us, later(ws->pinged_us, ws->config.ping_interval_us));
@@ -110,6 +126,8 @@ void ws_connection_tick(struct ws_connection *ws, uint64_t now_us)
         return;
     if (now_us >= later(ws->heard_us, ws->config.pong_timeout_us)) {
         ws_fail(ws, WS_REFUSAL_PEER_SILENT);
+    } else if (now_us >= message_deadline(ws)) {
+        ws_fail(ws, WS_REFUSAL_MESSAGE_TOO_SLOW);
     } else if (ws->state == WS_CLOSING) {
         if (now_us >= later(ws->closing_us, ws->config.close_timeout_us))
             ws_end(ws, WS_CLOSE_ABNORMAL, WS_REFUSAL_NONE, bytes_of(NULL, 0));

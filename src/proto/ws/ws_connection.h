@@ -51,6 +51,7 @@ struct ws_config {
     struct ws_deflate deflate;   /**< as agreed in the handshake */
     size_t message_size_max;     /**< bytes, after inflating [65536]; over it: 1009 */
     uint32_t fragment_count_max; /**< frames of one message [1024] */
+    uint64_t message_timeout_us; /**< first frame of a message to its end [60 s] */
     size_t output_size_max;      /**< bytes waiting to be sent [1048576] */
     uint32_t deflate_size_min;   /**< shorter messages are sent as they are [256] */
     uint64_t ping_interval_us;   /**< a ping after this much silence [5 s]; TIME_NEVER: none */
@@ -106,9 +107,12 @@ void ws_connection_output_taken(struct ws_connection *ws, size_t size);
 /** Bytes waiting. */
 size_t ws_connection_output_size(const struct ws_connection *ws);
 
+/** Bytes held for the peer: a message whose rest has not come, and what it has not read. */
+size_t ws_connection_memory(const struct ws_connection *ws);
+
 /** When ws_connection_tick wants to be called. */
 uint64_t ws_connection_deadline(const struct ws_connection *ws);
-/** Sends pings, finds dead peers and unanswered closes. */
+/** Sends pings, finds dead peers, messages that do not end and unanswered closes. */
 void ws_connection_tick(struct ws_connection *ws, uint64_t now_us);
 /** The last measured round trip, 0 when unknown. */
 uint64_t ws_connection_rtt_us(const struct ws_connection *ws);

@@ -24,6 +24,7 @@ struct ws_message {
     uint8_t opcode; /**< of its first frame; 0: none */
     bool is_compressed;
     uint32_t fragment_count;
+    uint64_t started_us;
     uint64_t wire_size; /**< payload bytes of its frames so far */
     uint8_t *data;
     size_t size;

@@ -38,6 +38,7 @@ static enum ws_refusal message_frame_begin(struct ws_connection *ws)
     struct ws_message *message = &ws->message;
     if (message->opcode == 0) {
         message->opcode = ws->frame.opcode;
+        message->started_us = ws->now_us;
         message->is_compressed = ws->frame.is_compressed;
         message->fragment_count = 0;
         message->wire_size = 0;

@@ -445,6 +445,30 @@ static void test_a_silent_peer_is_found_in_ten_seconds(void **state)
     ws_connection_free(server);
 }
 
+static void test_a_message_must_end_within_a_minute(void **state)
+{
+    (void)state;
+    struct ws_connection *server = server_new(0, false);
+    struct ws_event event;
+    uint64_t now_us = NOW;
+    // the beginning of a text, and then nothing but signs of life
+    struct bytes begin = bytes_of("\x01\x82\0\0\0\0hi", 8), pong = bytes_of("\x8a\x80\0\0\0\0", 6);
+    assert_int_equal(ws_connection_input(server, now_us, begin), begin.size);
+    assert_true(ws_connection_memory(server) >= 2);
+    while (now_us < NOW + time_from_s(59)) {
+        now_us += time_from_s(1);
+        assert_int_equal(ws_connection_input(server, now_us, pong), pong.size);
+        ws_connection_tick(server, now_us);
+        assert_false(ws_connection_event(server, &event));
+    }
+    assert_int_equal(ws_connection_deadline(server), NOW + time_from_s(60));
+    ws_connection_tick(server, NOW + time_from_s(60));
+    assert_true(ws_connection_event(server, &event));
+    assert_int_equal(event.refusal, WS_REFUSAL_MESSAGE_TOO_SLOW);
+    assert_int_equal(event.code, 1008);
+    ws_connection_free(server);
+}
+
 static void test_an_answering_peer_lives_and_is_measured(void **state)
 {
     (void)state;
@@ -517,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_a_close_without_code_is_answered_in_kind),
         cmocka_unit_test(test_long_reasons_are_cut_between_characters),
         cmocka_unit_test(test_a_silent_peer_is_found_in_ten_seconds),
+        cmocka_unit_test(test_a_message_must_end_within_a_minute),
         cmocka_unit_test(test_an_answering_peer_lives_and_is_measured),
         cmocka_unit_test(test_an_unanswered_close_ends_by_itself),
         cmocka_unit_test(test_masking_is_the_same_at_every_offset),
