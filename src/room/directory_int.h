@@ -11,6 +11,8 @@ void room_tell(struct room_member *member, struct room_event *event);
 void room_make_id(struct room_directory *directory, char letter, char out[ROOM_ID_SIZE]);
 /** The ranking or someone's wishes or slots changed: to be settled. */
 void room_mark_slots(struct room *room);
+/** Only this member wants something else: the others' slots stay as they are. */
+void room_mark_member_slots(struct room_member *member);
 void room_mark_speakers(struct room *room);
 
 /** Closes the member's media, if any: its publications and slots go. `silent`: nobody is told. */

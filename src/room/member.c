@@ -148,7 +148,7 @@ void room_member_subscribe(struct room_member *member, struct room_publication *
         map_set(&member->exceptions, bytes_of_text(publication->id), member);
     else
         map_remove(&member->exceptions, bytes_of_text(publication->id));
-    room_mark_slots(member->room);
+    room_mark_member_slots(member);
 }
 
 /** ---- offers ---- */

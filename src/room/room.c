@@ -40,6 +40,14 @@ void room_mark_slots(struct room *room)
         list_append(&room->directory->unsettled, &room->unsettled_node);
 }
 
+void room_mark_member_slots(struct room_member *member)
+{
+    struct room *room = member->room;
+    member->slots_dirty = room->members_dirty = true;
+    if (list_empty(&room->unsettled_node))
+        list_append(&room->directory->unsettled, &room->unsettled_node);
+}
+
 void room_mark_speakers(struct room *room)
 {
     room->speakers_dirty = true;

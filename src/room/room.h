@@ -127,6 +127,7 @@ struct room_member {
     struct map exceptions; /**< tracks that differ from auto_subscribe, by id */
     uint64_t order;        /**< of joining, in the room */
     uint64_t spoke_us;     /**< when it last began to speak; 0: never */
+    bool slots_dirty;      /**< its own wishes changed */
     uint32_t asked_audio;  /**< last SLOTS_NEEDED */
     uint32_t asked_video;
 };
@@ -145,7 +146,8 @@ struct room {
     size_t ranked_count;
     size_t ranked_capacity;
     bool ranked_valid;
-    bool slots_dirty;
+    bool slots_dirty;   /**< of all members */
+    bool members_dirty; /**< of those whose own flag is set */
     bool locked;
     bool speakers_dirty;
     uint64_t speakers_told_us;

@@ -211,14 +211,25 @@ static uint64_t speakers_due(const struct room *room)
     return room->speakers_told_us ? room->speakers_told_us + SPEAKERS_INTERVAL_US : 0;
 }
 
+static void settle_slots(struct room *room)
+{
+    bool all = room->slots_dirty;
+    if (!all && !room->members_dirty)
+        return;
+    room->slots_dirty = room->members_dirty = false;
+    room_count(room->directory, ROOM_DIRECTORY_METRIC_SETTLES, all);
+    struct room_member *member;
+    list_each(member, &room->members, node)
+    {
+        if (all || member->slots_dirty)
+            room_member_settle(member, false);
+        member->slots_dirty = false;
+    }
+}
+
 static void settle_room(struct room *room, uint64_t now_us)
 {
-    if (room->slots_dirty) {
-        room->slots_dirty = false;
-        room_count(room->directory, ROOM_DIRECTORY_METRIC_SETTLES, 1);
-        struct room_member *member;
-        list_each(member, &room->members, node) room_member_settle(member, false);
-    }
+    settle_slots(room);
     if (room->speakers_dirty && speakers_due(room) <= now_us) {
         room->speakers_dirty = false;
         room->speakers_told_us = max_of(now_us, (uint64_t)1);
@@ -239,7 +250,7 @@ uint64_t room_directory_deadline(const struct room_directory *directory)
     uint64_t deadline = TIME_NEVER;
     struct room *room;
     list_each(room, &directory->unsettled, unsettled_node) deadline =
-        time_earlier(deadline, room->slots_dirty ? 0 : speakers_due(room));
+        time_earlier(deadline, room->slots_dirty || room->members_dirty ? 0 : speakers_due(room));
     if (!list_empty(&directory->empty)) {
         room = container_of(directory->empty.next, struct room, empty_node);
         deadline =

@@ -220,7 +220,8 @@ int call_device_link(struct call_directory *directory, struct call_device *devic
     if (waits && holder != device && !user &&
         directory->users.count + directory->links.count >= directory->config.user_count_max)
         return -ENOSPC;
-    set_name(device, name);
+    if (!device->verified) // else a link would put any name beside a user that a token vouches for
+        set_name(device, name);
     if (waits && holder != device && !user) {
         (void)!call_device_unlink(directory, device);
         snprintf(device->link, sizeof(device->link), "%s", link);

@@ -62,6 +62,7 @@ static void set_defaults(struct native_config *config)
     DEFAULT(server_name, "roost");
     DEFAULT(resume_window_us, 30 * TIME_US_PER_S);
     DEFAULT(resume_buffer_size, 256 * 1024);
+    DEFAULT(resume_memory_max, (size_t)512 << 20);
     DEFAULT(hello_timeout_us, 10 * TIME_US_PER_S);
     DEFAULT(heartbeat_us, 4 * TIME_US_PER_S);
     DEFAULT(dead_after_us, 10 * TIME_US_PER_S);

@@ -37,8 +37,11 @@ struct native_config {
     const char *server_name;            /**< ["roost"] */
     uint64_t resume_window_us;          /**< [30 s] */
     size_t resume_buffer_size;          /**< bytes of unconfirmed messages per session [256 KiB] */
-    uint64_t hello_timeout_us;          /**< [10 s] */
-    uint64_t heartbeat_us;              /**< how often clients ping [4 s] */
+    /** Unconfirmed messages of all sessions together, bytes; above it sessions keep little and
+     *  none is begun [512 MiB]. Messages to many count once for each. */
+    size_t resume_memory_max;
+    uint64_t hello_timeout_us;  /**< [10 s] */
+    uint64_t heartbeat_us;      /**< how often clients ping [4 s] */
     uint64_t dead_after_us;     /**< told to clients; the endpoint finds dead peers [10 s] */
     size_t message_size_max;    /**< [1 MiB] */
     uint32_t session_count_max; /**< [20000] */

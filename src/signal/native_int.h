@@ -44,6 +44,7 @@ struct signal_native {
     struct json_text frame;             /**< what is being sent: `out` with its number */
     uint64_t shared_serial;             /**< of the room event that `shared` says */
     struct native_body *shared;
+    uint64_t kept_bytes; /**< unconfirmed messages of all sessions */
     uint64_t sent_count; /**< numbered messages so far, and their bytes */
     uint64_t sent_bytes;
     metric_value metrics[NATIVE_METRIC_COUNT];
@@ -90,6 +91,11 @@ struct native_session {
 };
 
 /** ---- native_send.c ---- */
+
+/** The client has all up to `seq`. */
+void native_confirm(struct native_session *session, uint64_t seq);
+/** Whether sessions keep more unconfirmed messages than they may together. */
+bool native_keeps_too_much(const struct signal_native *native);
 
 /** Closes a connection from our side. */
 void native_close_connection(struct native_connection *connection, uint16_t code,

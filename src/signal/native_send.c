@@ -55,12 +55,32 @@ static void transmit_numbered(struct native_session *session, const struct nativ
     transmit(session->connection, json_text_bytes(frame));
 }
 
+/** What a session keeps at least, however much the others do. */
+#define KEPT_BYTES_MIN (16u << 10)
+
+bool native_keeps_too_much(const struct signal_native *native)
+{
+    return native->kept_bytes >= native->config.resume_memory_max;
+}
+
+void native_confirm(struct native_session *session, uint64_t seq)
+{
+    size_t before = session->replay.bytes;
+    native_replay_confirm(&session->replay, seq);
+    session->native->kept_bytes -= before - session->replay.bytes;
+}
+
 void native_send_body(struct native_session *session, struct native_body *body, uint64_t reply_to)
 {
-    uint64_t seq = native_replay_add(&session->replay, body, reply_to,
-                                     session->native->config.resume_buffer_size);
-    session->native->sent_count++;
-    session->native->sent_bytes += body->size;
+    struct signal_native *native = session->native;
+    size_t limit = native->config.resume_buffer_size;
+    if (native_keeps_too_much(native))
+        limit = min_of(limit, (size_t)KEPT_BYTES_MIN);
+    size_t before = session->replay.bytes;
+    uint64_t seq = native_replay_add(&session->replay, body, reply_to, limit);
+    native->kept_bytes = native->kept_bytes - before + session->replay.bytes;
+    native->sent_count++;
+    native->sent_bytes += body->size;
     transmit_numbered(session, body, seq);
 }
 

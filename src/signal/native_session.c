@@ -8,7 +8,8 @@
 static struct native_session *session_new(struct native_connection *connection)
 {
     struct signal_native *native = connection->native;
-    if (!address_limit_take(&native->address_limit, &connection->remote)) {
+    if (native_keeps_too_much(native) ||
+        !address_limit_take(&native->address_limit, &connection->remote)) {
         native_count(native, NATIVE_METRIC_FULL, 1);
         return NULL;
     }
@@ -159,7 +160,7 @@ void native_resume(struct native_connection *connection, uint64_t now_us,
         native_refuse_bare(connection, message->id, WIRE_ERROR_RESUME_LOST, NULL);
         return;
     }
-    native_replay_confirm(&session->replay, request->last_seq);
+    native_confirm(session, request->last_seq);
     attach(session, connection);
     uint64_t replayed = send_missed(session, request->last_seq);
     native_count(native, NATIVE_METRIC_RESUMED, 1);
@@ -174,7 +175,7 @@ void native_ping(struct native_connection *connection, const struct wire_message
 {
     struct native_session *session = connection->session;
     if (session && message->request.ping.has_last_seq)
-        native_replay_confirm(&session->replay, message->request.ping.last_seq);
+        native_confirm(session, message->request.ping.last_seq);
     wire_write_pong(native_out(connection->native));
     native_send_bare(connection);
 }
@@ -224,6 +225,7 @@ void native_session_free(struct native_session *session)
     }
     metric_subtract(&native->metrics[NATIVE_METRIC_SESSIONS], 1);
     address_limit_release(&native->address_limit, &session->remote);
+    native->kept_bytes -= session->replay.bytes;
     native_replay_done(&session->replay);
     memory_wipe(session->token, sizeof(session->token));
     free(session);
