@@ -99,6 +99,8 @@ static void take_burst(struct exchange *exchange, uint64_t now_us, struct track 
         if (track_put(track, now_us, message->packets[i]))
             packets[count++] = message->packets[i];
     }
+    if (track)
+        track->gone = false;
     exchange_count(exchange, ROOM_METRIC_PACKETS_MIRRORED, message->count);
     if (count > 0)
         exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
@@ -110,6 +112,26 @@ static void restart_all(struct track *track)
 {
     struct subscription *subscription;
     list_each(subscription, &track->subscriptions, by_track) subscription_restart(subscription);
+}
+
+/**
+ * The publication ended. Or an earlier one of the same section did, and this message was overtaken
+ * by the control thread's, which has filled slots with the next: so it is asked for once more, and
+ * the second answer counts.
+ */
+static void take_gone(struct exchange *exchange, struct track *track)
+{
+    if (!track->mirror)
+        return;
+    if (track->gone || list_empty(&track->subscriptions)) {
+        exchange_track_drop(exchange, track);
+        return;
+    }
+    track->gone = true;
+    track_clear(track);
+    struct subscription *subscription;
+    list_each(subscription, &track->subscriptions, by_track) subscription_forget(subscription);
+    exchange_mirror_ask(exchange, track);
 }
 
 static void take_clock(struct track *track, const struct exchange_message *message)
@@ -162,8 +184,7 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
         restart_all(track);
         break;
     case EXCHANGE_GONE:
-        if (track->mirror)
-            exchange_track_drop(exchange, track);
+        take_gone(exchange, track);
         break;
     case EXCHANGE_BURST:
         break;

@@ -57,6 +57,11 @@ void subscription_detach(struct subscription *subscription)
         return;
     list_remove(&subscription->by_track);
     subscription->track = NULL;
+    subscription_forget(subscription);
+}
+
+void subscription_forget(struct subscription *subscription)
+{
     subscription->layer = SUBSCRIPTION_NO_LAYER;
     rewrite_forget(&subscription->rewrite);
     rtc_sender_set_clock(subscription->sender, &(struct rtc_clock){ .valid = false });

@@ -51,6 +51,8 @@ void subscription_remap(struct subscription *subscription, const struct rtc_sect
 void subscription_detach(struct subscription *subscription);
 /** The track's packets broke off on purpose (block and unblock): begin again at a key frame. */
 void subscription_restart(struct subscription *subscription);
+/** The track's packets are another publication's from now on. */
+void subscription_forget(struct subscription *subscription);
 /**
  * Forwards a burst in order. `pad_to`: see rtc_outgoing; 0 for bursts too short to pay.
  * Returns the number of packets sent.

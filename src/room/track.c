@@ -63,6 +63,16 @@ void track_share(struct track *track, size_t tracks)
                           (uint32_t)max_of(packets, (size_t)LAYER_PACKETS_MIN));
 }
 
+void track_clear(struct track *track)
+{
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++) {
+        struct track_layer *layer = &track->layers[i];
+        packet_ring_clear(&layer->ring);
+        layer->clock.valid = false;
+        layer->last_packet_us = 0;
+    }
+}
+
 void track_expire(struct track *track, uint64_t now_us)
 {
     for (int i = 0; i < TRACK_LAYERS_MAX && now_us > HISTORY_US; i++)

@@ -40,6 +40,7 @@ struct track {
     struct track_key key;
     bool video;
     bool mirror;
+    bool gone;              /**< a mirror whose publication is said to have ended */
     uint16_t source_worker; /**< of a mirror */
     bool blocked;           /**< a moderator muted it: packets are dropped */
     bool live;              /**< packets came in the last seconds */
@@ -62,6 +63,8 @@ struct track *track_free(struct track *track);
 bool track_put(struct track *track, uint64_t now_us, struct packet *packet);
 /** The publisher has so many tracks of this kind: each keeps its share of packets. */
 void track_share(struct track *track, size_t tracks);
+/** Forgets all packets and what was known of the streams: others follow. */
+void track_clear(struct track *track);
 /** Gives back packets that nobody will ask for again; call it some times a second. */
 void track_expire(struct track *track, uint64_t now_us);
 /** The best layer that is being sent now. */

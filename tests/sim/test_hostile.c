@@ -330,6 +330,28 @@ static void test_messages_lost_between_workers_are_made_up_for(void **state)
     world_free(world);
 }
 
+static void test_a_late_end_of_the_publication_before_does_not_empty_a_slot(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    // what the publisher's worker said of the section's last publication, overtaken by the next one
+    struct exchange_message gone = {
+        .kind = EXCHANGE_GONE,
+        .key = { .session = world->clients[0].session, .section = 1 },
+    };
+    struct exchange *exchange = world->workers[1].exchange;
+    for (int i = 0; i < 3; i++) {
+        exchange_message_input(exchange, network_now(world->net), &gone, NULL);
+        expect_picture(world);
+    }
+    // a true end is one
+    world_rest(&world->clients[0], 1, true);
+    network_run(world->net, time_from_s(1));
+    const struct room_metrics *metrics = exchange_metrics(exchange);
+    assert_int_equal(metric_get(&metrics->values[ROOM_METRIC_MIRRORS]), 1); // the sound's
+    world_free(world);
+}
+
 static void test_media_that_finds_no_place_is_dropped_not_leaked(void **state)
 {
     (void)state;
@@ -355,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_a_new_stream_is_not_told_by_the_old_ones_clock),
         cmocka_unit_test(test_a_blocked_publisher_is_not_asked_for_key_frames),
         cmocka_unit_test(test_messages_lost_between_workers_are_made_up_for),
+        cmocka_unit_test(test_a_late_end_of_the_publication_before_does_not_empty_a_slot),
         cmocka_unit_test(test_media_that_finds_no_place_is_dropped_not_leaked),
         cmocka_unit_test(test_history_does_not_eat_the_pool),
     };

@@ -144,6 +144,22 @@ static void test_missing_list_is_bounded(void **state)
     rtp_nack_generator_done(&fixture.generator);
 }
 
+static void test_of_a_gap_too_large_to_remember_the_newest_are_asked_for(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    setup(&fixture);
+    receive(&fixture, 0, 1, 1);
+    receive(&fixture, 0, 5, 5);
+    receive(&fixture, 0, 905, 905);
+    assert_int_equal(fixture.generator.missing_count, RTP_NACK_MISSING_MAX);
+    assert_true(rtp_nack_generator_key_frame_wanted(&fixture.generator));
+    assert_int_equal(ask(&fixture, time_from_ms(500)), RTP_NACK_MISSING_MAX);
+    assert_int_equal(fixture.out[0], 905 - RTP_NACK_MISSING_MAX);
+    assert_int_equal(fixture.out[RTP_NACK_MISSING_MAX - 1], 904);
+    rtp_nack_generator_done(&fixture.generator);
+}
+
 static void test_small_output_goes_on_where_it_stopped(void **state)
 {
     (void)state;
@@ -169,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_loss_before_a_key_frame_needs_no_other),
         cmocka_unit_test(test_break_in_the_stream_asks_for_a_key_frame_at_once),
         cmocka_unit_test(test_missing_list_is_bounded),
+        cmocka_unit_test(test_of_a_gap_too_large_to_remember_the_newest_are_asked_for),
         cmocka_unit_test(test_small_output_goes_on_where_it_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
