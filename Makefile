@@ -35,7 +35,9 @@ format: ## Format all C sources in place.
 	@tools/dependencies.sh test
 	@tools/format.sh --write
 
-docs: build ## Write the sample configuration, manual page and docs/configuration.md anew.
+docs: build ## Write anew what the tables say: configuration, manual page, protocol.
+	@python3 -B tools/generate_schema.py src/signal/schema --docs docs/protocol.md \
+	    --typescript web/sdk/protocol.d.ts
 	@build/release/roost config --format sample > config/roost.conf.sample
 	@build/release/roost config --format man > packaging/roost.1
 	@build/release/roost config --format markdown > docs/configuration.md
