@@ -16,7 +16,7 @@ if (!folder) {
 
 const NAMES = [
     'Ada', 'Grace', 'Linus', 'Margaret', 'Dennis', 'Radia', 'Ken', 'Barbara', 'Alan', 'Katherine', 'Donald', 'Frances',
-    'Edsger', 'Hedy', 'John', 'Joan', 'Tim', 'Anita', 'Niklaus', 'Karen', 'Claude', 'Mary', 'Vint', 'Evelyn',
+    'Edsger', 'Hedy', 'John', 'Joan', 'Tim', 'Anita', 'Niklaus', 'Karen', 'Emmy', 'Mary', 'Vint', 'Evelyn',
 ];
 const people = (count, change = {}) => NAMES.slice(0, count).map((name, index) => ({ name, ...change[index] }));
 
