@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/time.h"
+
 void address_limit_init(struct address_limit *limit, uint32_t per_address, uint32_t total,
                         const uint64_t secret[2])
 {
@@ -65,4 +67,23 @@ void address_limit_release(struct address_limit *limit, const struct net_address
     ensure(count > 0 && limit->taken > 0);
     set_count(limit, &key, count - 1);
     limit->taken--;
+}
+
+void address_rate_init(struct address_rate *rate, const uint64_t secret[2])
+{
+    *rate = (struct address_rate){ .secret = { secret[0], secret[1] } };
+}
+
+bool address_rate_take(struct address_rate *rate, const struct net_address *address,
+                       uint64_t now_us, uint32_t per_s, uint32_t burst)
+{
+    struct key key = key_of(address);
+    uint64_t hash = map_hash(rate->secret, bytes_of(key.bytes, key.size));
+    uint64_t *due_us = &rate->due_us[hash % ADDRESS_RATE_CELLS];
+    uint64_t interval_us = max_of(TIME_US_PER_S / per_s, (uint64_t)1);
+    uint64_t from_us = max_of(*due_us, now_us);
+    if (from_us - now_us > (burst - 1) * interval_us)
+        return false;
+    *due_us = from_us + interval_us;
+    return true;
 }

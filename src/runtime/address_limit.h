@@ -1,4 +1,5 @@
-/** How many things (connections, sessions) each remote address has; IPv6 counts per /64. */
+/** How many things (connections, sessions) each remote address has, and how often; IPv6 counts per
+ *  /64. */
 #pragma once
 
 #include "base/address.h"
@@ -19,3 +20,20 @@ void address_limit_done(struct address_limit *limit);
 must_check bool address_limit_take(struct address_limit *limit, const struct net_address *address);
 /** One less; pairs with a successful take. */
 void address_limit_release(struct address_limit *limit, const struct net_address *address);
+
+#define ADDRESS_RATE_CELLS 4096
+
+/**
+ * How often each address comes, in memory that does not grow with their number: addresses share
+ * cells by a keyed hash, so a stranger cannot choose whom to share with.
+ */
+struct address_rate {
+    uint64_t secret[2];
+    uint64_t due_us[ADDRESS_RATE_CELLS]; /**< when all that came so far is paid for */
+};
+
+/** `secret` keys the hash. */
+void address_rate_init(struct address_rate *rate, const uint64_t secret[2]);
+/** True when `address` may come once more: `per_s` times a second (not 0), `burst` at once. */
+must_check bool address_rate_take(struct address_rate *rate, const struct net_address *address,
+                                  uint64_t now_us, uint32_t per_s, uint32_t burst);

@@ -97,7 +97,10 @@ void http_connection_finish(struct http_connection *connection)
     if (connection->phase >= HTTP_PHASE_CLOSING)
         return;
     http_connection_set_phase(connection, HTTP_PHASE_CLOSING);
-    stream_finish(connection->stream, HTTP_LINGER_US);
+    // a slow line needs longer for the end of its answer than for a word of farewell
+    bool all_sent = stream_unsent(connection->stream) == 0;
+    stream_finish(connection->stream,
+                  all_sent ? HTTP_LINGER_US : connection->server->config.write_timeout_us);
 }
 
 // --- time ---

@@ -19,6 +19,7 @@ static void config_set(struct http_server *server, const struct http_server_conf
     *own = *config;
     DEFAULT(own->connection_count_max, 10000);
     DEFAULT(own->connection_per_address_count_max, 1000);
+    DEFAULT(own->connection_per_address_rate, own->connection_per_address_count_max);
     DEFAULT(own->head_size_max, 16384);
     DEFAULT(own->request_line_size_max, 8192);
     DEFAULT(own->header_count_max, 100);
@@ -47,6 +48,7 @@ struct http_server *http_server_new(const struct http_server_config *config)
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     address_limit_init(&server->limit, server->config.connection_per_address_count_max,
                        server->config.connection_count_max, secret);
+    address_rate_init(&server->rate, secret);
     handle_table_init(&server->exchanges, server->config.connection_count_max);
     list_init(&server->connections);
     list_init(&server->endpoints);
@@ -76,12 +78,26 @@ void http_server_free(struct http_server *server)
     free(server);
 }
 
+/** A handshake costs us more than its sender: an address may not make us do them all day. */
+static bool comes_too_often(struct http_server *server, const struct net_address *address)
+{
+    const struct http_server_config *config = &server->config;
+    uint32_t per_s = config->connection_per_address_rate;
+    if (net_address_is_loopback(address) && !config->connection_rate_for_loopback)
+        return false;
+    return !address_rate_take(&server->rate, address, loop_now_us(config->loop), per_s, 4 * per_s);
+}
+
 static bool listener_admit(void *owner, const struct net_address *remote)
 {
     struct http_listener *listener = owner;
     struct http_server *server = listener->server;
     // all of IPv4 would share one /64 as addresses of a dual-stack socket
     struct net_address address = net_address_unmapped(remote);
+    if (comes_too_often(server, &address)) {
+        http_count(&server->metrics, HTTP_REJECTED_RATE);
+        return false;
+    }
     if (address_limit_take(&server->limit, &address))
         return true;
     http_count(&server->metrics, HTTP_REJECTED_LIMIT);

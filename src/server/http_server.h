@@ -35,9 +35,13 @@ struct http_server_config {
 
     uint32_t connection_count_max;             /**< [10000] */
     uint32_t connection_per_address_count_max; /**< [1000]; IPv6 addresses count by /64 */
-    uint32_t head_size_max;                    /**< bytes of request line and fields [16384] */
-    uint32_t request_line_size_max;            /**< bytes [8192] */
-    uint32_t header_count_max;                 /**< [100] */
+    /** New connections per second and address, four times as many at once
+     *  [connection_per_address_count_max]. Loopback, where proxies are, is exempt. */
+    uint32_t connection_per_address_rate;
+    bool connection_rate_for_loopback; /**< not exempt (tests) */
+    uint32_t head_size_max;            /**< bytes of request line and fields [16384] */
+    uint32_t request_line_size_max;    /**< bytes [8192] */
+    uint32_t header_count_max;         /**< [100] */
     /** Bodies of all connections together, bytes; above it 503 [64 MiB]. */
     uint64_t body_memory_max;
     /** Unfinished messages and unread output of all WebSockets together, bytes [256 MiB]. */

@@ -41,6 +41,7 @@ struct http_server {
     size_t listener_count;
     struct tls_server_context *tls;
     struct address_limit limit;
+    struct address_rate rate;
     struct list connections;
     struct handle_table exchanges;
     struct list endpoints;    /**< of websocket.c */

@@ -292,6 +292,27 @@ static void test_address_limit_counts_ipv6_by_network(void **state)
     address_limit_done(&limit);
 }
 
+static void test_address_rate_is_each_ones_own(void **state)
+{
+    (void)state;
+    static struct address_rate rate;
+    uint64_t secret[2] = { 1, 2 };
+    address_rate_init(&rate, secret);
+    struct net_address one = net_address_ipv4(192, 0, 2, 1, 5), two = one;
+    two.ip[3] = 2;
+    uint64_t now_us = time_from_s(100);
+    for (int i = 0; i < 8; i++) {
+        one.port++;
+        assert_true(address_rate_take(&rate, &one, now_us, 2, 8));
+    }
+    assert_false(address_rate_take(&rate, &one, now_us, 2, 8));
+    assert_true(address_rate_take(&rate, &two, now_us, 2, 8));
+    now_us += time_from_s(1);
+    assert_true(address_rate_take(&rate, &one, now_us, 2, 8));
+    assert_true(address_rate_take(&rate, &one, now_us, 2, 8));
+    assert_false(address_rate_take(&rate, &one, now_us, 2, 8));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_a_pipe_is_no_terminal),
         cmocka_unit_test(test_buffer_keeps_order_and_limit_and_holds_nothing_when_empty),
         cmocka_unit_test(test_address_limit_counts_ipv6_by_network),
+        cmocka_unit_test(test_address_rate_is_each_ones_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,11 +118,27 @@ static void test_what_nobody_reads_shares_it_too(void **state)
     live_free(live);
 }
 
+static void test_an_address_may_not_connect_all_the_time(void **state)
+{
+    (void)state;
+    struct live *live = live_new(&(struct http_server_config){
+        .connection_per_address_rate = 5, .connection_rate_for_loopback = true });
+    live_start(live);
+    for (size_t i = 0; i < 60; i++)
+        close(live_connect(&live->plain));
+    assert_true(live_wait_metric(live, HTTP_CONNECTIONS, 0));
+    while (live_metric(live, HTTP_ACCEPTED) + live_metric(live, HTTP_REJECTED_RATE) < 60)
+        poll(NULL, 0, 1);
+    assert_in_range(live_metric(live, HTTP_ACCEPTED), 20, 40);
+    live_free(live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unfinished_messages_share_a_budget),
         cmocka_unit_test(test_what_nobody_reads_shares_it_too),
+        cmocka_unit_test(test_an_address_may_not_connect_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
