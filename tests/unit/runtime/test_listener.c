@@ -1,0 +1,232 @@
+// Who gets in: TLS or not by the first byte, limits, addresses, clients not ours.
+#include "unit/runtime/stream_link.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void test_one_port_tells_tls_from_plain_by_the_first_byte(void **state)
+{
+    (void)state;
+    for (int secure = 0; secure < 2; secure++) {
+        struct link *link = link_new(secure);
+        link->sniff = true;
+        link_connect(link, &handler);
+        turn_until(&link->loop, link->client.opened);
+        say(&link->client, "who?");
+        turn_until(&link->loop, received(&link->server) == 4);
+        assert_int_equal(stream_is_secure(link->server.stream), secure);
+        link_free(link);
+    }
+}
+
+static void test_tls_server_refuses_what_is_not_tls(void **state)
+{
+    (void)state;
+    struct link *link = link_new(true);
+    struct net_address address = link_address(link);
+    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
+                                        &link->client.stream),
+                     0);
+    turn_until(&link->loop, link->client.opened);
+    say(&link->client, "GET / HTTP/1.1\r\n\r\n");
+    turn_until(&link->loop, link->server.closed);
+    assert_int_equal(link->server.reason, STREAM_TLS_FAILED);
+    assert_int_equal(link->server.opened, 0);
+    assert_int_equal(metric_get(&link->loop.metrics.values[RUNTIME_TLS_FAILED]), 1);
+    link_free(link);
+}
+
+static void test_tls_server_notices_a_client_that_leaves_in_the_handshake(void **state)
+{
+    (void)state;
+    struct link *link = link_new(true);
+    struct net_address address = link_address(link);
+    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
+                                        &link->client.stream),
+                     0);
+    turn_until(&link->loop, link->server.stream && link->client.opened);
+    stream_finish(link->client.stream, TIME_US_PER_S);
+    turn_until(&link->loop, link->server.closed);
+    assert_int_equal(link->server.reason, STREAM_TLS_FAILED);
+    link_free(link);
+}
+
+static void test_connecting_where_nobody_listens_closes_with_the_reason(void **state)
+{
+    (void)state;
+    struct link *link = link_new(false);
+    struct net_address address = link_address(link);
+    link->listener = tcp_listener_close(link->listener);
+    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
+                                        &link->client.stream),
+                     0);
+    turn_until(&link->loop, link->client.closed);
+    assert_int_equal(link->client.error, -ECONNREFUSED);
+    assert_int_equal(link->client.opened, 0);
+    link_free(link);
+}
+
+static void test_listener_refuses_beyond_the_limit_of_an_address(void **state)
+{
+    (void)state;
+    struct link *link = link_new(false);
+    struct net_address address = link_address(link);
+    struct party parties[5] = { 0 };
+    for (size_t i = 0; i < array_size(parties); i++) {
+        assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &parties[i],
+                                            &parties[i].stream),
+                         0);
+        unsigned before = link->accepted;
+        struct stream *accepted = link->server.stream;
+        turn_until(&link->loop, link->accepted > before || parties[i].ended || parties[i].closed);
+        assert_int_equal(link->accepted, min_of(i + 1, (size_t)3));
+        if (link->server.stream != accepted)
+            stream_close(accepted);
+    }
+    assert_int_equal(metric_get(&link->loop.metrics.values[RUNTIME_TCP_REFUSED]), 2);
+    address_limit_release(&link->limit, &address);
+    assert_true(address_limit_take(&link->limit, &address));
+    for (size_t i = 0; i < array_size(parties); i++)
+        stream_close(parties[i].stream);
+    link_free(link);
+}
+
+static void test_listener_without_descriptors_closes_connections_and_recovers(void **state)
+{
+    (void)state;
+    struct link *link = link_new(false);
+    struct net_address address = link_address(link);
+    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
+                                        &link->client.stream),
+                     0);
+    struct rlimit saved, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    int lowest = dup(0);
+    close(lowest);
+    none = saved;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    uint64_t shed = 0;
+    for (int i = 0; i < 100 && shed == 0; i++) {
+        loop_turn(&link->loop, 10000);
+        shed = metric_get(&link->loop.metrics.values[RUNTIME_TCP_NO_DESCRIPTORS]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    assert_int_equal(shed, 1);
+    turn_until(&link->loop, link->client.ended || link->client.closed);
+    link->client.stream = stream_close(link->client.stream);
+    // after its rest it accepts again
+    link->client = (struct party){ .received = link->client.received };
+    link_connect(link, &handler);
+    turn_until(&link->loop, link->server.stream);
+    link_free(link);
+}
+
+static void test_ipv6_and_ipv4_reach_the_same_listener(void **state)
+{
+    (void)state;
+    struct link *link = link_new(false);
+    struct net_address address;
+    assert_int_equal(net_address_parse_ip("::1", tcp_listener_port(link->listener), &address), 0);
+    if (tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
+                           &link->client.stream) < 0) {
+        link_free(link);
+        skip();
+    }
+    turn_until(&link->loop, link->server.stream || link->client.closed);
+    if (link->client.closed) { // no IPv6 here
+        link_free(link);
+        skip();
+    }
+    assert_int_equal(stream_remote(link->server.stream).family, NET_IPV6);
+    struct stream *first = link->server.stream;
+    link->server.stream = NULL;
+    struct party second = { 0 };
+    address = link_address(link);
+    assert_int_equal(
+        tcp_stream_connect(&link->loop, &address, NULL, &handler, &second, &second.stream), 0);
+    turn_until(&link->loop, link->server.stream);
+    assert_int_equal(stream_remote(link->server.stream).family, NET_IPV4);
+    stream_close(first);
+    stream_close(second.stream);
+    link_free(link);
+}
+
+/** Runs a command with its standard input and output connected to us. */
+static pid_t spawn(const char *command, int *ret_in, int *ret_out)
+{
+    int in[2], out[2];
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        for (int fd = 3; fd < 64; fd++)
+            close(fd);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    *ret_in = in[1];
+    *ret_out = out[0];
+    return pid;
+}
+
+static void test_openssl_s_client_talks_to_a_secure_stream(void **state)
+{
+    (void)state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    static const char *const versions[] = { "-tls1_2", "-tls1_3" };
+    for (size_t i = 0; i < array_size(versions); i++) {
+        struct link *link = link_new(true);
+        char command[200];
+        snprintf(command, sizeof(command),
+                 "exec openssl s_client -connect 127.0.0.1:%u -quiet -alpn http/1.1 "
+                 "-servername localhost %s 2>/dev/null",
+                 tcp_listener_port(link->listener), versions[i]);
+        int in, out;
+        pid_t pid = spawn(command, &in, &out);
+        assert_int_equal(write(in, "to the server", 13), 13);
+        turn_until(&link->loop, received(&link->server) == 13);
+        assert_string_equal(stream_alpn(link->server.stream), "http/1.1");
+        const struct tls_stream *tls = secure_stream_tls(link->server.stream);
+        assert_string_equal(tls_stream_server_name(tls), "localhost");
+        assert_string_equal(tls_stream_version(tls), i ? "TLSv1.3" : "TLSv1.2");
+        say(&link->server, "to the client");
+        stream_finish(link->server.stream, 5 * TIME_US_PER_S);
+        char answer[64] = "";
+        turn_until(&link->loop, link->server.closed);
+        assert_int_equal(read(out, answer, sizeof(answer) - 1), 13);
+        assert_string_equal(answer, "to the client");
+        close(in);
+        close(out);
+        waitpid(pid, NULL, 0);
+        link_free(link);
+    }
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_port_tells_tls_from_plain_by_the_first_byte),
+        cmocka_unit_test(test_tls_server_refuses_what_is_not_tls),
+        cmocka_unit_test(test_tls_server_notices_a_client_that_leaves_in_the_handshake),
+        cmocka_unit_test(test_connecting_where_nobody_listens_closes_with_the_reason),
+        cmocka_unit_test(test_listener_refuses_beyond_the_limit_of_an_address),
+        cmocka_unit_test(test_listener_without_descriptors_closes_connections_and_recovers),
+        cmocka_unit_test(test_ipv6_and_ipv4_reach_the_same_listener),
+        cmocka_unit_test(test_openssl_s_client_talks_to_a_secure_stream),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
