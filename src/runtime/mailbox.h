@@ -58,7 +58,7 @@ must_check int mailbox_init(struct mailbox *mailbox, struct loop *loop, size_t c
 /** When no other thread sends any more. Discards what was not received. Accepts a zeroed one. */
 void mailbox_done(struct mailbox *mailbox);
 /**
- * Whether more than half of the mailbox is taken, from any thread. Whoever sends what may get lost
+ * Whether half of the mailbox or more is taken, from any thread. Whoever sends what may get lost
  * leaves the other half to messages that may not.
  */
 static inline bool mailbox_is_crowded(const struct mailbox *mailbox)

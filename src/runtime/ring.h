@@ -32,7 +32,7 @@ void ring_init(struct ring *ring, size_t slot_size, size_t capacity);
 void ring_done(struct ring *ring);
 /** A slot to fill, from any thread; counts a refusal when there is none. */
 struct ring_claim ring_claim(struct ring *ring);
-/** Whether more than half of the slots are taken: an estimate, from any thread. */
+/** Whether half of the slots or more are taken: an estimate, from any thread. */
 bool ring_is_crowded(const struct ring *ring);
 /** Gives the filled slot to the consumer. Between the two nothing may block or fail. */
 void ring_publish(struct ring *ring, struct ring_claim claim);

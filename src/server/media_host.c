@@ -10,21 +10,60 @@
 #include "server/media_host_int.h"
 
 #define MAILBOX_CAPACITY 16384
+/** A worker that is slow for a moment loses nothing; one that has hung must not eat all memory. */
+#define UNSENT_MAX 262144
+#define RESEND_US  (2 * TIME_US_PER_MS)
 /** Per worker, 2.2 KB each when in use: a second of 200 good video streams. */
 #define WORKER_PACKETS 65536
 /** Events that wait for signaling at most; it is told of sessions' ends by closing them. */
 #define EVENTS_MAX 65536
 
+/** Sends what waits, each worker's in order, until its mailbox is full again. */
+static void resend(struct loop_timer *timer, uint64_t now_us unused)
+{
+    struct media_host *host = container_of(timer, struct media_host, resend);
+    bool full[TRACK_WORKERS_MAX] = { false };
+    struct host_unsent *unsent;
+    list_each(unsent, &host->unsent, node)
+    {
+        const struct message *message = &unsent->message;
+        uint32_t worker = unsent->worker;
+        full[worker] = full[worker] || worker_group_send(host->shared.group, worker, message->type,
+                                                         message->body, message->size) < 0;
+        if (full[worker])
+            continue;
+        list_remove(&unsent->node);
+        free(unsent);
+        host->unsent_of[worker]--;
+        host->unsent_count--;
+    }
+    if (host->unsent_count > 0)
+        loop_timer_set_after(timer, RESEND_US);
+}
+
 void media_host_send(struct media_host *host, uint32_t worker, enum media_message type,
                      const void *body, size_t size)
 {
-    struct message message = { .type = type, .size = (uint32_t)size };
-    memcpy(message.body, body, size);
-    if (worker_group_send(host->shared.group, worker, type, body, size) == 0)
+    if (host->unsent_of[worker] == 0 &&
+        worker_group_send(host->shared.group, worker, type, body, size) == 0)
         return;
-    media_message_discard(&message);
-    log_failure(host->config.log, "a media worker does not take messages any more",
-                log_number("worker", worker));
+    struct host_unsent *unsent = memory_new(struct host_unsent);
+    unsent->worker = worker;
+    unsent->message.type = type;
+    unsent->message.size = (uint32_t)size;
+    memcpy(unsent->message.body, body, size);
+    if (host->unsent_count == UNSENT_MAX) {
+        media_message_discard(&unsent->message);
+        free(unsent);
+        log_failure(host->config.log, "a media worker does not take messages any more",
+                    log_number("worker", worker));
+        return;
+    }
+    list_append(&host->unsent, &unsent->node);
+    host->unsent_of[worker]++;
+    host->unsent_count++;
+    if (!loop_timer_armed(&host->resend))
+        loop_timer_set_after(&host->resend, RESEND_US);
 }
 
 void media_host_event_add(struct media_host *host, const struct media_event *event)
@@ -106,6 +145,8 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     host->control = media_session_control;
     host->control.event = take_event;
     list_init(&host->events);
+    list_init(&host->unsent);
+    loop_timer_init(&host->resend, config->loop, resend);
     handle_table_init(&host->sessions, config->max_sessions);
     certificate_ref(config->certificate);
     host->ciphers = cipher_provider_new(CIPHER_BEST);
@@ -120,6 +161,7 @@ int media_host_start(const struct media_host_config *config, struct media_host *
         error = dtls_context_new(config->certificate, NULL, &host->shared.dtls);
     if (!error)
         error = start_workers(host);
+    host->config.candidates.ipv6 = host->shared.ipv6;
     if (!error)
         error = media_host_refresh_candidates(host);
     if (error) {
@@ -139,6 +181,13 @@ struct media_host *media_host_stop(struct media_host *host)
     if (!host)
         return NULL;
     host->shared.group = worker_group_stop(host->shared.group);
+    loop_timer_cancel(&host->resend);
+    struct host_unsent *unsent;
+    list_each(unsent, &host->unsent, node)
+    {
+        media_message_discard(&unsent->message);
+        free(unsent);
+    }
     uint32_t cursor = 0;
     struct host_session *session;
     while ((session = handle_table_next(&host->sessions, &cursor, NULL)))

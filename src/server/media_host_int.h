@@ -34,6 +34,13 @@ struct host_event {
     struct media_event event;
 };
 
+/** A message that met a full mailbox: it goes out in its turn. */
+struct host_unsent {
+    struct list node;
+    uint32_t worker;
+    struct message message;
+};
+
 struct media_host {
     struct media_control control; /**< first: the operations get a pointer to it */
     struct media_host_config config;
@@ -44,6 +51,10 @@ struct media_host {
     struct handle_table sessions;
     struct list events;
     size_t event_count;
+    struct list unsent;
+    size_t unsent_count;
+    uint32_t unsent_of[TRACK_WORKERS_MAX]; /**< those to one worker, so that order is kept */
+    struct loop_timer resend;
 };
 
 static inline struct media_host *media_host_of(struct media_control *control)
@@ -51,7 +62,7 @@ static inline struct media_host *media_host_of(struct media_control *control)
     return container_of(control, struct media_host, control);
 }
 
-/** To one worker; a full mailbox is logged: the worker is then lost anyway. */
+/** To one worker, in order; what its mailbox has no room for waits here. */
 void media_host_send(struct media_host *host, uint32_t worker, enum media_message type,
                      const void *body, size_t size);
 void media_host_event_add(struct media_host *host, const struct media_event *event);

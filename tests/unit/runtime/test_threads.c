@@ -126,6 +126,30 @@ static void test_full_mailbox_refuses_counts_and_discards_what_is_left(void **st
     loop_done(&receiver.loop);
 }
 
+static void test_a_mailbox_tells_when_it_is_half_full(void **state)
+{
+    (void)state;
+    static struct receiver receiver;
+    memset(&receiver, 0, sizeof(receiver));
+    assert_int_equal(loop_init(&receiver.loop), 0);
+    assert_int_equal(mailbox_init(&receiver.mailbox, &receiver.loop, 16, &mailbox_ops, &receiver),
+                     0);
+    struct numbered body = { 0 };
+    for (int lap = 0; lap < 5; lap++) {
+        for (int i = 0; i < 8; i++) {
+            assert_false(mailbox_is_crowded(&receiver.mailbox));
+            body.number = (uint32_t)(lap * 8 + i);
+            body.owned = memory_copy(&(char){ (char)body.number }, 1);
+            assert_int_equal(mailbox_send(&receiver.mailbox, 5, &body, sizeof(body)), 0);
+        }
+        assert_true(mailbox_is_crowded(&receiver.mailbox));
+        loop_turn(&receiver.loop, 0);
+        assert_false(mailbox_is_crowded(&receiver.mailbox));
+    }
+    mailbox_done(&receiver.mailbox);
+    loop_done(&receiver.loop);
+}
+
 static void test_a_turn_takes_a_bounded_number_of_messages(void **state)
 {
     (void)state;
@@ -342,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_of_many_threads_arrive_once_and_in_each_senders_order),
         cmocka_unit_test(test_full_mailbox_refuses_counts_and_discards_what_is_left),
+        cmocka_unit_test(test_a_mailbox_tells_when_it_is_half_full),
         cmocka_unit_test(test_a_turn_takes_a_bounded_number_of_messages),
         cmocka_unit_test(test_handed_over_datagrams_arrive_whole_or_are_counted),
         cmocka_unit_test(test_packets_shared_with_other_threads_come_home_and_are_used_again),

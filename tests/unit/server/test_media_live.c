@@ -63,12 +63,14 @@ struct live {
     uint32_t client_count;
     uint64_t publish_us;
     uint32_t live_events;
+    _Atomic uint32_t errors; /**< logged */
 };
 
 static void log_write(struct log_sink *self, const struct log_record *record)
 {
-    (void)self;
-    (void)record;
+    struct live *live = container_of(self, struct live, sink);
+    if (record->level == LOG_LEVEL_ERROR)
+        atomic_fetch_add(&live->errors, 1); // by any thread
 }
 
 static void on_events(void *owner)
@@ -452,6 +454,21 @@ static void test_slots_change_at_any_rate(void **state)
     live_free(live);
 }
 
+static void test_more_changes_than_a_worker_takes_at_once_are_not_lost(void **state)
+{
+    (void)state;
+    struct live *live = a_room();
+    for (uint32_t round = 0; round < 10000; round++) {
+        for (uint32_t i = 0; i < live->client_count; i++)
+            show(&live->clients[i], 1, neighbour(live, i, 1 + round % 3));
+    }
+    for (uint32_t i = 0; i < live->client_count; i++)
+        show(&live->clients[i], 1, neighbour(live, i, 1));
+    expect_all(live);
+    assert_int_equal(live->errors, 0);
+    live_free(live);
+}
+
 static void test_a_client_that_moves_is_handed_over_to_its_worker(void **state)
 {
     (void)state;
@@ -542,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_media_crosses_workers),
         cmocka_unit_test(test_a_slot_comes_with_another_offer),
         cmocka_unit_test(test_slots_change_at_any_rate),
+        cmocka_unit_test(test_more_changes_than_a_worker_takes_at_once_are_not_lost),
         cmocka_unit_test(test_a_client_that_moves_is_handed_over_to_its_worker),
         cmocka_unit_test(test_a_blocked_publication_is_not_forwarded),
         cmocka_unit_test(test_sessions_close_while_media_is_under_way),
