@@ -81,6 +81,7 @@ static int make_tls_context(struct serve *serve, struct tls_server_context **ret
         .certificate = certificate,
         .alpn = protocols,
         .alpn_count = array_size(protocols),
+        .alpn_required = true, // or our answers could pass for those of another protocol's server
     };
     result = tls_server_context_new(&config, &serve->problem, ret_context);
     certificate_unref(certificate);
