@@ -138,24 +138,17 @@ test('a screen is shared beside the camera', async () => {
     const pages = await Promise.all([ann, ben].map((person) => roomPage(chrome, roost.url, { room: 'screen', ...person })));
     await everyoneMeets(pages, [ann, ben]);
     await pages[0].bringToFront();
+    // getDisplayMedia of the browser; its fake screen is a moving test picture
     await pages[0].evaluate(async () => {
-        const canvas = document.createElement('canvas');
-        canvas.width = 640;
-        canvas.height = 360;
-        const context = canvas.getContext('2d');
-        setInterval(() => {
-            context.fillStyle = 'rgb(220,220,30)';
-            context.fillRect(0, 0, 640, 360);
-            context.fillStyle = 'black';
-            context.fillRect(Math.random() * 600, 330, 20, 20);
-        }, 100);
-        globalThis.test.share = await globalThis.test.room.publish(canvas.captureStream(10).getVideoTracks()[0], { source: 'screen' });
+        globalThis.test.share = [await globalThis.test.room.screen()].flat();
     });
     await until('ben sees both', async () => {
         const seen = await frames(pages[1]);
         return seen['ann/screen'] > 10 && seen['ann/camera'] > 10;
     });
-    await pages[0].evaluate(() => globalThis.test.room.unpublish(globalThis.test.share));
+    const both = await pages[1].evaluate(() => globalThis.test.look());
+    assert.notDeepEqual(both.find((tile) => tile.source === 'screen').rgb, both.find((tile) => tile.source === 'camera').rgb);
+    await pages[0].evaluate(() => Promise.all(globalThis.test.share.map((track) => globalThis.test.room.unpublish(track))));
     await until('the screen is gone', async () => !('ann/screen' in (await frames(pages[1]))));
     await leave(pages);
 });
