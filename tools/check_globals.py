@@ -5,11 +5,12 @@
     check_globals.py --self-test    show that violations are found
 """
 
-import argparse
 import pathlib
 import subprocess
 import sys
 import tempfile
+
+from layers import run_library_check
 
 WRITABLE = (".data", ".bss", ".tdata", ".tbss", "*COM*")
 
@@ -79,25 +80,8 @@ def self_test():
     failures = [f"not found: {name}" for name in names if not any(name in line for line in found)]
     if len(found) != len(names):
         failures.append(f"{len(names)} expected, found {found}")
-    return failures
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build", type=pathlib.Path, nargs="?")
-    parser.add_argument("--self-test", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.self_test:
-        problems, count = self_test(), 1
-    elif arguments.build:
-        problems, count = check(arguments.build)
-    else:
-        parser.error("a build folder is needed")
-    for problem in problems:
-        print(problem)
-    print(f"check_globals: {count} libraries, {len(problems)} problems")
-    return 1 if problems or count == 0 else 0
+    return failures, 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_library_check("check_globals", check, self_test))

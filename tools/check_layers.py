@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 
-from layers import matches_any, read_layers, read_table
+from layers import matches_any, read_layers, read_table, report
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
@@ -141,10 +141,7 @@ def main():
         problems, count = self_test(arguments.root / "tools"), len(SELF_TEST_FILES)
     else:
         problems, count = check(arguments.root)
-    for problem in problems:
-        print(problem)
-    print(f"check_layers: {count} files, {len(problems)} problems")
-    return 1 if problems or count == 0 else 0
+    return report("check_layers", problems, count, "files")
 
 
 if __name__ == "__main__":

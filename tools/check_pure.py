@@ -6,13 +6,14 @@ anything that a library of ours which is not pure defines.
     check_pure.py --self-test    show that violations are found
 """
 
-import argparse
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-from layers import library_file, matches_any, read_layers, read_table
+from layers import library_file, matches_any, read_layers, read_table, run_library_check
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def symbols(path, option):
@@ -76,7 +77,8 @@ SELF_TEST = {
 }
 
 
-def self_test(tools):
+def self_test():
+    tools = ROOT / "tools"
     failures = []
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
@@ -98,26 +100,8 @@ def self_test(tools):
                 failures.append(f"{folder}: refused: {found}")
             if expected is not None and not any(expected in problem for problem in found):
                 failures.append(f"{folder}: not found: {expected} in {found}")
-    return failures
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build", type=pathlib.Path, nargs="?")
-    parser.add_argument("--self-test", action="store_true")
-    arguments = parser.parse_args()
-    root = pathlib.Path(__file__).resolve().parent.parent
-    if arguments.self_test:
-        problems, count = self_test(root / "tools"), len(SELF_TEST)
-    elif arguments.build:
-        problems, count = check(root, arguments.build)
-    else:
-        parser.error("a build folder is needed")
-    for problem in problems:
-        print(problem)
-    print(f"check_pure: {count} libraries, {len(problems)} problems")
-    return 1 if problems or count == 0 else 0
+    return failures, len(SELF_TEST)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_library_check("check_pure", lambda build: check(ROOT, build), self_test))

@@ -1,5 +1,7 @@
 """Reads src/layers.txt: what the checks of layers, purity and globals share."""
 
+import argparse
+import pathlib
 import re
 
 
@@ -64,3 +66,26 @@ def read_table(path):
 
 def matches_any(patterns, text):
     return any(re.fullmatch(pattern, text) for pattern in patterns)
+
+
+def report(name, problems, count, unit):
+    """Prints what a check found; returns its exit status. A check that looked at nothing fails."""
+    for problem in problems:
+        print(problem)
+    print(f"{name}: {count} {unit}, {len(problems)} problems")
+    return 1 if problems or count == 0 else 0
+
+
+def run_library_check(name, check, self_test):
+    """The command line of a check of built libraries. Both functions return (problems, count)."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build", type=pathlib.Path, nargs="?")
+    parser.add_argument("--self-test", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.self_test:
+        problems, count = self_test()
+    elif arguments.build:
+        problems, count = check(arguments.build)
+    else:
+        parser.error("a build folder is needed")
+    return report(name, problems, count, "libraries")
