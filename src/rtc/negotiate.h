@@ -111,7 +111,7 @@ struct rtc_negotiation_local {
      */
     struct bytes ice_ufrag;
     struct bytes ice_pwd;
-    /** Values of a=candidate lines: "candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host". */
+    /** Values of a=candidate lines: "1 1 udp 2130706431 192.0.2.1 3478 typ host". */
     const struct bytes *candidates;
     size_t candidate_count;
     struct bytes fingerprint; /**< "sha-256 AB:CD:..." */

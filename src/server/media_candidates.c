@@ -3,6 +3,9 @@
 #include "proto/ice/ice_candidate.h"
 #include "runtime/interfaces.h"
 
+/** What ice_candidate_write puts in front of the value. */
+#define CANDIDATE_NAME "candidate:"
+
 static void add(struct media_candidates *candidates, const struct net_address *address)
 {
     for (size_t i = 0; i < candidates->count; i++) {
@@ -59,7 +62,7 @@ size_t media_candidates_write(const struct media_candidates *candidates, uint16_
         struct net_address address = candidates->addresses[i];
         address.port = port;
         struct ice_candidate candidate = ice_candidate_host(&address, (uint16_t)(UINT16_MAX - i));
-        size_t start = builder.length;
+        size_t start = builder.length + sizeof(CANDIDATE_NAME) - 1; // the value alone
         ice_candidate_write(&candidate, &builder);
         if (builder.truncated)
             break;

@@ -12,7 +12,7 @@ struct media_candidate_config {
     size_t address_count;
     /** What the world sees in place of our private addresses (1:1 NAT); NET_NONE: nothing. */
     struct net_address external;
-    bool ipv6; /**< the socket can reach IPv6 */
+    bool ipv6; /**< the socket can reach IPv6 (media_host_start sets it) */
 };
 
 struct media_candidates {

@@ -295,8 +295,10 @@ static int open_socket(struct media_worker *worker)
     int error = udp_socket_open(&config, &worker->worker->loop, &udp_ops, worker, &worker->socket);
     if (error)
         return error;
-    if (worker->worker->index == 0)
+    if (worker->worker->index == 0) {
         shared->port = udp_socket_port(worker->socket);
+        shared->ipv6 = udp_socket_has_ipv6(worker->socket);
+    }
     datagram_batch_init(&worker->batch, BATCH_BYTES, BATCH_RUNS);
     worker->batch.flush = udp_socket_flush;
     worker->batch.owner = worker->socket;

@@ -19,6 +19,7 @@ struct media_workers {
     struct mailbox *control; /**< where MEDIA_MESSAGE_ADOPTED and _EVENT go */
     struct udp_config udp;
     uint16_t port; /**< the real one: set by the first worker before the others start */
+    bool ipv6;     /**< so is this: IPv6 peers can be reached */
     struct dtls_context *dtls;
     const struct cipher_provider *ciphers;
     struct log_sink *log_sink;
