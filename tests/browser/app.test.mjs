@@ -21,9 +21,10 @@ after(async () => {
 });
 
 /** Opens a page of the application as a new person (no stored names) and joins by keyboard. */
-async function join(path, name) {
+async function join(path, name, { before = null } = {}) {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
+    if (before) await page.evaluateOnNewDocument(before);
     const problems = [];
     page.on('pageerror', (error) => problems.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
@@ -70,6 +71,43 @@ test('two people join a room from the lobby, talk, chat and leave', async () => 
     assert.deepEqual(one.problems, []);
     assert.deepEqual(two.problems, []);
     await Promise.all([one.context.close(), two.context.close()]);
+});
+
+/** From now on the page's questions about devices are answered when the test says so. */
+function holdBackDevices() {
+    const devices = navigator.mediaDevices;
+    const open = devices.getUserMedia.bind(devices);
+    const opened = [];
+    globalThis.openedTracks = opened;
+    const allowed = new Promise((resolve) => { globalThis.allowDevices = resolve; });
+    devices.getUserMedia = async (constraints) => {
+        await allowed;
+        const stream = await open(constraints);
+        opened.push(...stream.getTracks());
+        return stream;
+    };
+}
+
+test('who joins while the browser still asks about the camera is seen after the answer', async () => {
+    const one = await join('/r/early', 'The First');
+    await inRoom(one);
+    const two = await join('/r/early', 'The Hasty', { before: holdBackDevices });
+    await inRoom(two);
+    assert.equal(await two.evaluate(() => globalThis.roostApp.room.localTracks.length), 0);
+    await two.evaluate(() => globalThis.allowDevices());
+    await playing(one, 2);
+    await Promise.all([one.context.close(), two.context.close()]);
+});
+
+test('who leaves before answering about the camera has it switched off after the answer', async () => {
+    const page = await join('/r/gone', 'The Hasty', { before: holdBackDevices });
+    await inRoom(page);
+    await page.evaluate(() => /** @type {HTMLElement} */ (document.querySelector('.control-button.leave')).click());
+    await until('the page tells of the end', () => page.evaluate(() => globalThis.roostApp.page === 'message'));
+    await page.evaluate(() => globalThis.allowDevices());
+    await until('the devices are let go', () => page.evaluate(() =>
+        globalThis.openedTracks.length === 2 && globalThis.openedTracks.every((track) => track.readyState === 'ended')));
+    await page.context.close();
 });
 
 test('a moderator takes somebody out, who is told so', async () => {

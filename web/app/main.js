@@ -93,6 +93,9 @@ async function joinRoom(name, own) {
  * @param {string} own display name
  */
 async function joinCall(link, own) {
+    const lobby = shown;
+    await media.settled; // a call begins with the devices it has
+    if (shown !== lobby) return;
     const connection = await client();
     const role = await connection.link(link, { name: own });
     const used = media;

@@ -27,9 +27,29 @@ export class LocalMedia extends Emitter {
     /** The user wants to be heard. */
     microphoneOn = true;
     starting = false;
+    /** @type {Promise<void> | null} */
+    #opening = null;
+    #stopped = false;
 
-    /** Opens both, asking the user once. */
-    async start() {
+    /** Resolves once the user has answered for camera and microphone; at once when nothing is asked. */
+    get settled() {
+        return this.#opening ?? Promise.resolve();
+    }
+
+    /**
+     * Opens both, asking the user once.
+     *
+     * @returns {Promise<void>}
+     */
+    start() {
+        this.#stopped = false;
+        this.#opening ??= this.#openBoth().finally(() => {
+            this.#opening = null;
+        });
+        return this.#opening;
+    }
+
+    async #openBoth() {
         this.starting = true;
         this.emit('changed', null);
         try {
@@ -37,7 +57,7 @@ export class LocalMedia extends Emitter {
                 camera: deviceOption(settings.camera),
                 microphone: deviceOption(settings.microphone),
             });
-            this.stop();
+            this.#letGo();
             Object.assign(this, found);
             if (isMissing(this.cameraError) && settings.camera) await this.#forgetDevices();
         } catch (error) {
@@ -88,8 +108,13 @@ export class LocalMedia extends Emitter {
         return { camera, microphone };
     }
 
-    /** Lets go of the devices. */
+    /** Lets go of the devices, of those that are still being opened too. */
     stop() {
+        this.#stopped = true;
+        this.#letGo();
+    }
+
+    #letGo() {
         this.camera?.stop();
         this.microphone?.stop();
         this.camera = this.microphone = null;
@@ -99,7 +124,9 @@ export class LocalMedia extends Emitter {
     async #open(kind) {
         try {
             const deviceId = settings[kind] || undefined;
-            this[kind] = await (kind === 'camera' ? openCamera({ deviceId }) : openMicrophone({ deviceId }));
+            const track = await (kind === 'camera' ? openCamera({ deviceId }) : openMicrophone({ deviceId }));
+            this[kind]?.stop(); // opened meanwhile
+            this[kind] = track;
             this[`${kind}Error`] = null;
         } catch (error) {
             this[`${kind}Error`] = asRoostError(error);
@@ -114,6 +141,7 @@ export class LocalMedia extends Emitter {
     }
 
     #apply() {
+        if (this.#stopped) this.#letGo();
         if (this.microphone) this.microphone.enabled = this.microphoneOn;
         if (this.camera && !this.cameraOn) {
             this.camera.stop();

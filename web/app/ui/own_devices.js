@@ -25,6 +25,7 @@ export class OwnDevices extends Emitter {
     /** @type {MediaStreamTrack | null} */
     #measured = null;
     #talking = false;
+    #closed = false;
 
     /** @param {Target} target */
     constructor(target) {
@@ -53,23 +54,29 @@ export class OwnDevices extends Emitter {
     }
 
     /**
-     * Publishes what the lobby opened. A microphone that is off is published muted, so that it can
-     * be switched on at once.
+     * Publishes what the lobby opened, or is still opening: who joins while the browser asks about the
+     * camera is seen once they answered. A microphone that is off is published muted, so that it can be
+     * switched on at once.
      *
      * @param {import('./local_media.js').LocalMedia} media
+     * @returns {Promise<void>}
      */
-    async start(media) {
-        const { microphoneOn } = media;
-        const { camera, microphone } = media.release();
-        /** @type {Promise<LocalTrack>[]} */
-        const work = [];
-        if (microphone) {
-            work.push(
-                this.#target.microphone({ track: microphone, muted: !microphoneOn, ...idOf(microphone) }),
-            );
-        }
-        if (camera) work.push(this.#target.camera({ track: camera, ...idOf(camera) }));
-        await this.#run(async () => void (await Promise.all(work)));
+    start(media) {
+        return this.#run(async () => {
+            await media.settled;
+            if (this.#closed) return media.stop();
+            const { microphoneOn } = media;
+            const { camera, microphone } = media.release();
+            /** @type {Promise<LocalTrack>[]} */
+            const work = [];
+            if (microphone) {
+                work.push(
+                    this.#target.microphone({ track: microphone, muted: !microphoneOn, ...idOf(microphone) }),
+                );
+            }
+            if (camera) work.push(this.#target.camera({ track: camera, ...idOf(camera) }));
+            await Promise.all(work);
+        });
     }
 
     /** @returns {Promise<void>} */
@@ -124,6 +131,7 @@ export class OwnDevices extends Emitter {
     }
 
     close() {
+        this.#closed = true;
         this.#stopLevel?.();
         this.clear();
     }
@@ -149,7 +157,7 @@ export class OwnDevices extends Emitter {
             this.emit('error', error);
         } finally {
             this.#busy = false;
-            this.update();
+            if (!this.#closed) this.update();
         }
     }
 }
