@@ -178,12 +178,19 @@ static inline struct net_address link_address(const struct link *link)
     return net_address_ipv4(127, 0, 0, 1, tcp_listener_port(link->listener));
 }
 
-static inline void link_connect(struct link *link, const struct stream_handler *client_handler)
+/** Without TLS, whatever the server expects. */
+static inline void link_connect_plain(struct link *link,
+                                      const struct stream_handler *client_handler)
 {
     struct net_address address = link_address(link);
     assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, client_handler, &link->client,
                                         &link->client.stream),
                      0);
+}
+
+static inline void link_connect(struct link *link, const struct stream_handler *client_handler)
+{
+    link_connect_plain(link, client_handler);
     if (link->secure)
         link->client.stream =
             secure_stream_new_client(link->client.stream, link->client_context, "localhost", NULL,

@@ -29,10 +29,7 @@ static void test_tls_server_refuses_what_is_not_tls(void **state)
 {
     (void)state;
     struct link *link = link_new(true);
-    struct net_address address = link_address(link);
-    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
-                                        &link->client.stream),
-                     0);
+    link_connect_plain(link, &handler);
     turn_until(&link->loop, link->client.opened);
     say(&link->client, "GET / HTTP/1.1\r\n\r\n");
     turn_until(&link->loop, link->server.closed);
@@ -46,10 +43,7 @@ static void test_tls_server_notices_a_client_that_leaves_in_the_handshake(void *
 {
     (void)state;
     struct link *link = link_new(true);
-    struct net_address address = link_address(link);
-    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
-                                        &link->client.stream),
-                     0);
+    link_connect_plain(link, &handler);
     turn_until(&link->loop, link->server.stream && link->client.opened);
     stream_finish(link->client.stream, TIME_US_PER_S);
     turn_until(&link->loop, link->server.closed);
@@ -101,10 +95,7 @@ static void test_listener_without_descriptors_closes_connections_and_recovers(vo
 {
     (void)state;
     struct link *link = link_new(false);
-    struct net_address address = link_address(link);
-    assert_int_equal(tcp_stream_connect(&link->loop, &address, NULL, &handler, &link->client,
-                                        &link->client.stream),
-                     0);
+    link_connect_plain(link, &handler);
     struct rlimit saved, none;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
     int lowest = dup(0);
