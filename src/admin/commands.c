@@ -6,6 +6,7 @@
 
 #include "admin/cli.h"
 #include "admin/commands.h"
+#include "admin/first_start.h"
 #include "admin/options_doc.h"
 #include "admin/options_int.h"
 #include "admin/serve.h"
@@ -56,6 +57,12 @@ static int run_check(const struct cli_call *call)
         struct text_builder name_out = text_builder_of(name, sizeof(name));
         text_append_format(&name_out, "%s.%s", option_rows[i].section, option_rows[i].key);
         printf("%-36s = %-28s (%s)\n", name, value_text, origin_text);
+    }
+    char problem_text[512];
+    struct text_builder problem = text_builder_of(problem_text, sizeof(problem_text));
+    if (data_certificate_check(&call->options->values, &problem) < 0) {
+        fprintf(stderr, "roost: %s\n", problem_text);
+        return CLI_EXIT_CONFIGURATION;
     }
     fprintf(stderr, "roost: the configuration is valid (%s)\n",
             call->config_file ? call->config_file : "no file");

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -246,6 +247,50 @@ int data_folder_set_certificate(struct data_folder *folder, const struct roost_o
     return result;
 }
 
+int data_certificate_check(const struct roost_options *options, struct text_builder *ret_problem)
+{
+    if (*options->http.cert == '\0')
+        return 0;
+    cleanup(memory_free_at) char *chain = NULL;
+    cleanup(memory_free_at) char *key = NULL;
+    size_t chain_size = 0, key_size = 0;
+    int result = file_read(options->http.cert, PEM_MAX, &chain, &chain_size);
+    if (result < 0)
+        return problem(ret_problem, result, "read", options->http.cert);
+    result = file_read(options->http.key, PEM_MAX, &key, &key_size);
+    if (result < 0)
+        return problem(ret_problem, result, "read", options->http.key);
+    struct certificate *certificate = NULL;
+    result = certificate_load(bytes_of(chain, chain_size), bytes_of(key, key_size), ret_problem,
+                              &certificate);
+    memory_wipe(key, key_size);
+    if (result < 0) {
+        text_append_format(ret_problem, " Certificate: %s, key: %s", options->http.cert,
+                           options->http.key);
+        return result;
+    }
+    if (certificate_not_after_unix_s(certificate) < (int64_t)(clock_unix_us() / TIME_US_PER_S)) {
+        text_append_format(ret_problem, "The certificate %s has run out.", options->http.cert);
+        result = -EKEYEXPIRED;
+    }
+    certificate_unref(certificate);
+    return result;
+}
+
+/** Modes that roost did not give: the folder was there before, or came out of a backup. */
+static bool is_exposed(const struct data_folder *folder)
+{
+    static const char *const secrets[] = { DATA_FILE_PRIVATE_KEY, DATA_FILE_TOKEN_SECRET,
+                                           DATA_FILE_TURN_SECRET };
+    struct stat status;
+    bool exposed = stat(folder->path, &status) == 0 && (status.st_mode & 022) != 0;
+    for (size_t i = 0; i < array_size(secrets); i++) {
+        cleanup(memory_free_at) char *path = path_join(folder->path, secrets[i]);
+        exposed = exposed || (stat(path, &status) == 0 && (status.st_mode & 077) != 0);
+    }
+    return exposed;
+}
+
 int data_folder_open(const struct roost_options *options, struct data_folder *ret_folder,
                      struct text_builder *ret_problem)
 {
@@ -263,6 +308,7 @@ int data_folder_open(const struct roost_options *options, struct data_folder *re
     if (result == 0)
         result = open_certificate(&folder, options, &entropy.random, ret_problem);
     entropy_done(&entropy);
+    folder.exposed = result == 0 && is_exposed(&folder);
     if (result < 0)
         data_folder_done(&folder);
     else

@@ -20,6 +20,7 @@ struct data_folder {
     char *private_key_file;
     bool self_signed;
     bool first_start; /**< the folder was made now */
+    bool exposed;     /**< others on this machine may read the secrets, or put their own there */
     uint8_t token_secret[DATA_SECRET_SIZE];
     uint8_t turn_secret[DATA_SECRET_SIZE];
 };
@@ -37,5 +38,11 @@ must_check int data_folder_open(const struct roost_options *options, struct data
  */
 must_check int data_folder_set_certificate(struct data_folder *folder,
                                            const struct roost_options *options);
+/**
+ * Whether the files http.cert and http.key of `options` belong together and can be used; 0 when
+ * none are set. Otherwise a negative errno, and a sentence for the user in `ret_problem`.
+ */
+must_check int data_certificate_check(const struct roost_options *options,
+                                      struct text_builder *ret_problem);
 /** Wipes the secrets. Accepts a zeroed struct. */
 void data_folder_done(struct data_folder *folder);

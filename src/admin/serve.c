@@ -57,7 +57,13 @@ static int start_limits(struct serve *serve)
 
 static int start_data(struct serve *serve)
 {
-    return data_folder_open(serve->options, &serve->data, &serve->problem);
+    int result = data_folder_open(serve->options, &serve->data, &serve->problem);
+    if (result == 0 && serve->data.exposed)
+        log_warning(
+            &serve->log,
+            "others may read or replace the secrets: chmod go= the data folder and its files",
+            log_text("data_dir", serve->data.path));
+    return result;
 }
 
 static void stop_data(struct serve *serve)

@@ -74,8 +74,11 @@ static int make_tls_context(struct serve *serve, struct tls_server_context **ret
     struct certificate *certificate = NULL;
     result = certificate_load(chain, key, &serve->problem, &certificate);
     memory_wipe(key_data, key.size);
-    if (result < 0)
+    if (result < 0) {
+        text_append_format(&serve->problem, " Certificate: %s, key: %s",
+                           serve->data.certificate_file, serve->data.private_key_file);
         return result;
+    }
     static const char *const protocols[] = { "http/1.1" };
     struct tls_server_config config = {
         .certificate = certificate,

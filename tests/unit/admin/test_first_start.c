@@ -114,6 +114,25 @@ static void test_the_first_start_makes_everything_with_narrow_modes(void **state
                             DATA_SECRET_SIZE);
 }
 
+static void test_secrets_that_others_may_touch_are_told(void **state)
+{
+    struct fixture *fixture = *state;
+    char file[256];
+    snprintf(file, sizeof(file), "%s/%s", fixture->path, DATA_FILE_TOKEN_SECRET);
+    assert_int_equal(open_folder(fixture), 0);
+    assert_false(fixture->folder.exposed);
+    assert_int_equal(chmod(file, 0640), 0);
+    assert_int_equal(open_folder(fixture), 0);
+    assert_true(fixture->folder.exposed);
+    assert_int_equal(chmod(file, 0600), 0);
+    assert_int_equal(chmod(fixture->path, 0755), 0); // to look at names harms nobody
+    assert_int_equal(open_folder(fixture), 0);
+    assert_false(fixture->folder.exposed);
+    assert_int_equal(chmod(fixture->path, 0777), 0);
+    assert_int_equal(open_folder(fixture), 0);
+    assert_true(fixture->folder.exposed);
+}
+
 static void test_the_certificate_is_good_for_this_machine(void **state)
 {
     struct fixture *fixture = *state;
@@ -203,6 +222,24 @@ static void test_a_configured_certificate_is_used_instead(void **state)
     assert_string_equal(fixture->folder.private_key_file, "/some/key.pem");
 }
 
+static void test_the_configured_certificate_is_checked(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(data_certificate_check(&fixture->options.values, &fixture->problem), 0);
+    assert_int_equal(open_folder(fixture), 0);
+    struct options_problems problems = { 0 };
+    char assignment[512];
+    snprintf(assignment, sizeof(assignment), "http.cert=%s", fixture->folder.certificate_file);
+    options_set(&fixture->options, assignment, &problems);
+    snprintf(assignment, sizeof(assignment), "http.key=%s", fixture->folder.private_key_file);
+    options_set(&fixture->options, assignment, &problems);
+    assert_int_equal(problems.count, 0);
+    assert_int_equal(data_certificate_check(&fixture->options.values, &fixture->problem), 0);
+    write_file(fixture, DATA_FILE_CERTIFICATE, "no certificate");
+    assert_true(data_certificate_check(&fixture->options.values, &fixture->problem) < 0);
+    assert_non_null(strstr(fixture->problem_text, DATA_FILE_CERTIFICATE));
+}
+
 static void test_a_folder_that_cannot_be_made_says_which_option_to_change(void **state)
 {
     struct fixture *fixture = *state;
@@ -223,11 +260,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         folder_test(test_the_first_start_makes_everything_with_narrow_modes),
+        folder_test(test_secrets_that_others_may_touch_are_told),
         folder_test(test_the_certificate_is_good_for_this_machine),
         folder_test(test_the_second_start_keeps_what_the_first_made),
         folder_test(test_a_damaged_secret_is_refused_with_the_file_named),
         folder_test(test_a_broken_or_ending_certificate_is_made_anew),
         folder_test(test_a_configured_certificate_is_used_instead),
+        folder_test(test_the_configured_certificate_is_checked),
         folder_test(test_a_folder_that_cannot_be_made_says_which_option_to_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
