@@ -98,9 +98,7 @@ struct bytes ice_session_outgoing(const struct ice_session *session)
 
 bool ice_session_accepts(const struct ice_session *session, struct bytes username)
 {
-    // before the peer's description has come, its fragment may be anything (RFC 8445, 7.3)
+    // the peer's own fragment proves nothing (our password does) and may be of another generation
     size_t prefix = (size_t)session->local_size + 1;
-    if (session->remote_size > 0)
-        return bytes_equal(username, bytes_of(session->names, prefix + session->remote_size));
     return username.size > prefix && memcmp(username.data, session->names, prefix) == 0;
 }

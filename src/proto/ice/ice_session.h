@@ -26,5 +26,8 @@ struct bytes ice_session_local_ufrag(const struct ice_session *session);
 struct bytes ice_session_remote_ufrag(const struct ice_session *session);
 /** USERNAME of our requests: "remote:local". */
 struct bytes ice_session_outgoing(const struct ice_session *session);
-/** Whether a request with this USERNAME is for the session ("local:remote"). */
+/**
+ * Whether a request with this USERNAME is for the session: "local:" and whatever the peer calls
+ * itself (RFC 8445, 7.3). Some peers mix the fragments of two generations while they restart.
+ */
 bool ice_session_accepts(const struct ice_session *session, struct bytes username);

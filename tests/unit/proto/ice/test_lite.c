@@ -228,6 +228,18 @@ static void test_nomination_selects_and_asks_for_consent_at_once(void **state)
     bench_end(&bench);
 }
 
+static void test_the_fragment_of_the_peer_may_be_of_another_generation(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path path = path_from(1, 5000);
+    assert_int_equal(input(&bench, &path, &(struct check){ .username = "srvu:former" }), 0);
+    output(&bench);
+    assert_int_equal(sent_count(&bench), 1);
+    bench_end(&bench);
+}
+
 static void test_strangers_get_no_answer(void **state)
 {
     (void)state;
@@ -235,7 +247,7 @@ static void test_strangers_get_no_answer(void **state)
     bench_start(&bench);
     struct net_path path = path_from(1, 5000);
     const struct check wrong[] = {
-        { .username = "srvu:evil" },  { .username = "srvu" },
+        { .username = "srvu:" },      { .username = "srvu" },
         { .username = "srvux:cliu" }, { .username = "" },
         { .username = "xxxx:cliu" },  { .pwd = REMOTE_PWD, .use_candidate = true },
     };
@@ -658,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_the_agent_is_small),
         cmocka_unit_test(test_a_check_is_answered_with_where_it_came_from),
         cmocka_unit_test(test_nomination_selects_and_asks_for_consent_at_once),
+        cmocka_unit_test(test_the_fragment_of_the_peer_may_be_of_another_generation),
         cmocka_unit_test(test_strangers_get_no_answer),
         cmocka_unit_test(test_a_controlled_peer_is_told_to_change_its_role),
         cmocka_unit_test(test_an_unknown_required_attribute_is_named_in_the_answer),
