@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 import { isSlug, parseRoute, roomPath, secretLink, slugify, suggestRoom } from '../../web/app/router.js';
 import { t } from '../../web/app/texts.js';
 import { hue, initials } from '../../web/app/ui/avatar.js';
 import { TalkDetector, loudness } from '../../web/app/ui/level.js';
+
+// browsers and later Nodes have it; Debian 12's Node 18 does not
+globalThis.crypto ??= webcrypto;
 
 test('addresses lead to their pages', () => {
     assert.deepEqual(parseRoute('/'), { page: 'lobby' });
