@@ -139,6 +139,16 @@ test('a private link connects two people directly', async () => {
     await Promise.all([one.context.close(), two.context.close()]);
 });
 
+test('a private call begins after the answer about the camera', async () => {
+    const one = await join('/call/a-hasty-meeting-place', 'Caller');
+    const two = await join('/call/a-hasty-meeting-place', 'Callee', { before: holdBackDevices });
+    await until('the caller waits', () => one.evaluate(() => globalThis.roostApp.page === 'call'));
+    assert.equal(await two.evaluate(() => globalThis.roostApp.page), 'lobby');
+    await two.evaluate(() => globalThis.allowDevices());
+    await Promise.all([playing(one, 2), playing(two, 2)]);
+    await Promise.all([one.context.close(), two.context.close()]);
+});
+
 test('an address that does not exist leads back', async () => {
     const page = await browser.newPage();
     const response = await page.goto(`${roost.url}/no/such/page`);
