@@ -75,6 +75,10 @@ static struct room_publication *publish(struct room_member *member,
     list_append(&member->publications, &publication->member_node);
     member->publication_count++;
     map_set(&room->publications_by_id, bytes_of_text(publication->id), publication);
+    publication->blocked = member->blocked_kinds[section->kind];
+    struct media_control *media = room->directory->config.media;
+    if (publication->blocked)
+        (void)!media->publication_block(media, member->media, publication->mid, true);
     room_count(room->directory, ROOM_DIRECTORY_METRIC_PUBLICATIONS, 1);
     return publication;
 }

@@ -235,6 +235,7 @@ void room_lock(struct room *room, bool locked)
 
 void room_block(struct room_publication *publication, bool blocked)
 {
+    publication->member->blocked_kinds[publication->kind] = blocked;
     if (publication->blocked == blocked)
         return;
     publication->blocked = blocked;

@@ -123,6 +123,8 @@ struct room_member {
     media_session media; /**< 0 before the first offer */
     struct list publications;
     uint32_t publication_count;
+    /** By media kind: a moderator's mute holds for what is published after it, too. */
+    bool blocked_kinds[MEDIA_DATA + 1];
     struct room_slots slots;
     struct map exceptions; /**< tracks that differ from auto_subscribe, by id */
     uint64_t order;        /**< of joining, in the room */
@@ -187,7 +189,11 @@ bool room_may_moderate(const struct room_member *by);
 /** Tells the member (`message` may be NULL), removes it, keeps it out. The member is freed. */
 void room_kick(struct room_member *member, uint64_t now_us, const char *message);
 void room_lock(struct room *room, bool locked);
-/** Stops or resumes forwarding of a publication at the server. */
+/**
+ * Stops or resumes forwarding of a publication at the server. What its member publishes of that
+ * kind later begins blocked as well, until a moderator resumes one of the kind: publishing anew is
+ * no way around.
+ */
 void room_block(struct room_publication *publication, bool blocked);
 void room_promote(struct room_member *member);
 /** Removes all members. */

@@ -260,6 +260,23 @@ static void test_a_blocked_track_is_not_forwarded_and_yields_its_slot(void **sta
     assert_int_equal(ada.heard[ROOM_EVENT_TRACK_UPDATED], 1);
 }
 
+static void test_publishing_anew_is_no_way_around_a_block(void **state)
+{
+    (void)state;
+    struct person ada;
+    join(&ada, "ada");
+    offer(&ada, "a+v+");
+    room_block(room_member_find_mid(ada.member, "1"), true);
+    offer(&ada, "a+v0"); // stopped, and published again on a new connection
+    assert_int_equal(try_offer(&ada, "a+v+", NULL, 0, true), 0);
+    assert_true(room_member_find_mid(ada.member, "1")->blocked);
+    assert_true(fake_session_section(fake_media_find(&media, ada.member->media), "1")->blocked);
+    assert_false(room_member_find_mid(ada.member, "0")->blocked);
+    room_block(room_member_find_mid(ada.member, "1"), false);
+    assert_int_equal(try_offer(&ada, "a+v+", NULL, 0, true), 0);
+    assert_false(room_member_find_mid(ada.member, "1")->blocked);
+}
+
 static void test_screens_come_before_faces_and_speakers_before_the_silent(void **state)
 {
     (void)state;
@@ -528,6 +545,7 @@ int main(void)
         TEST(test_who_was_kicked_stays_out),
         TEST(test_ending_a_room_removes_everyone_without_a_storm),
         TEST(test_a_blocked_track_is_not_forwarded_and_yields_its_slot),
+        TEST(test_publishing_anew_is_no_way_around_a_block),
         TEST(test_screens_come_before_faces_and_speakers_before_the_silent),
         TEST(test_speakers_are_told_loudest_first_and_not_too_often),
         TEST(test_more_slots_are_asked_for_once),
