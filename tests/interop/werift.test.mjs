@@ -1,0 +1,469 @@
+// Two independent WebRTC stacks, werift (TypeScript) and libdatachannel (C++), in rooms of ours.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import nodeDataChannel from 'node-datachannel';
+import * as werift from 'werift';
+
+import { NativeClient } from '../support/native_client.mjs';
+import { Server } from '../support/server.mjs';
+
+let server;
+let roomNumber = 0;
+const newRoom = () => `room-${++roomNumber}`;
+
+before(async () => {
+    // several workers: packets cross between threads
+    server = await Server.start({ sanitized: true, set: { 'server.workers': 3 } });
+});
+after(async () => {
+    nodeDataChannel.cleanup();
+    const ended = await server?.stop();
+    // both stacks keep timers or threads of closed connections
+    setTimeout(() => process.exit(), 500).unref();
+    assert.deepEqual(ended, { status: 0, signal: null });
+});
+
+async function until(what, condition, timeoutMs = 10000) {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+        const value = await condition();
+        if (value) return value;
+        if (Date.now() > end) throw new Error(`in vain waited for: ${what}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+}
+
+const add16 = (a, b) => (a + b) & 0xffff;
+
+// --- synthetic media ---
+
+/** One packet of VP8: RFC 7741 descriptor with a picture id, then a frame tag (RFC 6386, 9.1). */
+function vp8Payload(picture, keyFrame, number) {
+    const descriptor = [0x90, 0x80, 0x80 | (picture >> 8), picture & 0xff];
+    const frame = keyFrame ? [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0] : [0x11, 0, 0];
+    const mark = Buffer.alloc(8);
+    mark.writeUInt32BE(number, 0);
+    return Buffer.concat([Buffer.from([...descriptor, ...frame]), mark, Buffer.alloc(60, number)]);
+}
+
+/** What vp8Payload was made of; undefined when it is not one of ours. */
+function vp8Read(payload) {
+    if (payload[0] !== 0x90 || payload.length < 15) return undefined;
+    const keyFrame = (payload[4] & 1) === 0;
+    return { picture: ((payload[2] & 0x7f) << 8) | payload[3], keyFrame, number: payload.readUInt32BE(keyFrame ? 14 : 7) };
+}
+
+/** TOC byte of 20 ms of stereo CELT, then what tells packets apart. */
+function opusPayload(number) {
+    const mark = Buffer.alloc(4);
+    mark.writeUInt32BE(number);
+    return Buffer.concat([Buffer.from([0xfc]), mark, Buffer.alloc(40, 7)]);
+}
+const opusRead = (payload) => payload.readUInt32BE(1);
+
+function rtp({ payloadType = 0, sequence, timestamp, ssrc = 0, marker = true }, payload) {
+    const head = Buffer.alloc(12);
+    head[0] = 0x80;
+    head[1] = (marker ? 0x80 : 0) | payloadType;
+    head.writeUInt16BE(sequence, 2);
+    head.writeUInt32BE(timestamp >>> 0, 4);
+    head.writeUInt32BE(ssrc, 8);
+    return Buffer.concat([head, payload]);
+}
+
+// --- werift ---
+
+const videoCodecs = {
+    vp8: () => new werift.RTCRtpCodecParameters({ mimeType: 'video/VP8', clockRate: 90000,
+        rtcpFeedback: [{ type: 'nack' }, { type: 'nack', parameter: 'pli' }, { type: 'ccm', parameter: 'fir' }, { type: 'transport-cc' }] }),
+    rtx: () => new werift.RTCRtpCodecParameters({ mimeType: 'video/rtx', clockRate: 90000 }),
+};
+
+/** A member whose media werift carries. */
+class Member {
+    received = { audio: [], video: [] };
+    keyFramesWanted = 0;
+    #stopSending = [];
+
+    static async join(room, name, { sends = [], slots = 1, config = {} } = {}) {
+        const member = new Member();
+        member.client = await NativeClient.join(server, room, name);
+        const [mid, wide, sendTime] = [werift.useSdesMid(), werift.useTransportWideCC(), werift.useAbsSendTime()];
+        member.peer = new werift.RTCPeerConnection({
+            iceServers: [], iceAdditionalHostAddresses: ['127.0.0.1'],
+            codecs: { audio: [new werift.RTCRtpCodecParameters({ mimeType: 'audio/opus', clockRate: 48000, channels: 2 })],
+                video: [videoCodecs.vp8(), videoCodecs.rtx()] },
+            headerExtensions: { audio: [mid, wide], video: [mid, wide, sendTime] },
+            ...config,
+        });
+        member.senders = {};
+        for (const kind of sends) {
+            const track = new werift.MediaStreamTrack({ kind });
+            const transceiver = member.peer.addTransceiver(track, { direction: 'sendonly' });
+            member.senders[kind] = { track, transceiver, sender: transceiver.sender };
+        }
+        for (let i = 0; i < slots; i++)
+            for (const kind of ['audio', 'video']) member.#addSlot(kind);
+        member.peer.onTrack.subscribe((track) => member.#listen(track));
+        await member.offer();
+        await member.client.event('media_state', ({ state }) => state === 'connected', 15000);
+        return member;
+    }
+
+    #addSlot(kind) {
+        this.peer.addTransceiver(kind, { direction: 'recvonly' });
+    }
+
+    #listen(track) {
+        track.onReceiveRtp.subscribe((packet) => this.received[track.kind].push(packet));
+    }
+
+    async offer(options = {}) {
+        const offer = await this.peer.createOffer(options);
+        // without a STUN server werift asks one in the internet; tests stay on this machine
+        for (const transport of this.peer.iceTransports) transport.connection.stunServer = undefined;
+        await this.peer.setLocalDescription(offer);
+        const sources = { audio: 'microphone', video: 'camera' };
+        const tracks = Object.entries(this.senders).map(([kind, { transceiver }]) => ({ mid: transceiver.mid, source: sources[kind] }));
+        this.answer = await this.client.request('offer', { sdp: this.peer.localDescription.sdp, tracks });
+        await this.peer.setRemoteDescription({ type: 'answer', sdp: this.answer.sdp });
+        const { video } = this.senders;
+        if (video && !video.listening) {
+            video.listening = true;
+            video.sender.onPictureLossIndication.subscribe(() => {
+                this.keyFramesWanted++;
+                video.keyFrameDue = true;
+            });
+        }
+        return this.answer;
+    }
+
+    /** Sends a packet of each track every 20 ms; a key frame when asked. */
+    send() {
+        const { audio, video } = this.senders;
+        const start = { audio: 65500, video: 65400 }; // sequence numbers wrap within the test
+        let number = 0;
+        if (video) video.keyFrameDue = true;
+        const timer = setInterval(() => {
+            if (audio) audio.track.writeRtp(rtp({ sequence: add16(start.audio, number), timestamp: number * 960 }, opusPayload(number)));
+            if (video) {
+                const packet = rtp({ sequence: add16(start.video, number), timestamp: number * 1800 }, vp8Payload(number & 0x7fff, video.keyFrameDue, number));
+                video.keyFrameDue = false;
+                video.track.writeRtp(packet);
+            }
+            number++;
+        }, 20);
+        this.#stopSending.push(() => clearInterval(timer));
+    }
+
+    async leave() {
+        for (const stop of this.#stopSending) stop();
+        await this.client.goodbye();
+        await this.peer.close();
+    }
+}
+
+function leaving(context, members) {
+    context.after(() => Promise.all(members.map((member) => member.leave())));
+}
+
+/** Packets of one stream in order: no hole and nothing twice, wherever the numbers began. */
+function assertContinuous(packets, read, what) {
+    const bySequence = new Map(packets.map((packet) => [packet.header.sequenceNumber, packet]));
+    assert.equal(bySequence.size, packets.length, `${what}: a sequence number came twice`);
+    let first = packets[0];
+    // reordered packets may come first
+    while (bySequence.has(add16(first.header.sequenceNumber, -1))) first = bySequence.get(add16(first.header.sequenceNumber, -1));
+    const number = read(first.payload);
+    for (let i = 0; i < packets.length; i++) {
+        const packet = bySequence.get(add16(first.header.sequenceNumber, i));
+        assert.ok(packet, `${what}: packet ${i} of ${packets.length} is missing`);
+        assert.equal(read(packet.payload), number + i, `${what}: payloads do not follow each other`);
+    }
+}
+
+const answeredSsrcs = (answer) => new Set([...answer.sdp.matchAll(/^a=ssrc:(\d+) /gm)].map((match) => Number(match[1])));
+
+test('answers have candidates and attributes as RFC 8839 writes them', async (context) => {
+    const ann = await Member.join(newRoom(), 'Ann');
+    leaving(context, [ann]);
+    const candidates = ann.answer.sdp.match(/^a=candidate:.*$/gm);
+    for (const line of candidates)
+        assert.match(line, /^a=candidate:[A-Za-z0-9+/]{1,32} 1 udp \d{1,10} [0-9a-f.:]+ \d+ typ host\r?$/);
+    assert.ok(candidates.some((line) => line.includes(' 127.0.0.1 ')), 'a client on this machine may come by loopback');
+});
+
+test("a member's Opus and VP8 arrive in another's slots, rewritten and without a hole", async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'] });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    assert.equal(ann.answer.publications.length, 2);
+    ann.send();
+    await until('200 packets of each', () => ben.received.audio.length > 200 && ben.received.video.length > 200, 15000);
+    const audio = ben.received.audio.slice(0, 200);
+    const video = ben.received.video.slice(0, 200);
+    const offered = answeredSsrcs(ben.answer);
+    const sent = [ann.senders.audio.sender.ssrc, ann.senders.video.sender.ssrc];
+    for (const packets of [audio, video]) {
+        const ssrcs = new Set(packets.map((packet) => packet.header.ssrc));
+        assert.equal(ssrcs.size, 1);
+        assert.ok(offered.has([...ssrcs][0]), 'not an SSRC of the answer');
+        assert.ok(!sent.includes([...ssrcs][0]), "the publisher's SSRC");
+    }
+    const types = Object.fromEntries([...ben.answer.sdp.matchAll(/^a=rtpmap:(\d+) (\w+)\//gm)].map((match) => [match[2].toLowerCase(), Number(match[1])]));
+    assert.ok(audio.every((packet) => packet.header.payloadType === types.opus));
+    assert.ok(video.every((packet) => packet.header.payloadType === types.vp8));
+    assert.ok(vp8Read(video[0].payload).keyFrame, 'a picture begins with a key frame');
+    assertContinuous(audio, opusRead, 'audio');
+    assertContinuous(video, (payload) => vp8Read(payload).number, 'video');
+    for (let i = 1; i < 200; i++)
+        assert.equal((video[i].header.timestamp - video[i - 1].header.timestamp) >>> 0,
+            ((vp8Read(video[i].payload).number - vp8Read(video[i - 1].payload).number) * 1800) >>> 0, 'timestamps keep their distance');
+    await ben.client.event('track_updated', ({ track }) => track.live && track.kind === 'video');
+});
+
+test('a late joiner gets a key frame at once: its wish reaches the publisher', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
+    leaving(context, [ann]);
+    ann.send();
+    for (let i = 0; i < 3; i++) {
+        const wanted = ann.keyFramesWanted;
+        const late = await Member.join(room, `late ${i}`);
+        const packet = await until('a picture', () => late.received.video[0], 5000);
+        assert.ok(vp8Read(packet.payload).keyFrame, 'a picture begins with a key frame');
+        assert.ok(ann.keyFramesWanted > wanted);
+        await late.leave();
+    }
+});
+
+test('a PLI of a subscriber reaches the publisher', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    ann.send();
+    await until('video', () => ben.received.video.length > 20);
+    await new Promise((resolve) => setTimeout(resolve, 1200)); // requests are coalesced
+    const wanted = ann.keyFramesWanted;
+    const receiver = ben.peer.getTransceivers().find((transceiver) => transceiver.kind === 'video').receiver;
+    await receiver.sendRtcpPLI(ben.received.video[0].header.ssrc);
+    await until('the request', () => ann.keyFramesWanted > wanted, 3000);
+});
+
+test('what a subscriber lost comes again by RTX', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    const receiver = ben.peer.getTransceivers().find((transceiver) => transceiver.kind === 'video').receiver;
+    const vp8Type = Number(/a=rtpmap:(\d+) VP8/.exec(ben.answer.sdp)[1]);
+    const rtxType = Number(/a=rtpmap:(\d+) rtx/.exec(ben.answer.sdp)[1]);
+    const lost = new Set();
+    let retransmitted = 0;
+    const take = receiver.handleRtpBySsrc;
+    receiver.handleRtpBySsrc = (packet, extensions) => {
+        const { payloadType, sequenceNumber } = packet.header;
+        if (payloadType === rtxType) retransmitted++;
+        // every tenth packet is lost on the way
+        if (payloadType === vp8Type && sequenceNumber % 10 === 3 && !lost.has(sequenceNumber)) lost.add(sequenceNumber);
+        else take(packet, extensions);
+    };
+    ann.send();
+    await until('losses', () => lost.size >= 10);
+    await until('their repair', () => {
+        const there = new Set(ben.received.video.map((packet) => packet.header.sequenceNumber));
+        return [...lost].slice(0, 10).every((sequence) => there.has(sequence));
+    });
+    assert.ok(retransmitted >= 10);
+    const repaired = ben.received.video.filter((packet) => lost.has(packet.header.sequenceNumber));
+    assert.ok(repaired.every((packet) => vp8Read(packet.payload)), 'a repaired packet is not what was sent');
+});
+
+test('what a publisher lost is asked for, and a subscriber sees no hole', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    const { sender } = ann.senders.video;
+    const transport = sender.dtlsTransport;
+    const send = transport.sendRtp.bind(transport);
+    const lost = new Set();
+    let nacked = 0;
+    sender.onGenericNack.subscribe((nack) => { nacked += nack.lost.length; });
+    const vp8Type = Number(/a=rtpmap:(\d+) VP8/.exec(ann.answer.sdp)[1]);
+    transport.sendRtp = async (payload, header) => {
+        const { payloadType, sequenceNumber } = header;
+        if (payloadType === vp8Type && sequenceNumber % 10 === 7 && !lost.has(sequenceNumber) && vp8Read(payload)?.number > 20) {
+            lost.add(sequenceNumber);
+            return payload.length;
+        }
+        return send(payload, header);
+    };
+    ann.send();
+    await until('losses', () => lost.size >= 10, 15000);
+    await until('NACKs', () => nacked >= 10);
+    // both ask for what is missing, so that some come twice
+    const once = () => [...new Map(ben.received.video.map((packet) => [packet.header.sequenceNumber, packet])).values()];
+    const numbers = () => once().map((packet) => vp8Read(packet.payload).number).sort((a, b) => a - b);
+    await until('packets without a hole', () => numbers().findIndex((number, i, all) => number !== all[0] + i) === -1 && numbers().length > 100);
+    assertContinuous(once(), (payload) => vp8Read(payload).number, 'video');
+});
+
+test('a mute track is told and a blocked one is not forwarded', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio'] });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    ann.send();
+    await until('audio', () => ben.received.audio.length > 10);
+    const [{ track }] = ann.answer.publications;
+    await ann.client.request('block', { track, blocked: true });
+    await ben.client.event('track_updated', (event) => event.track.blocked);
+    await new Promise((resolve) => setTimeout(resolve, 300)); // what was on its way
+    const count = ben.received.audio.length;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(ben.received.audio.length, count, 'a blocked track was forwarded');
+    await ann.client.request('block', { track, blocked: false });
+    await until('audio again', () => ben.received.audio.length > count + 10);
+    const ssrcs = new Set(ben.received.audio.map((packet) => packet.header.ssrc));
+    assert.equal(ssrcs.size, 1);
+});
+
+test('a third member takes part in both directions', async (context) => {
+    const room = newRoom();
+    const members = [];
+    for (const name of ['Ann', 'Ben', 'Cleo']) members.push(await Member.join(room, name, { sends: ['audio', 'video'], slots: 2 }));
+    leaving(context, members);
+    for (const member of members) member.send();
+    for (const member of members)
+        await until('two of each', () => ['audio', 'video'].every((kind) =>
+            new Set(member.received[kind].map((packet) => packet.header.ssrc)).size === 2), 15000);
+});
+
+test('media goes on over an ICE restart', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio'], slots: 0 });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    ann.send();
+    await until('audio', () => ben.received.audio.length > 50);
+    const credentials = (member) => /a=ice-ufrag:(\S+)/.exec(member.answer.sdp)[1];
+    for (const member of [ben, ann]) {
+        const former = credentials(member);
+        await member.offer({ iceRestart: true });
+        assert.notEqual(credentials(member), former, 'the answer to a restart has new credentials');
+        const count = ben.received.audio.length;
+        await until('audio after the restart', () => ben.received.audio.length > count + 50);
+    }
+    assert.equal(new Set(ben.received.audio.map((packet) => packet.header.ssrc)).size, 1);
+});
+
+test('IPv6 alone is enough', async (context) => {
+    const room = newRoom();
+    const config = { iceUseIpv4: false, iceUseIpv6: true, iceAdditionalHostAddresses: ['::1'] };
+    const ann = await Member.join(room, 'Ann', { sends: ['audio'], slots: 0, config });
+    const ben = await Member.join(room, 'Ben', { config });
+    leaving(context, [ann, ben]);
+    ann.send();
+    await until('audio', () => ben.received.audio.length > 50);
+});
+
+// --- libdatachannel ---
+
+/** A member whose media libdatachannel carries: raw RTP in and out. */
+class DataChannelMember {
+    received = { audio: [], video: [] };
+    keyFramesWanted = 0;
+
+    static async join(room, name, { sends = false } = {}) {
+        const member = new DataChannelMember();
+        member.client = await NativeClient.join(server, room, name);
+        const peer = new nodeDataChannel.PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1' });
+        member.peer = peer;
+        const described = new Promise((resolve) => peer.onGatheringStateChange((state) => state === 'complete' && resolve()));
+        member.tracks = {};
+        const { Audio, Video } = nodeDataChannel;
+        const add = (mid, Kind, direction, ssrc) => {
+            const media = new Kind(mid, direction);
+            if (Kind === Audio) media.addOpusCodec(111);
+            else media.addVP8Codec(96);
+            if (ssrc) media.addSSRC(ssrc, 'cname', 'stream', `track-${mid}`);
+            member.tracks[mid] = peer.addTrack(media);
+        };
+        if (sends) {
+            add('microphone', Audio, 'SendOnly', 1111);
+            add('camera', Video, 'SendOnly', 2222);
+            member.tracks.camera.onMessage((packet) => {
+                const isFeedback = packet[1] === 206;
+                if (isFeedback && (packet[0] & 31) === 1) member.keyFramesWanted++;
+                // compound packets may hold it further back
+                else if (packet.includes(Buffer.from([0x81, 206, 0, 2]))) member.keyFramesWanted++;
+            });
+        } else {
+            add('ear', Audio, 'RecvOnly');
+            add('eye', Video, 'RecvOnly');
+            const take = (kind) => (packet) => {
+                if (packet[1] >= 192 && packet[1] <= 223) return; // RTCP
+                member.received[kind].push(packet);
+            };
+            member.tracks.ear.onMessage(take('audio'));
+            member.tracks.eye.onMessage(take('video'));
+        }
+        peer.setLocalDescription('offer');
+        await described;
+        const tracks = sends ? [{ mid: 'microphone', source: 'microphone' }, { mid: 'camera', source: 'camera' }] : [];
+        member.answer = await member.client.request('offer', { sdp: peer.localDescription().sdp, tracks });
+        peer.setRemoteDescription(member.answer.sdp, 'answer');
+        await member.client.event('media_state', ({ state }) => state === 'connected', 15000);
+        return member;
+    }
+
+    send() {
+        let number = 0;
+        this.timer = setInterval(() => {
+            const keyFrame = number === 0 || this.keyFramesWanted > (this.keyFramesSent ?? 0);
+            if (keyFrame) this.keyFramesSent = this.keyFramesWanted;
+            this.tracks.microphone.sendMessageBinary(rtp({ payloadType: 111, ssrc: 1111, sequence: add16(65500, number), timestamp: number * 960 }, opusPayload(number)));
+            this.tracks.camera.sendMessageBinary(rtp({ payloadType: 96, ssrc: 2222, sequence: add16(65500, number), timestamp: number * 1800 }, vp8Payload(number & 0x7fff, keyFrame, number)));
+            number++;
+        }, 20);
+    }
+
+    async leave() {
+        clearInterval(this.timer);
+        await this.client.goodbye();
+        this.peer.close();
+    }
+}
+
+test('libdatachannel publishes to werift', async (context) => {
+    const room = newRoom();
+    const ann = await DataChannelMember.join(room, 'Ann', { sends: true });
+    ann.send();
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100, 15000);
+    assertContinuous(ben.received.audio.slice(0, 100), opusRead, 'audio');
+    assertContinuous(ben.received.video.slice(0, 100), (payload) => vp8Read(payload).number, 'video');
+    assert.ok(ann.keyFramesWanted > 0);
+});
+
+test('werift publishes to libdatachannel', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ben = await DataChannelMember.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    ann.send();
+    await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100, 15000);
+    for (const [kind, type] of [['audio', 111], ['video', 96]]) {
+        const packets = ben.received[kind].slice(0, 100);
+        assert.ok(packets.every((packet) => (packet[1] & 0x7f) === type), `${kind}: payload types`);
+        assert.equal(new Set(packets.map((packet) => packet.readUInt32BE(8))).size, 1);
+        const sequences = packets.map((packet) => packet.readUInt16BE(2)).sort((a, b) => (add16(a, -b) < 32768 ? 1 : -1));
+        assert.equal(new Set(sequences).size, 100);
+        assert.equal(add16(sequences.at(-1), -sequences[0]), 99, `${kind}: a hole`);
+    }
+});
