@@ -122,6 +122,7 @@ test('ICE restarts after the path to the server was cut and restored', async (t)
         cut = cutUdp(roost.mediaPort);
     } catch (problem) {
         t.skip(`this needs nftables and the right to use it: ${problem}`);
+        await leave(pages);
         return;
     }
     try {
