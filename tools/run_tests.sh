@@ -156,6 +156,7 @@ node_suite() {
     fi
     counted "$name" node "$log" "$log" \
         node --test --test-reporter=tap --test-concurrency=1 "${files[@]}"
+    sed -n 's/^ *ok [0-9]* - \(.* # SKIP.*\)/      skipped: \1/p' "$log"
 }
 
 # the servers that browser and interop tests start
