@@ -200,7 +200,8 @@ static bool take_tokens(struct native_connection *connection, uint64_t now_us, s
         return false;
     }
     bucket->millitokens -= cost;
-    bucket->refused = 0;
+    // what passes pays off as much: of a flood something passes, too
+    bucket->refused -= min_of(bucket->refused, (uint32_t)(cost / 1000));
     return true;
 }
 

@@ -59,7 +59,7 @@ struct signal_native {
 struct native_bucket {
     uint64_t refilled_us;
     int64_t millitokens;
-    uint32_t refused; /**< in a row, in tokens */
+    uint32_t refused; /**< in tokens, less what passed since */
 };
 
 struct native_connection {
