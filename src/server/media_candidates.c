@@ -26,7 +26,11 @@ int media_candidates_collect(const struct media_candidate_config *config,
         add(&candidates, &config->external);
     for (size_t i = 0; i < config->address_count; i++)
         add(&candidates, &config->addresses[i]);
-    if (config->address_count == 0) {
+    bool bound_to_one =
+        config->bound.family != NET_NONE && !net_address_is_unspecified(&config->bound);
+    if (config->address_count == 0 && bound_to_one) {
+        add(&candidates, &config->bound);
+    } else if (config->address_count == 0) {
         struct interface_address found[MEDIA_CANDIDATES_MAX];
         int count = interface_list(found, MEDIA_CANDIDATES_MAX);
         if (count < 0)

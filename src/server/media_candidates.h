@@ -10,6 +10,8 @@ struct media_candidate_config {
     /** Chosen by the operator; none: every usable interface address. */
     const struct net_address *addresses;
     size_t address_count;
+    /** The one address that the socket is bound to; unspecified or NET_NONE: all. */
+    struct net_address bound;
     /** What the world sees in place of our private addresses (1:1 NAT); NET_NONE: nothing. */
     struct net_address external;
     bool ipv6; /**< the socket can reach IPv6 (media_host_start sets it) */

@@ -162,6 +162,7 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     if (!error)
         error = start_workers(host);
     host->config.candidates.ipv6 = host->shared.ipv6;
+    host->config.candidates.bound = config->udp.bind;
     if (!error)
         error = media_host_refresh_candidates(host);
     if (error) {
