@@ -9,10 +9,9 @@ void keyframe_want(struct keyframe_request *request)
     request->wanted = true;
 }
 
-void keyframe_arrived(struct keyframe_request *request, uint64_t now_us)
+void keyframe_arrived(struct keyframe_request *request)
 {
     request->wanted = false;
-    request->last_key_frame_us = now_us;
 }
 
 uint64_t keyframe_deadline(const struct keyframe_request *request)

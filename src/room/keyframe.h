@@ -12,13 +12,12 @@ struct keyframe_request {
     bool wanted;
     bool sent_once;
     uint64_t last_sent_us;
-    uint64_t last_key_frame_us;
 };
 
 /** A subscriber needs a key frame (joined, switched, or sent PLI or FIR). */
 void keyframe_want(struct keyframe_request *request);
 /** A key frame of the stream arrived. */
-void keyframe_arrived(struct keyframe_request *request, uint64_t now_us);
+void keyframe_arrived(struct keyframe_request *request);
 /** True when a PLI should go out now; counts it as sent. */
 bool keyframe_due(struct keyframe_request *request, uint64_t now_us);
 /** When keyframe_due may next be true; TIME_NEVER when nobody waits. */

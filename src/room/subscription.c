@@ -79,7 +79,6 @@ void subscription_want_key_frame(struct subscription *subscription, uint64_t now
         return;
     uint8_t layer = subscription->layer != SUBSCRIPTION_NO_LAYER ? subscription->layer
                                                                  : track_best_layer(track, now_us);
-    subscription->key_frame_layer = layer;
     track_want_key_frame(track, layer);
 }
 

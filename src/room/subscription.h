@@ -27,11 +27,10 @@ struct subscription {
     struct track *track; /**< NULL: the slot is empty */
     struct rtc_sender *sender;
     struct rewrite rewrite;
-    uint32_t clock_rate_hz;  /**< of the last packet's codec */
-    uint32_t repairs_left;   /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
-    uint8_t epoch;           /**< of the stream being forwarded */
-    uint8_t layer;           /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
-    uint8_t key_frame_layer; /**< the layer a key frame was asked of */
+    uint32_t clock_rate_hz; /**< of the last packet's codec */
+    uint32_t repairs_left;  /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
+    uint8_t epoch;          /**< of the stream being forwarded */
+    uint8_t layer;          /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */
     uint8_t payload_types[RTP_PAYLOAD_TYPE_MAX + 1];
 };

@@ -51,7 +51,7 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
     if (info->key_frame)
-        keyframe_arrived(&layer->key_frame, now_us);
+        keyframe_arrived(&layer->key_frame);
     return true;
 }
 

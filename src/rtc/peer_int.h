@@ -97,11 +97,9 @@ struct rtc_peer {
     size_t sender_count;         /**< places in `senders` */
     struct rtc_sender *replaced; /**< by the last update: their users hear of it after it */
     uint16_t transport_sequence;
-    bool sends_transport_sequence;
     uint32_t rtcp_ssrc;
     uint64_t report_us; /**< next receiver report; TIME_NEVER without publications */
     uint64_t wake_us;   /**< senders may have started since: look at their reports then */
-    uint64_t remb_bps;  /**< last REMB, 0: none */
 };
 
 static inline const struct rtc_negotiated *peer_negotiated(const struct rtc_peer *peer)
