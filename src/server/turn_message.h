@@ -1,0 +1,93 @@
+/** What the control thread and the workers say to each other about TURN. */
+#pragma once
+
+#include "proto/turn/turn_server.h"
+#include "runtime/stream.h"
+
+struct tls_server_context;
+struct certificate;
+
+/** Numbers apart from enum media_message: both travel in the same mailboxes. */
+enum turn_message {
+    TURN_MESSAGE_SETTINGS = 100, /**< struct turn_message_settings */
+    TURN_MESSAGE_TLS,            /**< struct turn_message_tls: a new certificate */
+    TURN_MESSAGE_CONNECTION,     /**< struct turn_message_connection: an accepted TCP connection */
+    TURN_MESSAGE_STREAM,         /**< struct turn_message_stream: a stream that changes threads */
+    TURN_MESSAGE_ROUTE,          /**< struct turn_message_route, between workers */
+    TURN_MESSAGE_LIST,           /**< struct turn_message_list */
+    TURN_MESSAGE_KILL,           /**< struct turn_message_kill */
+    // to the control thread
+    TURN_MESSAGE_CLOSED = 150, /**< struct turn_message_closed: a connection's limit is free */
+    TURN_MESSAGE_LISTED,       /**< struct turn_message_listed */
+    TURN_MESSAGE_KILLED,       /**< struct turn_message_killed */
+    TURN_MESSAGE_END,
+};
+
+struct turn_message_settings {
+    struct turn_settings *settings; /**< a reference for the receiver */
+};
+
+struct turn_message_tls {
+    struct tls_server_context *tls;  /**< a reference for the receiver; may be NULL */
+    struct certificate *certificate; /**< for DTLS; a reference for the receiver; may be NULL */
+};
+
+/** How a connection came, for its limits and its first bytes. */
+struct turn_connection_origin {
+    struct net_address remote; /**< as the limits know it: before any PROXY header */
+    bool limited;              /**< the control thread wants TURN_MESSAGE_CLOSED for it */
+    bool proxy;                /**< a PROXY protocol v2 header comes first */
+};
+
+struct turn_message_connection {
+    int fd; /**< the receiver's */
+    struct turn_connection_origin origin;
+};
+
+struct turn_message_stream {
+    struct stream_parcel *parcel; /**< the receiver's */
+    struct turn_connection_origin origin;
+    struct net_address client; /**< as PROXY said, or the remote */
+    struct net_address local;
+    bool sniffed; /**< it speaks TURN: input may hold whole messages already */
+};
+
+/** Datagrams of a client that has moved (RFC 8016) reach another worker's socket. */
+struct turn_message_route {
+    struct net_address remote;
+    uint32_t worker; /**< where they belong */
+    bool gone;
+};
+
+struct turn_message_list {
+    uint64_t request;
+    size_t limit; /**< most entries of this worker */
+};
+
+/** One allocation for the control thread; ends with the user's name. */
+struct turn_listed {
+    struct turn_allocation_info info; /**< `username` views `name` once it has arrived */
+    uint32_t worker;
+    char name[TURN_USERNAME_MAX + 1];
+};
+
+struct turn_message_listed {
+    uint64_t request;
+    uint32_t worker;
+    struct turn_listed *items; /**< the receiver's; NULL when count is 0 */
+    size_t count;
+};
+
+struct turn_message_kill {
+    uint64_t request;
+    handle id;
+};
+
+struct turn_message_killed {
+    uint64_t request;
+    bool found;
+};
+
+struct turn_message_closed {
+    struct net_address remote;
+};
