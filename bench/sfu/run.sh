@@ -21,6 +21,7 @@ for subscribers in "${@:-100}"; do
     # shellcheck disable=SC2086
     taskset -c 0 "$build/roost" serve --data "$data/data" --workers 1 --set http.bind=127.0.0.1 \
         --set http.http_port=0 --set http.https_port=0 --set media.udp_port=0 \
+        --set turn.port=0 --set turn.tls_port=0 \
         --set log.format=json --set log.level=info --set signal.max_sessions_per_address=20000 \
         --set http.max_connections_per_address=20000 --set http.max_connections=20000 \
         --set rooms.max_members=20000 ${ROOST_OPTIONS:-} >"$data/log" 2>&1 &

@@ -66,6 +66,7 @@ export class Server {
         this.dataDir = dataDir ?? mkdtempSync(join(tmpdir(), 'roost-test-'));
         const settings = {
             'http.https_port': 0, 'http.http_port': 0, 'media.udp_port': 0,
+            'turn.port': 0, 'turn.tls_port': 0,
             'log.format': 'json', 'server.data_dir': this.dataDir, ...set,
         };
         const assignments = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
