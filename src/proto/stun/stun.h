@@ -113,6 +113,10 @@ must_check int stun_message_find_u64(const struct stun_message *message, uint16_
  */
 must_check int stun_message_find_address(const struct stun_message *message, uint16_t type,
                                          struct net_address *ret_address);
+/** The same for one attribute found by stun_message_next. Returns 0 or -EBADMSG. */
+must_check int stun_attribute_address(const struct stun_message *message,
+                                      const struct stun_attribute *attribute,
+                                      struct net_address *ret_address);
 /**
  * ERROR-CODE (section 14.8). Returns 0, -ENOENT or -EBADMSG. `ret_reason` may be NULL; it views the
  * message and is whatever the sender wrote.

@@ -19,13 +19,10 @@ void stun_address_mask(struct net_address *address, const uint8_t cookie[16])
  *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *     |             (X-)Address (32 bits or 128 bits)                 |
  */
-int stun_message_find_address(const struct stun_message *message, uint16_t type,
-                              struct net_address *ret_address)
+int stun_attribute_address(const struct stun_message *message,
+                           const struct stun_attribute *attribute, struct net_address *ret_address)
 {
-    struct bytes value;
-    if (!stun_message_find(message, type, &value))
-        return -ENOENT;
-    struct reader reader = reader_of(value.data, value.size);
+    struct reader reader = reader_of(attribute->value.data, attribute->value.size);
     reader_skip(&reader, 1);
     uint8_t family = reader_u8(&reader);
     struct net_address address = { .port = reader_u16(&reader) };
@@ -40,10 +37,19 @@ int stun_message_find_address(const struct stun_message *message, uint16_t type,
     }
     if (!reader_finished(&reader))
         return -EBADMSG;
-    if (stun_type_is_masked(type))
+    if (stun_type_is_masked(attribute->type))
         stun_address_mask(&address, message->bytes.data + 4);
     *ret_address = address;
     return 0;
+}
+
+int stun_message_find_address(const struct stun_message *message, uint16_t type,
+                              struct net_address *ret_address)
+{
+    struct stun_attribute attribute = { .type = type };
+    if (!stun_message_find(message, type, &attribute.value))
+        return -ENOENT;
+    return stun_attribute_address(message, &attribute, ret_address);
 }
 
 void stun_write_address(struct stun_writer *writer, uint16_t type,
