@@ -4,11 +4,13 @@ find_package(Threads REQUIRED)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(QRENCODE REQUIRED IMPORTED_TARGET libqrencode)
 
 set(roost_library_openssl PkgConfig::OPENSSL)
 set(roost_library_jansson PkgConfig::JANSSON)
 set(roost_library_zlib PkgConfig::ZLIB)
+set(roost_library_sqlite3 PkgConfig::SQLITE3)
 set(roost_library_qrencode PkgConfig::QRENCODE)
 
 # optional: five times OpenSSL's AES-GCM on CPUs with VAES
