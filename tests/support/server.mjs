@@ -53,7 +53,8 @@ export class Server {
     /**
      * Starts it and waits until it is ready.
      * @param {{set?: Record<string, string|number|boolean>, args?: string[], dataDir?: string,
-     *     environment?: Record<string, string>, sanitized?: boolean}} options
+     *     environment?: Record<string, string>, sanitized?: boolean, within?: string[]}} options within: a
+     *     command that runs it elsewhere, as in a network namespace
      */
     static async start(options = {}) {
         const server = new Server();
@@ -61,7 +62,7 @@ export class Server {
         return server;
     }
 
-    async #start({ set = {}, args = [], dataDir, environment, sanitized }) {
+    async #start({ set = {}, args = [], dataDir, environment, sanitized, within = [] }) {
         this.ownDataDir = !dataDir;
         this.dataDir = dataDir ?? mkdtempSync(join(tmpdir(), 'roost-test-'));
         const settings = {
@@ -70,8 +71,8 @@ export class Server {
             'log.format': 'json', 'server.data_dir': this.dataDir, ...set,
         };
         const assignments = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-        this.#child = spawn(binary({ sanitized }), ['serve', ...assignments, ...args],
-                            { env: cleanEnvironment(environment) });
+        const [program, ...command] = [...within, binary({ sanitized }), 'serve', ...assignments, ...args];
+        this.#child = spawn(program, command, { env: cleanEnvironment(environment) });
         let rest = '';
         const take = (chunk) => {
             this.output += chunk;
@@ -158,7 +159,11 @@ export class Server {
     async metrics() {
         const { status, body } = await this.fetch('/metrics');
         if (status !== 200) throw new Error(`/metrics: ${status}`);
-        return new Map(body.split('\n').filter((line) => line.startsWith('roost_')).map((line) => {
+        return Server.parseMetrics(body);
+    }
+
+    static parseMetrics(/** @type {string} */ text) {
+        return new Map(text.split('\n').filter((line) => line.startsWith('roost_')).map((line) => {
             const space = line.lastIndexOf(' ');
             return [line.slice('roost_'.length, space), Number(line.slice(space + 1))];
         }));
