@@ -1,0 +1,36 @@
+/**
+ * The users for a running server: read at the start, and again whenever `roost user` in another
+ * process has changed the store. All disk work is done on a thread of its own.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "runtime/loop.h"
+#include "users/user_store.h"
+
+struct user_watch;
+
+struct user_watch_config {
+    struct loop *loop;     /**< required */
+    const char *path;      /**< of users.db; copied */
+    const char *realm;     /**< only its users; copied. NULL: all */
+    const struct log *log; /**< NULL: silent */
+    uint64_t interval_us;  /**< how often it looks [1 s] */
+    /**
+     * On the loop's thread: the users are others now. user_watch_users has them. Not called for
+     * those found at the start.
+     */
+    void (*changed)(void *owner);
+    void *owner;
+};
+
+/**
+ * Opens (or makes) the store and reads it, blocking: before the loop runs. Returns 0 or a negative
+ * errno with a sentence for the user.
+ */
+must_check int user_watch_open(const struct user_watch_config *config,
+                               struct user_watch **ret_watch, struct text_builder *ret_problem);
+/** Waits for a read in progress. Accepts NULL; returns NULL. */
+struct user_watch *user_watch_close(struct user_watch *watch);
+/** As last read; valid until `changed` or close. */
+const struct user_list *user_watch_users(const struct user_watch *watch);

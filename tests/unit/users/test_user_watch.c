@@ -1,0 +1,183 @@
+// What a running server sees of changes that another process makes.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "runtime/clock.h"
+#include "users/user_watch.h"
+
+#define PATIENCE_US (20 * TIME_US_PER_S)
+
+struct place {
+    char folder[64];
+    char path[96];
+    struct loop loop;
+    struct user_watch *watch;
+    unsigned changes;
+};
+
+static void changed(void *owner)
+{
+    struct place *place = owner;
+    place->changes++;
+}
+
+static struct user_store *open_store(const char *path)
+{
+    struct user_store *store = NULL;
+    char text[512];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    assert_int_equal(user_store_open(path, &store, &problem), 0);
+    return store;
+}
+
+static void add(const char *path, const char *name, const char *realm)
+{
+    struct user_store *store = open_store(path);
+    struct user_keys keys = { .md5 = { 1 }, .sha256 = { 2 } };
+    assert_int_equal(user_store_add(store, name, realm, &keys, 1), 0);
+    user_store_close(store);
+}
+
+static void open_watch(struct place *place)
+{
+    struct user_watch_config config = { .loop = &place->loop,
+                                        .path = place->path,
+                                        .realm = "roost",
+                                        .interval_us = TIME_US_PER_MS,
+                                        .changed = changed,
+                                        .owner = place };
+    char text[512];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    assert_int_equal(user_watch_open(&config, &place->watch, &problem), 0);
+}
+
+static int set_up(void **state)
+{
+    struct place *place = memory_new(struct place);
+    snprintf(place->folder, sizeof(place->folder), "/tmp/roost-watch-XXXXXX");
+    assert_non_null(mkdtemp(place->folder));
+    snprintf(place->path, sizeof(place->path), "%s/%s", place->folder, DATA_FILE_USERS);
+    assert_int_equal(loop_init(&place->loop), 0);
+    *state = place;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *place = *state;
+    place->watch = user_watch_close(place->watch);
+    loop_done(&place->loop);
+    char command[128];
+    snprintf(command, sizeof(command), "rm -r %s", place->folder);
+    assert_int_equal(system(command), 0);
+    free(place);
+    return 0;
+}
+
+static void turn_until_changes(struct place *place, unsigned changes)
+{
+    uint64_t end_us = clock_now_us() + PATIENCE_US;
+    while (place->changes < changes && clock_now_us() < end_us)
+        loop_turn(&place->loop, 10 * TIME_US_PER_MS);
+    assert_int_equal(place->changes, changes);
+}
+
+static void those_of_the_start_are_there_at_once(void **state)
+{
+    struct place *place = *state;
+    add(place->path, "ann", "roost");
+    add(place->path, "bob", "elsewhere");
+    open_watch(place);
+    assert_int_equal(user_watch_users(place->watch)->count, 1);
+    assert_string_equal(user_watch_users(place->watch)->items[0].name, "ann");
+    assert_int_equal(place->changes, 0);
+}
+
+static void a_change_of_another_process_is_told(void **state)
+{
+    struct place *place = *state;
+    open_watch(place);
+    assert_int_equal(user_watch_users(place->watch)->count, 0);
+    add(place->path, "ann", "roost");
+    turn_until_changes(place, 1);
+    assert_int_equal(user_watch_users(place->watch)->count, 1);
+    struct user_store *store = open_store(place->path);
+    assert_int_equal(user_store_remove(store, "ann", "roost"), 0);
+    user_store_close(store);
+    turn_until_changes(place, 2);
+    assert_int_equal(user_watch_users(place->watch)->count, 0);
+}
+
+static void a_file_that_was_put_back_is_read(void **state)
+{
+    struct place *place = *state;
+    open_watch(place);
+    char other[128];
+    snprintf(other, sizeof(other), "%s/backup.db", place->folder);
+    add(other, "zoe", "roost");
+    assert_int_equal(rename(other, place->path), 0);
+    turn_until_changes(place, 1);
+    assert_string_equal(user_watch_users(place->watch)->items[0].name, "zoe");
+}
+
+static void a_damaged_file_leaves_the_users_known_before(void **state)
+{
+    struct place *place = *state;
+    add(place->path, "ann", "roost");
+    open_watch(place);
+    char other[128];
+    snprintf(other, sizeof(other), "%s/broken", place->folder);
+    FILE *file = fopen(other, "w");
+    for (int i = 0; i < 500; i++)
+        fputs("not a database\n", file);
+    fclose(file);
+    assert_int_equal(rename(other, place->path), 0);
+    uint64_t end_us = clock_now_us() + 100 * TIME_US_PER_MS;
+    while (clock_now_us() < end_us)
+        loop_turn(&place->loop, 10 * TIME_US_PER_MS);
+    assert_int_equal(place->changes, 0);
+    assert_int_equal(user_watch_users(place->watch)->count, 1);
+
+    snprintf(other, sizeof(other), "%s/backup.db", place->folder);
+    add(other, "zoe", "roost");
+    assert_int_equal(rename(other, place->path), 0);
+    turn_until_changes(place, 1);
+    assert_string_equal(user_watch_users(place->watch)->items[0].name, "zoe");
+}
+
+static void closing_waits_for_a_read_in_progress(void **state)
+{
+    struct place *place = *state;
+    open_watch(place);
+    add(place->path, "ann", "roost");
+    // one turn submits the job; closing must neither hang nor call back
+    uint64_t end_us = clock_now_us() + 5 * TIME_US_PER_MS;
+    while (clock_now_us() < end_us)
+        loop_turn(&place->loop, 0);
+    unsigned before = place->changes;
+    place->watch = user_watch_close(place->watch);
+    assert_int_equal(place->changes, before);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(those_of_the_start_are_there_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_change_of_another_process_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_was_put_back_is_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_file_leaves_the_users_known_before, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(closing_waits_for_a_read_in_progress, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
