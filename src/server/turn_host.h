@@ -23,16 +23,16 @@ struct turn_worker;
 
 /** What workers do beyond the engine's settings. Constant once they run. */
 struct turn_options {
-    bool udp;                         /**< on the shared media port (and `tls_udp_port`) */
-    bool dtls;                        /**< DTLS on the same UDP ports */
-    bool tls_udp;                     /**< open a second UDP port (5349) */
-    uint16_t tls_udp_port;            /**< 0: a free one */
-    bool relay_sockets_at_once;       /**< do not wait for the first outside peer */
-    uint32_t relay_receive_buffer;    /**< bytes; 0: the system's default */
-    uint64_t stream_queue_us;         /**< oldest data that waits for a TCP client */
-    uint64_t stream_timeout_us;       /**< a connection or association without allocation */
-    uint32_t dtls_associations_max;   /**< per worker */
-    struct net_address bind;          /**< of the second UDP port; NET_NONE: all */
+    bool udp;                             /**< on the shared media port (and `tls_udp_port`) */
+    bool dtls;                            /**< DTLS on the same UDP ports */
+    bool tls_udp;                         /**< open a second UDP port (5349) */
+    uint16_t tls_udp_port;                /**< 0: a free one */
+    bool relay_sockets_at_once;           /**< do not wait for the first outside peer */
+    uint32_t relay_receive_buffer;        /**< bytes; 0: the system's default */
+    uint64_t stream_queue_us;             /**< oldest data that waits for a TCP client */
+    uint64_t stream_timeout_us;           /**< a connection or association without allocation */
+    uint32_t dtls_associations_max;       /**< per worker */
+    struct net_address bind;              /**< of the second UDP port; NET_NONE: all */
     struct net_address discovery_address; /**< RFC 5780: the second IP; NET_NONE: none */
     uint16_t discovery_port;              /**< RFC 5780: the second port */
 };
@@ -51,7 +51,7 @@ struct turn_shared {
     struct certificate *certificate; /**< the same, for DTLS. May be NULL */
     struct log_sink *log_sink;
     int64_t unix_offset_us;
-    uint32_t allocations_max; /**< per worker */
+    uint32_t allocations_max;   /**< per worker */
     struct worker_group *group; /**< set by the first worker that starts */
     struct mailbox *control;    /**< TURN_MESSAGE_CLOSED and others go here; set before workers */
     uint32_t count;             /**< workers */
@@ -67,10 +67,10 @@ struct turn_host_config {
     uint16_t port_min;
     uint16_t port_max;
     struct turn_quota_limits limits;
-    struct turn_settings *settings; /**< a reference is taken */
-    struct tls_server_context *tls; /**< a reference is taken; may be NULL */
+    struct turn_settings *settings;  /**< a reference is taken */
+    struct tls_server_context *tls;  /**< a reference is taken; may be NULL */
     struct certificate *certificate; /**< for DTLS; a reference is taken; may be NULL */
-    uint32_t allocations_max; /**< of the process, a hard limit for the workers' tables */
+    uint32_t allocations_max;        /**< of the process, a hard limit for the workers' tables */
     uint32_t workers;
     struct random *random;
     struct loop *loop;
@@ -99,26 +99,29 @@ void turn_host_set_tls(struct turn_host *host, struct tls_server_context *tls,
 void turn_host_connection(struct turn_host *host, int fd,
                           const struct turn_connection_origin *origin);
 void turn_host_stream(struct turn_host *host, struct stream_parcel *parcel,
-                      const struct turn_connection_origin *origin,
-                      const struct net_address *local);
+                      const struct turn_connection_origin *origin, const struct net_address *local);
 
 /** A page of the list of allocations. */
 struct turn_list_query {
     const char *username; /**< NULL: all */
-    const char *after;    /**< id text of the last one seen; NULL: from the start */
-    size_t limit;         /**< at most this many */
+    const char *after;    /**< `next` of the page before; NULL or "": from the start */
+    size_t limit;         /**< at most this many; 0: TURN_LIST_LIMIT_MAX */
 };
 /** "<worker>-<handle in hex>" */
 #define TURN_ID_TEXT_MAX 32
 const char *turn_id_format(uint32_t worker, handle id, char out[TURN_ID_TEXT_MAX]);
-/** Calls `done` on the control thread soon, once, in order of ids. `items` end with the call. */
+/**
+ * Calls `done` on the control thread soon, once. `items` end with the call; `next` is what to ask
+ * for as `after` to get the following page, "" when there is none.
+ */
+#define TURN_LIST_LIMIT_MAX 1000
 void turn_host_list(struct turn_host *host, const struct turn_list_query *query,
                     void (*done)(void *owner, const struct turn_listed *items, size_t count,
-                                 bool more),
+                                 const char *next),
                     void *owner);
 /** Ends an allocation. `done` is called soon, once: whether there was one. */
-void turn_host_kill(struct turn_host *host, const char *id,
-                    void (*done)(void *owner, bool found), void *owner);
+void turn_host_kill(struct turn_host *host, const char *id, void (*done)(void *owner, bool found),
+                    void *owner);
 /** Allocations of all workers. */
 uint32_t turn_host_allocation_count(const struct turn_host *host);
 uint16_t turn_host_udp_port(const struct turn_host *host);

@@ -61,21 +61,25 @@ struct turn_message_route {
 
 struct turn_message_list {
     uint64_t request;
-    size_t limit; /**< most entries of this worker */
+    char *username; /**< the receiver's to free: only this user's; NULL: all */
+    uint32_t after; /**< cursor of turn_server_next to go on from; 0: the start */
+    size_t limit;   /**< most entries */
 };
 
 /** One allocation for the control thread; ends with the user's name. */
 struct turn_listed {
     struct turn_allocation_info info; /**< `username` views `name` once it has arrived */
     uint32_t worker;
+    uint32_t cursor; /**< to go on behind it */
     char name[TURN_USERNAME_MAX + 1];
 };
 
 struct turn_message_listed {
     uint64_t request;
     uint32_t worker;
-    struct turn_listed *items; /**< the receiver's; NULL when count is 0 */
+    struct turn_listed *items; /**< the receiver's */
     size_t count;
+    bool more; /**< the worker has others behind these */
 };
 
 struct turn_message_kill {

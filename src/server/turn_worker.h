@@ -14,6 +14,48 @@
 
 struct turn_worker;
 struct turn_shared; // turn_host.h: what all workers share
+struct message;
+struct metric_set;
+struct tls_server_context;
+
+/** ---- for the media worker ---- */
+
+/**
+ * Data for our own media server: path.remote is the relayed address it comes from, path.local the
+ * address it was sent to. TURN inside TURN is not meant to go further: the receiver drops it.
+ */
+typedef void turn_worker_media(void *owner, const struct udp_datagram *datagrams, size_t count);
+
+/**
+ * Starts on the worker's thread. `socket` is the port shared with media. `media` is NULL where no
+ * media server runs. Returns 0 or a negative errno (the second port is in use).
+ */
+must_check int turn_worker_new(struct worker *worker, struct turn_shared *shared,
+                               struct udp_socket *socket, turn_worker_media *media,
+                               void *media_owner, struct turn_worker **ret_turn);
+/** Ends all allocations, on the worker's thread. Accepts NULL. */
+void turn_worker_stop(struct turn_worker *turn);
+/** When all workers have stopped: frees the rest. Accepts NULL; returns NULL. */
+struct turn_worker *turn_worker_free(struct turn_worker *turn);
+/** A message of enum turn_message. */
+void turn_worker_received(struct turn_worker *turn, const struct message *message);
+
+/** Whether a datagram of the shared port is TURN's, whatever its source: ChannelData, and STUN that
+ *  is neither ICE's nor a response. DTLS is for turn_worker_dtls_input. */
+bool turn_worker_wants(const uint8_t *data, size_t size);
+/** A datagram that turn_worker_wants, on the shared port. */
+void turn_worker_udp_input(struct turn_worker *turn, const struct udp_datagram *datagram);
+/** DTLS (first byte 20 to 63) on the shared port from a source that media does not know. */
+void turn_worker_dtls_input(struct turn_worker *turn, const struct udp_datagram *datagram);
+/**
+ * Takes those runs out of a batch of the media server that go to relayed addresses of this server,
+ * and sends them to the clients inside the process. The others stay.
+ */
+void turn_worker_take_batch(struct turn_worker *turn, struct datagram_batch *batch);
+
+#define TURN_WORKER_METRIC_SETS 3
+void turn_worker_metric_sets(const struct turn_worker *turn,
+                             struct metric_set ret_sets[TURN_WORKER_METRIC_SETS]);
 
 /** ---- for carriers: turn_stream.c, turn_dtls.c ---- */
 
@@ -23,8 +65,8 @@ struct random *turn_worker_random(struct turn_worker *turn);
 struct turn_server *turn_worker_server(struct turn_worker *turn);
 uint32_t turn_worker_index(const struct turn_worker *turn);
 const struct turn_shared *turn_worker_shared(const struct turn_worker *turn);
-/** The worker's counters (turn_worker_metrics.def), for turn_worker_count. */
-metric_value *turn_worker_metrics(struct turn_worker *turn);
+/** The TLS context of now, for new streams; NULL: no TLS. No reference is given. */
+struct tls_server_context *turn_worker_tls(struct turn_worker *turn);
 /** Sockets of all relays of this thread; runs leave with the next flush. */
 struct udp_gather *turn_worker_gather(struct turn_worker *turn);
 
