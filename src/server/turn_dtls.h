@@ -1,29 +1,57 @@
 /**
- * TURN clients over DTLS (RFC 7350) on one worker: associations by source address, on whichever
- * UDP socket their datagrams arrive. Each is a carrier (turn_carrier.h). Nothing is kept for a
- * source that has not returned a cookie (RFC 6347, section 4.2.1).
+ * TURN clients over DTLS (RFC 7350), on one worker: associations by path, each one a carrier
+ * (turn_carrier.h). One set serves all UDP sockets of the worker.
+ *
+ * A ClientHello without the right cookie is answered with a HelloVerifyRequest that is smaller than
+ * itself, and nothing is kept. With the right cookie an association begins, within limits per
+ * address and in total; one that has no allocation for a while ends. A client that starts again
+ * from the same port gets a new association, which takes the place of the old one once its
+ * handshake is done.
+ *
+ * Records are opened where they were received and sealed into memory of this object, which leaves
+ * with turn_worker_gather: no allocation and no queue per packet.
  */
 #pragma once
 
 #include "base/metric.h"
-#include "runtime/udp.h"
+#include "crypto/x509.h"
 #include "server/turn_worker.h"
 
-struct certificate;
 struct turn_dtls;
 
+enum turn_dtls_metric {
+#define METRIC(id, kind, name, labels, help) TURN_DTLS_##id,
+#include "server/turn_dtls_metrics.def"
+#undef METRIC
+    TURN_DTLS_METRIC_COUNT,
+};
+extern const struct metric_description turn_dtls_metric_descriptions[TURN_DTLS_METRIC_COUNT];
+
 /**
- * Uses turn_worker_* of `turn`, and of turn_shared: cookie_secret, options.stream_timeout_us,
- * options.dtls_associations_max. A reference of `certificate` is taken. NULL when the certificate
- * cannot be used for DTLS (logged).
+ * Limits, time-outs and the cookie secret are those of turn_worker_shared(turn). NULL when the
+ * certificate is of no use for DTLS (logged).
  */
 struct turn_dtls *turn_dtls_new(struct turn_worker *turn, struct certificate *certificate);
-/** Says goodbye to all clients; their allocations end. Accepts NULL; returns NULL. */
+/**
+ * Says goodbye to all clients (close_notify). On the worker's thread, after the engine was freed
+ * and before the sockets are closed. Accepts NULL; returns NULL.
+ */
 struct turn_dtls *turn_dtls_free(struct turn_dtls *dtls);
-/** For handshakes from now on. A reference is taken. */
+/** For all that begin from now on; if it is of no use the one before stays (logged). */
 void turn_dtls_set_certificate(struct turn_dtls *dtls, struct certificate *certificate);
-/** A datagram (first byte 20 to 63) that arrived on `socket`. */
+
+/**
+ * A datagram whose first byte is 20 to 63, received by `socket`. Its bytes change; data for peers
+ * refers to them until turn_worker_flush, as with turn_worker_client_input.
+ */
 void turn_dtls_input(struct turn_dtls *dtls, struct udp_socket *socket,
                      const struct udp_datagram *datagram);
-/** The set of turn_dtls_metrics.def; lives as long as `dtls`. */
-struct metric_set turn_dtls_metrics(const struct turn_dtls *dtls, const char *labels);
+/** Before `socket` closes while `dtls` goes on: its associations and their allocations end. */
+void turn_dtls_forget(struct turn_dtls *dtls, const struct udp_socket *socket);
+
+/** Associations, those in the handshake included. */
+uint32_t turn_dtls_count(const struct turn_dtls *dtls);
+/** Sets of turn_dtls_metrics.def and of proto/dtls; they live as long as `dtls`. */
+#define TURN_DTLS_METRIC_SETS 2
+void turn_dtls_metric_sets(const struct turn_dtls *dtls, const char *labels,
+                           struct metric_set ret_sets[TURN_DTLS_METRIC_SETS]);
