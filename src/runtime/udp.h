@@ -73,7 +73,8 @@ struct udp_config {
     /** The port is this socket's alone: no other socket of this process or another may share it.
      * For relays; saves a system call too. */
     bool exclusive;
-    bool report_errors; /**< see udp_ops.error */
+    bool report_errors;   /**< see udp_ops.error */
+    bool empty_datagrams; /**< receive those of no bytes as well: a relay passes them on */
 };
 
 /** Largest number of datagrams given to `received` at once. */

@@ -1,4 +1,4 @@
-/** Shared by the files of the UDP socket: udp.c, udp_receive.c, udp_send.c. */
+/** Shared by the files of the UDP socket: udp*.c. */
 #pragma once
 
 #include <netinet/in.h>
@@ -8,9 +8,13 @@
 
 /** Kernel messages per recvmmsg; each may be a run of 64 KB. */
 #define UDP_RECEIVE_MESSAGES 16
-/** recvmmsg calls per turn: then others get theirs. */
-#define UDP_RECEIVE_ROUNDS 4
-#define UDP_RECEIVE_SLOT   65536
+/** Fewest per recvmmsg: the second shows, without another call, that there is no second one. */
+#define UDP_RECEIVE_FEW 2
+/** Kernel messages per turn: then others get theirs. */
+#define UDP_RECEIVE_TURN (4 * UDP_RECEIVE_MESSAGES)
+#define UDP_RECEIVE_SLOT 65536
+/** From one slot to the next: not a power of two, or all slots would share a few cache lines. */
+#define UDP_RECEIVE_STRIDE (UDP_RECEIVE_SLOT + 1088)
 /** Kernel messages per sendmmsg. */
 #define UDP_SEND_MESSAGES 64
 
@@ -29,9 +33,11 @@ struct udp_receiver {
     struct sockaddr_storage names[UDP_RECEIVE_MESSAGES];
     union udp_control control[UDP_RECEIVE_MESSAGES];
     struct udp_datagram datagrams[UDP_RECEIVE_MAX];
-    size_t count;     /**< filled in `datagrams` */
-    uint8_t *bytes;   /**< UDP_RECEIVE_MESSAGES slots */
-    uint32_t dropped; /**< SO_RXQ_OVFL as last told: a running count */
+    size_t count;   /**< filled in `datagrams` */
+    uint8_t *bytes; /**< UDP_RECEIVE_MESSAGES times UDP_RECEIVE_STRIDE */
+    size_t used;    /**< of `bytes`: kept until `release` */
+    void (*release)(void *owner);
+    void *owner;
 };
 
 /** Memory of the sending side. */
@@ -43,6 +49,20 @@ struct udp_sender {
     unsigned datagrams[UDP_SEND_MESSAGES]; /**< in each message */
     unsigned count;                        /**< messages filled */
     bool waited;                           /**< for room, once per udp_socket_send */
+    bool retried;                          /**< the message at hand, after a pending error */
+};
+
+/** What the kernel was found to have. */
+enum udp_ability {
+    UDP_ABILITY_UNKNOWN,
+    UDP_ABILITY_NO,
+    UDP_ABILITY_YES,
+};
+
+struct udp_memory {
+    struct udp_receiver receiver;
+    struct udp_sender sender;
+    enum udp_ability gso; /**< asked once, not by each socket */
 };
 
 struct udp_socket {
@@ -50,16 +70,59 @@ struct udp_socket {
     struct loop *loop;
     const struct udp_ops *ops;
     void *owner;
-    int fd;
-    int family; /**< AF_INET6 (dual stack) or AF_INET */
-    uint16_t port;
+    struct udp_memory *memory;
+    struct net_address bound; /**< NET_NONE: to every address; the port is the real one */
+    uint64_t errors_free_us;  /**< when reported errors have all their burst again */
+    uint32_t dropped;         /**< SO_RXQ_OVFL as last told: a running count */
+    uint32_t gather_last;     /**< hint of udp_gather: its last run in this flush */
+    uint16_t family;          /**< AF_INET6 (dual stack when not bound) or AF_INET */
+    uint8_t receive_slots;    /**< of the next recvmmsg: what recent ones needed */
+    uint8_t gso_failures;     /**< in a row: refused as a run, taken one by one */
     bool gro;
     bool gso;
-    unsigned gso_failures; /**< in a row: refused as a run, taken one by one */
-    uint32_t receive_buffer_bytes;
-    struct udp_receiver receiver;
-    struct udp_sender sender;
+    bool owns_memory;
+    bool report_errors;
+    bool empty_datagrams;
 };
 
-/** The watch's handler: receives a bounded number of batches. */
+/** A relay has thousands of them. */
+_Static_assert(sizeof(struct udp_socket) <= 160, "light sockets");
+
+static inline int udp_socket_fd(const struct udp_socket *socket)
+{
+    return socket->watch.fd;
+}
+
+static inline void udp_socket_count(struct udp_socket *socket, enum runtime_metric metric,
+                                    uint64_t amount)
+{
+    runtime_count(&socket->loop->metrics, metric, amount);
+}
+
+/** The watch's handler: receives a bounded number of messages. */
 void udp_receive_ready(struct loop_watch *watch, unsigned events);
+/** The receiver's constant parts. */
+void udp_receiver_init(struct udp_receiver *receiver);
+/** Takes a bounded number of messages from the error queue. */
+void udp_errors_read(struct udp_socket *socket);
+
+// What both ways of sending share: udp_send.c.
+
+/**
+ * Writes the ancillary data of a message: the source, unless the socket has one only, and for
+ * `segment_size` > 0 UDP_SEGMENT as the last item. Returns its size.
+ */
+size_t udp_send_control(const struct udp_socket *socket, union udp_control *control,
+                        const struct net_address *local, uint16_t segment_size);
+/** The size of what udp_send_control writes for a segment size, and nothing comes behind it. */
+#define UDP_SEGMENT_CONTROL_SIZE CMSG_SPACE(sizeof(uint16_t))
+/** Under which reason to count datagrams that `error` (an errno) stopped. */
+enum runtime_metric udp_send_reason(int error);
+/** Waits for room in a full socket, at most half a millisecond. */
+void udp_send_wait(const struct udp_socket *socket);
+/** Whether a run may have been refused for being one: then its datagrams may go singly. */
+bool udp_send_run_refused(int error);
+/** Whether `error` may be an ICMP message's for another datagram: sending again finds out. */
+bool udp_send_error_may_be_pending(const struct udp_socket *socket, int error);
+/** A run of `segment_size` was refused, and `taken` of its datagrams went singly. */
+void udp_send_note_refusal(struct udp_socket *socket, unsigned taken, uint16_t segment_size);

@@ -14,30 +14,65 @@ struct arrival {
     size_t segment_size; /**< 0: one datagram */
 };
 
-static void prepare(struct udp_receiver *receiver)
+void udp_receiver_init(struct udp_receiver *receiver)
 {
     for (size_t i = 0; i < UDP_RECEIVE_MESSAGES; i++) {
-        receiver->vectors[i] = (struct iovec){
-            .iov_base = receiver->bytes + i * UDP_RECEIVE_SLOT,
-            .iov_len = UDP_RECEIVE_SLOT,
-        };
+        receiver->vectors[i].iov_len = UDP_RECEIVE_SLOT;
         receiver->messages[i].msg_hdr = (struct msghdr){
             .msg_name = &receiver->names[i],
-            .msg_namelen = sizeof(receiver->names[i]),
             .msg_iov = &receiver->vectors[i],
             .msg_iovlen = 1,
             .msg_control = receiver->control[i].bytes,
-            .msg_controllen = sizeof(receiver->control[i].bytes),
         };
     }
+}
+
+void udp_memory_keep(struct udp_memory *memory, void (*release)(void *owner), void *owner)
+{
+    memory->receiver.release = release;
+    memory->receiver.owner = owner;
+}
+
+void udp_memory_release(struct udp_memory *memory)
+{
+    struct udp_receiver *receiver = &memory->receiver;
+    if (receiver->used == 0)
+        return;
+    receiver->used = 0;
+    receiver->release(receiver->owner);
+}
+
+/** Readies `slots` of the receiver, behind what is kept. */
+static void prepare(struct udp_memory *memory, size_t slots)
+{
+    struct udp_receiver *receiver = &memory->receiver;
+    if (receiver->used + slots * UDP_RECEIVE_STRIDE > UDP_RECEIVE_MESSAGES * UDP_RECEIVE_STRIDE)
+        udp_memory_release(memory);
+    uint8_t *at = receiver->bytes + receiver->used;
+    for (size_t i = 0; i < slots; i++, at += UDP_RECEIVE_STRIDE) {
+        struct msghdr *header = &receiver->messages[i].msg_hdr;
+        receiver->vectors[i].iov_base = at;
+        header->msg_namelen = sizeof(receiver->names[i]);
+        header->msg_controllen = sizeof(receiver->control[i].bytes);
+    }
+}
+
+/** What `count` messages fill stays, when the bytes are kept: up to the end of the last one. */
+static void keep(struct udp_receiver *receiver, size_t count)
+{
+    if (!receiver->release)
+        return;
+    const uint8_t *end = (const uint8_t *)receiver->vectors[count - 1].iov_base +
+                         receiver->messages[count - 1].msg_len;
+    // whole cache lines, and at least one: `used` says that there is something to release
+    receiver->used = ((size_t)(end - receiver->bytes) + 64) & ~(size_t)63;
 }
 
 static void read_overflow(struct udp_socket *socket, const struct cmsghdr *control)
 {
     uint32_t dropped = *(const uint32_t *)(const void *)CMSG_DATA(control);
-    runtime_count(&socket->loop->metrics, RUNTIME_UDP_RECEIVED_OVERFLOW,
-                  dropped - socket->receiver.dropped);
-    socket->receiver.dropped = dropped;
+    udp_socket_count(socket, RUNTIME_UDP_RECEIVED_OVERFLOW, dropped - socket->dropped);
+    socket->dropped = dropped;
 }
 
 static void read_control(struct udp_socket *socket, const struct cmsghdr *control,
@@ -47,10 +82,10 @@ static void read_control(struct udp_socket *socket, const struct cmsghdr *contro
     struct net_address *local = &arrival->path.local;
     if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
         const struct in6_pktinfo *info = content;
-        *local = sockaddr_from_ipv6(&info->ipi6_addr, socket->port, info->ipi6_ifindex);
+        *local = sockaddr_from_ipv6(&info->ipi6_addr, socket->bound.port, info->ipi6_ifindex);
     } else if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
         const struct in_pktinfo *info = content;
-        *local = sockaddr_from_ipv4(&info->ipi_addr, socket->port);
+        *local = sockaddr_from_ipv4(&info->ipi_addr, socket->bound.port);
     } else if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO) {
         int size = *(const int *)content;
         arrival->segment_size = size > 0 ? (size_t)size : 0;
@@ -61,7 +96,7 @@ static void read_control(struct udp_socket *socket, const struct cmsghdr *contro
 
 static void deliver(struct udp_socket *socket)
 {
-    struct udp_receiver *receiver = &socket->receiver;
+    struct udp_receiver *receiver = &socket->memory->receiver;
     size_t count = receiver->count;
     receiver->count = 0;
     if (count > 0)
@@ -73,15 +108,17 @@ static void deliver(struct udp_socket *socket)
 static void add_datagrams(struct udp_socket *socket, const struct arrival *arrival, uint8_t *bytes,
                           size_t size)
 {
-    struct udp_receiver *receiver = &socket->receiver;
+    struct udp_receiver *receiver = &socket->memory->receiver;
     struct runtime_metrics *metrics = &socket->loop->metrics;
     size_t segment = arrival->segment_size ? arrival->segment_size : size;
     if (segment > DATAGRAM_SIZE_MAX) {
         runtime_count(metrics, RUNTIME_UDP_RECEIVED_OVERSIZED, (size + segment - 1) / segment);
         return;
     }
-    runtime_count(metrics, RUNTIME_UDP_RECEIVED_BYTES, size);
-    for (size_t at = 0; at < size; at += segment) {
+    size_t at = 0;
+    if (size == 0 && !socket->empty_datagrams)
+        return;
+    do {
         if (receiver->count == UDP_RECEIVE_MAX)
             deliver(socket);
         receiver->datagrams[receiver->count++] = (struct udp_datagram){
@@ -89,17 +126,19 @@ static void add_datagrams(struct udp_socket *socket, const struct arrival *arriv
             .data = bytes + at,
             .size = min_of(segment, size - at),
         };
-        runtime_count(metrics, RUNTIME_UDP_RECEIVED, 1);
-    }
+        at += segment;
+    } while (at < size);
+    runtime_count(metrics, RUNTIME_UDP_RECEIVED_BYTES, size);
+    runtime_count(metrics, RUNTIME_UDP_RECEIVED, size > 0 ? (size + segment - 1) / segment : 1);
 }
 
 static void read_message(struct udp_socket *socket, size_t index)
 {
-    struct udp_receiver *receiver = &socket->receiver;
+    struct udp_receiver *receiver = &socket->memory->receiver;
     struct msghdr *header = &receiver->messages[index].msg_hdr;
     struct arrival arrival = {
         .path.remote = sockaddr_read(&receiver->names[index]),
-        .path.local = { .family = NET_NONE, .port = socket->port },
+        .path.local = socket->bound,
     };
     for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control;
          control = CMSG_NXTHDR(header, control))
@@ -112,29 +151,50 @@ static void read_message(struct udp_socket *socket, size_t index)
                   receiver->messages[index].msg_len);
 }
 
-/** One batch. Returns whether the socket may hold more. */
-static bool receive_batch(struct udp_socket *socket)
+/**
+ * One call of recvmmsg with room for `slots` messages. Returns how many came, or a negative errno:
+ * -EAGAIN, or an error that ICMP reported for something we sent, which is cleared by reading it.
+ */
+static int receive_batch(struct udp_socket *socket, unsigned slots)
 {
-    struct udp_receiver *receiver = &socket->receiver;
-    struct runtime_metrics *metrics = &socket->loop->metrics;
-    prepare(receiver);
-    int count = recvmmsg(socket->fd, receiver->messages, UDP_RECEIVE_MESSAGES, 0, NULL);
-    runtime_count(metrics, RUNTIME_UDP_RECEIVE_CALLS, 1);
-    // an error is one that ICMP reported for something we sent: it is cleared by reading it
-    if (count < 0)
-        return errno != EAGAIN;
-    runtime_count(metrics, RUNTIME_UDP_RECEIVE_MESSAGES, (uint64_t)count);
+    struct udp_receiver *receiver = &socket->memory->receiver;
+    prepare(socket->memory, slots);
+    int count = recvmmsg(udp_socket_fd(socket), receiver->messages, slots, 0, NULL);
+    udp_socket_count(socket, RUNTIME_UDP_RECEIVE_CALLS, 1);
+    if (count <= 0)
+        return count == 0 ? -EAGAIN : -errno;
+    udp_socket_count(socket, RUNTIME_UDP_RECEIVE_MESSAGES, (uint64_t)count);
+    keep(receiver, (size_t)count);
     for (size_t i = 0; i < (size_t)count; i++)
         read_message(socket, i);
     deliver(socket);
-    return count == UDP_RECEIVE_MESSAGES;
+    return count;
 }
 
-void udp_receive_ready(struct loop_watch *watch, unsigned events unused)
+/**
+ * A relay's socket holds one to a few messages, the one of all clients many: each asks for as many
+ * as it lately had. A call that does not fill its slots shows that the socket is empty.
+ */
+void udp_receive_ready(struct loop_watch *watch, unsigned events)
 {
     struct udp_socket *socket = container_of(watch, struct udp_socket, watch);
-    for (int round = 0; round < UDP_RECEIVE_ROUNDS; round++) {
-        if (!receive_batch(socket))
+    if ((events & LOOP_HANGUP) && socket->report_errors)
+        udp_errors_read(socket);
+    if (!(events & LOOP_READABLE) && socket->report_errors)
+        return;
+    for (unsigned total = 0, rounds = 0; total < UDP_RECEIVE_TURN && rounds < 8; rounds++) {
+        unsigned slots = socket->receive_slots;
+        int count = receive_batch(socket, slots);
+        if (count == -EAGAIN)
             return;
+        if (count < 0)
+            continue;
+        total += (unsigned)count;
+        if ((unsigned)count < slots) {
+            if (total * 2 < slots)
+                socket->receive_slots = (uint8_t)max_of(slots / 2, (unsigned)UDP_RECEIVE_FEW);
+            return;
+        }
+        socket->receive_slots = (uint8_t)min_of(slots * 2, (unsigned)UDP_RECEIVE_MESSAGES);
     }
 }
