@@ -29,9 +29,9 @@ struct turn_token_key {
     const char *kid; /**< the USERNAME that clients send with an ACCESS-TOKEN */
     enum turn_token_algorithm algorithm;
     uint8_t key[32];
-    uint8_t key_size;       /**< 16 or 32 */
-    int64_t not_before_s;   /**< Unix time; 0: always */
-    int64_t not_after_s;    /**< Unix time; 0: for ever */
+    uint8_t key_size;     /**< 16 or 32 */
+    int64_t not_before_s; /**< Unix time; 0: always */
+    int64_t not_after_s;  /**< Unix time; 0: for ever */
 };
 
 struct turn_alternate_server {
@@ -41,32 +41,32 @@ struct turn_alternate_server {
 
 /** Zero fields take the defaults in brackets. */
 struct turn_settings_config {
-    const char *realm;                            /**< ["roost"] */
-    const char *server_name;                      /**< THIRD-PARTY-AUTHORIZATION; NULL: realm */
-    const char *software;                         /**< SOFTWARE attribute; NULL: not sent */
-    bool no_auth;                                 /**< relays for everyone (closed networks) */
-    const struct bytes *secrets;                  /**< of time-limited credentials, all valid */
+    const char *realm;           /**< ["roost"] */
+    const char *server_name;     /**< THIRD-PARTY-AUTHORIZATION; NULL: realm */
+    const char *software;        /**< SOFTWARE attribute; NULL: not sent */
+    bool no_auth;                /**< relays for everyone (closed networks) */
+    const struct bytes *secrets; /**< of time-limited credentials, all valid */
     size_t secret_count;
     const struct turn_static_user *users;
     size_t user_count;
     const struct turn_token_key *token_keys;
     size_t token_key_count;
     struct turn_peers_config peers;
-    struct net_address media[64];  /**< where our own media server listens, with ports */
+    struct net_address media[64]; /**< where our own media server listens, with ports */
     size_t media_count;
     const struct turn_alternate_server *alternates;
     size_t alternate_count;
-    uint32_t redirect_above;       /**< allocations from which on 300 is answered; 0: never */
-    bool draining;                 /**< no new allocations: 300 with alternates, else 508 */
-    uint64_t drain_deadline_us;    /**< monotonic; lifetimes are cut to it. 0: none */
-    bool tcp_relay;                /**< RFC 6062 */
-    bool mobility;                 /**< RFC 8016 */
-    uint32_t lifetime_default_s;   /**< [600] */
-    uint32_t lifetime_max_s;       /**< [3600] */
-    uint32_t nonce_lifetime_s;     /**< [3600] */
-    uint32_t permissions_max;      /**< per allocation [512] */
-    uint32_t channels_max;         /**< per allocation [256] */
-    uint32_t tcp_connections_max;  /**< per allocation [32] */
+    uint32_t redirect_above;      /**< allocations from which on 300 is answered; 0: never */
+    bool draining;                /**< no new allocations: 300 with alternates, else 508 */
+    uint64_t drain_deadline_us;   /**< monotonic; lifetimes are cut to it. 0: none */
+    bool tcp_relay;               /**< RFC 6062 */
+    bool mobility;                /**< RFC 8016 */
+    uint32_t lifetime_default_s;  /**< [600] */
+    uint32_t lifetime_max_s;      /**< [3600] */
+    uint32_t nonce_lifetime_s;    /**< [3600] */
+    uint32_t permissions_max;     /**< per allocation [512] */
+    uint32_t channels_max;        /**< per allocation [256] */
+    uint32_t tcp_connections_max; /**< per allocation [32] */
 };
 
 struct turn_settings;
@@ -89,8 +89,19 @@ const struct turn_token_key *turn_settings_token_key(const struct turn_settings 
                                                      struct bytes kid);
 
 /**
+ * OpaqueString (RFC 8265 section 4.2) of a username, as far as it changes what people type: valid
+ * UTF-8, not empty, no control characters, every other space of Unicode becomes U+0020. ASCII
+ * passes unchanged. NFC is *not* applied: a name written with combining characters differs from
+ * the same name with composed ones. Static users must be stored in this form. Returns 0 with `out`
+ * terminated and its length, or -EINVAL (`out` holds nothing of use).
+ */
+must_check int turn_username_prepare(struct bytes raw, char out[TURN_USERNAME_MAX + 1],
+                                     size_t *ret_size);
+
+/**
  * Time-limited credentials, the common REST scheme: username "<unix expiry>:<user>" and password
  * base64(HMAC-SHA1(secret, username)). `out` gets the password as text, 28 characters and a NUL.
+ * turn_auth_check also takes "<user>:<unix expiry>" and a plain "<unix expiry>", as coturn does.
  */
 #define TURN_REST_PASSWORD_SIZE 29
 void turn_rest_password(struct bytes secret, struct bytes username,
