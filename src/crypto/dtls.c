@@ -36,6 +36,7 @@ struct dtls_handshake {
     struct bytes datagram; // being read
     enum dtls_handshake_state state;
     bool wrong_certificate;
+    bool listening; // the first ClientHello brings a cookie that was checked before
     char error[DTLS_HANDSHAKE_ERROR_SIZE];
 };
 
@@ -98,32 +99,58 @@ static int verify_certificate(X509_STORE_CTX *store, void *owner)
     return matches;
 }
 
-static bool context_set_up(struct dtls_context *context, struct certificate *certificate,
-                           const char *srtp_profiles)
+/** For dtls_handshake_skip_cookie: the cookie was found right before OpenSSL saw it. */
+static int accept_cookie(SSL *ssl unused, const unsigned char *cookie unused, unsigned size unused)
+{
+    return 1;
+}
+
+static void set_up_verification(SSL_CTX *openssl, bool any_peer)
+{
+    if (any_peer) {
+        SSL_CTX_set_verify(openssl, SSL_VERIFY_NONE, NULL);
+        return;
+    }
+    SSL_CTX_set_verify(openssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_cert_verify_callback(openssl, verify_certificate, NULL);
+}
+
+static bool context_set_up(struct dtls_context *context, const struct dtls_context_config *config)
 {
     SSL_CTX *openssl = context->openssl;
     SSL_CTX_set_options(openssl, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                      SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_session_cache_mode(openssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_cert_list(openssl, MESSAGE_SIZE_MAX);
-    SSL_CTX_set_verify(openssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    SSL_CTX_set_cert_verify_callback(openssl, verify_certificate, NULL);
+    SSL_CTX_set_cookie_verify_cb(openssl, accept_cookie);
+    set_up_verification(openssl, config->any_peer);
     return SSL_CTX_set_min_proto_version(openssl, DTLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(openssl, DTLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(openssl, CIPHERS) == 1 &&
-           certificate_install(certificate, openssl) &&
-           SSL_CTX_set_tlsext_use_srtp(openssl, srtp_profiles) == 0; // sic: 0 is success
+           (!config->certificate || certificate_install(config->certificate, openssl)) &&
+           (!config->srtp_profiles ||
+            SSL_CTX_set_tlsext_use_srtp(openssl, config->srtp_profiles) == 0); // sic: 0 is success
 }
 
 int dtls_context_new_with(struct certificate *certificate, const char *srtp_profiles,
                           struct text_builder *error, struct dtls_context **ret_context)
+{
+    const struct dtls_context_config config = {
+        .certificate = certificate,
+        .srtp_profiles = srtp_profiles,
+    };
+    return dtls_context_make(&config, error, ret_context);
+}
+
+int dtls_context_make(const struct dtls_context_config *config, struct text_builder *error,
+                      struct dtls_context **ret_context)
 {
     ERR_clear_error();
     struct dtls_context *context = memory_new(struct dtls_context);
     atomic_init(&context->references, 1);
     context->openssl = SSL_CTX_new(DTLS_method());
     context->bio_method = bio_method_new();
-    if (!context->openssl || !context_set_up(context, certificate, srtp_profiles)) {
+    if (!context->openssl || !context_set_up(context, config)) {
         if (error) {
             text_append(error, "DTLS cannot be set up: ");
             openssl_error_take(error);
@@ -194,6 +221,12 @@ void dtls_handshake_free(struct dtls_handshake *handshake)
     free(handshake);
 }
 
+void dtls_handshake_skip_cookie(struct dtls_handshake *handshake)
+{
+    ensure(SSL_is_server(handshake->ssl));
+    handshake->listening = true;
+}
+
 static void handshake_failed(struct dtls_handshake *handshake)
 {
     struct text_builder error = text_builder_of(handshake->error, sizeof(handshake->error));
@@ -208,11 +241,26 @@ static void handshake_failed(struct dtls_handshake *handshake)
     handshake->state = DTLS_HANDSHAKE_FAILED;
 }
 
+/** Has OpenSSL begin with the second ClientHello; its message numbers go on from there. */
+static bool handshake_listen(struct dtls_handshake *handshake)
+{
+    handshake->listening = false;
+    BIO_ADDR *nowhere = BIO_ADDR_new();
+    ensure(nowhere);
+    int result = DTLSv1_listen(handshake->ssl, nowhere);
+    BIO_ADDR_free(nowhere);
+    return result == 1;
+}
+
 static enum dtls_handshake_state handshake_continue(struct dtls_handshake *handshake)
 {
     if (handshake->state != DTLS_HANDSHAKE_RUNNING)
         return handshake->state;
     ERR_clear_error();
+    if (handshake->listening && !handshake_listen(handshake)) {
+        handshake_failed(handshake);
+        return handshake->state;
+    }
     int result = SSL_do_handshake(handshake->ssl);
     if (result == 1)
         handshake->state = DTLS_HANDSHAKE_DONE;

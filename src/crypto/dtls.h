@@ -17,10 +17,20 @@
  */
 struct dtls_context;
 
-/**
- * `srtp_profiles`: the names of OpenSSL, best first, separated by colons. `error` may be NULL.
- * Returns 0 or -EINVAL.
- */
+struct dtls_context_config {
+    struct certificate *certificate; /**< sent with its whole chain; NULL: a client has none */
+    const char *srtp_profiles; /**< names of OpenSSL, best first, colons between; NULL: none */
+    /**
+     * A server asks its clients for no certificate; a client takes any (tests, measuring).
+     * Otherwise dtls_handshake_ops.certificate_matches decides.
+     */
+    bool any_peer;
+};
+
+/** `error` may be NULL. Returns 0 or -EINVAL. */
+must_check int dtls_context_make(const struct dtls_context_config *config,
+                                 struct text_builder *error, struct dtls_context **ret_context);
+/** A context of WebRTC: both sides have certificates, and SRTP keys come out. */
 must_check int dtls_context_new_with(struct certificate *certificate, const char *srtp_profiles,
                                      struct text_builder *error, struct dtls_context **ret_context);
 struct dtls_context *dtls_context_ref(struct dtls_context *context);
@@ -49,6 +59,11 @@ struct dtls_handshake_ops {
 struct dtls_handshake *dtls_handshake_new(struct dtls_context *context, bool client, uint16_t mtu,
                                           const struct dtls_handshake_ops *ops, void *owner);
 void dtls_handshake_free(struct dtls_handshake *handshake);
+/**
+ * Server, before anything else: the first datagram will be one ClientHello of message_seq 1 with a
+ * cookie that the caller has found right (RFC 6347, 4.2.1).
+ */
+void dtls_handshake_skip_cookie(struct dtls_handshake *handshake);
 /** Client: writes the ClientHello. Server: does nothing. */
 enum dtls_handshake_state dtls_handshake_start(struct dtls_handshake *handshake);
 /** Takes one datagram of whole records and goes on; ops->send may be called before it returns. */

@@ -116,6 +116,54 @@ int dtls_send(struct dtls *dtls, struct bytes data)
     return send_record(dtls, RECORD_APPLICATION_DATA, data);
 }
 
+/** Opens application data in place. Returns 0, or why it was dropped (counted). */
+static int open_in_place(struct dtls *dtls, const struct record *record, uint8_t *plain,
+                         struct bytes *ret_data)
+{
+    int size = record_open(&dtls->records, record, plain);
+    if (size < 0)
+        return drop_unopened(dtls, size);
+    *ret_data = bytes_of(plain, (size_t)size);
+    return 0;
+}
+
+int dtls_open(struct dtls *dtls, uint64_t now_us, uint8_t *datagram, size_t size, size_t *at,
+              struct bytes *ret_data)
+{
+    while (*at < size) {
+        uint8_t *plain = datagram + *at + RECORD_HEADER_SIZE + RECORD_NONCE_SIZE;
+        struct reader reader = reader_of(datagram + *at, size - *at);
+        struct record record;
+        if (record_parse(&reader, &record) < 0) {
+            dtls_count(dtls, DTLS_METRIC_DROP_MALFORMED);
+            *at = size;
+            return 0;
+        }
+        *at += reader.at;
+        bool data = dtls->state == DTLS_STATE_CONNECTED && record.epoch == 1 &&
+                    record.type == RECORD_APPLICATION_DATA;
+        int result = data ? open_in_place(dtls, &record, plain, ret_data)
+                          : dtls_take_record(dtls, now_us, &record);
+        if (data && result == 0)
+            return 1;
+    }
+    return 0;
+}
+
+_Static_assert(DTLS_RECORD_PREFIX == RECORD_HEADER_SIZE + RECORD_NONCE_SIZE, "place of the data");
+_Static_assert(DTLS_RECORD_OVERHEAD == RECORD_OVERHEAD, "size of a record");
+_Static_assert(DTLS_RECORD_DATA_MAX == RECORD_PLAIN_MAX, "size of its data");
+
+int dtls_seal(struct dtls *dtls, uint8_t *out, size_t size)
+{
+    if (dtls->state != DTLS_STATE_CONNECTED)
+        return -ENOTCONN;
+    if (size > DTLS_RECORD_DATA_MAX)
+        return -EMSGSIZE;
+    return record_seal(&dtls->records, RECORD_APPLICATION_DATA,
+                       bytes_of(out + DTLS_RECORD_PREFIX, size), out);
+}
+
 void dtls_close(struct dtls *dtls)
 {
     static const uint8_t close_notify[] = { ALERT_WARNING, ALERT_CLOSE_NOTIFY };

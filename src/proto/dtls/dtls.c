@@ -22,6 +22,19 @@ int dtls_context_new(struct certificate *certificate, struct text_builder *error
     return dtls_context_new_with(certificate, profiles, error, ret_context);
 }
 
+int dtls_context_new_server(struct certificate *certificate, struct text_builder *error,
+                            struct dtls_context **ret_context)
+{
+    const struct dtls_context_config config = { .certificate = certificate, .any_peer = true };
+    return dtls_context_make(&config, error, ret_context);
+}
+
+int dtls_context_new_client(struct text_builder *error, struct dtls_context **ret_context)
+{
+    const struct dtls_context_config config = { .any_peer = true };
+    return dtls_context_make(&config, error, ret_context);
+}
+
 // What OpenSSL asks of us.
 
 static void take_flight_datagram(void *owner, struct bytes datagram)
@@ -60,7 +73,7 @@ static const struct dtls_handshake_ops handshake_ops = {
 
 struct dtls *dtls_new(const struct dtls_config *config, uint64_t now_us)
 {
-    ensure(config->fingerprint_count > 0 && config->fingerprint_count <= DTLS_FINGERPRINTS_MAX);
+    ensure(config->fingerprint_count <= DTLS_FINGERPRINTS_MAX);
     struct dtls *dtls = memory_new(struct dtls);
     dtls->client = config->client;
     dtls->srtp_required = config->srtp_required;
@@ -71,13 +84,18 @@ struct dtls *dtls_new(const struct dtls_config *config, uint64_t now_us)
     dtls->fingerprint_count = (uint32_t)config->fingerprint_count;
     dtls->fingerprints = memory_copy(config->fingerprints,
                                      config->fingerprint_count * sizeof(*config->fingerprints));
-    dtls->wait_us = DTLS_RETRANSMIT_FIRST_US;
+    dtls->wait_first_us =
+        config->retransmit_first_us ? config->retransmit_first_us : DTLS_RETRANSMIT_FIRST_US;
+    dtls->wait_us = dtls->wait_first_us;
     dtls->retransmit_us = TIME_NEVER;
     dtls->forget_us = TIME_NEVER;
     dtls->give_up_us = config->client ? now_us + DTLS_HANDSHAKE_TIMEOUT_US : TIME_NEVER;
     dtls->handshake =
         dtls_handshake_new(config->context, config->client, dtls->mtu, &handshake_ops, dtls);
     dtls->flight_is_new = true;
+    dtls->first_is_numbered = config->cookie_checked;
+    if (config->cookie_checked)
+        dtls_handshake_skip_cookie(dtls->handshake);
     if (dtls_handshake_start(dtls->handshake) == DTLS_HANDSHAKE_FAILED)
         dtls_fail(dtls, dtls_handshake_error(dtls->handshake));
     return dtls;
@@ -225,11 +243,16 @@ static int handshake_record(struct dtls *dtls, uint64_t now_us, const struct rec
     if (result < 0)
         return result;
     dtls->give_up_us = min_of(dtls->give_up_us, now_us + DTLS_HANDSHAKE_TIMEOUT_US);
+    if (dtls->first_is_numbered) {
+        // RFC 6347, 4.2.1: our ServerHello must not look like the HelloVerifyRequest once more
+        dtls->first_is_numbered = false;
+        dtls->flight.next_sequence = record->sequence;
+    }
     dtls->flight_is_new = true;
     enum dtls_handshake_state state = dtls_handshake_input(dtls->handshake, record->whole);
     if (!dtls->flight_is_new) { // a new flight was made
         dtls->answered_sequence = dtls->heard_sequence;
-        dtls->wait_us = DTLS_RETRANSMIT_FIRST_US;
+        dtls->wait_us = dtls->wait_first_us;
         dtls->retransmit_us = TIME_NEVER; // set when it goes out
     }
     if (state == DTLS_HANDSHAKE_FAILED)
@@ -239,6 +262,18 @@ static int handshake_record(struct dtls *dtls, uint64_t now_us, const struct rec
     else if (state == DTLS_HANDSHAKE_DONE)
         handshake_done(dtls, now_us);
     return 0;
+}
+
+int dtls_take_record(struct dtls *dtls, uint64_t now_us, const struct record *record)
+{
+    switch (dtls->state) {
+    case DTLS_STATE_HANDSHAKE:
+        return handshake_record(dtls, now_us, record);
+    case DTLS_STATE_CONNECTED:
+        return dtls_connected_record(dtls, now_us, record);
+    default:
+        return dtls_drop(dtls, DTLS_METRIC_DROP_ENDED, -EPIPE);
+    }
 }
 
 int dtls_input(struct dtls *dtls, uint64_t now_us, struct bytes datagram)
@@ -252,16 +287,7 @@ int dtls_input(struct dtls *dtls, uint64_t now_us, struct bytes datagram)
             result = dtls_drop(dtls, DTLS_METRIC_DROP_MALFORMED, -EINVAL);
             break;
         }
-        switch (dtls->state) {
-        case DTLS_STATE_HANDSHAKE:
-            result = handshake_record(dtls, now_us, &record);
-            break;
-        case DTLS_STATE_CONNECTED:
-            result = dtls_connected_record(dtls, now_us, &record);
-            break;
-        default:
-            result = dtls_drop(dtls, DTLS_METRIC_DROP_ENDED, -EPIPE);
-        }
+        result = dtls_take_record(dtls, now_us, &record);
         taken |= result == 0;
     }
     return taken ? 0 : result;

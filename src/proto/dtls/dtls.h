@@ -4,7 +4,7 @@
  *
  * OpenSSL does the handshake; once it is done its memory is released and a record layer of our own
  * goes on: it repeats the last flight when the peer has lost it, reads and writes close_notify, and
- * carries application data (SCTP of data channels).
+ * carries application data (SCTP of data channels, TURN).
  */
 #pragma once
 
@@ -35,6 +35,16 @@ extern const struct metric_description dtls_metric_descriptions[DTLS_METRIC_COUN
 /** A context that offers and prefers AEAD_AES_128_GCM, AEAD_AES_256_GCM, AES128_CM_HMAC_SHA1_80. */
 must_check int dtls_context_new(struct certificate *certificate, struct text_builder *error,
                                 struct dtls_context **ret_context);
+
+/**
+ * A context of a server whose clients have no certificate and want no SRTP (RFC 7350). The chain of
+ * `certificate` is sent whole.
+ */
+must_check int dtls_context_new_server(struct certificate *certificate, struct text_builder *error,
+                                       struct dtls_context **ret_context);
+/** The other side of it, which believes any server: for tests and for measuring. */
+must_check int dtls_context_new_client(struct text_builder *error,
+                                       struct dtls_context **ret_context);
 
 /** The digest of the peer's certificate that its SDP promised (RFC 8122). */
 struct dtls_fingerprint {
@@ -78,10 +88,19 @@ struct dtls_event {
 struct dtls_config {
     struct dtls_context *context; /**< a reference is taken */
     bool client;                  /**< start the handshake; a server waits for a ClientHello */
-    /** The peer's certificate must have one of these digests. At least one; they are copied. */
+    /**
+     * Server: the handshake begins with a ClientHello whose cookie was checked (dtls_cookie.h), and
+     * that datagram is the first one given to dtls_input.
+     */
+    bool cookie_checked;
+    /**
+     * The peer's certificate must have one of these digests; they are copied. None, for contexts of
+     * dtls_context_new_server and dtls_context_new_client alone.
+     */
     const struct dtls_fingerprint *fingerprints;
     size_t fingerprint_count;
     uint16_t mtu;                           /**< 0: DTLS_MTU_DEFAULT */
+    uint64_t retransmit_first_us;           /**< 0: 100 ms, right where ICE has measured the path */
     bool srtp_required;                     /**< fail when no profile was agreed on */
     const struct cipher_provider *provider; /**< for records after the handshake; may be NULL */
     metric_value *metrics; /**< DTLS_METRIC_COUNT values of this thread; may be NULL */
@@ -127,5 +146,28 @@ bool dtls_data(struct dtls *dtls, struct bytes *ret_data);
 must_check int dtls_send(struct dtls *dtls, struct bytes data);
 /** Largest `data` that dtls_send takes. */
 size_t dtls_data_size_max(const struct dtls *dtls);
+
+/** Bytes of a record before and around its data. */
+#define DTLS_RECORD_PREFIX   21
+#define DTLS_RECORD_OVERHEAD 37
+/** Most data of one record. */
+#define DTLS_RECORD_DATA_MAX (1u << 14)
+
+/**
+ * dtls_input without copy, for relays: takes the records of a datagram from `*at` (0 at first) on
+ * until one holds application data, which is opened where it lies. Returns 1 with that data, valid
+ * as long as the datagram's bytes; 0 at the end.
+ *
+ *     for (size_t at = 0; dtls_open(dtls, now_us, datagram, size, &at, &data) > 0;)
+ *         use(data);
+ */
+must_check int dtls_open(struct dtls *dtls, uint64_t now_us, uint8_t *datagram, size_t size,
+                         size_t *at, struct bytes *ret_data);
+/**
+ * dtls_send without queue and without limit by the MTU: seals the `size` bytes that stand at `out`
+ * + DTLS_RECORD_PREFIX to a record of `size` + DTLS_RECORD_OVERHEAD bytes at `out`. Returns 0,
+ * -ENOTCONN, -EMSGSIZE (more than DTLS_RECORD_DATA_MAX) or -EKEYEXPIRED (2^48 records).
+ */
+must_check int dtls_seal(struct dtls *dtls, uint8_t *out, size_t size);
 /** Queues close_notify; afterwards nothing is sent or received. */
 void dtls_close(struct dtls *dtls);

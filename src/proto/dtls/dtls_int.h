@@ -34,6 +34,7 @@ struct dtls {
     enum dtls_state state;
     bool client;
     bool srtp_required;
+    bool first_is_numbered; // the first record's number is that of our first, too
     uint16_t mtu;
     const struct cipher_provider *provider;
     metric_value *metrics;
@@ -44,6 +45,7 @@ struct dtls {
     struct flight flight;
     uint64_t sent_us; // last time the flight went out
     uint64_t wait_us;
+    uint64_t wait_first_us;
     uint64_t retransmit_us;
     uint64_t give_up_us;
     uint64_t forget_us; // when the last flight is freed
@@ -79,6 +81,8 @@ static inline int dtls_drop(struct dtls *dtls, enum dtls_metric why, int error)
     return error;
 }
 
+/** Handles a record in any state: 0, or why it was dropped. */
+must_check int dtls_take_record(struct dtls *dtls, uint64_t now_us, const struct record *record);
 /** Handles a record after the handshake. */
 must_check int dtls_connected_record(struct dtls *dtls, uint64_t now_us,
                                      const struct record *record);
