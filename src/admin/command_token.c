@@ -31,8 +31,9 @@ static int take_grants(const struct cli_call *call, uint64_t now_s, struct token
     if (take_name(call, "room", grants->room) < 0 || take_name(call, "user", grants->user) < 0 ||
         take_name(call, "name", grants->name) < 0)
         return usage("names have at most 64 bytes");
-    if (!*grants->room && !*grants->user)
-        return usage("--room or --user is needed (--room '*' admits to every room)");
+    grants->admin = cli_value(call, "admin") != NULL;
+    if (!*grants->room && !*grants->user && !grants->admin)
+        return usage("--room, --user or --admin is needed (--room '*' admits to every room)");
     const char *valid = cli_value(call, "valid");
     uint64_t valid_us = 0;
     if (option_parse_duration(bytes_of_text(valid ? valid : VALID_DEFAULT), &valid_us) < 0 ||
@@ -72,6 +73,7 @@ static const struct cli_option options[] = {
     { "user", "NAME", "The user name it vouches for." },
     { "name", "NAME", "The display name it fixes; without it the holder chooses." },
     { "moderator", NULL, "The holder moderates the room." },
+    { "admin", NULL, "The holder may use the admin API." },
     { "valid", "DURATION", "How long it is good: 90m, 24h (default), 30d." },
     { 0 },
 };

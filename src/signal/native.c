@@ -27,6 +27,7 @@ static const struct metric_description descriptions[NATIVE_METRIC_COUNT] = {
 /** Requests within a session; hello, resume and ping concern the connection and come before. */
 static native_handler *const handlers[WIRE_REQUEST_COUNT] = {
     [WIRE_REQUEST_GOODBYE] = native_goodbye,
+    [WIRE_REQUEST_ICE_SERVERS] = native_ice_request,
     [WIRE_REQUEST_JOIN] = native_join,
     [WIRE_REQUEST_LEAVE] = native_leave,
     [WIRE_REQUEST_UPDATE] = native_update,
@@ -111,6 +112,7 @@ static void free_connections(struct list *connections)
     {
         if (connection->session)
             connection->session->connection = NULL;
+        free(connection->host);
         free(connection);
     }
 }
@@ -178,6 +180,7 @@ void signal_native_closed(struct signal_native *native, uint64_t now_us,
         else
             native_session_detach(session, now_us);
     }
+    free(connection->host);
     free(connection);
     room_directory_settle(native->config.rooms, now_us);
 }

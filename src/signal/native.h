@@ -12,6 +12,7 @@ struct room_directory;
 struct call_directory;
 struct signal_native;
 struct native_connection;
+struct turn_offer;
 
 /** How texts leave. It may not call back into the engine from within. */
 struct native_transport {
@@ -52,6 +53,9 @@ struct native_config {
     struct bytes token_key; /**< empty: no token is valid */
     const struct native_ice_server *ice_servers;
     size_t ice_server_count;
+    /** Our own TURN server, with a credential for each session; NULL: none. With `require_token`
+     *  for sessions that showed a token only. */
+    const struct turn_offer *turn;
 };
 
 struct signal_native *signal_native_new(const struct native_config *config);
@@ -63,6 +67,8 @@ void signal_native_free(struct signal_native *native);
 /** A client connected. `now_unix_ms` is read for chat and tokens. NULL when the server is full. */
 struct native_connection *signal_native_open(struct signal_native *native, uint64_t now_us,
                                              void *socket, const struct net_address *remote);
+/** The host by which the client reached us, as in a URL: for turn_offer. Copied. */
+void signal_native_set_host(struct native_connection *connection, const char *host);
 /** A text of the client's. */
 void signal_native_input(struct signal_native *native, uint64_t now_us,
                          struct native_connection *connection, struct bytes text);

@@ -52,8 +52,13 @@ void native_register(struct native_session *session, uint64_t now_us,
                       result == -EEXIST ? WIRE_ERROR_USER_TAKEN : WIRE_ERROR_SERVER_FULL, NULL);
         return;
     }
+    struct native_ice ice;
+    native_ice_init(&ice, session, now_us);
     wire_write_result_register(native_out(session->native), message->id,
-                               &(struct wire_result_register){ .user = request->user });
+                               &(struct wire_result_register){ .user = request->user,
+                                                               .ice_servers = ice.servers,
+                                                               .ice_servers_count = ice.count });
+    native_ice_done(&ice);
     native_send_reply(session, message->id);
 }
 
@@ -89,9 +94,15 @@ void native_link(struct native_session *session, uint64_t now_us,
                       result == -EBUSY ? WIRE_ERROR_USER_BUSY : WIRE_ERROR_SERVER_FULL, NULL);
         return;
     }
-    wire_write_result_link(
-        native_out(session->native), message->id,
-        &(struct wire_result_link){ .role = waits ? WIRE_LINK_ROLE_WAIT : WIRE_LINK_ROLE_CALL });
+    struct native_ice ice;
+    native_ice_init(&ice, session, now_us);
+    struct wire_result_link reply = {
+        .role = waits ? WIRE_LINK_ROLE_WAIT : WIRE_LINK_ROLE_CALL,
+        .ice_servers = ice.servers,
+        .ice_servers_count = ice.count,
+    };
+    wire_write_result_link(native_out(session->native), message->id, &reply);
+    native_ice_done(&ice);
     native_send_reply(session, message->id);
 }
 

@@ -9,6 +9,7 @@
 #include "signal/native.h"
 #include "signal/native_replay.h"
 #include "signal/token.h"
+#include "signal/turn_offer.h"
 #include "signal/wire.h"
 
 #define NATIVE_VERSION           1
@@ -68,6 +69,7 @@ struct native_connection {
     struct native_session *session; /**< NULL before hello, or after another took it over */
     void *socket;
     struct net_address remote;
+    char *host; /**< by which the client reached us; NULL: not known */
     uint64_t opened_us;
     struct native_bucket bucket;
     bool closing; /**< by us: nothing is sent or heard any more */
@@ -139,6 +141,7 @@ typedef void native_handler(struct native_session *session, uint64_t now_us,
                             const struct wire_message *message);
 
 native_handler native_goodbye;                              // native_session.c
+native_handler native_ice_request;                          // native_ice.c
 native_handler native_join, native_leave, native_update;    // native_room.c
 native_handler native_offer, native_candidate, native_mute; // native_media.c
 native_handler native_subscribe, native_unsubscribe;
@@ -161,8 +164,18 @@ uint64_t native_unix_us(const struct signal_native *native, uint64_t now_us);
 bool native_check_token(struct native_session *session, uint64_t now_us,
                         const struct wire_message *message, const char *token,
                         struct token_grants *ret_grants);
-/** The ICE servers of the configuration as the protocol has them; the caller frees. */
-struct wire_ice_server *native_ice_servers(const struct signal_native *native);
+
+/** The ICE servers of a session as the protocol has them. Points into itself; holds a secret. */
+struct native_ice {
+    struct wire_ice_server *servers;
+    size_t count;
+    struct turn_ticket ticket;
+};
+/** For a reply to `session`, whose connection is there. */
+void native_ice_init(struct native_ice *ice, const struct native_session *session, uint64_t now_us);
+/** Once the reply is written. */
+void native_ice_done(struct native_ice *ice);
+
 struct wire_limits native_limits(const struct signal_native *native);
 
 /** ---- native_events.c, native_call_events.c ---- */

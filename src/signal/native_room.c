@@ -40,7 +40,7 @@ bool native_check_token(struct native_session *session, uint64_t now_us,
 }
 
 /** Everything in a room, as a newcomer sees it. */
-static void write_room(struct native_session *session, uint64_t id)
+static void write_room(struct native_session *session, uint64_t now_us, uint64_t id)
 {
     struct signal_native *native = session->native;
     const struct room *room = session->member->room;
@@ -49,7 +49,8 @@ static void write_room(struct native_session *session, uint64_t id)
         memory_new_array(struct wire_member, room->member_count);
     cleanup(memory_free_at) struct wire_track *tracks =
         memory_new_array(struct wire_track, max_of(track_count, (size_t)1));
-    cleanup(memory_free_at) struct wire_ice_server *servers = native_ice_servers(native);
+    struct native_ice ice;
+    native_ice_init(&ice, session, now_us);
     size_t member_place = 0, track_place = 0;
     const struct room_member *member;
     const struct room_publication *publication;
@@ -72,12 +73,13 @@ static void write_room(struct native_session *session, uint64_t id)
         .members_count = member_place,
         .tracks = tracks,
         .tracks_count = track_place,
-        .ice_servers = servers,
-        .ice_servers_count = native->config.ice_server_count,
+        .ice_servers = ice.servers,
+        .ice_servers_count = ice.count,
         .slots = &slots,
         .limits = &limits,
     };
     wire_write_result_join(native_out(native), id, &result);
+    native_ice_done(&ice);
 }
 
 static enum wire_error join_error(int result)
@@ -141,7 +143,7 @@ void native_join(struct native_session *session, uint64_t now_us,
         return;
     }
     session->name_is_fixed = grants.name[0] != 0;
-    write_room(session, message->id);
+    write_room(session, now_us, message->id);
     native_send_reply(session, message->id);
 }
 

@@ -35,21 +35,6 @@ static void attach(struct native_session *session, struct native_connection *con
     list_append(&connection->native->connected, &connection->node);
 }
 
-struct wire_ice_server *native_ice_servers(const struct signal_native *native)
-{
-    const struct native_config *config = &native->config;
-    struct wire_ice_server *servers =
-        memory_new_array(struct wire_ice_server, max_of(config->ice_server_count, (size_t)1));
-    for (size_t i = 0; i < config->ice_server_count; i++) {
-        const struct native_ice_server *server = &config->ice_servers[i];
-        servers[i] = (struct wire_ice_server){ .urls = server->urls,
-                                               .urls_count = server->url_count,
-                                               .username = server->username,
-                                               .credential = server->credential };
-    }
-    return servers;
-}
-
 struct wire_limits native_limits(const struct signal_native *native)
 {
     const struct room_directory_config *rooms = &native->config.rooms->config;
@@ -61,11 +46,12 @@ struct wire_limits native_limits(const struct signal_native *native)
                                  .message_bytes = native->config.message_size_max };
 }
 
-static void welcome(struct native_session *session, uint64_t id)
+static void welcome(struct native_session *session, uint64_t now_us, uint64_t id)
 {
     struct signal_native *native = session->native;
     const struct native_config *config = &native->config;
-    cleanup(memory_free_at) struct wire_ice_server *servers = native_ice_servers(native);
+    struct native_ice ice;
+    native_ice_init(&ice, session, now_us);
     struct wire_limits limits = native_limits(native);
     struct wire_result_hello result = {
         .version = NATIVE_VERSION,
@@ -75,18 +61,18 @@ static void welcome(struct native_session *session, uint64_t id)
         .resume_within_ms = config->resume_window_us / 1000,
         .heartbeat_ms = config->heartbeat_us / 1000,
         .dead_after_ms = config->dead_after_us / 1000,
-        .ice_servers = servers,
-        .ice_servers_count = config->ice_server_count,
+        .ice_servers = ice.servers,
+        .ice_servers_count = ice.count,
         .limits = &limits,
     };
     wire_write_result_hello(native_out(native), id, &result);
+    native_ice_done(&ice);
     native_send_bare(session->connection);
 }
 
 void native_hello(struct native_connection *connection, uint64_t now_us,
                   const struct wire_message *message)
 {
-    (void)now_us;
     enum wire_error error = WIRE_ERROR_COUNT;
     if (connection->session)
         error = WIRE_ERROR_ALREADY_CONNECTED;
@@ -100,7 +86,7 @@ void native_hello(struct native_connection *connection, uint64_t now_us,
         return;
     }
     attach(session, connection);
-    welcome(session, message->id);
+    welcome(session, now_us, message->id);
 }
 
 static bool token_matches(const struct native_session *session, const char *token)

@@ -92,6 +92,7 @@ static int take_claims(json_t *claims, uint64_t now_unix_s, struct token_grants 
     if (!grants->user[0] && take_text(claims, "sub", grants->user) < 0)
         return -EBADMSG;
     grants->moderator = json_is_true(json_object_get(claims, "moderator"));
+    grants->admin = json_is_true(json_object_get(claims, "admin"));
     if (json_object_get(claims, "exp") && grants->expires_unix_s <= now_unix_s)
         return -ETIME;
     return not_before > now_unix_s ? -EAGAIN : 0;
@@ -136,6 +137,8 @@ static json_t *make_claims(const struct token_grants *grants, uint64_t now_unix_
         json_object_set_new(claims, "name", json_string(grants->name));
     if (grants->moderator)
         json_object_set_new(claims, "moderator", json_true());
+    if (grants->admin)
+        json_object_set_new(claims, "admin", json_true());
     json_object_set_new(claims, "iat", json_integer((json_int_t)now_unix_s));
     if (grants->expires_unix_s)
         json_object_set_new(claims, "exp", json_integer((json_int_t)grants->expires_unix_s));

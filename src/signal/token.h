@@ -6,6 +6,7 @@
  *     user       user name that the token vouches for (else "sub")
  *     name       display name
  *     moderator  true: moderator of the room
+ *     admin      true: may use the admin API
  *     nbf, exp   Unix times
  */
 #pragma once
@@ -20,6 +21,7 @@ struct token_grants {
     char user[TOKEN_NAME_SIZE]; /**< "" : none */
     char name[TOKEN_NAME_SIZE]; /**< "" : free to choose */
     bool moderator;
+    bool admin;
     uint64_t expires_unix_s; /**< 0: never */
 };
 

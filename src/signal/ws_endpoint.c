@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "runtime/clock.h"
+#include "signal/turn_offer.h"
 
 #define DEFAULT_PING_INTERVAL_US (3 * TIME_US_PER_S)
 #define DEFAULT_PONG_TIMEOUT_US  (10 * TIME_US_PER_S)
@@ -56,7 +57,6 @@ static uint64_t read_clock(struct ws_endpoint *endpoint)
 
 static void socket_opened(struct websocket *socket, struct http_exchange *exchange, void *owner)
 {
-    (void)exchange;
     struct ws_endpoint *endpoint = owner;
     struct native_connection *connection = signal_native_open(
         endpoint->native, read_clock(endpoint), socket, websocket_remote(socket));
@@ -66,6 +66,9 @@ static void socket_opened(struct websocket *socket, struct http_exchange *exchan
         websocket_close(socket, 1013, "server full");
         return;
     }
+    char host[TURN_HOST_SIZE];
+    turn_reached_host(exchange, host);
+    signal_native_set_host(connection, host);
     websocket_set_context(socket, connection);
     arm(endpoint);
 }

@@ -201,7 +201,7 @@ export interface HelloResult {
     heartbeat_ms: number;
     /** A side that was silent for this long is lost. */
     dead_after_ms: number;
-    /** For peer-to-peer calls. */
+    /** For peer-to-peer calls. Where a token is needed, TURN comes with the replies to `join`, `register` and `link` only. */
     ice_servers: IceServer[];
     /** What the server allows. */
     limits: Limits;
@@ -223,6 +223,18 @@ export interface ResumeRequest {
 export interface ResumeResult {
     /** How many messages were sent again. */
     replayed: number;
+}
+
+/** Asks for ICE servers anew: their credentials end after some hours. */
+export interface IceServersRequest {
+    type: "ice_servers";
+    id?: number;
+}
+
+/** Result of `ice_servers`. */
+export interface IceServersResult {
+    /** For media connections and peer-to-peer calls. */
+    ice_servers: IceServer[];
 }
 
 /** Shows that the client lives and what it received. Answered by `pong`, not by `ok`; `id` is optional. */
@@ -413,6 +425,8 @@ export interface RegisterRequest {
 export interface RegisterResult {
     /** The user name. */
     user: string;
+    /** For calls. */
+    ice_servers: IceServer[];
 }
 
 /** Is callable no longer. Calls go on. */
@@ -437,6 +451,8 @@ export interface LinkRequest {
 export interface LinkResult {
     /** Wait or call. */
     role: LinkRole;
+    /** For calls. */
+    ice_servers: IceServer[];
 }
 
 /** Waits at the link no longer. */
@@ -813,6 +829,7 @@ export type ErrorCode =
 export type Request =
     | HelloRequest
     | ResumeRequest
+    | IceServersRequest
     | PingRequest
     | GoodbyeRequest
     | JoinRequest
@@ -900,6 +917,7 @@ export interface EventMap {
 export interface ResultMap {
     hello: HelloResult;
     resume: ResumeResult;
+    ice_servers: IceServersResult;
     ping: undefined;
     goodbye: undefined;
     join: JoinResult;
@@ -935,6 +953,7 @@ export interface ResultMap {
 export interface RequestMap {
     hello: HelloRequest;
     resume: ResumeRequest;
+    ice_servers: IceServersRequest;
     ping: PingRequest;
     goodbye: GoodbyeRequest;
     join: JoinRequest;
