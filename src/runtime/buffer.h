@@ -19,7 +19,8 @@ static inline size_t buffer_size(const struct buffer *buffer)
 }
 static inline size_t buffer_room(const struct buffer *buffer)
 {
-    return buffer->limit - buffer_size(buffer);
+    size_t size = buffer_size(buffer);
+    return size < buffer->limit ? buffer->limit - size : 0; // the limit may have become smaller
 }
 static inline struct bytes buffer_view(const struct buffer *buffer)
 {

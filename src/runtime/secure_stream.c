@@ -13,7 +13,8 @@ struct secure_stream {
     struct stream *below;                   /**< the transport, ours */
     struct stream_parcel *below_on_its_way; /**< instead of `below` while detached */
     struct tls_stream *tls;
-    bool ending;        /**< close_notify is written: finish below once all is handed down */
+    bool ending;        /**< close_notify is written: end below once all is handed down */
+    bool below_ended;   /**< in order, and what it brought is not all decrypted */
     bool input_blocked; /**< decrypting stopped for want of room or a pause */
 };
 
@@ -45,8 +46,12 @@ static void push_ciphertext(struct secure_stream *secure)
             break;
         tls_stream_output_sent(secure->tls, waiting.size);
     }
-    if (secure->ending && tls_stream_output(secure->tls).size == 0)
+    if (!secure->ending || tls_stream_output(secure->tls).size > 0)
+        return;
+    if (secure->base.finishing)
         stream_finish(secure->below, TIME_NEVER); // our own deadline covers it
+    else
+        stream_end_output(secure->below);
 }
 
 static size_t secure_take(struct stream *stream, struct bytes bytes)
@@ -187,6 +192,8 @@ static void secure_work(struct stream *stream)
     // what was decrypted before a failure was authentic: the owner gets it
     if (!stream->closed && (grown || stream->peer_ended))
         stream_tell_input(stream, grown);
+    if (secure->below_ended && !secure->input_blocked)
+        stream_die(stream, STREAM_ENDED, 0);
     if (stream_alive(stream) && stream->opened)
         stream_flush(stream);
     if (stream_alive(stream))
@@ -207,7 +214,10 @@ static void below_closed(void *owner, struct stream *unused_below unused,
                          enum stream_close_reason reason, int error)
 {
     struct secure_stream *secure = owner;
-    stream_die(&secure->base, reason, error);
+    // the owner is slower than the wire: it gets the rest first
+    secure->below_ended = reason == STREAM_ENDED && secure->input_blocked;
+    if (!secure->below_ended)
+        stream_die(&secure->base, reason, error);
 }
 
 static const struct stream_handler below_handler = {
@@ -238,6 +248,11 @@ static int secure_attach(struct stream *stream)
     return error;
 }
 
+static struct stream *secure_below(const struct stream *stream)
+{
+    return secure_of_const(stream)->below;
+}
+
 static const struct stream_kind secure_kind = {
     .size = sizeof(struct secure_stream),
     .secure = true,
@@ -250,6 +265,7 @@ static const struct stream_kind secure_kind = {
     .detach = secure_detach,
     .attach = secure_attach,
     .alpn = secure_alpn,
+    .below = secure_below,
 };
 
 // --- making ---

@@ -23,21 +23,33 @@ static void on_deadline(struct loop_timer *timer, uint64_t unused_now unused)
 
 static void on_task(struct loop_task *task);
 
-void stream_init(struct stream *stream, const struct stream_kind *kind, struct loop *loop,
-                 const struct stream_limits *limits, const struct stream_handler *handler,
-                 void *owner)
+static void set_limits(struct stream *stream, const struct stream_limits *limits)
 {
     static const struct stream_limits none = { 0 };
     if (!limits)
         limits = &none;
+    stream->input.limit = limits->input_bytes ? limits->input_bytes : INPUT_BYTES;
+    stream->output.limit = limits->output_bytes ? limits->output_bytes : OUTPUT_BYTES;
+    stream->high_water_bytes =
+        limits->high_water_bytes ? limits->high_water_bytes : HIGH_WATER_BYTES;
+}
+
+void stream_set_limits(struct stream *stream, const struct stream_limits *limits)
+{
+    set_limits(stream, limits);
+    if (stream_alive(stream))
+        stream->kind->update(stream);
+}
+
+void stream_init(struct stream *stream, const struct stream_kind *kind, struct loop *loop,
+                 const struct stream_limits *limits, const struct stream_handler *handler,
+                 void *owner)
+{
     stream->kind = kind;
     stream->loop = loop;
     stream->handler = handler;
     stream->owner = owner;
-    buffer_init(&stream->input, limits->input_bytes ? limits->input_bytes : INPUT_BYTES);
-    buffer_init(&stream->output, limits->output_bytes ? limits->output_bytes : OUTPUT_BYTES);
-    stream->high_water_bytes =
-        limits->high_water_bytes ? limits->high_water_bytes : HIGH_WATER_BYTES;
+    set_limits(stream, limits);
     loop_timer_init(&stream->deadline, loop, on_deadline);
     loop_task_init(&stream->task, on_task);
 }
@@ -243,7 +255,7 @@ void stream_flush(struct stream *stream)
             break;
         buffer_consume(&stream->output, taken);
     }
-    if (stream_alive(stream) && stream->finishing && !stream->output_ended && stream->opened &&
+    if (stream_alive(stream) && stream->output_ending && !stream->output_ended && stream->opened &&
         buffer_size(&stream->output) == 0) {
         stream->output_ended = true;
         stream->kind->end_output(stream);
@@ -269,7 +281,7 @@ void stream_tell_writable(struct stream *stream)
 
 int stream_write(struct stream *stream, struct bytes bytes)
 {
-    if (!stream_alive(stream) || stream->finishing)
+    if (!stream_alive(stream) || stream->output_ending)
         return -EPIPE;
     if (bytes.size > buffer_room(&stream->output))
         return -ENOSPC;
@@ -325,11 +337,23 @@ void stream_set_deadline(struct stream *stream, uint64_t deadline_us)
         loop_timer_set(&stream->deadline, deadline_us);
 }
 
+void stream_end_output(struct stream *stream)
+{
+    if (!stream_alive(stream) || stream->output_ending)
+        return;
+    stream->output_ending = true;
+    stream->corked = 0;
+    if (stream->opened)
+        stream_flush(stream);
+    else
+        stream->kind->update(stream);
+}
+
 void stream_finish(struct stream *stream, uint64_t timeout_us)
 {
     if (!stream_alive(stream) || stream->finishing)
         return;
-    stream->finishing = true;
+    stream->finishing = stream->output_ending = true;
     stream->corked = 0;
     buffer_done(&stream->input);
     loop_timer_set_after(&stream->deadline, timeout_us);

@@ -53,6 +53,8 @@ void stream_set_handler(struct stream *stream, const struct stream_handler *hand
 struct loop *stream_loop(const struct stream *stream);
 struct net_address stream_remote(const struct stream *stream);
 struct net_address stream_local(const struct stream *stream);
+/** New limits (0 and NULL as at the start); what is in the buffers already stays. */
+void stream_set_limits(struct stream *stream, const struct stream_limits *limits);
 /** Whether bytes are protected by TLS on the wire. */
 bool stream_is_secure(const struct stream *stream);
 /** The ALPN protocol chosen in the TLS handshake, or "". */
@@ -81,6 +83,12 @@ void stream_notify_drained(struct stream *stream);
 
 /** When the stream dies with STREAM_TIMED_OUT; TIME_NEVER: no deadline. Move it as you like. */
 void stream_set_deadline(struct stream *stream, uint64_t deadline_us);
+/**
+ * The end of our direction: sends what is queued, then FIN (close_notify first for TLS); nothing
+ * can be written any more. Input goes on. When the peer has ended too, `closed` comes with
+ * STREAM_ENDED; the input may still hold bytes then, and stream_input shows them.
+ */
+void stream_end_output(struct stream *stream);
 /**
  * Orderly end: sends what is queued, then FIN (close_notify first for TLS). What still arrives is
  * thrown away, so that the peer reads our last words before a reset could destroy them. `closed`

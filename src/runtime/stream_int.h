@@ -23,6 +23,8 @@ struct stream_kind {
     void (*detach)(struct stream *stream);
     int (*attach)(struct stream *stream);
     const char *(*alpn)(const struct stream *stream);
+    /** The stream that this one runs over; NULL for TCP itself. */
+    struct stream *(*below)(const struct stream *stream);
 };
 
 enum stream_deferred {
@@ -51,10 +53,11 @@ struct stream {
     bool paused;     /**< by the owner */
     bool peer_ended; /**< nothing more comes in */
     bool ended_told;
-    bool finishing;    /**< the owner writes no more */
-    bool output_ended; /**< and all of it was taken */
-    bool congested;    /**< `writable` is owed when drained to a quarter */
-    bool drain_wanted; /**< `writable` is owed when all is gone */
+    bool finishing;     /**< the owner wants nothing more */
+    bool output_ending; /**< the owner writes no more */
+    bool output_ended;  /**< and all of it was taken */
+    bool congested;     /**< `writable` is owed when drained to a quarter */
+    bool drain_wanted;  /**< `writable` is owed when all is gone */
     bool dead;
     bool closed; /**< by the owner: freed when `busy` ends */
     enum stream_close_reason reason;

@@ -19,7 +19,8 @@ struct tcp_listener_config {
     struct net_address
         bind; /**< NET_NONE: every address, dual stack where possible; port 0: free */
     bool ipv4_only;
-    int backlog; /**< 0: 1024 */
+    int backlog;     /**< 0: 1024 */
+    bool share_port; /**< connections made by tcp_stream_connect_from may have the same address */
 };
 
 /**
@@ -50,3 +51,20 @@ must_check int tcp_stream_connect(struct loop *loop, const struct net_address *r
                                   const struct stream_limits *limits,
                                   const struct stream_handler *handler, void *owner,
                                   struct stream **ret_stream);
+/**
+ * The same from a local address that a listener (`share_port`) and other connections may have as
+ * well. `local` NULL: the system chooses.
+ */
+must_check int tcp_stream_connect_from(struct loop *loop, const struct net_address *local,
+                                       const struct net_address *remote,
+                                       const struct stream_limits *limits,
+                                       const struct stream_handler *handler, void *owner,
+                                       struct stream **ret_stream);
+
+/**
+ * How much the kernel may hold that it has not sent: with a small limit what waits, waits in the
+ * stream, whose owner can still decide about it. For streams of any kind, not while detached.
+ */
+void tcp_stream_set_unsent_limit(struct stream *stream, uint32_t bytes);
+/** Probes a peer that was silent for `idle_s`; one that never answers resets the stream. */
+void tcp_stream_set_keepalive(struct stream *stream, uint32_t idle_s, uint32_t interval_s);

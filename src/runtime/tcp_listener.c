@@ -109,6 +109,8 @@ static int open_and_listen(struct tcp_listener *listener, const struct tcp_liste
     if (listener->fd < 0)
         return listener->fd;
     sockaddr_wish(listener->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (config->share_port)
+        sockaddr_wish(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
     struct sockaddr_storage name;
     socklen_t size = sockaddr_write(&address, family, &name);
     if (bind(listener->fd, (struct sockaddr *)&name, size) < 0 ||

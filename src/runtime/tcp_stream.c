@@ -108,6 +108,11 @@ static const char *tcp_alpn(const struct stream *unused_stream unused)
     return "";
 }
 
+static struct stream *tcp_below(const struct stream *unused_stream unused)
+{
+    return NULL;
+}
+
 // --- reading ---
 
 /** Reads once. Returns whether more may be there. */
@@ -227,6 +232,7 @@ static const struct stream_kind tcp_kind = {
     .detach = tcp_detach,
     .attach = tcp_attach,
     .alpn = tcp_alpn,
+    .below = tcp_below,
 };
 
 // --- making ---
@@ -271,9 +277,28 @@ int tcp_stream_new(struct loop *loop, int fd, const struct stream_limits *limits
     return begin(tcp, ret_stream);
 }
 
+static int bind_shared(int fd, int family, const struct net_address *local)
+{
+    sockaddr_wish(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    sockaddr_wish(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    struct sockaddr_storage name;
+    socklen_t size = sockaddr_write(local, family, &name);
+    if (size == 0)
+        return -EAFNOSUPPORT;
+    return bind(fd, (struct sockaddr *)&name, size) < 0 ? -errno : 0;
+}
+
 int tcp_stream_connect(struct loop *loop, const struct net_address *remote,
                        const struct stream_limits *limits, const struct stream_handler *handler,
                        void *owner, struct stream **ret_stream)
+{
+    return tcp_stream_connect_from(loop, NULL, remote, limits, handler, owner, ret_stream);
+}
+
+int tcp_stream_connect_from(struct loop *loop, const struct net_address *local,
+                            const struct net_address *remote, const struct stream_limits *limits,
+                            const struct stream_handler *handler, void *owner,
+                            struct stream **ret_stream)
 {
     int family = remote->family == NET_IPV6 ? AF_INET6 : AF_INET;
     struct sockaddr_storage name;
@@ -283,12 +308,37 @@ int tcp_stream_connect(struct loop *loop, const struct net_address *remote,
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (struct sockaddr *)&name, size) < 0 && errno != EINPROGRESS) {
-        int error = -errno;
+    int error = local ? bind_shared(fd, family, local) : 0;
+    if (!error && connect(fd, (struct sockaddr *)&name, size) < 0 && errno != EINPROGRESS)
+        error = -errno;
+    if (error) {
         close(fd);
         return error;
     }
     struct tcp_stream *tcp = make(loop, fd, limits, handler, owner);
     tcp->base.remote = *remote;
     return begin(tcp, ret_stream);
+}
+
+// --- tuning ---
+
+/** The descriptor under a stream of any kind. */
+static int descriptor_of(struct stream *stream)
+{
+    for (struct stream *below; (below = stream->kind->below(stream));)
+        stream = below;
+    return tcp_of(stream)->fd;
+}
+
+void tcp_stream_set_unsent_limit(struct stream *stream, uint32_t bytes)
+{
+    sockaddr_wish(descriptor_of(stream), IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
+}
+
+void tcp_stream_set_keepalive(struct stream *stream, uint32_t idle_s, uint32_t interval_s)
+{
+    int fd = descriptor_of(stream);
+    sockaddr_wish(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    sockaddr_wish(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)idle_s);
+    sockaddr_wish(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)interval_s);
 }

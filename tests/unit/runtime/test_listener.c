@@ -25,6 +25,28 @@ static void test_one_port_tells_tls_from_plain_by_the_first_byte(void **state)
     }
 }
 
+static void test_connections_can_be_made_from_the_address_of_a_listener(void **state)
+{
+    (void)state;
+    struct link *link = link_new(false);
+    struct tcp_listener *shared;
+    struct tcp_listener_config config = { .bind = net_address_ipv4(127, 0, 0, 1, 0),
+                                          .share_port = true };
+    assert_int_equal(tcp_listener_open(&config, &link->loop, &listener_ops, link, &shared), 0);
+    struct net_address from = net_address_ipv4(127, 0, 0, 1, tcp_listener_port(shared));
+    struct net_address to = link_address(link);
+    assert_int_equal(tcp_stream_connect_from(&link->loop, &from, &to, NULL, &handler, &link->client,
+                                             &link->client.stream),
+                     0);
+    turn_until(&link->loop, link->client.opened && link->server.stream);
+    struct net_address local = stream_local(link->client.stream);
+    struct net_address remote = stream_remote(link->server.stream);
+    assert_true(net_address_equal(&local, &from));
+    assert_true(net_address_equal(&remote, &from));
+    tcp_listener_close(shared);
+    link_free(link);
+}
+
 static void test_tls_server_refuses_what_is_not_tls(void **state)
 {
     (void)state;
@@ -211,6 +233,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_port_tells_tls_from_plain_by_the_first_byte),
+        cmocka_unit_test(test_connections_can_be_made_from_the_address_of_a_listener),
         cmocka_unit_test(test_tls_server_refuses_what_is_not_tls),
         cmocka_unit_test(test_tls_server_notices_a_client_that_leaves_in_the_handshake),
         cmocka_unit_test(test_connecting_where_nobody_listens_closes_with_the_reason),

@@ -351,6 +351,94 @@ static void test_deadline_moves_along(void **state)
     link_free(link);
 }
 
+static void test_end_of_our_output_leaves_the_input_open(void **state)
+{
+    struct link *link = link_open(secure_of(state));
+    say(&link->client, "question");
+    stream_end_output(link->client.stream);
+    assert_int_equal(stream_write(link->client.stream, bytes_of_text("more")), -EPIPE);
+    turn_until(&link->loop, link->server.ended);
+    expect(&link->server, "question");
+    say(&link->server, "answer, ");
+    turn_until(&link->loop, received(&link->client) == 8);
+    say(&link->server, "and more");
+    stream_end_output(link->server.stream);
+    turn_until(&link->loop, link->client.closed && link->server.closed);
+    expect(&link->client, "answer, and more");
+    assert_int_equal(link->client.reason, STREAM_ENDED);
+    assert_int_equal(link->server.reason, STREAM_ENDED);
+    link_free(link);
+}
+
+static void test_both_have_ended_and_the_slow_owner_still_gets_everything(void **state)
+{
+    struct link *link = link_new(secure_of(state));
+    link->server_limits = (struct stream_limits){ .input_bytes = 4096 };
+    link_connect(link, &handler);
+    turn_until(&link->loop,
+               link->client.opened && link->server.stream && (!*state || link->server.opened));
+    link->server.hold = true;
+    enum { TOTAL = 200000 };
+    static uint8_t many[TOTAL];
+    stream_end_output(link->server.stream);
+    assert_int_equal(stream_write(link->client.stream, bytes_of(many, TOTAL)), 0);
+    stream_end_output(link->client.stream);
+    turn_until(&link->loop, link->server.readable && link->client.ended);
+    link->server.hold = false;
+    while (!link->server.closed) {
+        if (link->server.stream && stream_input(link->server.stream).size > 0)
+            on_readable(&link->server, link->server.stream);
+        loop_turn(&link->loop, 1000);
+    }
+    assert_int_equal(link->server.reason, STREAM_ENDED);
+    assert_int_equal(received(&link->server), TOTAL);
+    link_free(link);
+}
+
+static void test_limits_can_grow_while_a_message_waits(void **state)
+{
+    struct link *link = link_new(secure_of(state));
+    link->server_limits = (struct stream_limits){ .input_bytes = 1000 };
+    link_connect(link, &handler);
+    turn_until(&link->loop,
+               link->client.opened && link->server.stream && (!*state || link->server.opened));
+    link->server.hold = true;
+    static uint8_t many[5000];
+    assert_int_equal(stream_write(link->client.stream, bytes_of(many, sizeof(many))), 0);
+    turn_until(&link->loop, stream_input(link->server.stream).size == 1000);
+    stream_set_limits(link->server.stream, &(struct stream_limits){ .input_bytes = 8000 });
+    turn_until(&link->loop, stream_input(link->server.stream).size == 5000);
+    link_free(link);
+}
+
+/** What leaves the stream while the client reads nothing; then it gets everything. */
+static size_t written_to_a_paused_client(void **state, uint32_t unsent_limit)
+{
+    struct link *link = link_open(secure_of(state));
+    if (unsent_limit)
+        tcp_stream_set_unsent_limit(link->server.stream, unsent_limit);
+    tcp_stream_set_keepalive(link->server.stream, 60, 15);
+    stream_pause(link->client.stream, true);
+    static uint8_t some[4096];
+    size_t written = 0;
+    while (stream_unsent(link->server.stream) == 0 && written < (64u << 20)) {
+        assert_int_equal(stream_write(link->server.stream, bytes_of(some, sizeof(some))), 0);
+        written += sizeof(some);
+    }
+    stream_notify_drained(link->server.stream);
+    stream_pause(link->client.stream, false);
+    turn_until(&link->loop, link->server.writable && received(&link->client) == written);
+    link_free(link);
+    return written;
+}
+
+static void test_the_kernel_holds_little_that_it_has_not_sent_when_told(void **state)
+{
+    size_t unlimited = written_to_a_paused_client(state, 0);
+    size_t limited = written_to_a_paused_client(state, 16384);
+    assert_true(limited + 100000 < unlimited);
+}
+
 // --- kinds by themselves ---
 
 #define both_kinds(test)                                                                           \
@@ -377,6 +465,10 @@ int main(void)
         both_kinds(test_stream_moves_to_another_thread_with_its_unread_bytes),
         both_kinds(test_deadline_moves_along),
         both_kinds(test_parcel_that_nobody_attaches_can_be_freed),
+        both_kinds(test_end_of_our_output_leaves_the_input_open),
+        both_kinds(test_both_have_ended_and_the_slow_owner_still_gets_everything),
+        both_kinds(test_limits_can_grow_while_a_message_waits),
+        both_kinds(test_the_kernel_holds_little_that_it_has_not_sent_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
