@@ -151,11 +151,11 @@ export class Lab {
         const namespace = `${this.#prefix}-${name}`;
         run('ip', ['netns', 'add', namespace]);
         this.#namespaces.push(namespace);
-        // names: `ip netns exec` lays these files over /etc
+        // `ip netns exec` lays these files over /etc; browsers ask for STUN servers with the dot of a full name
         const etc = `/etc/netns/${namespace}`;
         mkdirSync(etc, { recursive: true });
         this.#hosts.push(etc);
-        writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${server.ipv4} ${server.name}\n${server.ipv6} ${server.name}\n`);
+        writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${server.ipv4} ${server.name} ${server.name}.\n${server.ipv6} ${server.name} ${server.name}.\n`);
         writeFileSync(join(etc, 'resolv.conf'), '');
         run('ip', ['netns', 'exec', namespace, 'sh', '-c', `
             for f in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 > $f; done

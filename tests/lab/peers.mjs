@@ -95,8 +95,8 @@ let lastCall = 0;
 /**
  * A call between two seats.
  *
- * @param {{direct: boolean, timeoutMs?: number, settleMs?: number}} options direct: whether to wait for a
- *     path without relay, since browsers begin with what answers first
+ * @param {{direct: boolean, timeoutMs?: number, settleMs?: number}} options direct: whether a path without
+ *     relay is waited for, since browsers begin with what answers first
  * @returns what both ends say, when each has heard from the other and seen pictures
  */
 export async function call(one, other, servers, { direct, timeoutMs = 30000, settleMs = 5000 }) {
@@ -122,6 +122,7 @@ export async function call(one, other, servers, { direct, timeoutMs = 30000, set
     route(other, one);
     const end = Date.now() + timeoutMs;
     let looks = [];
+    let relayed = false;
     try {
         await Promise.all([ask(one, 'open', number, servers), ask(other, 'open', number, servers)]);
         const answer = await ask(other, 'answer', number, await ask(one, 'offer', number));
@@ -134,11 +135,13 @@ export async function call(one, other, servers, { direct, timeoutMs = 30000, set
             looks = await Promise.all([one, other].map((seat) => ask(seat, 'look', number)));
             connected = looks.every((look) => look.echoedMs !== null && look.frames > 2 && look.local && look.remote);
             if (connected) settled ??= Date.now();
-            const found = looks.every((look) => look.local?.type !== 'relay' && look.remote?.type !== 'relay');
-            if (connected && (!direct || found || Date.now() - settled > settleMs)) break;
+            // both ends on the same pair: the side that decides moves on to better ones
+            const agreed = looks.every((look, index) => (look.local?.type === 'relay') === (looks[1 - index].remote?.type === 'relay'));
+            relayed = looks.some((look) => look.local?.type === 'relay' || look.remote?.type === 'relay');
+            if (connected && ((agreed && relayed !== direct) || Date.now() - settled > settleMs)) break;
             await pause(100);
         }
-        return { connected, looks, ms: Math.max(...looks.map((look) => look.echoedMs ?? Infinity)) };
+        return { connected, relayed, looks, ms: Math.max(...looks.map((look) => look.echoedMs ?? Infinity)) };
     } finally {
         await Promise.all([one, other].map((seat) => ask(seat, 'close', number).catch(() => {})));
     }
