@@ -51,16 +51,18 @@ static int read_claim(const struct turn_auth_request *request, struct turn_claim
  */
 static int read_algorithm(const struct turn_auth_request *request, struct turn_claim *claim)
 {
-    struct bytes all, chosen;
+    struct bytes all = { 0 }, chosen = { 0 };
     bool has_all = find(request, STUN_PASSWORD_ALGORITHMS, &all);
     bool has_chosen = find(request, STUN_PASSWORD_ALGORITHM, &chosen);
+    bool offered = turn_nonce_features(claim->nonce) & TURN_FEATURE_PASSWORD_ALGORITHMS;
     claim->algorithm = TURN_PASSWORD_MD5;
-    if (!(turn_nonce_features(claim->nonce) & TURN_FEATURE_PASSWORD_ALGORITHMS) ||
-        (!has_all && !has_chosen))
-        return 0;
-    if (!has_all || !has_chosen ||
-        !bytes_equal(all, bytes_of(password_algorithms, sizeof(password_algorithms))))
+    if (offered && (has_all || has_chosen) &&
+        !(has_all && has_chosen &&
+          bytes_equal(all, bytes_of(password_algorithms, sizeof(password_algorithms)))))
         return STUN_BAD_REQUEST;
+    // what was not offered is not ours: such a nonce will be found stale in the end
+    if (!has_chosen)
+        return 0;
     if (chosen.size != 4 || load_u16(chosen.data + 2) != 0)
         return STUN_BAD_REQUEST;
     uint16_t number = load_u16(chosen.data);

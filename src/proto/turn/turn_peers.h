@@ -30,7 +30,13 @@ struct turn_peer_decision {
 };
 
 struct turn_peers_config {
-    const struct turn_network *allowed; /**< win over everything but `denied` of a longer prefix */
+    /**
+     * Win over everything but `denied` of the same or a longer prefix. What only this machine
+     * should reach (loopback, "this network", cloud metadata, its own addresses) opens to a rule
+     * that names it, not to a large network around it: a rule at least as long as the built-in
+     * one (127.0.0.0/8, ::1), or for an own address that very address.
+     */
+    const struct turn_network *allowed;
     size_t allowed_count;
     const struct turn_network *denied;
     size_t denied_count;
@@ -60,5 +66,8 @@ size_t turn_peer_canonical(const struct net_address *address,
 enum turn_peer_verdict turn_peers_judge(const struct turn_peers *peers,
                                         const struct net_address *peer,
                                         struct turn_peer_decision *ret_decision);
-/** Parses "10.0.0.0/8", "2001:db8::/32" or a single address. Returns 0 or -EINVAL. */
+/**
+ * Parses "10.0.0.0/8", "2001:db8::/32" or a single address. Bits behind the prefix must be zero:
+ * "10.0.0.1/8" more likely means one host than all of them. Returns 0 or -EINVAL.
+ */
 must_check int turn_network_parse(const char *text, struct turn_network *ret_network);
