@@ -33,6 +33,7 @@ static int alert_received(struct dtls *dtls, struct bytes alert)
                        ? "The peer has closed the connection."
                        : "The peer has ended the connection with an alert.";
     dtls->state = DTLS_STATE_CLOSED;
+    dtls->owes_goodbye = alert.data[1] == ALERT_CLOSE_NOTIFY;
     dtls->ended_event = true;
     dtls_count(dtls, DTLS_METRIC_CLOSED);
     return 0;
@@ -167,7 +168,9 @@ int dtls_seal(struct dtls *dtls, uint8_t *out, size_t size)
 void dtls_close(struct dtls *dtls)
 {
     static const uint8_t close_notify[] = { ALERT_WARNING, ALERT_CLOSE_NOTIFY };
-    if (dtls->state == DTLS_STATE_CONNECTED &&
+    bool says_goodbye = dtls->state == DTLS_STATE_CONNECTED || dtls->owes_goodbye;
+    dtls->owes_goodbye = false;
+    if (says_goodbye &&
         send_record(dtls, RECORD_ALERT, bytes_of(close_notify, sizeof(close_notify))) < 0)
         dtls_count(dtls, DTLS_METRIC_DROP_LIMIT); // the queue is full: they will notice by ICE
     if (dtls->state != DTLS_STATE_FAILED)

@@ -169,5 +169,8 @@ must_check int dtls_open(struct dtls *dtls, uint64_t now_us, uint8_t *datagram, 
  * -ENOTCONN, -EMSGSIZE (more than DTLS_RECORD_DATA_MAX) or -EKEYEXPIRED (2^48 records).
  */
 must_check int dtls_seal(struct dtls *dtls, uint8_t *out, size_t size);
-/** Queues close_notify; afterwards nothing is sent or received. */
+/**
+ * Queues close_notify, also in answer to the peer's (RFC 5246, 7.2.1); afterwards nothing is sent
+ * or received.
+ */
 void dtls_close(struct dtls *dtls);

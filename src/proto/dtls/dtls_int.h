@@ -63,6 +63,7 @@ struct dtls {
     struct dtls_srtp_keys keys; // until the event is taken
     bool connected_event;
     bool ended_event;
+    bool owes_goodbye; // the peer has sent close_notify, we have not
     const char *reason;
     char reason_text[DTLS_HANDSHAKE_ERROR_SIZE];
     uint32_t fingerprint_count;

@@ -382,6 +382,14 @@ static void test_close_notify_ends_what_is_opened_in_place(void **state)
     uint8_t record[DTLS_RECORD_OVERHEAD] = { 0 };
     assert_int_equal(dtls_seal(pair.server, record, 0), -ENOTCONN);
     assert_int_equal(dtls_seal(pair.client, record, 0), -ENOTCONN);
+    // the answer to it
+    assert_false(dtls_has_output(pair.server));
+    dtls_close(pair.server);
+    assert_true(dtls_has_output(pair.server));
+    datagram_batch_clear(&pair.batch);
+    dtls_output(pair.server, pair.now_us, &pair.path, &pair.batch);
+    dtls_close(pair.server);
+    assert_false(dtls_has_output(pair.server));
     done(&pair);
 }
 
