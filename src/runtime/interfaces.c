@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "runtime/sockaddr.h"
@@ -62,4 +63,30 @@ int interface_list(struct interface_address *out, size_t capacity)
     count = add_family(all, NET_IPV6, out, count, capacity);
     freeifaddrs(all);
     return (int)count;
+}
+
+int interface_source(uint8_t family, struct net_address *ret_address)
+{
+    // addresses of nobody (RFC 5737, RFC 3849): nothing is sent, the kernel only picks a route
+    struct net_address to;
+    const char *text = family == NET_IPV4 ? "198.51.100.1" : "2001:db8::1";
+    if (net_address_parse_ip(text, 9, &to) < 0)
+        return -EINVAL;
+    struct sockaddr_storage name;
+    int domain = family == NET_IPV4 ? AF_INET : AF_INET6;
+    socklen_t size = sockaddr_write(&to, domain, &name);
+    int fd = socket(domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int result = connect(fd, (const struct sockaddr *)&name, size) < 0 ? -errno : 0;
+    size = sizeof(name);
+    if (result == 0 && getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+        result = -errno;
+    close(fd);
+    if (result < 0)
+        return result;
+    struct net_address source = sockaddr_read(&name);
+    source.port = 0;
+    *ret_address = source;
+    return 0;
 }
