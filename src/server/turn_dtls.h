@@ -36,22 +36,22 @@ struct turn_dtls *turn_dtls_new(struct turn_worker *turn, struct certificate *ce
  * Says goodbye to all clients (close_notify). On the worker's thread, after the engine was freed
  * and before the sockets are closed. Accepts NULL; returns NULL.
  */
-struct turn_dtls *turn_dtls_free(struct turn_dtls *dtls);
+struct turn_dtls *turn_dtls_free(struct turn_dtls *set);
 /** For all that begin from now on; if it is of no use the one before stays (logged). */
-void turn_dtls_set_certificate(struct turn_dtls *dtls, struct certificate *certificate);
+void turn_dtls_set_certificate(struct turn_dtls *set, struct certificate *certificate);
 
 /**
  * A datagram whose first byte is 20 to 63, received by `socket`. Its bytes change; data for peers
  * refers to them until turn_worker_flush, as with turn_worker_client_input.
  */
-void turn_dtls_input(struct turn_dtls *dtls, struct udp_socket *socket,
+void turn_dtls_input(struct turn_dtls *set, struct udp_socket *socket,
                      const struct udp_datagram *datagram);
-/** Before `socket` closes while `dtls` goes on: its associations and their allocations end. */
-void turn_dtls_forget(struct turn_dtls *dtls, const struct udp_socket *socket);
+/** Before `socket` closes while `set` goes on: its associations and their allocations end. */
+void turn_dtls_forget(struct turn_dtls *set, const struct udp_socket *socket);
 
 /** Associations, those in the handshake included. */
-uint32_t turn_dtls_count(const struct turn_dtls *dtls);
-/** Sets of turn_dtls_metrics.def and of proto/dtls; they live as long as `dtls`. */
+uint32_t turn_dtls_count(const struct turn_dtls *set);
+/** Sets of turn_dtls_metrics.def and of proto/dtls; they live as long as `set`. */
 #define TURN_DTLS_METRIC_SETS 2
-void turn_dtls_metric_sets(const struct turn_dtls *dtls, const char *labels,
+void turn_dtls_metric_sets(const struct turn_dtls *set, const char *labels,
                            struct metric_set ret_sets[TURN_DTLS_METRIC_SETS]);
