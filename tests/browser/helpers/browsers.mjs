@@ -5,13 +5,14 @@ import puppeteer from 'puppeteer-core';
 import { until } from './roost.mjs';
 
 /**
- * @param {{extra?: string[], permissions?: boolean}} [options] permissions: cameras are granted, and so
- *     real addresses shown
+ * @param {{extra?: string[], permissions?: boolean, home?: string}} [options] permissions: cameras are
+ *     granted, and so real addresses shown; home: a folder with a certificate store (Authority)
  */
-export function chromium({ extra = [], permissions = true } = {}) {
+export function chromium({ extra = [], permissions = true, home } = {}) {
     return puppeteer.launch({
         executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
         headless: true,
+        env: { ...process.env, ...(home && { HOME: home }) },
         args: [
             '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
             '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -25,9 +26,13 @@ export function chromium({ extra = [], permissions = true } = {}) {
     });
 }
 
-/** @param {number} [fakeHertz] pitch of its fake microphone */
-export function firefox(fakeHertz = 880) {
+/**
+ * @param {number} [fakeHertz] pitch of its fake microphone
+ * @param {{profile?: string}} [options] profile: a folder with a certificate store (Authority)
+ */
+export function firefox(fakeHertz = 880, { profile } = {}) {
     return puppeteer.launch({
+        ...(profile && { userDataDir: profile }),
         browser: 'firefox',
         executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
         headless: true,
@@ -56,10 +61,12 @@ export const colours = { red: [220, 30, 30], green: [30, 200, 30], blue: [30, 30
  *
  * @param {import('puppeteer-core').Browser} browser
  * @param {string} url of the server
- * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean}} options
+ * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean,
+ *     prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads
  */
-export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true }) {
+export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, prepare }) {
     const page = await browser.newPage();
+    await prepare?.(page);
     const problems = [];
     page.on('pageerror', (error) => problems.push(String(error)));
     page.on('console', (message) => process.env.ROOST_LOG && console.error(name, message.text()));

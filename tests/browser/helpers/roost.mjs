@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const root = new URL('../../../', import.meta.url).pathname;
@@ -11,7 +11,7 @@ const root = new URL('../../../', import.meta.url).pathname;
 /** The binary under test: ROOST_BINARY, or what was built last for use. */
 function binary() {
     const candidates = [process.env.ROOST_BINARY, 'build/release/roost', 'build/asan/roost', 'build/debug/roost'];
-    const found = candidates.filter(Boolean).map((path) => join(root, path ?? '').replace(`${root}/`, '/')).find(existsSync);
+    const found = candidates.filter(Boolean).map((path) => resolve(root, path ?? '')).find(existsSync);
     if (!found) throw new Error('no roost is built: run make, or set ROOST_BINARY');
     return found;
 }
