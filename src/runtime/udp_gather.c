@@ -11,10 +11,14 @@
  * runs whose segments would need to be fragmented.
  */
 #define SEGMENT_MAX (1500 - 40 - 8)
-/** Longest payload that is copied to where the others of its run are; longer ones stay. */
-#define COPY_MAX 512
-/** The most that one datagram copies. */
-#define COPIED_MAX (UDP_GATHER_HEADER_MAX + COPY_MAX + 3)
+/**
+ * What is copied to stand behind the others of its run, so that the kernel gets one piece, and what
+ * it gathers itself. By bench_udp_gather (µs per datagram, runs of 8, copied and gathered): behind
+ * a header 0.297 and 0.320 at 1,200 bytes, 0.236 and 0.264 at 200: always worth it; without one
+ * 0.268 and 0.255 at 1,200, 0.198 and 0.213 at 200.
+ */
+#define COPY_MAX_HEADED SEGMENT_MAX
+#define COPY_MAX        600
 
 struct udp_gather *udp_gather_new(void)
 {
@@ -84,7 +88,7 @@ static struct gather_run *find_run(struct udp_gather *gather, const struct udp_s
     if (run->closed || run->socket != socket || !net_path_equal(&run->path, path))
         return NULL;
     if (size == 0 || size > run->segment_size || run->size + size > DATAGRAM_RUN_SIZE_MAX ||
-        run->copied + COPIED_MAX > GATHER_SLAB_SIZE)
+        run->copied + size > GATHER_SLAB_SIZE)
         return NULL;
     return run;
 }
@@ -122,15 +126,27 @@ void udp_gather_add(struct udp_gather *gather, struct udp_socket *socket,
         run = open_run(gather, socket, path, size, flags);
         *run_hint = (uint32_t)(run - gather->runs);
     }
-    if (header_size > 0)
-        memcpy(add_copied(gather, run, header_size), header, header_size);
-    bool copies = payload.size <= COPY_MAX && (header_size > 0 || run->count > 0);
-    if (copies && payload.size > 0)
-        memcpy(add_copied(gather, run, payload.size), payload.data, payload.size);
-    else if (payload.size > 0)
-        add_piece(run, payload.data, payload.size);
-    if (padding > 0)
-        memset(add_copied(gather, run, padding), 0, padding);
+    size_t copied = header_size;
+    if (payload.size <= (header_size > 0 ? COPY_MAX_HEADED : run->count > 0 ? COPY_MAX : 0))
+        copied += payload.size + padding;
+    if (copied > 0) {
+        uint8_t *at = add_copied(gather, run, copied);
+        if (header_size == 4) // a channel's header: the compiler makes one instruction of it
+            memcpy(at, header, 4);
+        else if (header_size > 0)
+            memcpy(at, header, header_size);
+        if (copied > header_size) {
+            memcpy(at + header_size, payload.data, payload.size);
+            if (padding > 0)
+                memset(at + header_size + payload.size, 0, padding);
+        }
+    }
+    if (copied <= header_size) {
+        if (payload.size > 0)
+            add_piece(run, payload.data, payload.size);
+        if (padding > 0)
+            memset(add_copied(gather, run, padding), 0, padding);
+    }
     run->size += (uint32_t)size;
     run->count++;
     run->closed |= size < run->segment_size || run->count == DATAGRAM_RUN_COUNT_MAX;

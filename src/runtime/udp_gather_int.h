@@ -12,7 +12,7 @@
  */
 #define GATHER_PIECES_MAX (2 * DATAGRAM_RUN_COUNT_MAX + 1)
 /** What one run may copy: headers, padding, short payloads. */
-#define GATHER_SLAB_SIZE 32768
+#define GATHER_SLAB_SIZE (DATAGRAM_RUN_SIZE_MAX + UDP_GATHER_HEADER_MAX + 64)
 /** From one slab to the next: not a power of two, or all would share a few cache lines. */
 #define GATHER_SLAB_STRIDE (GATHER_SLAB_SIZE + 1088)
 #define GATHER_NONE        UINT32_MAX

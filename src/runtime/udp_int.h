@@ -15,6 +15,9 @@
 #define UDP_RECEIVE_SLOT 65536
 /** From one slot to the next: not a power of two, or all slots would share a few cache lines. */
 #define UDP_RECEIVE_STRIDE (UDP_RECEIVE_SLOT + 1088)
+/** Received bytes that are kept at most (udp_memory_keep) when room for more is asked for: about a
+ * second-level cache, or sending them would fetch them from farther away. */
+#define UDP_RECEIVE_KEPT_MAX (256 << 10)
 /** Kernel messages per sendmmsg. */
 #define UDP_SEND_MESSAGES 64
 
