@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset release >/dev/null
+tools/dependencies.sh bench
 ninja -C build/release roost bench_sfu bench_crypto
 echo "== crypto: CPU per packet of SRTP and its parts"
 build/release/bench/bench_crypto
@@ -14,3 +15,5 @@ echo "== sfu: sound, 50 packets of 160 bytes a second"
 LOAD_OPTIONS="--burst 1 --fps 50 --payload 160" bench/sfu/run.sh 400
 echo "== sfu: subscribers that decrypt and report, as browsers do"
 LOAD_OPTIONS="--feedback" bench/sfu/run.sh 100
+echo "== turn: roost, coturn and a bare forwarder side by side (all rows: bench/turn/run.sh)"
+bench/turn/run.sh --quick

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs missing Debian packages and npm test clients. Quick when nothing is missing.
-#   tools/dependencies.sh build|test|browser|npm ...
+#   tools/dependencies.sh build|test|bench|browser|npm ...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,23 +14,28 @@ test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-d
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
 browser=(chromium firefox-esr nftables)
+# what TURN is tested with and measured against; without it those tests and columns are left out
+optional=(coturn)
 
 packages=()
+optional_wanted=0
 npm_wanted=0
 for group in "$@"; do
     case "$group" in
     build) packages+=("${build[@]}") ;;
-    test) packages+=("${test[@]}") ;;
+    test) packages+=("${test[@]}") optional_wanted=1 ;;
+    bench) optional_wanted=1 ;;
     browser) packages+=("${browser[@]}") ;;
     npm) npm_wanted=1 ;;
     *) echo "dependencies.sh: no group $group" >&2; exit 2 ;;
     esac
 done
 
+# missing_packages PACKAGE...: those of them that are not installed
 missing_packages() {
-    local installed
-    installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' "${packages[@]}" 2>/dev/null || true) "
-    for package in "${packages[@]}"; do
+    local installed package
+    installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' "$@" 2>/dev/null || true) "
+    for package in "$@"; do
         case "$installed" in
         *" installed=$package "*) ;;
         *) echo "$package" ;;
@@ -70,6 +75,25 @@ install_packages() {
     fi
 }
 
+# Debian's package starts a TURN server on port 3478, roost's own, and with every boot: a masked
+# unit does not (its init script asks /etc/default/coturn, which says no).
+mask_service() {
+    local unit=/etc/systemd/system/$1.service as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    if [ -d /etc/systemd/system ] && [ ! -e "$unit" ] && [ ! -L "$unit" ]; then
+        "${as_root[@]}" ln -s /dev/null "$unit"
+        echo "The service $1 stays off; to use it: systemctl unmask $1"
+    fi
+}
+
+# in a shell of its own: what cannot be had is told and done without
+install_optional() (
+    for package in $(missing_packages "${optional[@]}"); do
+        [ "$package" != coturn ] || mask_service coturn || continue
+        (install_packages "$package") || echo "Going on without $package."
+    done
+)
+
 install_npm() {
     local stamp=tests/node_modules/.stamp
     [ -f tests/package-lock.json ] || return 0
@@ -85,8 +109,11 @@ if [ "${#packages[@]}" -gt 0 ]; then
     if ! command -v dpkg-query >/dev/null; then
         echo "dependencies.sh: no dpkg here; make sure of: ${packages[*]}" >&2
     else
-        mapfile -t missing < <(missing_packages)
+        mapfile -t missing < <(missing_packages "${packages[@]}")
         [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
     fi
+fi
+if [ "$optional_wanted" = 1 ] && command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+    install_optional
 fi
 [ "$npm_wanted" = 0 ] || install_npm

@@ -29,12 +29,12 @@ static const char usage_text[] =
     "credentials: --user NAME --password TEXT\n"
     "clients: --clients N  --transport udp|tcp|tls  --indications  --outstanding N (requests)\n"
     "data: --burst N  --size BYTES  --direction up|down|both  --gso  --no-gro  --window PACKETS\n"
-    "      --seconds S\n"
+    "      --seconds S  --spin US (looking for data without sleeping)\n"
     "strangers: --kind binding|allocate|junk\n";
 
 static _Noreturn void refuse(const char *what)
 {
-    fprintf(stderr, "bench_turn: %s\n%s", what, usage_text);
+    fprintf(stderr, "bench_turn: %s (--help tells more)\n", what);
     exit(2);
 }
 
@@ -258,7 +258,9 @@ enum load_option {
     OPTION_NO_GRO,
     OPTION_WINDOW,
     OPTION_SECONDS,
+    OPTION_SPIN,
     OPTION_KIND,
+    OPTION_HELP,
 };
 
 static const struct option option_names[] = {
@@ -279,7 +281,9 @@ static const struct option option_names[] = {
     { "no-gro", 0, NULL, OPTION_NO_GRO },
     { "window", 1, NULL, OPTION_WINDOW },
     { "seconds", 1, NULL, OPTION_SECONDS },
+    { "spin", 1, NULL, OPTION_SPIN },
     { "kind", 1, NULL, OPTION_KIND },
+    { "help", 0, NULL, OPTION_HELP },
     { 0 },
 };
 
@@ -338,9 +342,15 @@ static void set_option(struct load_options *options, const char **kind, int opti
     case OPTION_SECONDS:
         options->seconds = strtod(optarg, NULL);
         break;
+    case OPTION_SPIN:
+        options->spin_us = number_of(optarg, 0, 1000000);
+        break;
     case OPTION_KIND:
         *kind = optarg;
         break;
+    case OPTION_HELP:
+        fputs(usage_text, stdout);
+        exit(0);
     default:
         refuse("unknown option");
     }
@@ -360,6 +370,7 @@ int main(int argc, char **argv)
             .size = 1200,
             .window = 256,
             .outstanding = 16,
+            .spin_us = 200,
             .seconds = 1,
         },
     };

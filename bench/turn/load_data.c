@@ -122,7 +122,7 @@ bool load_turn(struct load *load, int wait_ms)
     do {
         if (receive(load))
             return true;
-    } while (clock_now_us() - start_us < SPIN_US);
+    } while (clock_now_us() - start_us < load->options.spin_us);
     struct pollfd sources[] = {
         { .fd = load->client_port->fd, .events = POLLIN },
         { .fd = load->peer_port->fd, .events = POLLIN },

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Measures TURN servers side by side and prints tables in Markdown.
+
+Within a row the servers take turns, round after round, so that what else the machine does hits all
+of them; a figure is the median of its rounds. Rows stop to be repeated when the time is over."""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+from servers import KINDS, run_generator
+
+QUICK_SECONDS = 100
+FULL_SECONDS = 1200
+
+
+class Bench:
+    def __init__(self, options):
+        self.quick = options.quick
+        self.build = options.build
+        self.folder = tempfile.mkdtemp(prefix="bench-turn-")
+        self.names = [name for name in options.servers.split(",")
+                      if KINDS[name].available(options.build)]
+        self.end = time.monotonic() + (QUICK_SECONDS if self.quick else FULL_SECONDS)
+        self.seconds = 0.4 if self.quick else 1
+        self.rounds = 3 if self.quick else 5
+
+    def start(self, name):
+        server = KINDS[name](self.build, self.folder)
+        try:
+            server.start()
+        except Exception:
+            server.stop()
+            raise
+        return server
+
+    def late(self):
+        return time.monotonic() > self.end
+
+
+def median(results, key):
+    values = [result[key] for result in results if result]
+    return statistics.median(values) if values else None
+
+
+def show(value, form="{:.2f}"):
+    return "" if value is None else form.format(value)
+
+
+def ratio(above, below):
+    return above / below if above is not None and below else None
+
+
+def print_row(cells):
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def print_head(title, cells):
+    print(f"\n### {title}\n")
+    print_row(cells)
+    print_row(["---"] * len(cells))
+
+
+def relay_rows(quick):
+    """Groups of rows: title, then (label, options, transport) of each."""
+    both = ("up", "down")
+    sizes = (200, 1200)
+    bursts = (1, 8) if quick else (1, 4, 8, 16)
+
+    def row(size, burst, direction, *more, clients=50, transport="udp", name=""):
+        label = [name or f"{size}", f"{burst}", direction]
+        options = ["--size", str(size), "--burst", str(burst), "--direction", direction,
+                   "--clients", str(clients), *more]
+        return label, options, transport
+
+    yield ("ChannelData over UDP, 50 clients; every packet arrives alone",
+           "bytes", [row(s, b, d) for s in sizes for b in bursts for d in both])
+    yield ("the same; a burst arrives as one run, as from a network card with GRO",
+           "bytes", [row(s, b, d, "--gso") for s in sizes for b in bursts[1:] for d in both])
+    if quick:
+        return
+    yield ("the same as the first; the receivers' system cuts runs in the server's time, as a "
+           "network card without segmentation does",
+           "bytes", [row(s, b, d, "--no-gro") for s in sizes for b in (8,) for d in both])
+    yield ("by number of allocations, 1,200 bytes",
+           "allocations", [row(1200, 8, d, clients=n, name=str(n))
+                           for n in (1, 10, 100, 1000) for d in both])
+    yield ("Send and Data indications over UDP, 50 clients",
+           "bytes", [row(s, 8, d, "--indications") for s in sizes for d in both])
+    yield ("ChannelData over TCP and TLS, 50 clients, 1,200 bytes",
+           "carrier", [row(1200, 8, d, transport=t, name=t) for t in ("tcp", "tls") for d in both])
+
+
+def can(server, options, transport):
+    return transport in server.transports and (server.indications or
+                                               "--indications" not in options)
+
+
+def measure_relay(bench):
+    servers = [bench.start(name) for name in bench.names]
+    try:
+        for title, column, rows in relay_rows(bench.quick):
+            names = [server.name for server in servers]
+            print_head(f"CPU µs per relayed packet: {title}",
+                       [column, "burst", "direction"] + names +
+                       ["coturn / roost", "roost / forwarder"] +
+                       [f"{name} packets/s" for name in names] + ["lost"])
+            for label, options, transport in rows:
+                results = {server.name: [] for server in servers}
+                for _ in range(bench.rounds):
+                    for server in servers:
+                        if can(server, options, transport):
+                            results[server.name].append(run_generator(
+                                bench.build, "relay", server,
+                                options + ["--seconds", str(bench.seconds)], transport=transport))
+                    if bench.late():
+                        break
+                print_relay(label, names, results)
+                if bench.late():
+                    print("\nThe time is over.")
+                    return
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def print_relay(label, names, results):
+    us = {name: median(results.get(name, []), "us") for name in KINDS}
+    bad = []
+    for name in names:
+        for kind in ("lost", "disordered", "corrupt"):
+            count = sum(result[kind] for result in results[name] if result)
+            if count:
+                bad.append(f"{name} {count} {kind}")
+    print_row(label + [show(us[name]) for name in names] +
+              [show(ratio(us["coturn"], us["roost"])), show(ratio(us["roost"], us["forwarder"]))] +
+              [show(median(results[name], "pps"), "{:,.0f}") for name in names] +
+              [", ".join(bad) or "0"])
+
+
+def fresh(bench, name, command, options):
+    """On a server of its own, so that memory is not what another measurement left."""
+    server = bench.start(name)
+    try:
+        return run_generator(bench.build, command, server, options, timeout=120)
+    finally:
+        server.stop()
+
+
+def turn_servers(bench):
+    return [name for name in bench.names if name != "forwarder"]
+
+
+def measure_allocate(bench):
+    count = 2000 if bench.quick else 10000
+    print_head(f"{count:,} idle allocations, time-limited credentials (two round trips each)",
+               ["server", "requests under way", "CPU µs each", "own bytes each",
+                "kernel bytes each", "allocations/s", "errors"])
+    for outstanding in (16,) if bench.quick else (1, 16):
+        for name in turn_servers(bench):
+            result = fresh(bench, name, "allocate",
+                           ["--clients", str(count), "--outstanding", str(outstanding)])
+            print_each(name, str(outstanding), result)
+
+
+def measure_strangers(bench):
+    count = 5000 if bench.quick else 20000
+    print_head(f"one packet without credentials from each of {count:,} addresses",
+               ["server", "packet", "CPU µs each", "own bytes each", "kernel bytes each",
+                "packets/s", "errors"])
+    for kind in ("binding", "allocate", "junk"):
+        for name in turn_servers(bench):
+            result = fresh(bench, name, "strangers", ["--clients", str(count), "--kind", kind])
+            print_each(name, kind, result)
+
+
+def print_each(name, label, result):
+    keys = (("us", "{:.1f}"), ("bytes", "{:,.0f}"), ("slab", "{:,.0f}"), ("rate", "{:,.0f}"),
+            ("errors", "{}"))
+    print_row([name, label] + [show(result and result[key], form) for key, form in keys])
+
+
+def measure_overrun(bench):
+    clients = 10 if bench.quick else 50
+    print_head("what is lost of 500 packets of one client at once (the server's receive buffers)",
+               ["server", "bytes", "direction", "sent as", "sent", "lost", "%"])
+    for size in (200, 1200):
+        for direction in ("up", "down"):
+            for way, more in (("packets", []), ("runs", ["--gso"])):
+                for name in turn_servers(bench):
+                    result = fresh(bench, name, "overrun",
+                                   ["--clients", str(clients), "--burst", "500", "--size",
+                                    str(size), "--direction", direction, *more])
+                    lost = result and result["lost"]
+                    print_row([name, str(size), direction, way,
+                               show(result and result["sent"], "{:,}"), show(lost, "{:,}"),
+                               show(result and 100 * lost / result["sent"], "{:.1f}")])
+
+
+PARTS = {
+    "relay": measure_relay,
+    "allocate": measure_allocate,
+    "strangers": measure_strangers,
+    "overrun": measure_overrun,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build/release")
+    parser.add_argument("--quick", action="store_true", help="under 2 minutes")
+    parser.add_argument("--only", default=",".join(PARTS), help="which of: " + ", ".join(PARTS))
+    parser.add_argument("--servers", default=",".join(KINDS))
+    bench = Bench(parser.parse_args())
+    options = parser.parse_args()
+    try:
+        # the short ones first: relay takes what is left of the time
+        for part in ("overrun", "allocate", "strangers", "relay"):
+            if part in options.only.split(","):
+                PARTS[part](bench)
+        shutil.rmtree(bench.folder)
+    except RuntimeError as error:
+        sys.exit(f"measure.py: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The servers that bench/turn measures: each starts alone on a core, on free ports, and is ended by
+its process id."""
+
+import base64
+import glob
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+SECRET = "bench-secret"
+CORE = 0
+
+
+def free_port():
+    """A port that is free for UDP and TCP on loopback."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            try:
+                tcp.bind(("127.0.0.1", udp.getsockname()[1]))
+            except OSError:
+                continue
+            return udp.getsockname()[1]
+
+
+def credentials():
+    """Time-limited credentials, as both servers know them."""
+    user = f"{int(time.time()) + 86400}:bench"
+    digest = hmac.new(SECRET.encode(), user.encode(), hashlib.sha1).digest()
+    return user, base64.b64encode(digest).decode()
+
+
+class Server:
+    """A running server. `options` are those of bench_turn that are particular to it."""
+
+    name = ""
+    transports = ("udp",)
+    indications = True
+    options = ()
+
+    def __init__(self, build, folder):
+        self.build = build
+        self.folder = os.path.join(folder, self.name)
+        os.makedirs(self.folder, exist_ok=True)
+        self.process = None
+        self.ports = {}
+
+    def start(self):
+        """Starts the server and waits until it serves; sets `ports` by transport."""
+        raise NotImplementedError
+
+    def spawn(self, command, **more):
+        self.process = subprocess.Popen(["taskset", "-c", str(CORE), *command], **more)
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def wait_for(self, condition, what):
+        for _ in range(200):
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended at once: see {self.folder}")
+            if condition():
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{self.name}: {what} did not happen: see {self.folder}")
+
+    def arguments(self, transport="udp"):
+        """For bench_turn."""
+        return ["--server", f"127.0.0.1:{self.ports[transport]}", "--pid", str(self.process.pid),
+                "--core", str(CORE), *self.options]
+
+
+class Forwarder(Server):
+    name = "forwarder"
+    indications = False
+    options = ("--bare",)
+
+    def start(self):
+        self.spawn([f"{self.build}/bench/bench_turn_forwarder"], stdout=subprocess.PIPE)
+        self.ports["udp"] = int(self.process.stdout.readline())
+
+    @staticmethod
+    def available(_build):
+        return True
+
+
+class Coturn(Server):
+    name = "coturn"
+    transports = ("udp", "tcp", "tls")
+
+    @staticmethod
+    def available(_build):
+        return shutil.which("turnserver") is not None
+
+    def start(self):
+        for old in glob.glob(f"{self.folder}/*"):
+            os.remove(old)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
+                        "-keyout", f"{self.folder}/key", "-out", f"{self.folder}/certificate"],
+                       check=True, stderr=subprocess.DEVNULL)
+        port, tls_port = free_port(), free_port()
+        self.ports = {"udp": port, "tcp": port, "tls": tls_port}
+        log = f"{self.folder}/log"
+        # -n: no configuration file. The ports of relays are not those of the other servers.
+        self.spawn(["turnserver", "-n", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1",
+                    "--listening-port", str(port), "--tls-listening-port", str(tls_port),
+                    "--min-port", "10000", "--max-port", "21999", "--relay-threads", "1",
+                    "--use-auth-secret", "--static-auth-secret", SECRET, "--realm", "bench",
+                    "--allow-loopback-peers", "--no-cli", "--no-dtls",
+                    "--cert", f"{self.folder}/certificate", "--pkey", f"{self.folder}/key",
+                    "--userdb", f"{self.folder}/users", "--pidfile", f"{self.folder}/pid",
+                    "--log-file", log, "--simple-log", "--no-stdout-log"],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_for(lambda: self.answers(port), "an answer")
+
+    @staticmethod
+    def answers(port):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.2)
+            probe.sendto(b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12), ("127.0.0.1", port))
+            try:
+                return bool(probe.recv(1500))
+            except OSError:
+                return False
+
+
+class Roost(Server):
+    name = "roost"
+    transports = ("udp", "tcp", "tls")
+    settings = ()
+
+    @staticmethod
+    def available(build):
+        return os.access(f"{build}/roost", os.X_OK)
+
+    def start(self):
+        port, tls_port = free_port(), free_port()
+        self.ports = {"udp": port, "tcp": port, "tls": tls_port}
+        log = f"{self.folder}/log"
+        settings = {
+            "server.roles": "turn",
+            "server.workers": "1",
+            "media.bind": "127.0.0.1",
+            "media.udp_port": str(port),
+            "turn.bind": "127.0.0.1",
+            "turn.port": str(port),
+            "turn.tls_port": str(tls_port),
+            "turn.relay_addresses": "127.0.0.1",
+            "turn.min_port": "22000",
+            "turn.max_port": "32767",
+            "turn.secrets": SECRET,
+            "turn.allowed_peers": "127.0.0.0/8",
+            "turn.max_allocations_per_user": "0",
+            "turn.unauthenticated_rate": "1000000",
+            "turn.unauthenticated_burst": "1000000",
+            "log.format": "json",
+        }
+        settings.update(self.settings)
+        command = [f"{self.build}/roost", "serve", "--data", f"{self.folder}/data"]
+        for name, value in settings.items():
+            command += ["--set", f"{name}={value}"]
+        with open(log, "w", encoding="utf-8") as output:
+            self.spawn(command, stdout=output, stderr=output)
+        self.wait_for(lambda: self.ready(log), "being ready")
+
+    @staticmethod
+    def ready(log):
+        with open(log, encoding="utf-8") as lines:
+            return '"message":"ready"' in lines.read()
+
+
+KINDS = {kind.name: kind for kind in (Roost, Coturn, Forwarder)}
+
+
+def run_generator(build, command, server, options, timeout=60, transport="udp"):
+    """One measurement: what bench_turn printed, or None when it failed."""
+    user, password = credentials()
+    arguments = [f"{build}/bench/bench_turn", command, *server.arguments(transport),
+                 "--transport", transport, "--user", user, "--password", password, *options]
+    try:
+        done = subprocess.run(["taskset", "-c", str(CORE + 1), *arguments], timeout=timeout,
+                              stdout=subprocess.PIPE, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
