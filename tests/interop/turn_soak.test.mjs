@@ -1,0 +1,129 @@
+// Thousands of allocations held, and memory given back when they end.
+//
+// ROOST_SOAK=full holds 10,000 idle and 2,000 active ones and waits until the idle ones expire.
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+
+import { StunClient } from '../support/stun_client.mjs';
+import { TurnServer, comparing, credentials, loopbackPeers } from '../support/turn.mjs';
+
+const full = process.env.ROOST_SOAK === 'full';
+const idleCount = full ? 10000 : 1500;
+const activeCount = full ? 2000 : 300;
+const messagesEach = full ? 30 : 20;
+
+/** @type {TurnServer} */
+let server;
+let echo;
+
+before(async () => {
+    server = await TurnServer.start({
+        sanitized: false, workers: 2, set: {
+            ...loopbackPeers, 'turn.max_allocations': 40000, 'turn.max_allocations_per_user': 0, 'turn.default_lifetime': '1m',
+            'turn.unauthenticated_rate': 0,
+        },
+    });
+    echo = createSocket({ type: 'udp4', recvBufferSize: 8 << 20, sendBufferSize: 8 << 20 });
+    echo.on('message', (bytes, { port, address }) => echo.send(bytes, port, address));
+    echo.bind(0, '127.0.0.1');
+    await once(echo, 'listening');
+});
+
+after(async () => {
+    echo?.close();
+    if (server) assert.deepEqual(await server.stop(), { status: 0, signal: null });
+});
+
+const residentKib = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+
+/** Runs `body` for each of many, some at a time. */
+async function each(items, body, atOnce = 32) {
+    const rest = items[Symbol.iterator]();
+    await Promise.all(Array.from({ length: atOnce }, async () => {
+        for (const item of rest) await body(item);
+    }));
+}
+
+async function until(what, condition, timeoutMs) {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+        const value = await condition();
+        if (value === true) return;
+        if (Date.now() > end) throw new Error(`in vain waited for: ${what} (last: ${value})`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+}
+
+const living = () => server.metric('turn_allocations');
+const count = (number) => Array.from({ length: number }, (_, i) => i);
+
+async function allocate(number, prefix) {
+    const clients = [];
+    await each(count(number), async (i) => {
+        const client = await StunClient.open({ port: server.port });
+        await client.allocate(credentials(`${prefix}${i % 500}`));
+        clients.push(client);
+    });
+    return clients;
+}
+
+const release = (clients) => each(clients, async (client) => {
+    assert.equal((await client.refresh(0))?.kind, 'success');
+    client.close();
+});
+
+test(`${idleCount} idle and ${activeCount} active allocations are held, and nothing of them is left`, { timeout: full ? 300000 : 60000 }, async (t) => {
+    // what the first ones make for good (pools, pages of code) is no leak
+    await release(await allocate(Math.min(idleCount, 500), 'first'));
+    const start = residentKib();
+
+    const idle = await allocate(idleCount, 'idle');
+    const held = residentKib();
+    t.diagnostic(`idle: ${((held - start) * 1024 / idleCount).toFixed(0)} bytes of memory each`);
+    if (!comparing) {
+        assert.equal(await living(), idleCount);
+        assert.equal(await server.metric('turn_relay_sockets'), 0, 'an idle allocation has no socket');
+    }
+
+    const active = await allocate(activeCount, 'active');
+    const peer = { address: '127.0.0.1', port: echo.address().port };
+    await each(active, async (client) => assert.equal((await client.channel(0x4000, peer)).kind, 'success'));
+    t.diagnostic(`active: ${((residentKib() - held) * 1024 / activeCount).toFixed(0)} bytes of memory each`);
+    if (!comparing) {
+        assert.equal(await living(), idleCount + activeCount);
+        assert.equal(await server.metric('turn_relay_sockets'), activeCount);
+    }
+    // everyone talks; a few at a time, so that this process can listen
+    for (let round = 0; round < messagesEach; round++)
+        await each(active, async (client) => {
+            const before = client.received.length;
+            client.sendChannel(0x4000, Buffer.alloc(200, round));
+            await until('an echo', () => client.received.length > before, 5000);
+        }, 64);
+    for (const client of active) assert.deepEqual(client.received.map(({ data }) => data[0]), count(messagesEach));
+
+    // half say goodbye; in the full run the other half is forgotten by its clients
+    await release(active);
+    await release(idle.slice(0, idleCount / 2));
+    const rest = idle.slice(idleCount / 2);
+    if (full) for (const client of rest) client.close();
+    else await release(rest);
+    if (!comparing) {
+        await until('all allocations to end', async () => (await living()) || true, full ? 90000 : 10000);
+        assert.equal(await server.metric('turn_relay_sockets'), 0);
+        const expired = await server.metric('turn_allocations_ended_total', 'reason="expired"');
+        assert.equal(expired, full ? rest.length : 0);
+    }
+    // once more the same: what one round leaves behind, a second does not add to
+    const after = residentKib();
+    await release(await allocate(idleCount, 'again'));
+    const again = residentKib();
+    t.diagnostic(`memory: ${start} KiB at first, ${held} with the idle ones, ${after} after all, ${again} after as many again`);
+    if (!comparing) {
+        assert.ok(after - start < Math.max(1024, (held - start) / 4), `${after - start} KiB are left of ${held - start}`);
+        assert.ok(again - after < 512, `${again - after} KiB more`);
+    }
+});
