@@ -200,11 +200,11 @@ static void answer_elsewhere(struct turn_request *request,
     turn_answer_send(&answer, request);
 }
 
-/** ADDRESS-ERROR-CODE (section 18.12): family, class and number, a phrase. */
-static void write_address_error(struct stun_writer *writer, uint16_t code)
+/** ADDRESS-ERROR-CODE (section 18.12): the family that failed, class and number, a phrase. */
+static void write_address_error(struct stun_writer *writer, uint8_t family, uint16_t code)
 {
     const char *reason = stun_error_reason(code);
-    uint8_t value[4 + 48] = { FAMILY_IPV6, 0, (uint8_t)(code / 100), (uint8_t)(code % 100) };
+    uint8_t value[4 + 48] = { family, 0, (uint8_t)(code / 100), (uint8_t)(code % 100) };
     size_t size = min_of(strlen(reason), sizeof(value) - 4);
     memcpy(value + 4, reason, size);
     stun_write_bytes(writer, STUN_ADDRESS_ERROR_CODE, bytes_of(value, 4 + size));
@@ -228,7 +228,9 @@ static void answer_allocated(struct turn_request *request)
     if (allocation->has_token)
         stun_write_u64(&answer.writer, STUN_RESERVATION_TOKEN, allocation->token);
     if (allocation->address_error)
-        write_address_error(&answer.writer, allocation->address_error);
+        write_address_error(&answer.writer,
+                            turn_allocation_relay(allocation, NET_IPV4) ? FAMILY_IPV6 : FAMILY_IPV4,
+                            allocation->address_error);
     if (allocation->mobile)
         turn_mobility_write(request->server, allocation, &answer.writer);
     turn_answer_send(&answer, request);

@@ -1,27 +1,31 @@
+#include "proto/stun/stun_binding.h"
 #include "proto/turn/turn_server_int.h"
 
-/** Binding (RFC 8489 section 12): what address the request came from. Needs no credentials. */
+/**
+ * Binding (RFC 8489 section 12): what address the request came from. Needs no credentials. Servers
+ * with NAT behaviour discovery, which needs four sockets, answer before the engine is asked.
+ */
 void turn_request_binding(struct turn_request *request)
 {
-    uint16_t unknown[8];
-    static const uint16_t known[] = {
-        STUN_USERNAME, STUN_REALM,    STUN_NONCE,         STUN_PASSWORD_ALGORITHM,
-        STUN_USERHASH, STUN_PRIORITY, STUN_USE_CANDIDATE,
+    static const struct stun_binding_config plain = { 0 };
+    struct turn_server *server = request->server;
+    const struct stun_binding_request binding = {
+        .message = request->message->bytes,
+        .source = request->source->path.remote,
+        .stream = request->source->transport != TURN_UDP,
     };
+    uint8_t out[STUN_BINDING_ANSWER_MAX];
+    struct stun_binding_answer answer;
+    struct stun_message parsed;
+    uint16_t code;
     if (!turn_answer_allowed(request))
         return;
-    size_t count = stun_message_unknown(request->message, known, array_size(known), unknown,
-                                        array_size(unknown));
-    struct turn_answer answer;
-    if (count > 0) {
-        turn_count_error(request->server, STUN_UNKNOWN_ATTRIBUTE);
-        turn_answer_start(&answer, request, STUN_ERROR);
-        const uint8_t value[4] = { 0, 0, 4, 20 }; // without a phrase, as for any stranger
-        stun_write_bytes(&answer.writer, STUN_ERROR_CODE, bytes_of(value, sizeof(value)));
-        stun_write_unknown(&answer.writer, unknown, count);
-    } else {
-        turn_answer_start(&answer, request, STUN_SUCCESS);
-        stun_write_address(&answer.writer, STUN_XOR_MAPPED_ADDRESS, &request->source->path.remote);
+    if (stun_binding_answer(&plain, &binding, out, &answer) < 0) {
+        turn_count(server, TURN_METRIC_DROPPED_MALFORMED);
+        return;
     }
-    turn_answer_send(&answer, request);
+    if (stun_message_parse(bytes_of(out, answer.size), &parsed) == 0 &&
+        parsed.class == STUN_ERROR && stun_message_find_error(&parsed, &code, NULL) == 0)
+        turn_count_error(server, code);
+    server->ops->send(server->owner, request->source, bytes_of(out, answer.size));
 }
