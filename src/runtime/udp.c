@@ -150,7 +150,7 @@ int udp_socket_open(const struct udp_config *config, struct loop *loop, const st
     socket->owns_memory = !config->memory;
     socket->memory = config->memory ? config->memory : udp_memory_new();
     // a socket of its own memory is one of the few that everybody sends to
-    socket->receive_slots = config->memory ? UDP_RECEIVE_FEW : UDP_RECEIVE_MESSAGES;
+    socket->receive_slots = config->memory ? 1 : UDP_RECEIVE_MESSAGES;
     socket->report_errors = config->report_errors;
     socket->empty_datagrams = config->empty_datagrams;
     socket->gather_last = UINT32_MAX;

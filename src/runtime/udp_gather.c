@@ -25,6 +25,8 @@ struct udp_gather *udp_gather_new(void)
     struct udp_gather *gather = memory_new(struct udp_gather);
     gather->runs = memory_new_array(struct gather_run, GATHER_RUNS_MAX);
     gather->slabs = memory_allocate(GATHER_RUNS_MAX, GATHER_SLAB_STRIDE);
+    for (size_t i = 0; i < GATHER_RUNS_MAX; i++)
+        gather->runs[i].slab = gather->slabs + i * GATHER_SLAB_STRIDE;
     return gather;
 }
 
@@ -36,11 +38,6 @@ struct udp_gather *udp_gather_free(struct udp_gather *gather)
     free(gather->slabs);
     free(gather);
     return NULL;
-}
-
-static uint8_t *slab_of(const struct udp_gather *gather, const struct gather_run *run)
-{
-    return gather->slabs + (size_t)(run - gather->runs) * GATHER_SLAB_STRIDE;
 }
 
 /** Puts a new run behind the others of its socket, whose last one the socket remembers. */
@@ -107,9 +104,9 @@ static void add_piece(struct gather_run *run, const void *data, size_t size)
 }
 
 /** Room in the run's slab, which is made part of the run. The caller has seen that it is there. */
-static uint8_t *add_copied(struct udp_gather *gather, struct gather_run *run, size_t size)
+static uint8_t *add_copied(struct gather_run *run, size_t size)
 {
-    uint8_t *at = slab_of(gather, run) + run->copied;
+    uint8_t *at = run->slab + run->copied;
     run->copied += (uint32_t)size;
     add_piece(run, at, size);
     return at;
@@ -130,7 +127,7 @@ void udp_gather_add(struct udp_gather *gather, struct udp_socket *socket,
     if (payload.size <= (header_size > 0 ? COPY_MAX_HEADED : run->count > 0 ? COPY_MAX : 0))
         copied += payload.size + padding;
     if (copied > 0) {
-        uint8_t *at = add_copied(gather, run, copied);
+        uint8_t *at = add_copied(run, copied);
         if (header_size == 4) // a channel's header: the compiler makes one instruction of it
             memcpy(at, header, 4);
         else if (header_size > 0)
@@ -145,7 +142,7 @@ void udp_gather_add(struct udp_gather *gather, struct udp_socket *socket,
         if (payload.size > 0)
             add_piece(run, payload.data, payload.size);
         if (padding > 0)
-            memset(add_copied(gather, run, padding), 0, padding);
+            memset(add_copied(run, padding), 0, padding);
     }
     run->size += (uint32_t)size;
     run->count++;

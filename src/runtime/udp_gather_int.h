@@ -21,14 +21,15 @@ struct gather_run {
     struct udp_socket *socket; /**< NULL: forgotten */
     struct net_path path;
     uint32_t size;
-    uint32_t copied;       /**< of its slab */
+    uint32_t copied;       /**< of `slab` */
     uint32_t next;         /**< run of the same socket; GATHER_NONE */
     uint16_t segment_size; /**< of every datagram but the last */
     uint8_t count;
     uint8_t piece_count;
     uint8_t flags;
-    bool closed; /**< no datagram fits behind */
-    bool first;  /**< of its socket in this flush */
+    bool closed;   /**< no datagram fits behind */
+    bool first;    /**< of its socket in this flush */
+    uint8_t *slab; /**< its own, GATHER_SLAB_SIZE bytes: what is copied */
     struct iovec pieces[GATHER_PIECES_MAX];
 };
 
@@ -37,7 +38,7 @@ _Static_assert(GATHER_PIECES_MAX <= UINT8_MAX, "piece_count");
 struct udp_gather {
     struct gather_run *runs; /**< GATHER_RUNS_MAX */
     uint32_t run_count;
-    uint8_t *slabs; /**< one per run */
+    uint8_t *slabs; /**< of all runs */
     bool waited;    /**< for room, once per flush */
     // one call's messages
     unsigned message_count;

@@ -156,20 +156,34 @@ static void read_message(struct udp_socket *socket, size_t index)
                   receiver->messages[index].msg_len);
 }
 
+/** One system call for at most `slots` messages. Returns how many came or a negative errno. */
+static int receive_call(const struct udp_socket *socket, unsigned slots)
+{
+    struct mmsghdr *messages = socket->memory->receiver.messages;
+    if (slots > 1) {
+        int count = recvmmsg(udp_socket_fd(socket), messages, slots, 0, NULL);
+        return count < 0 ? -errno : count;
+    }
+    ssize_t size = recvmsg(udp_socket_fd(socket), &messages[0].msg_hdr, 0);
+    if (size < 0)
+        return -errno;
+    messages[0].msg_len = (unsigned)size;
+    return 1;
+}
+
 /**
- * One call of recvmmsg with room for `slots` messages. Returns how many came, or a negative errno:
- * -EAGAIN, or an error that ICMP reported for something we sent, which is cleared by reading it.
+ * One batch. Returns how many messages came, or a negative errno: -EAGAIN, or an error that ICMP
+ * reported for something we sent, which is cleared by reading it.
  */
 static int receive_batch(struct udp_socket *socket, unsigned slots)
 {
-    struct udp_receiver *receiver = &socket->memory->receiver;
     prepare(socket->memory, slots);
-    int count = recvmmsg(udp_socket_fd(socket), receiver->messages, slots, 0, NULL);
+    int count = receive_call(socket, slots);
     udp_socket_count(socket, RUNTIME_UDP_RECEIVE_CALLS, 1);
     if (count <= 0)
-        return count == 0 ? -EAGAIN : -errno;
+        return count;
     udp_socket_count(socket, RUNTIME_UDP_RECEIVE_MESSAGES, (uint64_t)count);
-    keep(receiver, (size_t)count);
+    keep(&socket->memory->receiver, (size_t)count);
     for (size_t i = 0; i < (size_t)count; i++)
         read_message(socket, i);
     deliver(socket);
@@ -177,16 +191,27 @@ static int receive_batch(struct udp_socket *socket, unsigned slots)
 }
 
 /**
- * A relay's socket holds one to a few messages, the one of all clients many: each asks for as many
- * as it lately had. A call that does not fill its slots shows that the socket is empty.
+ * One slot was asked for and filled: whether there is more, the next turn shows (the loop's watches
+ * are level-triggered), and several of them in a row say that more slots are worth it.
  */
-void udp_receive_ready(struct loop_watch *watch, unsigned events)
+static void note_lone_message(struct udp_socket *socket)
 {
-    struct udp_socket *socket = container_of(watch, struct udp_socket, watch);
-    if ((events & LOOP_HANGUP) && socket->report_errors)
-        udp_errors_read(socket);
-    if (!(events & LOOP_READABLE) && socket->report_errors)
-        return;
+    uint32_t turn = (uint32_t)metric_get(&socket->loop->metrics.values[RUNTIME_LOOP_TURNS]);
+    bool in_a_row = turn - socket->receive_turn <= 1;
+    socket->receive_streak = in_a_row ? (uint8_t)(socket->receive_streak + 1) : 0;
+    socket->receive_turn = turn;
+    if (socket->receive_streak >= UDP_RECEIVE_STREAK) {
+        socket->receive_streak = 0;
+        socket->receive_slots = 2;
+    }
+}
+
+/**
+ * A relay's socket holds one message at most times, the one of all clients many: each asks for as
+ * many as it lately had. A call that does not fill its slots shows that the socket is empty.
+ */
+static void receive(struct udp_socket *socket)
+{
     for (unsigned total = 0, rounds = 0; total < UDP_RECEIVE_TURN && rounds < 8; rounds++) {
         unsigned slots = socket->receive_slots;
         int count = receive_batch(socket, slots);
@@ -194,12 +219,25 @@ void udp_receive_ready(struct loop_watch *watch, unsigned events)
             return;
         if (count < 0)
             continue;
+        if (slots == 1) {
+            note_lone_message(socket);
+            return;
+        }
         total += (unsigned)count;
         if ((unsigned)count < slots) {
-            if (total * 2 < slots)
-                socket->receive_slots = (uint8_t)max_of(slots / 2, (unsigned)UDP_RECEIVE_FEW);
+            if (total * 2 <= slots)
+                socket->receive_slots = (uint8_t)(slots / 2);
             return;
         }
         socket->receive_slots = (uint8_t)min_of(slots * 2, (unsigned)UDP_RECEIVE_MESSAGES);
     }
+}
+
+void udp_receive_ready(struct loop_watch *watch, unsigned events)
+{
+    struct udp_socket *socket = container_of(watch, struct udp_socket, watch);
+    if ((events & LOOP_HANGUP) && socket->report_errors)
+        udp_errors_read(socket);
+    if ((events & LOOP_READABLE) || !socket->report_errors)
+        receive(socket);
 }
