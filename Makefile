@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench lint format docs install fuzz clean dependencies
+.PHONY: help build run test lab bench lint format docs install fuzz clean dependencies
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ run: build ## Build and start the server. ARGS="--set http.https_port=9443" adds
 
 test: ## Run every test; ends with "N passed, N failed".
 	@tools/run_tests.sh
+
+lab: ## Calls between networks of every kind (needs root); the table goes to docs/turn.md.
+	@ROOST_LAB=full ROOST_LAB_TABLE=$(CURDIR)/docs/turn.md tools/run_tests.sh lab
 
 bench: build ## Measure: the load generator against a server of its own.
 	@bench/run.sh

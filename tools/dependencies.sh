@@ -13,7 +13,8 @@ test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-d
 # Node may come from elsewhere than Debian, with npm in one package
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
-browser=(chromium firefox-esr nftables)
+# certutil of libnss3-tools: browsers that trust a test's own authority
+browser=(chromium firefox-esr nftables libnss3-tools)
 # what TURN is tested with and measured against; without it those tests and columns are left out
 optional=(coturn)
 

@@ -5,12 +5,12 @@
 #   tools/run_tests.sh                 all suites
 #   tools/run_tests.sh unit browser    these
 #
-# Suites: checks unit threads fuzz compilers types interop browser. Logs: build/test-logs/.
+# Suites: checks unit threads fuzz compilers types interop browser lab. Logs: build/test-logs/.
 # A suite that runs no test counts as failed. FUZZ_SECONDS (default 8) is per target.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export JOBS=${JOBS:-$(nproc)}
-all_suites=(checks unit threads fuzz compilers types interop browser)
+all_suites=(checks unit threads fuzz compilers types interop browser lab)
 suites=("$@")
 [ "${#suites[@]}" -gt 0 ] || suites=("${all_suites[@]}")
 logs=$PWD/build/test-logs
@@ -182,9 +182,15 @@ suite_browser() {
         node_suite "browser, server with thread sanitizer" tests/browser/call.test.mjs
 }
 
+# calls between networks of every kind, in namespaces; ROOST_LAB=full takes every pair (make lab)
+suite_lab() {
+    server_builds || return
+    node_suite lab tests/lab
+}
+
 groups=(build test)
-if wants types || wants interop || wants browser; then groups+=(npm); fi
-if wants browser; then groups+=(browser); fi
+if wants types || wants interop || wants browser || wants lab; then groups+=(npm); fi
+if wants browser || wants lab; then groups+=(browser); fi
 if ! tools/dependencies.sh "${groups[@]}"; then
     echo "0 passed, 1 failed"
     exit 1

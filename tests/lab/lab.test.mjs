@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Authority } from '../support/certificate.mjs';
 import { colours, everyoneMeets, roomPage } from '../browser/helpers/browsers.mjs';
-import { Lab, behaviour, canBeDirect, kinds, server as address, whyNot } from './network.mjs';
+import { Lab, behaviour, canBeDirect, hasProgram, kinds, server as address, whyNot } from './network.mjs';
 import { call, describe as describePath, openBrowser } from './peers.mjs';
 import { comparing, iceServers, startDiscovery, startServer } from './server.mjs';
 import { tableOf } from './table.mjs';
@@ -62,7 +62,9 @@ after(async () => {
     }
 });
 
-describe('every gateway is what it is called', { skip, concurrency: 4 }, () => {
+const noDiscovery = !hasProgram('turnutils_natdiscovery') && "this needs coturn's client programs";
+
+describe('every gateway is what it is called', { skip: skip || noDiscovery, concurrency: 4 }, () => {
     let discovery;
     before(async () => { discovery = await startDiscovery(lab, authority); });
     after(() => discovery?.stop());

@@ -56,16 +56,20 @@ export function canBeDirect(one, other) {
     return true;
 }
 
+export function hasProgram(name) {
+    try {
+        execFileSync('sh', ['-c', `command -v ${name}`], { stdio: 'ignore' });
+        return true;
+    } catch {
+        return false;
+    }
+}
+
 /** Why there can be no laboratory here, or null. */
 export function whyNot() {
     if (process.getuid?.() !== 0) return 'the network laboratory needs root (network namespaces)';
-    for (const program of ['ip', 'nft', 'python3']) {
-        try {
-            execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
-        } catch {
-            return `the network laboratory needs ${program}`;
-        }
-    }
+    const missing = ['ip', 'tc', 'nft', 'python3', 'certutil'].find((program) => !hasProgram(program));
+    if (missing) return `the network laboratory needs the program ${missing}`;
     try {
         accessSync('/dev/net/tun', constants.W_OK);
         execFileSync('ip', ['netns', 'add', `rlab${process.pid}`], { stdio: 'ignore' });
