@@ -101,6 +101,12 @@ static void write_success(const struct stun_binding_config *config,
         stun_write_bytes(writer, STUN_PADDING, bytes_of(zeros, wishes->padding));
 }
 
+/** ERROR-CODE (RFC 8489, section 14.8) without a phrase: strangers get no more than they need. */
+static void write_error(struct stun_writer *writer, uint16_t code)
+{
+    stun_write_u32(writer, STUN_ERROR_CODE, (uint32_t)(code / 100) << 8 | code % 100);
+}
+
 static void start(struct stun_writer *writer, uint8_t *out, enum stun_class class,
                   const struct stun_message *message)
 {
@@ -128,11 +134,11 @@ int stun_binding_answer(const struct stun_binding_config *config,
     struct stun_writer writer;
     if (unknown_count > 0) {
         start(&writer, out, STUN_ERROR, &message);
-        stun_write_error(&writer, STUN_UNKNOWN_ATTRIBUTE);
+        write_error(&writer, STUN_UNKNOWN_ATTRIBUTE);
         stun_write_unknown(&writer, unknown, unknown_count);
     } else if (config->discovery && read_wishes(request, &message, &wishes) < 0) {
         start(&writer, out, STUN_ERROR, &message);
-        stun_write_error(&writer, STUN_BAD_REQUEST);
+        write_error(&writer, STUN_BAD_REQUEST);
     } else {
         start(&writer, out, STUN_SUCCESS, &message);
         write_success(config, request, &wishes, &writer);
