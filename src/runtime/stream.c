@@ -115,9 +115,8 @@ static void run_deferred(struct stream *stream, unsigned deferred)
 {
     if ((deferred & STREAM_DEFERRED_WORK) && stream_alive(stream))
         stream->kind->work(stream);
-    if ((deferred & STREAM_DEFERRED_READABLE) && !stream->closed && !stream->finishing &&
-        buffer_size(&stream->input) > 0)
-        stream->handler->readable(stream->owner, stream);
+    if ((deferred & STREAM_DEFERRED_READABLE) && !stream->closed)
+        stream_tell_input(stream, buffer_size(&stream->input) > 0);
     if ((deferred & STREAM_DEFERRED_WRITABLE) && stream_alive(stream))
         stream_tell_writable(stream);
     if ((deferred & STREAM_DEFERRED_CLOSED) && !stream->closed)
@@ -405,7 +404,8 @@ int stream_attach(struct stream_parcel *parcel, struct loop *loop,
         return error;
     }
     free(parcel);
-    unsigned waiting = buffer_size(&stream->input) > 0 ? STREAM_DEFERRED_READABLE : 0;
+    bool news = buffer_size(&stream->input) > 0 || (stream->peer_ended && !stream->ended_told);
+    unsigned waiting = news ? STREAM_DEFERRED_READABLE : 0;
     if (stream->deferred | waiting)
         stream_defer(stream, waiting);
     *ret_stream = stream;

@@ -228,10 +228,37 @@ static void secure_begin(struct http_connection *connection)
     }
 }
 
-/** The table of consumers: HTTP is the only one so far. */
+/** The stream goes to the TURN server with all that has arrived; our part of it ends. */
+static void hand_to_turn(struct http_connection *connection)
+{
+    const struct http_server_config *config = &connection->server->config;
+    if (!config->adopt_turn || connection->server->draining) {
+        reject(connection, HTTP_REJECTED_STUN);
+        return;
+    }
+    http_count(&connection->server->metrics, HTTP_HANDED_OVER);
+    struct stream_parcel *parcel = stream_detach(connection->stream);
+    connection->stream = NULL;
+    config->adopt_turn(config->turn_owner, parcel, &connection->remote, &connection->local);
+    http_connection_abort(connection);
+}
+
+/** Whether ALPN has said that this is TURN (RFC 7443): then it is nothing else. */
+static bool chose_turn(const struct http_connection *connection)
+{
+    const char *alpn = stream_alpn(connection->stream);
+    return strcmp(alpn, "stun.turn") == 0 || strcmp(alpn, "stun.nat-discovery") == 0;
+}
+
+/** The table of consumers. */
 static void first_bytes(struct http_connection *connection)
 {
-    switch (protocol_sniff(stream_input(connection->stream))) {
+    enum protocol_sniffed protocol = protocol_sniff(stream_input(connection->stream));
+    if (protocol != PROTOCOL_MORE_NEEDED && protocol != PROTOCOL_STUN && chose_turn(connection)) {
+        reject(connection, HTTP_REJECTED_STUN);
+        return;
+    }
+    switch (protocol) {
     case PROTOCOL_MORE_NEEDED:
         break;
     case PROTOCOL_HTTP:
@@ -242,7 +269,7 @@ static void first_bytes(struct http_connection *connection)
         secure_begin(connection);
         break;
     case PROTOCOL_STUN:
-        reject(connection, HTTP_REJECTED_STUN);
+        hand_to_turn(connection);
         break;
     case PROTOCOL_ICE_TCP:
         reject(connection, HTTP_REJECTED_ICE_TCP);

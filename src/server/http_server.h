@@ -23,6 +23,7 @@
 #include "proto/http/http_response.h"
 
 struct loop;
+struct stream_parcel;
 struct tls_server_context;
 struct http_server;
 struct http_exchange;
@@ -64,6 +65,13 @@ struct http_server_config {
     uint16_t redirect_port;
     /** Trust plain HTTP from anywhere (behind a TLS-terminating proxy, tests). */
     bool plain_everywhere;
+    /**
+     * Takes a connection that speaks TURN, over TLS or not; its first bytes are in the input. It
+     * does not count here any more. NULL: such connections are refused.
+     */
+    void (*adopt_turn)(void *owner, struct stream_parcel *parcel, const struct net_address *remote,
+                       const struct net_address *local);
+    void *turn_owner;
 };
 
 /** Never NULL. */

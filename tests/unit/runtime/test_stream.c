@@ -339,6 +339,23 @@ static void test_parcel_that_nobody_attaches_can_be_freed(void **state)
     link_free(link);
 }
 
+static void test_the_peers_end_moves_along(void **state)
+{
+    struct link *link = link_open(secure_of(state));
+    struct stream_parcel *parcel = NULL;
+    link->server.detach_inside = &parcel;
+    say(&link->client, "all I have to say");
+    stream_finish(link->client.stream, 5 * TIME_US_PER_S);
+    turn_until(&link->loop, parcel);
+    loop_turn(&link->loop, 1000);
+    link->server.detach_inside = NULL;
+    assert_int_equal(
+        stream_attach(parcel, &link->loop, &handler, &link->server, &link->server.stream), 0);
+    turn_until(&link->loop, link->server.ended);
+    expect(&link->server, "all I have to say");
+    link_free(link);
+}
+
 static void test_deadline_moves_along(void **state)
 {
     struct link *link = link_open(secure_of(state));
@@ -464,6 +481,7 @@ int main(void)
         both_kinds(test_reset_by_the_peer_closes_with_an_error),
         both_kinds(test_stream_moves_to_another_thread_with_its_unread_bytes),
         both_kinds(test_deadline_moves_along),
+        both_kinds(test_the_peers_end_moves_along),
         both_kinds(test_parcel_that_nobody_attaches_can_be_freed),
         both_kinds(test_end_of_our_output_leaves_the_input_open),
         both_kinds(test_both_have_ended_and_the_slow_owner_still_gets_everything),
