@@ -26,6 +26,7 @@ static const char usage_text[] =
     "  strangers  the same per source address (--clients) that sends one packet (--kind)\n"
     "  overrun    what one client's run of --burst packets loses, --clients times\n"
     "server: --pid PID --core N (the one it is pinned to)  --bare (it is the forwarder)\n"
+    "addresses: --client-ip FIRST  --peer-ip IP (127.1.0.0 and 127.0.0.1)\n"
     "credentials: --user NAME --password TEXT\n"
     "clients: --clients N  --transport udp|tcp|tls  --indications  --outstanding N (requests)\n"
     "data: --burst N  --size BYTES  --direction up|down|both  --gso  --no-gro  --window PACKETS\n"
@@ -47,7 +48,7 @@ void load_open(struct load *load)
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     load->client_port = port_open(INADDR_ANY, 0, options->gro);
-    load->peer_port = port_open(INADDR_LOOPBACK, 0, options->gro);
+    load->peer_port = port_open(options->peer_ip, 0, options->gro);
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     load->tls = options->transport == LOAD_TLS ? client_stream_tls_new() : NULL;
     load->clients = memory_new_array(struct load_client, options->clients);
@@ -179,8 +180,8 @@ static void run_strangers(struct load *load, const char *kind)
         uint8_t message[256];
         size_t size = write_stranger(load, kind, i, message, sizeof(message));
         load->clients[i].asked_us = start_us;
-        port_add(load->client_port, load->options.server, LOAD_FIRST_IP + i, bytes_of(NULL, 0),
-                 bytes_of(message, size), false);
+        port_add(load->client_port, load->options.server, load->options.client_ip + i,
+                 bytes_of(NULL, 0), bytes_of(message, size), false);
         port_flush(load->client_port);
         // slowly enough for a server that makes a socket per source
         if (i % 16 == 15)
@@ -228,6 +229,14 @@ static void set_server(struct load_options *options, const char *text)
     options->server = (struct port_address){ load_u32(address.ip), address.port };
 }
 
+static uint32_t ip_of(const char *text)
+{
+    struct net_address address;
+    if (net_address_parse_ip(text, 0, &address) != 0 || address.family != NET_IPV4)
+        refuse("an IPv4 address is needed");
+    return load_u32(address.ip);
+}
+
 static void set_transport(struct load_options *options, const char *text)
 {
     static const char *const names[] = { "udp", "tcp", "tls" };
@@ -242,6 +251,8 @@ static void set_transport(struct load_options *options, const char *text)
 
 enum load_option {
     OPTION_SERVER = 256,
+    OPTION_CLIENT_IP,
+    OPTION_PEER_IP,
     OPTION_PID,
     OPTION_CORE,
     OPTION_BARE,
@@ -265,6 +276,8 @@ enum load_option {
 
 static const struct option option_names[] = {
     { "server", 1, NULL, OPTION_SERVER },
+    { "client-ip", 1, NULL, OPTION_CLIENT_IP },
+    { "peer-ip", 1, NULL, OPTION_PEER_IP },
     { "pid", 1, NULL, OPTION_PID },
     { "core", 1, NULL, OPTION_CORE },
     { "bare", 0, NULL, OPTION_BARE },
@@ -292,6 +305,12 @@ static void set_option(struct load_options *options, const char **kind, int opti
     switch (option) {
     case OPTION_SERVER:
         set_server(options, optarg);
+        break;
+    case OPTION_CLIENT_IP:
+        options->client_ip = ip_of(optarg);
+        break;
+    case OPTION_PEER_IP:
+        options->peer_ip = ip_of(optarg);
         break;
     case OPTION_PID:
         options->pid = number_of(optarg, 1, UINT32_MAX);
@@ -361,6 +380,8 @@ int main(int argc, char **argv)
     const char *kind = "binding";
     static struct load load = {
         .options = {
+            .client_ip = 0x7f010000,
+            .peer_ip = INADDR_LOOPBACK,
             .user = "bench",
             .password = "bench",
             .directions = { true, false },

@@ -4,6 +4,7 @@
 // but no STUN, no checks, no counters, no time. A client says hello with its peer's address
 // (write_bare_hello in load_control.c) and gets a socket of its own on the peer's side; from then
 // on ChannelData headers are taken off one way and put before the data the other way.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -60,6 +61,7 @@ enum side {
 };
 
 struct forwarder {
+    struct in_addr address;
     int front;
     int epoll_fd;
     unsigned messages; /**< per recvmmsg */
@@ -88,12 +90,12 @@ static void set_option(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static int open_socket(struct sockaddr_in *ret_name)
+static int open_socket(struct in_addr address, struct sockaddr_in *ret_name)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_in name = {
         .sin_family = AF_INET,
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_addr = address,
     };
     socklen_t size = sizeof(name);
     if (fd < 0 || bind(fd, (struct sockaddr *)&name, size) < 0 ||
@@ -132,7 +134,7 @@ static void greet(struct forwarder *forwarder, struct client **place,
     if (!*place) {
         *place = memory_new(struct client);
         (*place)->address = *address;
-        (*place)->relay = open_socket(&relay);
+        (*place)->relay = open_socket(forwarder->address, &relay);
         (*place)->run[0] = (*place)->run[1] = NO_RUN;
         watch(forwarder, (*place)->relay, *place);
     }
@@ -283,13 +285,14 @@ static void from_peers(struct forwarder *forwarder, struct client *client)
     }
 }
 
-static struct forwarder *forwarder_new(unsigned messages)
+static struct forwarder *forwarder_new(struct in_addr address, unsigned messages)
 {
     struct forwarder *forwarder = memory_new(struct forwarder);
     struct sockaddr_in name;
     forwarder->messages = messages;
     forwarder->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    forwarder->front = open_socket(&name);
+    forwarder->address = address;
+    forwarder->front = open_socket(address, &name);
     watch(forwarder, forwarder->front, NULL);
     forwarder->bytes = memory_allocate(MESSAGES_MAX, SLOT);
     forwarder->runs = memory_new_array(struct run, PACKETS_MAX);
@@ -307,15 +310,16 @@ static struct forwarder *forwarder_new(unsigned messages)
     return forwarder;
 }
 
-/** Until a signal ends it. Usage: bench_turn_forwarder [MESSAGES per system call]. */
+/** Until a signal ends it. Usage: bench_turn_forwarder [IP [MESSAGES per system call]]. */
 int main(int argc, char **argv)
 {
-    int messages = argc > 1 ? atoi(argv[1]) : 16;
-    if (messages < 1 || messages > MESSAGES_MAX)
-        give_up("1 to 64 messages");
+    struct in_addr address = { htonl(INADDR_LOOPBACK) };
+    int messages = argc > 2 ? atoi(argv[2]) : 16;
+    if (messages < 1 || messages > MESSAGES_MAX || (argc > 1 && !inet_aton(argv[1], &address)))
+        give_up("an address, and 1 to 64 messages");
     struct rlimit files = { 65536, 65536 };
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    struct forwarder *forwarder = forwarder_new((unsigned)messages);
+    struct forwarder *forwarder = forwarder_new(address, (unsigned)messages);
     for (;;) {
         struct epoll_event events[EVENTS];
         int count = epoll_wait(forwarder->epoll_fd, events, EVENTS, -1);

@@ -62,7 +62,7 @@ static struct sockaddr_in socket_name(uint32_t ip, uint16_t number)
 struct client_stream *client_stream_open(struct load *load, uint32_t index)
 {
     struct client_stream *stream = memory_new(struct client_stream);
-    struct sockaddr_in from = socket_name(LOAD_FIRST_IP + index, 0);
+    struct sockaddr_in from = socket_name(load->options.client_ip + index, 0);
     struct sockaddr_in to = socket_name(load->options.server.ip, load->options.server.number);
     int yes = 1;
     stream->index = index;

@@ -1,8 +1,8 @@
 /**
  * The load generator: TURN clients and their peers in one thread.
  *
- * Client number i has the address 127.1.0.0 + i. All peers are one socket on 127.0.0.1: the relayed
- * transport address tells whose data it is.
+ * Client number i has the address options.client_ip + i, by default from 127.1.0.0 on. All peers
+ * are one socket on options.peer_ip: the relayed transport address tells whose data it is.
  */
 #pragma once
 
@@ -13,7 +13,6 @@
 #define LOAD_NONCE_MAX   160
 #define LOAD_REALM_MAX   128
 #define LOAD_CHANNEL     0x4000
-#define LOAD_FIRST_IP    0x7f010000u
 #define LOAD_PAYLOAD_MAX 1400
 #define LOAD_PAYLOAD_MIN 16
 /** Bodies begin at one of these offsets into the pattern, so that swapped ones show. */
@@ -71,6 +70,8 @@ struct load_counts {
 
 struct load_options {
     struct port_address server;
+    uint32_t client_ip; /**< of the first client: the others follow */
+    uint32_t peer_ip;
     long pid;
     int core;
     bool bare; /**< the server is the bare forwarder */

@@ -104,8 +104,8 @@ static void ask(struct load *load, uint32_t index, bool release)
         client_stream_send(client->stream, bytes_of(message, size));
         return;
     }
-    port_add(load->client_port, load->options.server, LOAD_FIRST_IP + index, bytes_of(NULL, 0),
-             bytes_of(message, size), false);
+    port_add(load->client_port, load->options.server, load->options.client_ip + index,
+             bytes_of(NULL, 0), bytes_of(message, size), false);
     port_flush(load->client_port);
 }
 

@@ -92,8 +92,8 @@ static void client_received(void *owner, struct port_address from unused, uint32
                             struct bytes datagram)
 {
     struct load *load = owner;
-    if (to_ip - LOAD_FIRST_IP < load->options.clients)
-        load_take_message(load, to_ip - LOAD_FIRST_IP, datagram);
+    if (to_ip - load->options.client_ip < load->options.clients)
+        load_take_message(load, to_ip - load->options.client_ip, datagram);
 }
 
 static void peer_received(void *owner, struct port_address from, uint32_t to_ip unused,
@@ -195,7 +195,7 @@ void load_send_burst(struct load *load, uint32_t index, enum load_direction dire
         uint64_t number = client->lanes[direction].sent++;
         size_t size = up ? write_up_head(load, index, number, head) : 0;
         size += write_tag(index, direction, number, head + size);
-        port_add(port, to, up ? LOAD_FIRST_IP + index : 0, bytes_of(head, size),
+        port_add(port, to, up ? load->options.client_ip + index : 0, bytes_of(head, size),
                  body_of(load, number), load->options.gso && i > 0);
     }
 }

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+from network import Loopback, Veth
 from servers import KINDS, run_generator
 
 QUICK_SECONDS = 100
@@ -22,14 +23,16 @@ class Bench:
         self.quick = options.quick
         self.build = options.build
         self.folder = tempfile.mkdtemp(prefix="bench-turn-")
+        self.loopback = Loopback()
+        self.network = Veth() if Veth.possible() and not options.loopback else self.loopback
         self.names = [name for name in options.servers.split(",")
                       if KINDS[name].available(options.build)]
         self.end = time.monotonic() + (QUICK_SECONDS if self.quick else FULL_SECONDS)
         self.seconds = 0.4 if self.quick else 1
         self.rounds = 3 if self.quick else 5
 
-    def start(self, name):
-        server = KINDS[name](self.build, self.folder)
+    def start(self, name, network):
+        server = KINDS[name](self.build, self.folder, network)
         try:
             server.start()
         except Exception:
@@ -64,34 +67,40 @@ def print_head(title, cells):
     print_row(["---"] * len(cells))
 
 
+# How packets cross: title, (joins, cuts) of the server's card, and what the generator is told
+# instead when all is on loopback.
+ALONE = ("packets arrive one by one, the card takes runs", (False, True), ["--gso"], [])
+JOINED = ("the card joins arriving packets (GRO) and takes runs", (True, True), ["--gso"],
+          ["--gso"])
+SYSTEM = ("packets arrive one by one, the server's system cuts its runs", (False, False),
+          ["--gso"], ["--no-gro"])
+
+
 def relay_rows(quick):
-    """Groups of rows: title, then (label, options, transport) of each."""
+    """Groups of rows: title, first column, arrangement, (label, options, transport) of each."""
     both = ("up", "down")
     sizes = (200, 1200)
     bursts = (1, 8) if quick else (1, 4, 8, 16)
 
     def row(size, burst, direction, *more, clients=50, transport="udp", name=""):
-        label = [name or f"{size}", f"{burst}", direction]
+        label = [name or f"{size:,}", f"{burst}", direction]
         options = ["--size", str(size), "--burst", str(burst), "--direction", direction,
                    "--clients", str(clients), *more]
         return label, options, transport
 
-    yield ("ChannelData over UDP, 50 clients; every packet arrives alone",
-           "bytes", [row(s, b, d) for s in sizes for b in bursts for d in both])
-    yield ("the same; a burst arrives as one run, as from a network card with GRO",
-           "bytes", [row(s, b, d, "--gso") for s in sizes for b in bursts[1:] for d in both])
+    title = "ChannelData over UDP, 50 clients"
+    yield title, "bytes", ALONE, [row(s, b, d) for s in sizes for b in bursts for d in both]
+    yield title, "bytes", JOINED, [row(s, b, d) for s in sizes for b in bursts[1:] for d in both]
     if quick:
         return
-    yield ("the same as the first; the receivers' system cuts runs in the server's time, as a "
-           "network card without segmentation does",
-           "bytes", [row(s, b, d, "--no-gro") for s in sizes for b in (8,) for d in both])
-    yield ("by number of allocations, 1,200 bytes",
-           "allocations", [row(1200, 8, d, clients=n, name=str(n))
-                           for n in (1, 10, 100, 1000) for d in both])
-    yield ("Send and Data indications over UDP, 50 clients",
-           "bytes", [row(s, 8, d, "--indications") for s in sizes for d in both])
-    yield ("ChannelData over TCP and TLS, 50 clients, 1,200 bytes",
-           "carrier", [row(1200, 8, d, transport=t, name=t) for t in ("tcp", "tls") for d in both])
+    yield title, "bytes", SYSTEM, [row(s, b, d) for s in sizes for b in (1, 8) for d in both]
+    yield ("ChannelData over UDP by number of allocations, 1,200 bytes", "allocations", ALONE,
+           [row(1200, 8, d, clients=n, name=f"{n:,}") for n in (1, 10, 100, 1000) for d in both])
+    yield ("Send and Data indications over UDP, 50 clients", "bytes", ALONE,
+           [row(s, 8, d, "--indications") for s in sizes for d in both])
+    yield ("ChannelData over TCP and TLS, 50 clients, 1,200 bytes", "carrier", ALONE,
+           [row(1200, b, d, transport=t, name=t) for t in ("tcp", "tls") for b in (1, 8)
+            for d in both])
 
 
 def can(server, options, transport):
@@ -100,11 +109,18 @@ def can(server, options, transport):
 
 
 def measure_relay(bench):
-    servers = [bench.start(name) for name in bench.names]
+    servers = []
     try:
-        for title, column, rows in relay_rows(bench.quick):
+        for name in bench.names:
+            servers.append(bench.start(name, bench.network))
+        for title, column, arrangement, rows in relay_rows(bench.quick):
             names = [server.name for server in servers]
-            print_head(f"CPU µs per relayed packet: {title}",
+            way, cards, with_cards, on_loopback = arrangement
+            more = on_loopback
+            if bench.network is not bench.loopback:
+                bench.network.arrange(*cards)
+                more = with_cards
+            print_head(f"CPU µs per relayed packet: {title}; {way}",
                        [column, "burst", "direction"] + names +
                        ["coturn / roost", "roost / forwarder"] +
                        [f"{name} packets/s" for name in names] + ["lost"])
@@ -115,7 +131,8 @@ def measure_relay(bench):
                         if can(server, options, transport):
                             results[server.name].append(run_generator(
                                 bench.build, "relay", server,
-                                options + ["--seconds", str(bench.seconds)], transport=transport))
+                                [*options, *more, "--seconds", str(bench.seconds)],
+                                transport=transport))
                     if bench.late():
                         break
                 print_relay(label, names, results)
@@ -143,7 +160,7 @@ def print_relay(label, names, results):
 
 def fresh(bench, name, command, options):
     """On a server of its own, so that memory is not what another measurement left."""
-    server = bench.start(name)
+    server = bench.start(name, bench.loopback)
     try:
         return run_generator(bench.build, command, server, options, timeout=120)
     finally:
@@ -212,10 +229,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build/release")
     parser.add_argument("--quick", action="store_true", help="under 2 minutes")
+    parser.add_argument("--loopback", action="store_true",
+                        help="no network cards of our own even as root")
     parser.add_argument("--only", default=",".join(PARTS), help="which of: " + ", ".join(PARTS))
     parser.add_argument("--servers", default=",".join(KINDS))
-    bench = Bench(parser.parse_args())
     options = parser.parse_args()
+    bench = Bench(options)
     try:
         # the short ones first: relay takes what is left of the time
         for part in ("overrun", "allocate", "strangers", "relay"):
@@ -224,6 +243,8 @@ def main():
         shutil.rmtree(bench.folder)
     except RuntimeError as error:
         sys.exit(f"measure.py: {error}")
+    finally:
+        bench.network.close()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 #!/bin/bash
 # roost's TURN server, coturn and a bare forwarder side by side: builds, then bench/turn/measure.py.
 #
-#   bench/turn/run.sh [--quick] [--only relay,allocate,...] [--servers roost,coturn,forwarder]
+#   bench/turn/run.sh [--quick] [--loopback] [--only relay,allocate] [--servers roost,coturn]
 #
-# --quick: under 2 minutes; all: about 20. Without coturn installed its columns stay empty.
-# BUILD: where to build (build/release).
+# --quick: under 2 minutes; all: about 20. As root it puts two network cards of its own between
+# servers and generator (bench/turn/network.py), else all is on loopback. Without coturn installed
+# its columns stay empty. BUILD: where to build (build/release).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build/release}

@@ -43,8 +43,9 @@ class Server:
     indications = True
     options = ()
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, network):
         self.build = build
+        self.network = network
         self.folder = os.path.join(folder, self.name)
         os.makedirs(self.folder, exist_ok=True)
         self.process = None
@@ -55,7 +56,8 @@ class Server:
         raise NotImplementedError
 
     def spawn(self, command, **more):
-        self.process = subprocess.Popen(["taskset", "-c", str(CORE), *command], **more)
+        command = self.network.on_server(["taskset", "-c", str(CORE), *command])
+        self.process = subprocess.Popen(command, **more)
 
     def stop(self):
         if self.process:
@@ -78,7 +80,7 @@ class Server:
 
     def arguments(self, transport="udp"):
         """For bench_turn."""
-        return ["--server", f"127.0.0.1:{self.ports[transport]}", "--pid", str(self.process.pid),
+        return ["--server", f"{self.network.server_ip}:{self.ports[transport]}", "--pid", str(self.process.pid),
                 "--core", str(CORE), *self.options]
 
 
@@ -88,7 +90,8 @@ class Forwarder(Server):
     options = ("--bare",)
 
     def start(self):
-        self.spawn([f"{self.build}/bench/bench_turn_forwarder"], stdout=subprocess.PIPE)
+        self.spawn([f"{self.build}/bench/bench_turn_forwarder", self.network.server_ip],
+                   stdout=subprocess.PIPE)
         self.ports["udp"] = int(self.process.stdout.readline())
 
     @staticmethod
@@ -113,9 +116,10 @@ class Coturn(Server):
                        check=True, stderr=subprocess.DEVNULL)
         port, tls_port = free_port(), free_port()
         self.ports = {"udp": port, "tcp": port, "tls": tls_port}
+        address = self.network.server_ip
         log = f"{self.folder}/log"
         # -n: no configuration file. The ports of relays are not those of the other servers.
-        self.spawn(["turnserver", "-n", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1",
+        self.spawn(["turnserver", "-n", "--listening-ip", address, "--relay-ip", address,
                     "--listening-port", str(port), "--tls-listening-port", str(tls_port),
                     "--min-port", "10000", "--max-port", "21999", "--relay-threads", "1",
                     "--use-auth-secret", "--static-auth-secret", SECRET, "--realm", "bench",
@@ -124,17 +128,15 @@ class Coturn(Server):
                     "--userdb", f"{self.folder}/users", "--pidfile", f"{self.folder}/pid",
                     "--log-file", log, "--simple-log", "--no-stdout-log"],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.wait_for(lambda: self.answers(port), "an answer")
+        self.wait_for(lambda: self.ready(log), "listening")
+        time.sleep(0.5)
 
     @staticmethod
-    def answers(port):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.settimeout(0.2)
-            probe.sendto(b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12), ("127.0.0.1", port))
-            try:
-                return bool(probe.recv(1500))
-            except OSError:
-                return False
+    def ready(log):
+        if not os.path.exists(log):
+            return False
+        with open(log, encoding="utf-8") as lines:
+            return "Total General servers" in lines.read()
 
 
 class Roost(Server):
@@ -153,16 +155,16 @@ class Roost(Server):
         settings = {
             "server.roles": "turn",
             "server.workers": "1",
-            "media.bind": "127.0.0.1",
+            "media.bind": self.network.server_ip,
             "media.udp_port": str(port),
-            "turn.bind": "127.0.0.1",
+            "turn.bind": self.network.server_ip,
             "turn.port": str(port),
             "turn.tls_port": str(tls_port),
-            "turn.relay_addresses": "127.0.0.1",
+            "turn.relay_addresses": self.network.server_ip,
             "turn.min_port": "22000",
             "turn.max_port": "32767",
             "turn.secrets": SECRET,
-            "turn.allowed_peers": "127.0.0.0/8",
+            "turn.allowed_peers": self.network.peers,
             "turn.max_allocations_per_user": "0",
             "turn.unauthenticated_rate": "1000000",
             "turn.unauthenticated_burst": "1000000",
@@ -189,10 +191,11 @@ def run_generator(build, command, server, options, timeout=60, transport="udp"):
     """One measurement: what bench_turn printed, or None when it failed."""
     user, password = credentials()
     arguments = [f"{build}/bench/bench_turn", command, *server.arguments(transport),
-                 "--transport", transport, "--user", user, "--password", password, *options]
+                 "--transport", transport, "--user", user, "--password", password,
+                 *server.network.generator_options, *options]
+    command = server.network.on_generator(["taskset", "-c", str(CORE + 1), *arguments])
     try:
-        done = subprocess.run(["taskset", "-c", str(CORE + 1), *arguments], timeout=timeout,
-                              stdout=subprocess.PIPE, check=False)
+        done = subprocess.run(command, timeout=timeout, stdout=subprocess.PIPE, check=False)
     except subprocess.TimeoutExpired:
         return None
     return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
