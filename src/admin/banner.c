@@ -133,8 +133,53 @@ static void write_advice(const struct banner *banner, struct text_builder *out)
                      "  See docs/configuration.md, or `roost check` for all options.\n");
 }
 
+/** ---- a TURN server alone ---- */
+
+static void write_turn_port(uint16_t port, bool udp, bool tcp, const char *what,
+                            struct text_builder *out)
+{
+    if (port == 0)
+        return;
+    char label[32];
+    struct text_builder name = text_builder_of(label, sizeof(label));
+    text_append_format(&name, "Port %u", port);
+    text_append_format(out, "  %-20s %s%s%s%s\n", label, udp ? "UDP" : "",
+                       udp && tcp ? " and " : "", tcp ? "TCP" : "", what);
+}
+
+static void write_turn(const struct banner *banner, struct text_builder *out)
+{
+    text_append_format(out, "\n%sroost %s%s relays (TURN, STUN) and does nothing else:\n\n",
+                       banner->terminal ? COLOUR_STRONG : "", ROOST_VERSION,
+                       banner->terminal ? COLOUR_END : "");
+    bool same = banner->turn_udp_port == banner->turn_port;
+    write_turn_port(banner->turn_udp_port, true, same, "", out);
+    write_turn_port(same ? 0 : banner->turn_port, false, true, "", out);
+    same = banner->turn_dtls_port == banner->turn_tls_port;
+    write_turn_port(banner->turn_tls_port, same, true,
+                    same ? ", encrypted (DTLS, TLS)" : ", encrypted (TLS)", out);
+    write_turn_port(same ? 0 : banner->turn_dtls_port, true, false, ", encrypted (DTLS)", out);
+    text_append_format(out,
+                       "  Ports %u to %u   UDP, towards peers\n\n"
+                       "  roost turn-credentials   a credential for a test (--data %s)\n"
+                       "  roost user add NAME      a user with a password\n"
+                       "  turn.secrets             what an application signs its own with\n",
+                       banner->options->turn.min_port, banner->options->turn.max_port,
+                       banner->data_dir);
+    if (banner->self_signed)
+        text_append(out, "\n  The certificate is self-signed, which browsers refuse for turns: "
+                         "http.cert, http.key.\n");
+    if (banner->options->turn.no_auth)
+        text_append(out, "\n  turn.no_auth is on: everyone who reaches this server may relay.\n");
+    text_append(out, "  See docs/turn.md, or `roost check` for all options.\n\n");
+}
+
 void banner_write(const struct banner *banner, struct text_builder *out)
 {
+    if (banner->turn_only) {
+        write_turn(banner, out);
+        return;
+    }
     text_append_format(out, "\n%sroost %s%s is ready. Open a browser:\n\n",
                        banner->terminal ? COLOUR_STRONG : "", ROOST_VERSION,
                        banner->terminal ? COLOUR_END : "");

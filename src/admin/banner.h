@@ -13,6 +13,11 @@ struct banner {
     /** Addresses of this machine that others may reach, loopback left out. */
     const struct net_address *addresses;
     size_t address_count;
+    bool turn_only;         /**< no web server: a TURN server alone */
+    uint16_t turn_udp_port; /**< as bound; 0: none */
+    uint16_t turn_port;
+    uint16_t turn_tls_port;
+    uint16_t turn_dtls_port;
     bool terminal; /**< colours and a QR code */
 };
 

@@ -134,5 +134,6 @@ static const struct cli_command command_config = {
 };
 
 const struct cli_command *const cli_commands[] = {
-    &command_serve, &command_check, &command_token, &command_config, &command_version, NULL,
+    &command_serve,  &command_check,   &command_token, &command_user, &command_turn_credentials,
+    &command_config, &command_version, NULL,
 };

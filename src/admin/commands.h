@@ -5,3 +5,5 @@
 #include "admin/cli.h"
 
 extern const struct cli_command command_token;
+extern const struct cli_command command_turn_credentials;
+extern const struct cli_command command_user;

@@ -316,6 +316,13 @@ int data_folder_open(const struct roost_options *options, struct data_folder *re
     return result;
 }
 
+struct bytes data_token_key(const struct data_folder *folder, const struct roost_options *options)
+{
+    const char *secret = options->auth.token_secret;
+    return *secret ? bytes_of_text(secret)
+                   : bytes_of(folder->token_secret, sizeof(folder->token_secret));
+}
+
 void data_folder_done(struct data_folder *folder)
 {
     free(folder->path);

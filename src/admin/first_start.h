@@ -44,5 +44,7 @@ must_check int data_folder_set_certificate(struct data_folder *folder,
  */
 must_check int data_certificate_check(const struct roost_options *options,
                                       struct text_builder *ret_problem);
+/** What signs tokens: auth.token_secret, or the folder's own. */
+struct bytes data_token_key(const struct data_folder *folder, const struct roost_options *options);
 /** Wipes the secrets. Accepts a zeroed struct. */
 void data_folder_done(struct data_folder *folder);

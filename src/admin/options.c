@@ -9,6 +9,7 @@
 
 #include "admin/nearest.h"
 #include "admin/options_int.h"
+#include "admin/turn_options.h"
 #include "base/memory.h"
 
 #define PROBLEM_MAX 512
@@ -154,6 +155,13 @@ void options_set(struct options *options, const char *assignment, struct options
         options_problem_unknown(problems, &place, section, key.data ? key : section);
 }
 
+bool options_want_http(const struct roost_options *values)
+{
+    return values->http.enabled == OPTION_HTTP_ENABLED_ALWAYS ||
+           option_list_has(&values->server.roles, "app") ||
+           option_list_has(&values->server.roles, "signal");
+}
+
 static bool can_read(const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -191,6 +199,7 @@ void options_check(const struct options *options, struct options_problems *probl
     if (option_list_has(&values->server.roles, "signal") &&
         !option_list_has(&values->server.roles, "media"))
         options_problem(problems, "server.roles: signal needs media in the same process");
+    turn_options_check(values, problems);
 }
 
 size_t options_reload(struct options *running, struct options *fresh,

@@ -42,6 +42,16 @@ enum option_log_format {
     OPTION_LOG_FORMAT_JSON,
 };
 
+/** Choices of http.enabled and turn.relay_sockets, in the order of the table. */
+enum option_http_enabled {
+    OPTION_HTTP_ENABLED_AUTO,
+    OPTION_HTTP_ENABLED_ALWAYS,
+};
+enum option_relay_sockets {
+    OPTION_RELAY_SOCKETS_ON_DEMAND,
+    OPTION_RELAY_SOCKETS_AT_ONCE,
+};
+
 #define OPTION_FIELD_BOOL(key)      bool key;
 #define OPTION_FIELD_NUMBER(key)    uint32_t key;
 #define OPTION_FIELD_PORT(key)      uint16_t key;
@@ -185,5 +195,7 @@ void option_write_value(const struct option_row *row, const struct roost_options
 /** Whether an address lies in one of the networks; IPv4-mapped addresses count as IPv4. */
 bool option_networks_contain(const struct option_networks *networks,
                              const struct net_address *address);
+/** Whether a web server runs: http.enabled and the roles. */
+bool options_want_http(const struct roost_options *values);
 /** Whether a LIST holds `item`. */
 bool option_list_has(const struct option_list *list, const char *item);

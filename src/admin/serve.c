@@ -124,10 +124,14 @@ static const struct part parts[] = {
     { "data folder", start_data, stop_data },
     { "event loop", start_loop, stop_loop },
     { "metrics", start_metrics, stop_metrics },
+    { "certificate", serve_certificate_start, serve_certificate_stop },
+    { "addresses", serve_addresses_start, NULL },
+    { "TURN", serve_turn_start, serve_turn_stop },
     { "media", serve_media_start, serve_media_stop },
     { "web server", serve_http_start, serve_http_stop },
     { "signaling", serve_signal_start, serve_signal_stop },
     { "web application", serve_app_start, NULL },
+    { "TURN over HTTP", serve_turn_api_start, serve_turn_api_detach },
     { "ports", serve_listen_start, NULL },
 };
 
@@ -155,8 +159,9 @@ static void stop_parts(struct serve *serve, size_t count)
         if (parts[count - 1].stop)
             parts[count - 1].stop(serve);
     }
-    // routes point into the application, so it goes after the web server
+    // routes point into these, so they go after the web server
     serve_app_stop(serve);
+    serve_turn_api_stop(serve);
 }
 
 /** ---- ending ---- */
@@ -164,7 +169,8 @@ static void stop_parts(struct serve *serve, size_t count)
 static void drain_look(struct loop_timer *timer, uint64_t now_us)
 {
     struct serve *serve = container_of(timer, struct serve, drain_timer);
-    if (http_server_connection_count(serve->http) == 0 || now_us >= serve->drain_until_us)
+    if (!serve->http || http_server_connection_count(serve->http) == 0 ||
+        now_us >= serve->drain_until_us)
         loop_stop(&serve->loop);
     else
         loop_timer_set_after(timer, DRAIN_LOOK_US);
@@ -179,8 +185,20 @@ static void begin_drain(struct serve *serve)
     serve->drain_until_us = loop_now_us(&serve->loop) + serve->options->server.stop_timeout_us;
     if (serve->signal)
         ws_endpoint_drain(serve->signal, "The server is stopping.");
-    http_server_drain(serve->http);
+    if (serve->turn_listener)
+        turn_listener_drain(serve->turn_listener);
+    serve_turn_drain(serve, true, serve->options->server.stop_timeout_us);
+    if (serve->http)
+        http_server_drain(serve->http);
     loop_timer_set_after(&serve->drain_timer, 0);
+}
+
+void serve_stop(struct serve *serve)
+{
+    if (serve->draining)
+        loop_stop(&serve->loop); // asked twice: at once
+    else
+        begin_drain(serve);
 }
 
 static void signal_received(void *owner, int number)
@@ -188,10 +206,10 @@ static void signal_received(void *owner, int number)
     struct serve *serve = owner;
     if (number == SIGHUP)
         serve_reload(serve);
-    else if (serve->draining)
-        loop_stop(&serve->loop); // asked twice: at once
+    else if (number == SIGUSR1)
+        serve_turn_drain_and_stop(serve);
     else
-        begin_drain(serve);
+        serve_stop(serve);
 }
 
 /** ---- running ---- */
@@ -214,6 +232,11 @@ static void print_banner(const struct serve *serve)
         .http_port = serve->http_port,
         .self_signed = serve->data.self_signed,
         .first_start = serve->data.first_start,
+        .turn_only = !serve->http,
+        .turn_udp_port = serve->turn_offer.udp_port,
+        .turn_port = serve->turn_port,
+        .turn_tls_port = serve->turn_tls_port,
+        .turn_dtls_port = serve->turn ? turn_host_tls_udp_port(serve->turn) : 0,
         .data_dir = serve->data.path,
         .addresses = addresses,
         .terminal = terminal_is(STDOUT_FILENO),

@@ -6,6 +6,8 @@
 #include "admin/log_output.h"
 #include "admin/metrics_page.h"
 #include "admin/operator_routes.h"
+#include "admin/turn_api.h"
+#include "admin/turn_config.h"
 #include "app/app_server.h"
 #include "crypto/tls.h"
 #include "runtime/entropy.h"
@@ -14,7 +16,11 @@
 #include "runtime/notify.h"
 #include "runtime/signals.h"
 #include "server/media_host.h"
+#include "server/turn_host.h"
+#include "server/turn_listener.h"
+#include "signal/turn_offer.h"
 #include "signal/ws_endpoint.h"
+#include "users/user_watch.h"
 
 #define SERVE_PROBLEM_MAX 512
 
@@ -39,13 +45,33 @@ struct serve {
     struct metrics_page *metrics;
     struct operator_routes operator_routes;
 
-    struct http_server *http;
-    struct tls_server_context *tls;
+    struct certificate *certificate;     /**< in use */
+    struct tls_server_context *web_tls;  /**< of the HTTPS port */
+    struct tls_server_context *turn_tls; /**< of TURN's own ports */
     struct file_watch *certificate_watch;
-    char *frame_ancestors; /**< the list as CSP writes it */
-    uint16_t https_port;   /**< as bound */
+    struct net_address external; /**< of this machine behind a NAT; NET_NONE: none, not known */
+
+    struct http_server *http; /**< NULL: a TURN server alone */
+    char *frame_ancestors;    /**< the list as CSP writes it */
+    uint16_t https_port;      /**< as bound */
     uint16_t http_port;
     struct app_server *app;
+
+    struct user_watch *users;
+    struct turn_host *turn; /**< NULL: not this role */
+    struct turn_listener *turn_listener;
+    struct turn_settings *turn_settings;
+    struct turn_relay_address relays[TURN_RELAY_ADDRESSES_MAX];
+    size_t relay_count;
+    uint16_t turn_media_port; /**< of our media server; 0: none, not known yet */
+    uint16_t turn_port;       /**< TCP, as bound; 0: none */
+    uint16_t turn_tls_port;
+    bool turn_draining;
+    uint64_t turn_drain_deadline_us;
+    struct loop_timer turn_drain_timer;
+    struct turn_offer turn_offer;
+    struct turn_config_host turn_host_text;
+    struct turn_api *turn_api;
 
     struct media_host *media;
     struct ws_endpoint *signal;
@@ -55,14 +81,54 @@ struct serve {
     struct text_builder problem; /**< why a part did not start, for the user */
 };
 
+/** Begins to stop: graceful the first time, at once the second. */
+void serve_stop(struct serve *serve);
+
 /** A part fails with a negative errno and a sentence in `serve->problem`. */
+must_check int serve_certificate_start(struct serve *serve);
+void serve_certificate_stop(struct serve *serve);
+/** Loads the certificate anew; the old one stays in use when that fails. */
+must_check int serve_certificate_load(struct serve *serve);
+/** Watches the files in use, instead of those watched before. */
+void serve_certificate_watch(struct serve *serve);
+
 must_check int serve_http_start(struct serve *serve);
 void serve_http_stop(struct serve *serve);
 /** The last part: opens the ports. */
 must_check int serve_listen_start(struct serve *serve);
-/** Loads the certificate anew; the old one stays in use when that fails. */
-must_check int serve_http_load_certificate(struct serve *serve);
 void serve_http_reload(struct serve *serve);
+/** Why a port of `section`.`option` cannot be had, into the problem. */
+void serve_explain_bind(struct serve *serve, int error, const struct net_address *address,
+                        const char *section, const char *option);
+
+bool serve_turn_wanted(const struct serve *serve);
+/** Whether TURN clients are served on the HTTPS port. */
+bool serve_turn_on_https(const struct serve *serve);
+/** Before the workers, which it is a part of. */
+must_check int serve_turn_start(struct serve *serve);
+void serve_turn_stop(struct serve *serve);
+/** The workers run. */
+void serve_turn_attached(struct serve *serve);
+must_check int serve_turn_listen(struct serve *serve);
+must_check int serve_turn_api_start(struct serve *serve);
+/** Before the HTTP server goes. */
+void serve_turn_api_detach(struct serve *serve);
+/** After the TURN server has gone. */
+void serve_turn_api_stop(struct serve *serve);
+/** Makes the settings anew from options, users and state, and gives them to the workers. */
+void serve_turn_settings(struct serve *serve);
+/** Tells what reloads of where clients find us. */
+void serve_turn_offer(struct serve *serve);
+void serve_turn_certificate(struct serve *serve);
+void serve_turn_reload(struct serve *serve);
+/** No new allocations, and none longer than `timeout_us` from now; or as before. */
+void serve_turn_drain(struct serve *serve, bool on, uint64_t timeout_us);
+/** For turn.drain_timeout; a TURN server alone stops when nobody relays any more. */
+void serve_turn_drain_and_stop(struct serve *serve);
+
+/** Asks for the external address where the configuration says so. */
+must_check int serve_addresses_start(struct serve *serve);
+uint32_t serve_worker_count(const struct serve *serve);
 
 must_check int serve_app_start(struct serve *serve);
 void serve_app_stop(struct serve *serve);

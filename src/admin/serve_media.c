@@ -23,20 +23,26 @@ static int make_dtls_certificate(struct serve *serve, struct certificate **ret_c
 }
 
 /** media.external_address, or what a STUN server says when asked; NET_NONE when neither. */
-static struct net_address external_address(struct serve *serve)
+int serve_addresses_start(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
-    struct net_address found = options->media.external_address;
+    serve->external = options->media.external_address;
     const char *server = options->media.find_external_address;
-    if (found.family != NET_NONE || !*server)
-        return found;
-    int result = external_address_find(server, &serve->entropy.random, &found);
+    if (serve->external.family != NET_NONE || !*server)
+        return 0;
+    int result = external_address_find(server, &serve->entropy.random, &serve->external);
     if (result < 0)
         log_warning(&serve->log, "external address not found, only local ones are offered",
                     log_text("stun_server", server), log_error_code("error", result));
     else
-        log_info(&serve->log, "external address found", log_address("address", &found));
-    return found;
+        log_info(&serve->log, "external address found", log_address("address", &serve->external));
+    return 0;
+}
+
+uint32_t serve_worker_count(const struct serve *serve)
+{
+    uint32_t workers = serve->options->server.workers;
+    return workers > 0 ? workers : cpu_usable_count();
 }
 
 static void media_woken(void *owner)
@@ -51,9 +57,8 @@ static struct media_host_config host_config(struct serve *serve)
     const struct roost_options *options = serve->options;
     struct net_address bind = options->media.bind;
     bind.port = options->media.udp_port;
-    uint32_t workers = options->server.workers;
     return (struct media_host_config){
-        .workers = workers > 0 ? workers : cpu_usable_count(),
+        .workers = serve_worker_count(serve),
         .pin = options->media.pin_workers,
         .udp = {
             .bind = bind,
@@ -65,12 +70,14 @@ static struct media_host_config host_config(struct serve *serve)
         .candidates = {
             .addresses = options->media.addresses.items,
             .address_count = options->media.addresses.count,
-            .external = external_address(serve),
+            .external = serve->external,
         },
         .max_sessions = options->media.max_sessions,
         .random = &serve->entropy.random,
         .loop = &serve->loop,
         .log = &serve->log,
+        .turn = serve->turn,
+        .turn_only = !option_list_has(&options->server.roles, "media"),
         .wake = media_woken,
         .owner = serve,
     };
@@ -88,7 +95,7 @@ static void add_metrics(struct serve *serve)
 
 int serve_media_start(struct serve *serve)
 {
-    if (!option_list_has(&serve->options->server.roles, "media"))
+    if (!option_list_has(&serve->options->server.roles, "media") && !serve_turn_wanted(serve))
         return 0;
     struct media_host_config config = host_config(serve);
     int result = make_dtls_certificate(serve, &config.certificate);
@@ -98,6 +105,7 @@ int serve_media_start(struct serve *serve)
     certificate_unref(config.certificate);
     if (result == 0) {
         add_metrics(serve);
+        serve_turn_attached(serve);
         return 0;
     }
     if (result == -EADDRINUSE)

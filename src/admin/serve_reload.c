@@ -30,15 +30,17 @@ void serve_reload(struct serve *serve)
         log_output_set_level(&serve->log_output, (enum log_level)serve->options->log.level);
         serve->problem = text_builder_of(serve->problem_text, sizeof(serve->problem_text));
         if (data_folder_set_certificate(&serve->data, serve->options) == 0 &&
-            serve_http_load_certificate(serve) == 0)
+            serve_certificate_load(serve) == 0)
             log_info(&serve->log, "configuration and certificate read again",
                      log_number("changes", (int64_t)count));
         else
             log_warning(&serve->log, "certificate not loaded, the old one stays in use",
                         log_text("problem", serve->problem_text));
+        serve_certificate_watch(serve);
         serve_http_reload(serve);
         serve_app_reload(serve);
         serve_media_reload(serve);
+        serve_turn_reload(serve);
         serve_signal_reload(serve);
         // the old values, which nobody points to any more
         options_done(&fresh);

@@ -4,14 +4,6 @@
 
 #include "admin/serve_int.h"
 
-static struct bytes token_key(const struct serve *serve)
-{
-    const char *secret = serve->options->auth.token_secret;
-    if (*secret)
-        return bytes_of_text(secret);
-    return bytes_of(serve->data.token_secret, sizeof(serve->data.token_secret));
-}
-
 static struct room_directory_config rooms_config(const struct roost_options *options)
 {
     return (struct room_directory_config){
@@ -44,9 +36,10 @@ static struct native_config native_config(struct serve *serve)
         .message_rate = options->signal.message_rate,
         .message_burst = options->signal.message_burst,
         .require_token = options->auth.require_token,
-        .token_key = token_key(serve),
+        .token_key = data_token_key(&serve->data, options),
         .ice_servers = &serve->ice_server,
         .ice_server_count = options->signal.ice_servers.count > 0 ? 1 : 0,
+        .turn = serve->turn ? &serve->turn_offer : NULL,
     };
 }
 

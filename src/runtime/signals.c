@@ -29,6 +29,7 @@ int signals_init(struct signals *signals, struct loop *loop,
     sigaddset(&signals->set, SIGTERM);
     sigaddset(&signals->set, SIGINT);
     sigaddset(&signals->set, SIGHUP);
+    sigaddset(&signals->set, SIGUSR1);
     int error = -pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
     if (error < 0)
         return error;

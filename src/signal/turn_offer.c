@@ -93,6 +93,15 @@ void turn_address_host(const struct net_address *address, char out[TURN_HOST_SIZ
     text_append_format(&builder, plain.family == NET_IPV6 ? "[%s]" : "%s", text);
 }
 
+void turn_host_write(const char *text, char out[TURN_HOST_SIZE])
+{
+    struct net_address address;
+    if (net_address_parse_ip(text, 0, &address) == 0)
+        turn_address_host(&address, out);
+    else if (text_copy(out, TURN_HOST_SIZE, bytes_of_text(text)) < 0 || !host_is_valid(out))
+        out[0] = '\0';
+}
+
 void turn_reached_host(const struct http_exchange *exchange, char out[TURN_HOST_SIZE])
 {
     struct bytes host;

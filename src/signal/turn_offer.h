@@ -54,3 +54,5 @@ must_check int turn_ticket_issue(const struct turn_offer *offer, const char *rea
 void turn_reached_host(const struct http_exchange *exchange, char out[TURN_HOST_SIZE]);
 /** An address as the host of a URL: IPv6 in brackets. */
 void turn_address_host(const struct net_address *address, char out[TURN_HOST_SIZE]);
+/** A name or an address, as people write them, as the host of a URL; "" when it can be none. */
+void turn_host_write(const char *text, char out[TURN_HOST_SIZE]);

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -140,12 +142,27 @@ static int changed_one(struct user_store *store, int result)
 
 /** ---- open and close ---- */
 
+/** What root makes for a server that runs as somebody else must be that somebody's. */
+static void give_to_folder_owner(int fd, const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) + 1 : 0;
+    struct stat status;
+    if (geteuid() != 0 || text_copy(folder, sizeof(folder), bytes_of(path, size)) < 0 ||
+        stat(size > 0 ? folder : ".", &status) < 0)
+        return;
+    if (fchown(fd, status.st_uid, status.st_gid) < 0)
+        return; // the server will say that it cannot open it
+}
+
 /** SQLite would make the file for everyone to read. */
 static int make_private(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return -errno;
+        return errno == EEXIST ? 0 : -errno;
+    give_to_folder_owner(fd, path);
     close(fd);
     return 0;
 }
