@@ -8,6 +8,7 @@
 #include "crypto/x509.h"
 #include "runtime/clock.h"
 #include "server/media_host_int.h"
+#include "server/turn_host.h"
 
 #define MAILBOX_CAPACITY 16384
 /** A worker that is slow for a moment loses nothing; one that has hung must not eat all memory. */
@@ -41,8 +42,8 @@ static void resend(struct loop_timer *timer, uint64_t now_us unused)
         loop_timer_set_after(timer, RESEND_US);
 }
 
-void media_host_send(struct media_host *host, uint32_t worker, enum media_message type,
-                     const void *body, size_t size)
+void media_host_send(struct media_host *host, uint32_t worker, uint32_t type, const void *body,
+                     size_t size)
 {
     if (host->unsent_of[worker] == 0 &&
         worker_group_send(host->shared.group, worker, type, body, size) == 0)
@@ -92,6 +93,10 @@ static bool take_event(struct media_control *control, struct media_event *ret_ev
 static void received(void *owner, const struct message *message)
 {
     struct media_host *host = owner;
+    if (message->type >= TURN_MESSAGE_SETTINGS) {
+        turn_host_received(host->config.turn, message);
+        return;
+    }
     if (message->type == MEDIA_MESSAGE_ADOPTED) {
         const struct media_message_adopted *adopted =
             message_body(message, struct media_message_adopted);
@@ -106,7 +111,13 @@ static void received(void *owner, const struct message *message)
     host->config.wake(host->config.owner);
 }
 
-static const struct mailbox_ops mailbox_ops = { .received = received };
+static void discard(void *owner unused, const struct message *message)
+{
+    if (message->type >= TURN_MESSAGE_SETTINGS)
+        turn_message_discard(message);
+}
+
+static const struct mailbox_ops mailbox_ops = { .received = received, .discard = discard };
 
 static const char *problem_of(int error)
 {
@@ -155,6 +166,11 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     host->shared.log_sink = config->log->sink;
     host->shared.control = &host->mailbox;
     host->shared.count = config->workers;
+    host->shared.media = !config->turn_only;
+    if (config->turn) {
+        host->shared.turn = turn_host_shared(config->turn);
+        host->shared.turn->control = &host->mailbox;
+    }
     host->shared.unix_offset_us = (int64_t)clock_unix_us() - (int64_t)clock_now_us();
     int error = mailbox_init(&host->mailbox, config->loop, MAILBOX_CAPACITY, &mailbox_ops, host);
     if (!error)
@@ -170,9 +186,11 @@ int media_host_start(const struct media_host_config *config, struct media_host *
         media_host_stop(host);
         return error;
     }
-    log_info(config->log, "media is ready", log_number("port", host->shared.port),
-             log_number("workers", config->workers),
+    log_info(config->log, config->turn_only ? "TURN is ready" : "media is ready",
+             log_number("port", host->shared.port), log_number("workers", config->workers),
              log_text("aes_gcm", cipher_provider_name(host->ciphers)));
+    if (config->turn)
+        turn_host_attach(config->turn, host);
     *ret_host = host;
     return 0;
 }
@@ -181,6 +199,8 @@ struct media_host *media_host_stop(struct media_host *host)
 {
     if (!host)
         return NULL;
+    if (host->config.turn)
+        turn_host_detach(host->config.turn);
     host->shared.group = worker_group_stop(host->shared.group);
     loop_timer_cancel(&host->resend);
     struct host_unsent *unsent;

@@ -15,6 +15,7 @@
 
 struct media_host;
 struct certificate;
+struct turn_host;
 
 struct media_host_config {
     uint32_t workers;      /**< 1 to TRACK_WORKERS_MAX */
@@ -26,6 +27,8 @@ struct media_host_config {
     struct random *random; /**< the control thread's */
     struct loop *loop;     /**< the control thread's */
     struct log *log;
+    struct turn_host *turn; /**< its TURN server runs on the same workers; may be NULL */
+    bool turn_only;         /**< no media server: relays do not reach one */
     /** There are events to fetch from `media_control.event`. On the control thread. */
     void (*wake)(void *owner);
     void *owner;

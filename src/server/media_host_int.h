@@ -62,9 +62,10 @@ static inline struct media_host *media_host_of(struct media_control *control)
     return container_of(control, struct media_host, control);
 }
 
-/** To one worker, in order; what its mailbox has no room for waits here. */
-void media_host_send(struct media_host *host, uint32_t worker, enum media_message type,
-                     const void *body, size_t size);
+/** To one worker, in order: enum media_message or enum turn_message. What its mailbox has no room
+ * for waits here. */
+void media_host_send(struct media_host *host, uint32_t worker, uint32_t type, const void *body,
+                     size_t size);
 void media_host_event_add(struct media_host *host, const struct media_event *event);
 
 // media_session.c: the operations of media_control

@@ -82,19 +82,54 @@ static void finish_run(struct media_worker *worker, struct media_transport *tran
     media_worker_serve(worker, transport);
 }
 
-void media_port_input(struct media_worker *worker, const struct udp_datagram *datagrams,
-                      size_t count)
+/** What TURN's engine does may come back to us as media: the run before it must have ended. */
+static void end_run(struct media_worker *worker, struct media_transport **current)
+{
+    finish_run(worker, *current);
+    *current = NULL;
+}
+
+/** ChannelData, and STUN that is not ICE's: neither media's tables nor its transports are asked. */
+static bool turn_takes(struct media_worker *worker, const struct udp_datagram *datagram,
+                       struct media_transport **current)
+{
+    if (!turn_worker_wants(datagram->data, datagram->size))
+        return false;
+    end_run(worker, current);
+    turn_worker_udp_input(worker->turn, datagram);
+    return true;
+}
+
+/** DTLS of a source that ICE has not proven, so that it is not media's. */
+static bool turn_takes_dtls(struct media_worker *worker, const struct udp_datagram *datagram,
+                            struct media_transport **current)
+{
+    if (datagram->size == 0 || datagram->data[0] < 20 || datagram->data[0] > 63)
+        return false;
+    end_run(worker, current);
+    turn_worker_dtls_input(worker->turn, datagram);
+    return true;
+}
+
+static void input(struct media_worker *worker, const struct udp_datagram *datagrams, size_t count,
+                  bool relayed)
 {
     uint64_t now_us = media_now_us(worker);
+    bool turn = worker->turn && !relayed;
     struct media_transport *current = NULL;
     const struct net_address *remote = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct udp_datagram *datagram = &datagrams[i];
+        // a relay's run: neither media's tables nor its transports are asked
+        if (turn && turn_takes(worker, datagram, &current))
+            continue;
         struct media_transport *transport = current;
-        if (!remote || !net_address_equal(remote, &datagram->path.remote)) {
+        if (!current || !remote || !net_address_equal(remote, &datagram->path.remote)) {
             remote = &datagram->path.remote;
             transport = media_routes_by_address(&worker->routes, remote);
         }
+        if (turn && !transport && turn_takes_dtls(worker, datagram, &current))
+            continue;
         // an address may pass to another session: its checks say so
         if (!transport || (datagram->size > 0 && datagram->data[0] <= 3))
             transport = find_by_check(worker, datagram, transport);
@@ -115,4 +150,17 @@ void media_port_input(struct media_worker *worker, const struct udp_datagram *da
                              bytes_of(datagram->data, datagram->size), &worker->media);
     }
     finish_run(worker, current);
+}
+
+void media_port_input(struct media_worker *worker, const struct udp_datagram *datagrams,
+                      size_t count)
+{
+    input(worker, datagrams, count, false);
+    if (worker->turn)
+        turn_worker_flush(worker->turn); // the bytes are the socket's
+}
+
+void media_port_relayed(void *worker, const struct udp_datagram *datagrams, size_t count)
+{
+    input(worker, datagrams, count, true);
 }

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "server/media_worker_int.h"
+#include "server/turn_host.h"
 
 #define BATCH_BYTES      (1u << 20)
 #define BATCH_RUNS       1024
@@ -225,12 +226,17 @@ static void received(struct worker *base, void *owner unused, const struct messa
     case MEDIA_MESSAGE_ADOPTED:
     case MEDIA_MESSAGE_EVENT:
         break;
+    default:
+        turn_worker_received(worker->turn, message);
+        break;
     }
 }
 
 void media_message_discard(const struct message *message)
 {
-    if (message->type == MEDIA_MESSAGE_SESSION) {
+    if (message->type >= TURN_MESSAGE_SETTINGS)
+        turn_message_discard(message);
+    else if (message->type == MEDIA_MESSAGE_SESSION) {
         const struct media_message_session *session =
             message_body(message, struct media_message_session);
         media_claim_unref(session->claim);
@@ -271,6 +277,17 @@ static void tick_expired(struct loop_timer *timer, uint64_t now_us)
     loop_timer_set(timer, now_us + TICK_US);
 }
 
+/** What goes to clients behind TURN allocations of ours stays inside the process. */
+static void send_batch(struct datagram_batch *batch, void *owner)
+{
+    struct media_worker *worker = owner;
+    if (worker->turn)
+        turn_worker_take_batch(worker->turn, batch);
+    if (!datagram_batch_empty(batch))
+        udp_socket_send(worker->socket, batch);
+    datagram_batch_clear(batch);
+}
+
 /** End of a turn: peers that others made talk, then everything in as few system calls as can be. */
 static void flush(struct loop_hook *hook)
 {
@@ -281,8 +298,7 @@ static void flush(struct loop_hook *hook)
         list_remove(&transport->awake);
         media_worker_serve(worker, transport);
     }
-    if (!datagram_batch_empty(&worker->batch))
-        udp_socket_send(worker->socket, &worker->batch);
+    send_batch(&worker->batch, worker);
 }
 
 static int open_socket(struct media_worker *worker)
@@ -300,10 +316,12 @@ static int open_socket(struct media_worker *worker)
         shared->ipv6 = udp_socket_has_ipv6(worker->socket);
     }
     datagram_batch_init(&worker->batch, BATCH_BYTES, BATCH_RUNS);
-    worker->batch.flush = udp_socket_flush;
-    worker->batch.owner = worker->socket;
+    worker->batch.flush = send_batch;
+    worker->batch.owner = worker;
     return 0;
 }
+
+static void stop(struct worker *base, void *owner);
 
 static int start(struct worker *base, void *owner)
 {
@@ -336,6 +354,16 @@ static int start(struct worker *base, void *owner)
     loop_timer_init(&worker->tick, &base->loop, tick_expired);
     loop_timer_set_after(&worker->tick, TICK_US);
     base->state = worker;
+    if (worker->shared->turn)
+        error = turn_worker_new(base, worker->shared->turn, worker->socket,
+                                worker->shared->media ? media_port_relayed : NULL, worker,
+                                &worker->turn);
+    if (error) {
+        stop(base, owner);
+        handoff_done(&worker->handoff);
+        free(worker);
+        return error;
+    }
     atomic_store(&worker->shared->workers[base->index], worker);
     return 0;
 }
@@ -349,7 +377,8 @@ static void stop(struct worker *base, void *owner unused)
         drop_peer(worker, transport);
         media_routes_remove(&worker->routes, transport);
     }
-    udp_socket_send(worker->socket, &worker->batch); // the goodbyes
+    send_batch(&worker->batch, worker); // the goodbyes
+    turn_worker_stop(worker->turn);
     exchange_drop_all(worker->exchange);
     worker->exchange = exchange_free(worker->exchange);
     loop_timer_cancel(&worker->tick);
@@ -363,6 +392,7 @@ static void stop(struct worker *base, void *owner unused)
 static void release(struct worker *base, void *owner unused)
 {
     struct media_worker *worker = base->state;
+    turn_worker_free(worker->turn);
     handoff_done(&worker->handoff);
     free(worker);
 }

@@ -25,6 +25,8 @@ struct media_workers {
     struct log_sink *log_sink;
     int64_t unix_offset_us;
     uint32_t count;
+    bool media;               /**< a media server runs here, not TURN alone */
+    struct turn_shared *turn; /**< NULL: no TURN server */
     _Atomic(struct media_worker *) workers[TRACK_WORKERS_MAX]; /**< set by each at its start */
 };
 

@@ -5,6 +5,7 @@
 #include "server/media_metrics.h"
 #include "server/media_routes.h"
 #include "server/media_worker.h"
+#include "server/turn_worker.h"
 
 struct media_worker {
     struct worker *worker;
@@ -17,6 +18,7 @@ struct media_worker {
     struct loop_timer tick;
     struct media_routes routes;
     struct exchange *exchange;
+    struct turn_worker *turn; /**< NULL: no TURN server here */
     struct rtc_thread rtc;
     struct rtc_media media; /**< of the transport whose datagrams are being read */
     bool untold;            /**< some of our sessions are: see media_transport */
@@ -39,6 +41,8 @@ static inline uint64_t media_now_us(const struct media_worker *worker)
 /** A batch of datagrams from our socket or from another worker. */
 void media_port_input(struct media_worker *worker, const struct udp_datagram *datagrams,
                       size_t count);
+/** Media that reaches us through a TURN allocation of this server; never TURN again. */
+void media_port_relayed(void *worker, const struct udp_datagram *datagrams, size_t count);
 
 // media_worker.c
 /** Makes the peer of a session that this worker has just claimed. */

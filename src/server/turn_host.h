@@ -57,6 +57,10 @@ struct turn_shared {
     uint32_t count;             /**< workers */
     uint16_t udp_port;          /**< the shared one, real; set by the first worker */
     uint16_t tls_udp_port;      /**< real; set by the first worker; 0: none */
+    /** RFC 5780: both IPs as this host has them and as clients see them; NET_NONE: none. */
+    struct net_address discovery[2];
+    struct net_address discovery_external[2];
+    uint16_t discovery_port; /**< the second port, real; set by the first worker */
     _Atomic(struct turn_worker *) workers[TRACK_WORKERS_MAX]; /**< set by each at its start */
 };
 

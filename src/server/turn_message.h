@@ -34,7 +34,7 @@ struct turn_message_tls {
 
 /** How a connection came, for its limits and its first bytes. */
 struct turn_connection_origin {
-    struct net_address remote; /**< as the limits know it: before any PROXY header */
+    struct net_address remote; /**< as the limits know it; NET_NONE: a load balancer's */
     bool limited;              /**< the control thread wants TURN_MESSAGE_CLOSED for it */
     bool proxy;                /**< a PROXY protocol v2 header comes first */
 };

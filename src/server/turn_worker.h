@@ -53,7 +53,7 @@ void turn_worker_dtls_input(struct turn_worker *turn, const struct udp_datagram 
  */
 void turn_worker_take_batch(struct turn_worker *turn, struct datagram_batch *batch);
 
-#define TURN_WORKER_METRIC_SETS 3
+#define TURN_WORKER_METRIC_SETS 6
 void turn_worker_metric_sets(const struct turn_worker *turn,
                              struct metric_set ret_sets[TURN_WORKER_METRIC_SETS]);
 

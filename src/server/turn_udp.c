@@ -1,0 +1,189 @@
+// The UDP sockets that TURN clients speak to: the port shared with media, and a second one.
+#include <string.h>
+
+#include "proto/stun/stun.h"
+#include "server/turn_dtls.h"
+#include "server/turn_nat_discovery.h"
+#include "server/turn_worker_int.h"
+
+static struct turn_udp *udp_of(struct turn_carrier *carrier)
+{
+    return container_of(carrier, struct turn_udp, carrier);
+}
+
+static void udp_send(struct turn_carrier *carrier, const struct turn_source *to,
+                     struct bytes message)
+{
+    struct turn_udp *udp = udp_of(carrier);
+    // the message is the engine's and goes with this call, so it travels as a header and at once
+    uint32_t run = UDP_GATHER_NO_RUN;
+    udp_gather_add(udp->turn->gather, udp->socket, &to->path, NULL, 0, message, 0, 0, &run);
+    udp_gather_flush(udp->turn->gather);
+}
+
+static void udp_deliver(struct turn_carrier *carrier, const struct turn_deliver *deliver,
+                        struct bytes payload)
+{
+    struct turn_udp *udp = udp_of(carrier);
+    // the slot starts as NULL: a stale hint is harmless
+    uint32_t *run = (uint32_t *)(void *)turn_allocation_slot(deliver->allocation);
+    udp_gather_add(udp->turn->gather, udp->socket, &deliver->client->path, deliver->header,
+                   deliver->header_size, payload, deliver->padding, 0, run);
+}
+
+static void udp_ended(struct turn_carrier *carrier unused, const struct turn_source *of unused,
+                      enum turn_end why unused)
+{
+}
+
+static const struct turn_carrier_ops udp_carrier_ops = {
+    .send = udp_send,
+    .deliver = udp_deliver,
+    .ended = udp_ended,
+};
+
+void turn_udp_init(struct turn_udp *udp, struct turn_worker *turn, struct udp_socket *socket)
+{
+    udp->carrier.ops = &udp_carrier_ops;
+    udp->turn = turn;
+    udp->socket = socket;
+    udp->port = udp_socket_port(socket);
+}
+
+bool turn_worker_wants(const uint8_t *data, size_t size)
+{
+    if (size < 4)
+        return false;
+    if ((data[0] & 0xf0) == 0x40)
+        return true;
+    if (data[0] > 3 || !stun_message_is(data, size))
+        return false;
+    unsigned type = (unsigned)data[0] << 8 | data[1];
+    unsigned method = (type & 0x000f) | ((type & 0x00e0) >> 1) | ((type & 0x3e00) >> 2);
+    if (method != STUN_BINDING)
+        return true;
+    if ((type & 0x0110) != 0) // an indication or an answer: ICE's
+        return false;
+    struct stun_message message;
+    struct bytes username;
+    return stun_message_parse(bytes_of(data, size), &message) == 0 &&
+           !stun_message_find(&message, STUN_USERNAME, &username);
+}
+
+/** A client that moved to a 5-tuple which the kernel gives to us, not to its worker. */
+static bool hand_to_owner(struct turn_worker *turn, const struct udp_datagram *datagram,
+                          uint32_t owner)
+{
+    if (owner == turn->worker->index || owner >= turn->shared->count)
+        return false;
+    struct turn_worker *other = atomic_load(&turn->shared->workers[owner]);
+    bool given = other && handoff_give(&other->clients, datagram);
+    turn_worker_count(turn, given ? TURN_WORKER_HANDED_OVER : TURN_WORKER_DROPPED_HANDOVER);
+    return true;
+}
+
+static bool goes_elsewhere(struct turn_worker *turn, const struct udp_datagram *datagram)
+{
+    if (turn->shared->count == 1)
+        return false;
+    if (turn->routes.count > 0) {
+        void *found = map_find(&turn->routes,
+                               bytes_of(&datagram->path.remote, sizeof(datagram->path.remote)));
+        if (found)
+            return hand_to_owner(turn, datagram, (uint32_t)((uintptr_t)found - 2));
+    }
+    if ((datagram->data[0] & 0xf0) == 0x40)
+        return false;
+    int named = turn_message_worker(turn->server, bytes_of(datagram->data, datagram->size));
+    return named >= 0 && hand_to_owner(turn, datagram, (uint32_t)named);
+}
+
+static void client_input(struct turn_worker *turn, struct turn_udp *udp,
+                         const struct udp_datagram *datagram)
+{
+    struct turn_source *last = &turn->last;
+    if (last->carrier != &udp->carrier || !net_path_equal(&last->path, &datagram->path)) {
+        *last = (struct turn_source){
+            .path = datagram->path,
+            .transport = TURN_UDP,
+            .carrier = &udp->carrier,
+        };
+        turn->last_allocation = NULL;
+    }
+    turn_worker_client_input(turn, last, &turn->last_allocation,
+                             bytes_of(datagram->data, datagram->size));
+}
+
+static void udp_input(struct turn_worker *turn, struct turn_udp *udp,
+                      const struct udp_datagram *datagram)
+{
+    if (!turn->shared->options.udp && datagram->size >= 2 &&
+        (datagram->data[0] != 0 || datagram->data[1] != 1))
+        turn_worker_count(turn, TURN_WORKER_DROPPED_UDP_OFF);
+    else if (!goes_elsewhere(turn, datagram))
+        client_input(turn, udp, datagram);
+}
+
+void turn_worker_udp_input(struct turn_worker *turn, const struct udp_datagram *datagram)
+{
+    if (turn->discovery && datagram->data[0] == 0 && datagram->data[1] == STUN_BINDING &&
+        turn_nat_discovery_input(turn->discovery, datagram))
+        return;
+    udp_input(turn, &turn->main, datagram);
+}
+
+void turn_clients_received(void *owner, const struct udp_datagram *datagrams, size_t count)
+{
+    struct turn_worker *turn = owner;
+    for (size_t i = 0; i < count; i++) {
+        struct turn_udp *udp = &turn->main;
+        if (turn->second.socket && datagrams[i].path.local.port == turn->second.port)
+            udp = &turn->second;
+        client_input(turn, udp, &datagrams[i]);
+    }
+    turn_worker_flush(turn);
+}
+
+void turn_worker_dtls_input(struct turn_worker *turn, const struct udp_datagram *datagram)
+{
+    if (turn->dtls)
+        turn_dtls_input(turn->dtls, turn->main.socket, datagram);
+}
+
+// The second port: TURN alone, so nothing of media has to be told apart.
+
+static void second_received(void *owner, struct udp_socket *socket,
+                            const struct udp_datagram *datagrams, size_t count)
+{
+    struct turn_worker *turn = owner;
+    for (size_t i = 0; i < count; i++) {
+        const struct udp_datagram *datagram = &datagrams[i];
+        if (turn_worker_wants(datagram->data, datagram->size))
+            udp_input(turn, &turn->second, datagram);
+        else if (turn->dtls && datagram->size > 0 && datagram->data[0] >= 20 &&
+                 datagram->data[0] <= 63)
+            turn_dtls_input(turn->dtls, socket, datagram);
+    }
+    turn_worker_flush(turn);
+}
+
+static const struct udp_ops second_ops = { .received = second_received };
+
+int turn_udp_open_second(struct turn_worker *turn)
+{
+    struct turn_shared *shared = turn->shared;
+    bool first = turn->worker->index == 0;
+    struct udp_config config = {
+        .bind = shared->options.bind,
+        .first_of_port = first,
+    };
+    config.bind.port = first ? shared->options.tls_udp_port : shared->tls_udp_port;
+    struct udp_socket *socket;
+    int error = udp_socket_open(&config, &turn->worker->loop, &second_ops, turn, &socket);
+    if (error)
+        return error;
+    turn_udp_init(&turn->second, turn, socket);
+    if (first)
+        shared->tls_udp_port = turn->second.port;
+    return 0;
+}
