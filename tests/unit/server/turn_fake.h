@@ -25,6 +25,7 @@ struct turn_worker {
     struct buffer log_of_messages; /**< all of them, one behind the other */
     unsigned inputs, flushes, disconnected;
     int foreign; /**< what turn_message_worker says; -ENOENT: nobody */
+    void *owner; /**< the test's */
     void (*input)(struct turn_worker *turn, const struct turn_source *source, struct bytes message);
     uint64_t now_us_of_first;
 
