@@ -75,7 +75,7 @@ function whole(result, expected) {
 }
 
 /** Each way of a client to the server, with each way to send data. */
-describe('turnutils_uclient loses nothing', { skip, concurrency: 6 }, () => {
+describe('turnutils_uclient loses nothing', { skip, concurrency: 12 }, () => {
     const transports = {
         'over UDP': { args: [] },
         'over TCP': { args: ['-t'] },
@@ -117,14 +117,14 @@ describe('turnutils_uclient loses nothing', { skip, concurrency: 6 }, () => {
     test('while its allocation moves over TLS', async () => { whole(await client(['-M', '-t', '-S'], { secure: true }), 60); });
 });
 
-describe('TCP allocations of turnutils_uclient lose nothing', { skip, concurrency: 4 }, () => {
+describe('TCP allocations of turnutils_uclient lose nothing', { skip, concurrency: 8 }, () => {
     test('over TCP', async () => { whole(await client(['-T'], { echo: false, messages: 10 }), 20); });
     test('over TLS', async () => { whole(await client(['-T', '-S'], { echo: false, messages: 10, secure: true }), 20); });
     test('with the other side connecting', async () => { whole(await client(['-P'], { echo: false, messages: 10 }), 20); });
     test('are counted', { skip: comparing }, async () => { assert.ok(await server.metric('turn_tcp_connections_total') > 0); });
 });
 
-describe('credentials', { skip, concurrency: 4 }, () => {
+describe('credentials', { skip, concurrency: 8 }, () => {
     const refused = ({ status, output }) => {
         assert.notEqual(status, 0, output);
         assert.match(output, /Cannot complete Allocation|401/);
@@ -148,11 +148,15 @@ describe('credentials', { skip, concurrency: 4 }, () => {
     });
 });
 
-describe('oddities of turnutils_uclient do no harm', { skip, concurrency: 4 }, () => {
-    for (const [flag, what] of [['-N', 'negative tests'], ['-R', 'protocol errors'], ['-B', 'random disconnects'], ['-O', 'connect and go away']])
-        for (const [name, args, secure] of [['UDP', [], false], ['TCP', ['-t'], false], ['TLS', ['-t', '-S'], true]])
-            test(`${what} over ${name}`, async () => {
-                await client([flag, ...args], { secure, clients: 4, messages: 10 });
+describe('oddities of turnutils_uclient do no harm', { skip, concurrency: 8 }, () => {
+    const ways = { UDP: { args: [] }, TCP: { args: ['-t'] }, TLS: { args: ['-t', '-S'], secure: true } };
+    const oddities = [['-N', 'negative tests', ['UDP', 'TCP', 'TLS']], ['-R', 'protocol errors', ['UDP']], ['-B', 'random disconnects', ['UDP', 'TCP', 'TLS']],
+        ['-O', 'connect and go away', ['UDP', 'TCP', 'TLS']]];
+    for (const [flag, what, over] of oddities)
+        for (const way of over)
+            test(`${what} over ${way}`, async () => {
+                const { args, secure } = ways[way];
+                await client([flag, ...args], { secure, clients: flag === '-R' ? 1 : 4, messages: 10 });
                 // and the server serves on
                 whole(await client(['-c'], { clients: 1, messages: 5 }), 5);
             });

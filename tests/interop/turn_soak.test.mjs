@@ -18,6 +18,7 @@ const messagesEach = full ? 30 : 20;
 /** @type {TurnServer} */
 let server;
 let echo;
+const open = new Set();
 
 before(async () => {
     server = await TurnServer.start({
@@ -33,6 +34,7 @@ before(async () => {
 });
 
 after(async () => {
+    for (const client of open) client.close();
     echo?.close();
     if (server) assert.deepEqual(await server.stop(), { status: 0, signal: null });
 });
@@ -64,15 +66,21 @@ async function allocate(number, prefix) {
     const clients = [];
     await each(count(number), async (i) => {
         const client = await StunClient.open({ port: server.port });
+        open.add(client);
         await client.allocate(credentials(`${prefix}${i % 500}`));
         clients.push(client);
     });
     return clients;
 }
 
+function close(client) {
+    open.delete(client);
+    client.close();
+}
+
 const release = (clients) => each(clients, async (client) => {
     assert.equal((await client.refresh(0))?.kind, 'success');
-    client.close();
+    close(client);
 });
 
 test(`${idleCount} idle and ${activeCount} active allocations are held, and nothing of them is left`, { timeout: full ? 300000 : 60000 }, async (t) => {
@@ -109,7 +117,7 @@ test(`${idleCount} idle and ${activeCount} active allocations are held, and noth
     await release(active);
     await release(idle.slice(0, idleCount / 2));
     const rest = idle.slice(idleCount / 2);
-    if (full) for (const client of rest) client.close();
+    if (full) for (const client of rest) close(client);
     else await release(rest);
     if (!comparing) {
         await until('all allocations to end', async () => (await living()) || true, full ? 90000 : 10000);
