@@ -22,14 +22,15 @@ void turn_nonce_key_init(struct turn_nonce_key *key, struct random *random);
 
 /** Who a request is from, and how answers to it are protected. A value. Secret. */
 struct turn_identity {
-    uint8_t key[32];     /**< of MESSAGE-INTEGRITY: MD5 or SHA-256 form, or the token's mac key */
-    uint8_t key_size;    /**< 16, 20 or 32 */
-    bool sha256;         /**< protect with MESSAGE-INTEGRITY-SHA256 */
-    bool none;           /**< settings.no_auth: unprotected */
+    uint8_t key[32];  /**< of MESSAGE-INTEGRITY: MD5 or SHA-256 form, or the token's mac key */
+    uint8_t key_size; /**< 16, 20 or 32 */
+    bool sha256;      /**< protect with MESSAGE-INTEGRITY-SHA256 */
+    bool none;        /**< settings.no_auth: unprotected */
+    bool token;       /**< of an ACCESS-TOKEN: keep `key` with the allocation, see below */
     uint16_t name_size;
     uint16_t quota_skip; /**< bytes of `name` that are not the user (the expiry of REST) */
     char name[TURN_USERNAME_MAX + 1]; /**< as quotas, logs and 441 comparisons see it */
-    int64_t expires_unix_s; /**< when the credential ends; 0: never */
+    int64_t expires_unix_s;           /**< when the credential ends; 0: never */
 };
 
 struct turn_auth_request {
@@ -37,13 +38,22 @@ struct turn_auth_request {
     const struct net_address *source; /**< the client's address */
     uint64_t now_us;                  /**< monotonic: age of nonces */
     int64_t now_unix_s;               /**< expiry of credentials */
+    /**
+     * Of the request's allocation when that was made with a token: clients send the ACCESS-TOKEN
+     * with Allocate and Refresh only (RFC 7635 section 9), and protect all else with its mac key.
+     * The identity's key, name and end as the last Allocate or Refresh gave them. An empty key: the
+     * allocation was not made with a token, or there is none.
+     */
+    struct bytes session_key;
+    struct bytes session_name;
+    int64_t session_ends_unix_s;
 };
 
 /**
  * Judges a request. Returns 0 with the identity, or the STUN error code to answer with: 400, 401 or
  * 438 (then add turn_auth_write_challenge), never anything that tells whether a user exists.
- * The bid-down protection of section 9.2.4 is included. `ret_identity->sha256` is also set, as far as
- * known, on errors whose answer could be protected.
+ * The bid-down protection of section 9.2.4 is included. `ret_identity->sha256` is also set, as far
+ * as known, on errors whose answer could be protected.
  */
 must_check int turn_auth_check(const struct turn_settings *settings,
                                const struct turn_nonce_key *nonce_key,

@@ -149,8 +149,31 @@ static bool verify_token(const struct examination *examination)
         return fail_slowly(examination);
     set_key(identity, token.mac_key, token.mac_key_size);
     memory_wipe(token.mac_key, sizeof(token.mac_key));
+    identity->token = true;
     identity->expires_unix_s = token.expires_unix_s;
     set_name(identity, examination->claim->username);
+    return is_protected(examination);
+}
+
+/** Whether this is a request under a token that came with an earlier one. */
+static bool is_of_session(const struct examination *examination)
+{
+    const struct turn_auth_request *request = examination->request;
+    return request->session_key.size > 0 && examination->claim->token.size == 0 &&
+           bytes_equal(examination->claim->username, request->session_name);
+}
+
+static bool verify_session(const struct examination *examination)
+{
+    const struct turn_auth_request *request = examination->request;
+    struct turn_identity *identity = examination->identity;
+    if (request->session_ends_unix_s + TURN_TOKEN_GRACE_S < request->now_unix_s ||
+        request->session_key.size > sizeof(identity->key))
+        return fail_slowly(examination);
+    set_key(identity, request->session_key.data, request->session_key.size);
+    identity->token = true;
+    identity->expires_unix_s = request->session_ends_unix_s;
+    set_name(identity, request->session_name);
     return is_protected(examination);
 }
 
@@ -170,6 +193,8 @@ bool turn_credential_verify(const struct turn_settings *settings,
         return fail_slowly(&examination);
     if (claim->token.size > 0)
         return verify_token(&examination);
+    if (is_of_session(&examination))
+        return verify_session(&examination);
     user = turn_settings_user(settings, bytes_of(examination.name, examination.name_size));
     return user ? verify_static(&examination, user) : verify_rest(&examination);
 }

@@ -15,9 +15,9 @@ struct turn_user;
 
 /** 0 is "no limit" everywhere. May be replaced at any time (reload). */
 struct turn_quota_limits {
-    uint32_t allocations;           /**< in all */
+    uint32_t allocations; /**< in all */
     uint32_t allocations_per_user;
-    uint64_t bytes_per_s;           /**< relayed, both ways together, in all */
+    uint64_t bytes_per_s; /**< relayed, both ways together, in all */
     uint64_t bytes_per_s_per_user;
     uint32_t unauthenticated_per_s; /**< answers to strangers per prefix (IPv4 /24, IPv6 /48) */
     uint32_t unauthenticated_burst;

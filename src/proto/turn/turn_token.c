@@ -6,9 +6,6 @@
 #include "base/text.h"
 #include "crypto/aead.h"
 
-/** Clocks of the two servers may differ by this much (RFC 7635 section 4.1.1: Delta). */
-#define CLOCK_DIFFERENCE_S 5
-
 /** What is encrypted: key length, key, timestamp, lifetime. */
 #define PLAIN_SIZE(mac_key_size) (2 + (mac_key_size) + 8 + 4)
 #define PLAIN_MAX                PLAIN_SIZE(TURN_TOKEN_MAC_KEY_MAX)
@@ -33,8 +30,8 @@ static int read_plain(struct bytes plain, int64_t now_unix_s, struct turn_token 
     if (!reader_finished(&reader))
         return -EBADMSG;
     token->expires_unix_s = made_s + lifetime_s;
-    bool early = made_s > now_unix_s + CLOCK_DIFFERENCE_S;
-    bool late = token->expires_unix_s + CLOCK_DIFFERENCE_S < now_unix_s;
+    bool early = made_s > now_unix_s + TURN_TOKEN_GRACE_S;
+    bool late = token->expires_unix_s + TURN_TOKEN_GRACE_S < now_unix_s;
     return early || late ? -ETIME : 0;
 }
 

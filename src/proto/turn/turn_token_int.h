@@ -23,6 +23,9 @@
 #define TURN_TOKEN_MAC_KEY_MIN 16
 #define TURN_TOKEN_MAC_KEY_MAX 32
 
+/** Clocks of the two servers may differ by this much (RFC 7635 section 4.1.1: Delta). */
+#define TURN_TOKEN_GRACE_S 5
+
 /** What a token says. Secret. */
 struct turn_token {
     uint8_t mac_key[TURN_TOKEN_MAC_KEY_MAX];

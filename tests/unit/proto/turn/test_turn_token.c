@@ -237,6 +237,7 @@ struct server {
     struct net_address source;
     int64_t now_unix_s;
     struct turn_identity identity;
+    struct turn_identity session; /**< of the allocation */
     char nonce[TURN_NONCE_MAX + 1];
 };
 
@@ -284,6 +285,11 @@ static int server_check(struct server *server, const struct client *client)
     struct turn_auth_request check = { .message = &request.message,
                                        .source = &server->source,
                                        .now_unix_s = server->now_unix_s };
+    if (server->session.token) {
+        check.session_key = bytes_of(server->session.key, server->session.key_size);
+        check.session_name = bytes_of(server->session.name, server->session.name_size);
+        check.session_ends_unix_s = server->session.expires_unix_s;
+    }
     return turn_auth_check(server->settings, &server->nonce_key, &check, &server->identity);
 }
 
@@ -335,6 +341,50 @@ static void test_a_token_with_a_sha256_key(void **state)
     assert_int_equal(server_check(&server, &client), 0);
     assert_int_equal(server.identity.key_size, 32);
     assert_true(server.identity.sha256);
+    turn_settings_unref(server.settings);
+}
+
+static void test_requests_after_the_first_bring_no_token(void **state)
+{
+    (void)state;
+    struct server server;
+    server_start(&server, true);
+    server_challenge(&server);
+    struct maker maker = good();
+    uint8_t out[512];
+    struct client client = { .username = "kid-1",
+                             .realm = REALM,
+                             .nonce = server.nonce,
+                             .token = make(&maker, out),
+                             .mac_key = bytes_of(mac_key, 20),
+                             .sha1 = true };
+    assert_int_equal(server_check(&server, &client), 0);
+    assert_true(server.identity.token);
+    // RFC 7635 section 9: CreatePermission and ChannelBind bring none
+    client.token = bytes_of(NULL, 0);
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    server.session = server.identity;
+    server.session.token = true;
+    memcpy(server.session.key, mac_key, 20);
+    server.session.key_size = 20;
+    strcpy(server.session.name, "kid-1");
+    server.session.name_size = 5;
+    server.session.expires_unix_s = MADE_S + LIFETIME_S;
+    assert_int_equal(server_check(&server, &client), 0);
+    assert_true(server.identity.token);
+    assert_int_equal(server.identity.key_size, 20);
+    assert_int_equal(server.identity.expires_unix_s, MADE_S + LIFETIME_S);
+    // neither with another key, nor another name, nor for ever
+    client.mac_key = bytes_of(mac_key, 16);
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    client.mac_key = bytes_of(mac_key, 20);
+    client.username = "kid-2";
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    client.username = "kid-1";
+    server.now_unix_s = MADE_S + LIFETIME_S + 5;
+    assert_int_equal(server_check(&server, &client), 0);
+    server.now_unix_s++;
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
     turn_settings_unref(server.settings);
 }
 
@@ -393,6 +443,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_token_is_for_one_server_and_one_key, set_up),
         cmocka_unit_test_setup(test_a_token_lets_in_and_its_mac_key_protects, set_up),
         cmocka_unit_test_setup(test_a_token_with_a_sha256_key, set_up),
+        cmocka_unit_test_setup(test_requests_after_the_first_bring_no_token, set_up),
         cmocka_unit_test_setup(test_attack_a_made_up_token_takes_no_static_users_way, set_up),
         cmocka_unit_test_setup(test_without_keys_nobody_is_invited_to_bring_a_token, set_up),
     };
