@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 
+import { binary, cleanEnvironment } from '../support/server.mjs';
 import { TurnServer, comparing, freePort, loopbackPeers, secret } from '../support/turn.mjs';
 
 const skip = (() => {
@@ -137,6 +138,20 @@ describe('credentials', { skip, concurrency: 8 }, () => {
     });
     test('an expired one is refused', async () => {
         refused(await client([], { sign: ['-u', `${Math.floor(Date.now() / 1000) - 10}:tester`, '-w', 'whatever'] }));
+    });
+    test('users of the store, while they are there', { skip: comparing }, async () => {
+        const user = (...args) => execFileSync(binary({ sanitized: true }), ['user', ...args, '--set', `server.data_dir=${server.roost.dataDir}`],
+                                               { input: 'a password of nobody\n', env: cleanEnvironment() });
+        const sign = ['-u', 'nadia', '-w', 'a password of nobody'];
+        user('add', 'nadia', '--password-stdin');
+        const until = Date.now() + 10000;
+        let result = await client([], { sign, messages: 10 });
+        while (result.status !== 0 && Date.now() < until) result = await client([], { sign, messages: 10 });
+        whole(result, 20);
+        refused(await client([], { sign: ['-u', 'nadia', '-w', 'another password'] }));
+        user('remove', 'nadia');
+        while (result.status === 0 && Date.now() < until) result = await client([], { sign, messages: 1 });
+        refused(result);
     });
     test('access tokens of a third party are good (RFC 7635)', { skip: comparing && 'needs a database' }, async () => {
         // the key is one of three, at random
