@@ -104,9 +104,16 @@ static int check_password(const char *password)
     return CLI_EXIT_OK;
 }
 
-/** The keys of the password that the options name; prints one that was generated. */
-static int take_keys(const struct user_call *user, struct user_keys *keys)
+/** A password's keys, and the password itself when it is to be told. Secret. */
+struct new_password {
+    struct user_keys keys;
+    char generated[GENERATED_LENGTH + 1];
+};
+
+/** From where the options say. */
+static int take_password(const struct user_call *user, struct new_password *ret_password)
 {
+    *ret_password = (struct new_password){ 0 };
     bool generated = cli_value(user->call, "generate") != NULL;
     bool from_input = cli_value(user->call, "password-stdin") != NULL;
     if (generated && from_input)
@@ -119,10 +126,11 @@ static int take_keys(const struct user_call *user, struct user_keys *keys)
         result = check_password(password);
     if (result == CLI_EXIT_OK) {
         struct bytes name = bytes_of_text(user->name), realm = bytes_of_text(user->realm);
-        stun_long_term_key(name, realm, bytes_of_text(password), keys->md5);
-        stun_long_term_key_sha256(name, realm, bytes_of_text(password), keys->sha256);
+        struct bytes text = bytes_of_text(password);
+        stun_long_term_key(name, realm, text, ret_password->keys.md5);
+        stun_long_term_key_sha256(name, realm, text, ret_password->keys.sha256);
         if (generated)
-            printf("%s\n", password);
+            memcpy(ret_password->generated, password, sizeof(ret_password->generated));
     }
     memory_wipe(password, sizeof(password));
     return result;
@@ -135,26 +143,34 @@ static int64_t now_unix_s(void)
     return (int64_t)(clock_unix_us() / TIME_US_PER_S);
 }
 
+/** Prints a password that was made here, once it is good; wipes it. */
+static int settle(const struct user_call *user, int result, struct new_password *password)
+{
+    if (result == 0 && password->generated[0])
+        printf("%s\n", password->generated);
+    memory_wipe(password, sizeof(*password));
+    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+}
+
 static int run_add(const struct user_call *user)
 {
-    struct user_keys keys;
-    int exit = take_keys(user, &keys);
+    struct new_password password;
+    int exit = take_password(user, &password);
     if (exit != CLI_EXIT_OK)
         return exit;
-    int result = user_store_add(user->store, user->name, user->realm, &keys, now_unix_s());
-    memory_wipe(&keys, sizeof(keys));
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    int result = user_store_add(user->store, user->name, user->realm, &password.keys, now_unix_s());
+    return settle(user, result, &password);
 }
 
 static int run_passwd(const struct user_call *user)
 {
-    struct user_keys keys;
-    int exit = take_keys(user, &keys);
+    struct new_password password;
+    int exit = take_password(user, &password);
     if (exit != CLI_EXIT_OK)
         return exit;
-    int result = user_store_set_keys(user->store, user->name, user->realm, &keys, now_unix_s());
-    memory_wipe(&keys, sizeof(keys));
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    int result =
+        user_store_set_keys(user->store, user->name, user->realm, &password.keys, now_unix_s());
+    return settle(user, result, &password);
 }
 
 static int run_remove(const struct user_call *user)

@@ -246,7 +246,7 @@ int serve_turn_listen(struct serve *serve)
     if (result < 0)
         return result;
     serve_turn_offer(serve);
-    log_info(&serve->log, "TURN is ready", log_number("udp_port", serve->turn_offer.udp_port),
+    log_info(&serve->log, "TURN listens", log_number("udp_port", serve->turn_offer.udp_port),
              log_number("tcp_port", serve->turn_port), log_number("tls_port", serve->turn_tls_port),
              log_number("dtls_port", turn_host_tls_udp_port(serve->turn)));
     return 0;
