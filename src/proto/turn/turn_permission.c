@@ -78,7 +78,9 @@ bool turn_permission_room(struct turn_server *server, struct turn_allocation *al
     size_t limit = min_of((size_t)server->config->permissions_max, (size_t)TURN_REACH_MAX);
     if (!allocation->reach)
         return count <= limit;
-    if (allocation->reach->permission_count + count > allocation->reach->permission_capacity)
+    // before the arrays grow, and before anyone is refused
+    if (allocation->reach->permission_count + count >
+        min_of((size_t)allocation->reach->permission_capacity, limit))
         turn_reach_purge(allocation->reach, now_us, TURN_CHANNEL_REBIND_US);
     return allocation->reach->permission_count + count <= limit;
 }

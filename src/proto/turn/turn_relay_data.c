@@ -178,6 +178,7 @@ enum turn_verdict turn_server_peer_input(struct turn_server *server, uint64_t no
 {
     struct turn_allocation *allocation = relay->allocation;
     struct turn_reach *reach = allocation->reach;
+    turn_heard(server, now_us);
     if (unlikely(!reach))
         return drop(server, allocation, TURN_METRIC_DROPPED_NO_PERMISSION);
     const struct turn_channel *channel = heard_channel(reach, peer);

@@ -73,12 +73,8 @@ void turn_server_set_settings(struct turn_server *server, struct turn_settings *
     turn_settings_unref(before);
 }
 
-/** A cheap answer to "is any bandwidth limit set", asked for every packet. */
-static void check_limits(struct turn_server *server, uint64_t now_us)
+void turn_limits_look(struct turn_server *server, uint64_t now_us)
 {
-    server->now_us = now_us;
-    if (likely(now_us < server->limits_us))
-        return;
     struct turn_quota_limits limits = turn_quota_limits(server->quota);
     server->limited = limits.bytes_per_s || limits.bytes_per_s_per_user;
     server->limits_us = now_us + LIMITS_CHECK_US;
@@ -285,7 +281,7 @@ enum turn_verdict turn_server_client_input(struct turn_server *server, uint64_t 
                                            struct turn_allocation **cache, struct bytes message,
                                            struct turn_forward *ret_forward)
 {
-    check_limits(server, now_us);
+    turn_heard(server, now_us);
     if (message.size < TURN_CHANNEL_HEADER_SIZE) {
         turn_count(server, TURN_METRIC_DROPPED_MALFORMED);
         return TURN_DONE;
@@ -311,7 +307,7 @@ void turn_server_disconnected(struct turn_server *server, uint64_t now_us,
 
 void turn_server_tick(struct turn_server *server, uint64_t now_us)
 {
-    check_limits(server, now_us);
+    turn_heard(server, now_us);
     struct turn_allocation *allocation;
     while ((allocation = turn_expiry_due(&server->expiry, now_us)) != NULL)
         turn_allocation_expire(server, allocation, now_us);

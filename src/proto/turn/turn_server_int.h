@@ -169,6 +169,17 @@ static inline int64_t turn_unix_s(const struct turn_server *server, uint64_t now
 }
 
 // turn_server.c
+/** Looks whether any bandwidth limit is set. */
+void turn_limits_look(struct turn_server *server, uint64_t now_us);
+
+/** To be called with every input: notes the time, and now and then looks at the limits. */
+static inline void turn_heard(struct turn_server *server, uint64_t now_us)
+{
+    server->now_us = now_us;
+    if (unlikely(now_us >= server->limits_us))
+        turn_limits_look(server, now_us);
+}
+
 /** The caller's memory of the source's allocation, or the table's. */
 struct turn_allocation *turn_server_lookup(const struct turn_server *server,
                                            const struct turn_source *source,
