@@ -33,6 +33,8 @@ must_check int tcp_listener_open(const struct tcp_listener_config *config, struc
 /** Accepts NULL; returns NULL. Streams live on. */
 struct tcp_listener *tcp_listener_close(struct tcp_listener *listener);
 uint16_t tcp_listener_port(const struct tcp_listener *listener);
+/** For an accepted connection that nobody wants. */
+void tcp_connection_close(int fd);
 /** Stops or resumes accepting (connections wait in the backlog): graceful stop, overload. */
 void tcp_listener_pause(struct tcp_listener *listener, bool paused);
 

@@ -166,3 +166,8 @@ void tcp_listener_pause(struct tcp_listener *listener, bool paused)
     listener->paused = paused;
     update(listener);
 }
+
+void tcp_connection_close(int fd)
+{
+    close(fd);
+}

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "crypto/tls.h"
 #include "runtime/clock.h"
+#include "runtime/tcp.h"
 #include "server/media_host_int.h"
 #include "server/turn_worker.h"
 
@@ -205,7 +205,7 @@ void turn_host_connection(struct turn_host *host, int fd,
                           const struct turn_connection_origin *origin)
 {
     if (!host->media) {
-        close(fd);
+        tcp_connection_close(fd);
         return;
     }
     struct turn_message_connection message = { .fd = fd, .origin = *origin };
@@ -364,7 +364,7 @@ void turn_message_discard(const struct message *message)
         certificate_unref(message_body(message, struct turn_message_tls)->certificate);
         break;
     case TURN_MESSAGE_CONNECTION:
-        close(message_body(message, struct turn_message_connection)->fd);
+        tcp_connection_close(message_body(message, struct turn_message_connection)->fd);
         break;
     case TURN_MESSAGE_STREAM:
         stream_parcel_free(message_body(message, struct turn_message_stream)->parcel);

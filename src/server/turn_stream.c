@@ -1,7 +1,6 @@
 // One connection of a TURN client: its first bytes, its messages, and moving to another worker.
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "proto/proxy/proxy_header.h"

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/map.h"
 #include "base/memory.h"
@@ -310,7 +309,7 @@ static void peer_accepted(void *owner, int fd, const struct net_address *remote)
     uint32_t id;
     if (turn_server_tcp_accepted(server, now_of(relays), relay->relay, remote, &id) < 0) {
         turn_stream_count(relays->streams, TURN_STREAM_RELAY_FAILED);
-        close(fd);
+        tcp_connection_close(fd);
         return;
     }
     struct turn_tcp_connection *connection = connection_new(relay, id);
