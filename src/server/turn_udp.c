@@ -54,7 +54,7 @@ bool turn_worker_wants(const uint8_t *data, size_t size)
 {
     if (size < 4)
         return false;
-    if ((data[0] & 0xf0) == 0x40)
+    if ((data[0] & 0xc0) == 0x40)
         return true;
     if (data[0] > 3 || !stun_message_is(data, size))
         return false;
@@ -92,7 +92,7 @@ static bool goes_elsewhere(struct turn_worker *turn, const struct udp_datagram *
         if (found)
             return hand_to_owner(turn, datagram, (uint32_t)((uintptr_t)found - 2));
     }
-    if ((datagram->data[0] & 0xf0) == 0x40)
+    if ((datagram->data[0] & 0xc0) == 0x40)
         return false;
     int named = turn_message_worker(turn->server, bytes_of(datagram->data, datagram->size));
     return named >= 0 && hand_to_owner(turn, datagram, (uint32_t)named);

@@ -6,9 +6,13 @@
 #include "proto/turn/turn_reach_int.h"
 #include "proto/turn/turn_server.h"
 
-/** Channel numbers of RFC 8656 section 12; what is above them is reserved. */
+/**
+ * Channel numbers. RFC 8656 section 12 has narrowed them to 0x4fff so that a client may run other
+ * protocols on its port; what a server gets as ChannelData stays unmistakable up to 0x7ffe, and
+ * clients of RFC 5766 (coturn's own programs among them) take numbers from all of that.
+ */
 #define TURN_CHANNEL_FIRST       0x4000
-#define TURN_CHANNEL_LAST        0x4fff
+#define TURN_CHANNEL_LAST        0x7ffe
 #define TURN_CHANNEL_HEADER_SIZE 4
 
 #define TURN_PERMISSION_US (300 * TIME_US_PER_S) // section 9
