@@ -61,13 +61,16 @@ static bool may_report(struct udp_socket *socket)
     return true;
 }
 
-static void report(struct udp_socket *socket, const struct error_report *report)
+static void report(struct udp_socket *socket, struct error_report *report)
 {
     const struct sock_extended_err *content = &report->content;
     uint8_t type = content->ee_type, code = content->ee_code;
     bool local = content->ee_origin == SO_EE_ORIGIN_LOCAL && content->ee_errno == EMSGSIZE;
     if (local) {
-        // too long for our own link, and DF is set: the same news as from a router
+        // too long for our own link, and DF is set: the same news as from a router; for IPv4 the
+        // kernel leaves out the port
+        if (report->remote.port == 0)
+            report->remote.port = socket->refused_port;
         bool ipv4 = report->remote.family == NET_IPV4;
         type = ipv4 ? ICMP_UNREACHABLE : ICMPV6_PACKET_TOO_BIG;
         code = ipv4 ? ICMP_FRAGMENT_NEEDED : 0;

@@ -14,11 +14,12 @@
 /**
  * What is copied to stand behind the others of its run, so that the kernel gets one piece, and what
  * it gathers itself. By bench_udp_gather (µs per datagram, runs of 8, copied and gathered): behind
- * a header 0.297 and 0.320 at 1,200 bytes, 0.236 and 0.264 at 200: always worth it; without one
- * 0.268 and 0.255 at 1,200, 0.198 and 0.213 at 200.
+ * a header 0.236 and 0.264 at 200 bytes, 0.297 and 0.320 at 1,200: always worth it. Without one
+ * 0.193 and 0.207 at 200, 0.231 and 0.235 at 800, 0.246 and 0.244 at 1,000, 0.258 and 0.248 at
+ * 1,200. A lone datagram without a header stays where it is.
  */
 #define COPY_MAX_HEADED SEGMENT_MAX
-#define COPY_MAX        600
+#define COPY_MAX        800
 
 struct udp_gather *udp_gather_new(void)
 {
@@ -90,16 +91,22 @@ static struct gather_run *find_run(struct udp_gather *gather, const struct udp_s
     return run;
 }
 
-static void add_piece(struct gather_run *run, const void *data, size_t size)
+/** Whether `data` lies right behind the run's last piece. */
+static bool adjoins(const struct gather_run *run, const uint8_t *data)
 {
-    if (run->piece_count > 0) {
-        struct iovec *last = &run->pieces[run->piece_count - 1];
-        if ((const uint8_t *)last->iov_base + last->iov_len == data) {
-            last->iov_len += size;
-            return;
-        }
+    if (run->piece_count == 0)
+        return false;
+    const struct iovec *last = &run->pieces[run->piece_count - 1];
+    return (const uint8_t *)last->iov_base + last->iov_len == data;
+}
+
+static void add_piece(struct gather_run *run, const uint8_t *data, size_t size)
+{
+    if (adjoins(run, data)) {
+        run->pieces[run->piece_count - 1].iov_len += size;
+        return;
     }
-    // the kernel only reads it: NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+    // the kernel only reads it
     run->pieces[run->piece_count++] = (struct iovec){ (void *)(uintptr_t)data, size };
 }
 
@@ -110,6 +117,41 @@ static uint8_t *add_copied(struct gather_run *run, size_t size)
     run->copied += (uint32_t)size;
     add_piece(run, at, size);
     return at;
+}
+
+/** All of a datagram in one piece. */
+static void append_copy(struct gather_run *run, const void *header, size_t header_size,
+                        struct bytes payload, size_t padding)
+{
+    uint8_t *at = add_copied(run, header_size + payload.size + padding);
+    if (header_size == 4) // a channel's: the compiler makes one instruction of it
+        memcpy(at, header, 4);
+    else if (header_size > 0)
+        memcpy(at, header, header_size);
+    if (payload.size > 0)
+        memcpy(at + header_size, payload.data, payload.size);
+    if (padding > 0)
+        memset(at + header_size + payload.size, 0, padding);
+}
+
+/** The payload stays where it is. */
+static void append_pieces(struct gather_run *run, const void *header, size_t header_size,
+                          struct bytes payload, size_t padding)
+{
+    if (header_size > 0)
+        memcpy(add_copied(run, header_size), header, header_size);
+    if (payload.size > 0)
+        add_piece(run, payload.data, payload.size);
+    if (padding > 0)
+        memset(add_copied(run, padding), 0, padding);
+}
+
+/** A run's first datagram was left where it is, and now a second one is copied: so is the first. */
+static void copy_first(struct gather_run *run)
+{
+    struct bytes first = bytes_of(run->pieces[0].iov_base, run->pieces[0].iov_len);
+    run->piece_count = 0;
+    memcpy(add_copied(run, first.size), first.data, first.size);
 }
 
 void udp_gather_add(struct udp_gather *gather, struct udp_socket *socket,
@@ -123,27 +165,15 @@ void udp_gather_add(struct udp_gather *gather, struct udp_socket *socket,
         run = open_run(gather, socket, path, size, flags);
         *run_hint = (uint32_t)(run - gather->runs);
     }
-    size_t copied = header_size;
-    if (payload.size <= (header_size > 0 ? COPY_MAX_HEADED : run->count > 0 ? COPY_MAX : 0))
-        copied += payload.size + padding;
-    if (copied > 0) {
-        uint8_t *at = add_copied(run, copied);
-        if (header_size == 4) // a channel's header: the compiler makes one instruction of it
-            memcpy(at, header, 4);
-        else if (header_size > 0)
-            memcpy(at, header, header_size);
-        if (copied > header_size) {
-            memcpy(at + header_size, payload.data, payload.size);
-            if (padding > 0)
-                memset(at + header_size + payload.size, 0, padding);
-        }
-    }
-    if (copied <= header_size) {
-        if (payload.size > 0)
-            add_piece(run, payload.data, payload.size);
-        if (padding > 0)
-            memset(add_copied(run, padding), 0, padding);
-    }
+    bool copies = header_size > 0 ? payload.size <= COPY_MAX_HEADED
+                                  : run->segment_size <= COPY_MAX && run->count > 0 &&
+                                        !adjoins(run, payload.data);
+    if (copies && run->count == 1 && run->copied == 0)
+        copy_first(run);
+    if (copies)
+        append_copy(run, header, header_size, payload, padding);
+    else
+        append_pieces(run, header, header_size, payload, padding);
     run->size += (uint32_t)size;
     run->count++;
     run->closed |= size < run->segment_size || run->count == DATAGRAM_RUN_COUNT_MAX;

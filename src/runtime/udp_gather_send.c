@@ -82,6 +82,8 @@ static unsigned settle_failure(struct udp_gather *gather, unsigned at, int error
             udp_socket_count(socket, RUNTIME_UDP_SEND_BUSY, gather->sent[i]->count);
         return gather->message_count - at;
     }
+    if (error == EMSGSIZE)
+        socket->refused_port = run->path.remote.port;
     if (run->count > 1 && udp_send_run_refused(error))
         send_singly(run, &gather->messages[at].msg_hdr);
     else

@@ -82,6 +82,7 @@ struct udp_socket {
     uint64_t errors_free_us;  /**< when reported errors have all their burst again */
     uint32_t dropped;         /**< SO_RXQ_OVFL as last told: a running count */
     uint32_t gather_last;     /**< hint of udp_gather: its last run in this flush */
+    uint16_t refused_port;    /**< of the last datagram refused for its length: for its report */
     uint16_t family;          /**< AF_INET6 (dual stack when not bound) or AF_INET */
     uint8_t receive_slots;    /**< of the next recvmmsg: what recent ones needed */
     uint8_t receive_streak;   /**< turns in a row that filled one slot */

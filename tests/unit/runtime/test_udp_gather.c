@@ -1,10 +1,14 @@
 #include "unit/runtime/turns.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -171,6 +175,9 @@ static void check_interleaved(int family, bool no_gso)
         { 0, 5004, 1000, 0 },  { 0, 6008, 1000, 0 },  { 0, 7012, 1000, 0 },  { 0, 8012, 1000, 0 },
         { 36, 10000, 201, 3 }, { 36, 10205, 201, 3 }, { 36, 10410, 201, 3 }, { 36, 10611, 1, 3 },
         { 4, 20000, 1400, 0 }, { 0, 22000, 0, 0 },    { 4, 23000, 0, 0 },    { 4, 23000, 0, 0 },
+        { 0, 30000, 300, 0 },  { 0, 30300, 300, 0 },  { 0, 30604, 300, 0 },  { 0, 30908, 20, 0 },
+        { 0, 32000, 300, 0 },  { 0, 32304, 300, 0 },  { 0, 32604, 300, 0 },  { 0, 33000, 280, 3 },
+        { 0, 34000, 250, 2 },  { 0, 34252, 250, 2 },  { 0, 34502, 250, 2 },  { 0, 34754, 90, 2 },
         { 0, 24000, 1, 0 },    { 36, 25000, 901, 3 }, { 36, 26000, 901, 3 }, { 0, 27000, 940, 0 },
     };
     if (family == NET_IPV6 && !has_ipv6_loopback())
@@ -544,6 +551,64 @@ static void keeper_release(void *owner)
 }
 
 /** Eight relays' datagrams leave through one socket in one message, unless memory runs out. */
+/** In a network of the test's own, whose loopback takes 1,500 bytes whole. */
+static int enter_narrow_network(void)
+{
+    int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (before < 0 || unshare(CLONE_NEWNET) < 0) {
+        close(before);
+        return -1;
+    }
+    struct ifreq request = { .ifr_name = "lo", .ifr_mtu = 1500 };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(ioctl(fd, SIOCSIFMTU, &request), 0);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+    close(fd);
+    return before;
+}
+
+static void check_too_long(int family, unsigned type, unsigned code)
+{
+    if (family == NET_IPV6 && !has_ipv6_loopback())
+        return;
+    struct bench *bench = bench_new(family, false);
+    uint32_t run = UDP_GATHER_NO_RUN;
+    // a router's forged word does not make it 600
+    if (family == NET_IPV4 && forge_fragmentation_needed(bench, 600) == 0)
+        turn_until(&bench->loop, bench->ends[0].error_count == 1);
+    size_t before = bench->ends[0].error_count;
+    add(bench, 1, (struct shape){ 4, 0, 1396, 0 }, UDP_GATHER_DONT_FRAGMENT, &run);
+    add(bench, 1, (struct shape){ 4, 1, 1500, 0 }, UDP_GATHER_DONT_FRAGMENT, &run);
+    add(bench, 1, (struct shape){ 4, 2, 1500, 0 }, 0, &run); // fragmented
+    add(bench, 1, (struct shape){ 4, 3, 1500, 0 }, 0, &run);
+    udp_gather_flush(bench->gather);
+    turn_until(&bench->loop, bench->ends[1].count == 3 && bench->ends[0].error_count > before);
+    check_arrived(bench, 1, 0, (struct shape){ 4, 0, 1396, 0 });
+    check_arrived(bench, 1, 1, (struct shape){ 4, 2, 1500, 0 });
+    check_arrived(bench, 1, 2, (struct shape){ 4, 3, 1500, 0 });
+    struct net_address to = udp_socket_address(bench->ends[1].socket);
+    assert_true(net_address_equal(&bench->ends[0].error_about, &to));
+    assert_int_equal(bench->ends[0].error_type, type);
+    assert_int_equal(bench->ends[0].error_code, code);
+    assert_int_equal(bench->ends[0].error_data, 1500);
+    assert_int_equal(counted(bench, RUNTIME_UDP_SEND_TOO_LONG), 1);
+    assert_int_equal(counted(bench, RUNTIME_UDP_SEGMENTATION_REFUSED), 0);
+    bench_free(bench);
+}
+
+static void test_too_long_for_the_link_is_reported_with_df_and_cut_without(void **state)
+{
+    (void)state;
+    int before = enter_narrow_network();
+    if (before < 0)
+        skip();
+    check_too_long(NET_IPV4, 3, 4);
+    check_too_long(NET_IPV6, 2, 0);
+    assert_int_equal(setns(before, CLONE_NEWNET), 0);
+    close(before);
+}
+
 static void test_kept_bytes_stay_until_they_are_released(void **state)
 {
     (void)state;
@@ -626,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_reports_are_limited_and_a_flood_of_them_ends),
         cmocka_unit_test(test_dont_fragment_sets_df_on_that_datagram_alone),
         cmocka_unit_test(test_a_forged_icmp_message_is_told_and_changes_no_datagram),
+        cmocka_unit_test(test_too_long_for_the_link_is_reported_with_df_and_cut_without),
         cmocka_unit_test(test_kept_bytes_stay_until_they_are_released),
         cmocka_unit_test(test_a_light_socket_is_exclusive_and_bound_to_its_address),
     };
