@@ -155,11 +155,11 @@ static bool verify_token(const struct examination *examination)
     return is_protected(examination);
 }
 
-/** Whether this is a request under a token that came with an earlier one. */
+/** Whether this is a request under a token that came with an earlier one, not with this one. */
 static bool is_of_session(const struct examination *examination)
 {
     const struct turn_auth_request *request = examination->request;
-    return request->session_key.size > 0 && examination->claim->token.size == 0 &&
+    return request->session_key.size > 0 &&
            bytes_equal(examination->claim->username, request->session_name);
 }
 

@@ -196,7 +196,7 @@ bool turn_quota_stranger(struct turn_quota *quota, const struct net_address *sou
     uint64_t per_s = GET(unauthenticated_per_s);
     if (per_s == 0)
         return true;
-    uint64_t burst = max_of((uint64_t)GET(unauthenticated_burst), (uint64_t)1);
+    uint64_t burst = GET(unauthenticated_burst);
     struct net_address plain = net_address_unmapped(source);
     uint64_t hash = map_hash(quota->secret, prefix_of(&plain));
     uint64_t now = turn_bucket_ticks(now_us);

@@ -221,6 +221,23 @@ static void test_unknown_user_wrong_password_and_wrong_realm_look_the_same(void 
     assert_int_equal(check(&client), STUN_UNAUTHENTICATED);
 }
 
+static void test_attack_a_realm_of_the_clients_choice(void **state)
+{
+    (void)state;
+    // right in itself: the password is good, and the key was made for that realm
+    char password[TURN_REST_PASSWORD_SIZE];
+    struct client client = limited(FRESH ":bob", SECRET, password);
+    client.realm = "other.example";
+    assert_int_equal(check(&client), STUN_UNAUTHENTICATED);
+    // our key under another name of the realm
+    uint8_t key[HASH_MD5_SIZE];
+    stun_long_term_key(client_text(STATIC_NAME), client_text(REALM), client_text(STATIC_PASS), key);
+    client = gwen();
+    client.realm = "other.example";
+    client.mac_key = bytes_of(key, sizeof(key));
+    assert_int_equal(check(&client), STUN_UNAUTHENTICATED);
+}
+
 static void test_no_key_leaks_out_of_a_failed_check(void **state)
 {
     (void)state;
@@ -560,6 +577,9 @@ static void test_the_other_orders_of_a_time_limited_name(void **state)
     client = limited(FRESH ":with:colons", SECRET, password);
     assert_int_equal(check(&client), 0);
     assert_text_equal(server.identity.name + server.identity.quota_skip, "with:colons");
+    client = limited("with:colons:" FRESH, SECRET, password);
+    assert_int_equal(check(&client), 0);
+    assert_text_equal(server.identity.name, FRESH ":with:colons");
 }
 
 static void test_names_that_are_no_time_are_unknown(void **state)
@@ -712,6 +732,7 @@ int main(void)
         TEST(test_an_overlong_username_is_a_bad_request),
         TEST(test_a_userhash_of_wrong_size_is_a_bad_request),
         TEST(test_unknown_user_wrong_password_and_wrong_realm_look_the_same),
+        TEST(test_attack_a_realm_of_the_clients_choice),
         TEST(test_no_key_leaks_out_of_a_failed_check),
         TEST(test_attack_key_of_zeros_for_an_unknown_user),
         TEST(test_every_combination_of_algorithm_and_code_is_understood),

@@ -20,6 +20,7 @@
 struct job {
     void (*run)(struct job *job);
     void *shared;
+    pthread_barrier_t *ready;
     unsigned number;
     uint64_t result;
 };
@@ -27,6 +28,7 @@ struct job {
 static void *start(void *argument)
 {
     struct job *job = argument;
+    pthread_barrier_wait(job->ready); // so that they really meet
     job->run(job);
     return NULL;
 }
@@ -35,15 +37,18 @@ static uint64_t run_all(void (*run)(struct job *job), void *shared)
 {
     pthread_t threads[THREADS];
     struct job jobs[THREADS];
+    pthread_barrier_t ready;
     uint64_t sum = 0;
+    assert_int_equal(pthread_barrier_init(&ready, NULL, THREADS), 0);
     for (unsigned i = 0; i < THREADS; i++) {
-        jobs[i] = (struct job){ .run = run, .shared = shared, .number = i };
+        jobs[i] = (struct job){ .run = run, .shared = shared, .ready = &ready, .number = i };
         assert_int_equal(pthread_create(&threads[i], NULL, start, &jobs[i]), 0);
     }
     for (unsigned i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         sum += jobs[i].result;
     }
+    assert_int_equal(pthread_barrier_destroy(&ready), 0);
     return sum;
 }
 
@@ -53,7 +58,7 @@ static void use_ports(struct job *job)
     struct turn_ports *ports = job->shared;
     struct random random;
     random_seeded_init(&random, job->number + 1);
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < 20 * ROUNDS; i++) {
         uint16_t port, claimed;
         uint64_t token;
         size_t index;
@@ -80,11 +85,18 @@ static void test_no_two_workers_get_one_port(void **state)
                                           .told = net_address_ipv4(10, 0, 0, 1, 0) };
     // as few ports as threads, so that they meet
     struct turn_ports_config config = {
-        .addresses = &address, .address_count = 1, .port_min = 50000, .port_max = 50007
+        .addresses = &address, .address_count = 1, .port_min = 50000, .port_max = 50003
     };
     struct turn_ports *ports = turn_ports_new(&config);
     assert_int_equal(run_all(use_ports, ports), 0);
     assert_int_equal(turn_ports_taken(ports), 0);
+    // no half of a pair was left behind
+    struct random random;
+    random_seeded_init(&random, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        uint16_t port;
+        assert_int_equal(turn_ports_take(ports, 0, TURN_PORT_ANY, 0, &random, &port, NULL), 0);
+    }
     turn_ports_free(ports);
 }
 
