@@ -353,7 +353,7 @@ struct turn_client {
     uint32_t transaction;
     // a request in the making
     struct stun_writer writer;
-    uint8_t buffer[8192];
+    uint8_t buffer[16384];
     // what came back
     struct stun_message answer;
     uint8_t answer_data[1500];
