@@ -168,16 +168,18 @@ static int foreign_worker(const struct turn_stream *stream, struct bytes message
  *     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *     |                application data, padding                      |
  *
+ * RFC 8656 ends the channels at 0x4fff; clients of RFC 5766 use them up to 0x7fff.
+ *
  * Returns the size without padding, 0 when more bytes are needed, or -EBADMSG for neither.
  */
 static int message_size(struct bytes rest)
 {
-    if (rest.size < 4)
+    if (rest.data[0] >= 0x40 && rest.data[0] <= 0x7f)
         return 0;
-    if (rest.data[0] >= 0x40 && rest.data[0] <= 0x4f)
-        return 4 + load_u16(rest.data + 2);
-    if (rest.data[0] >= 0x40)
+    if (rest.data[0] >= 0x80)
         return -EBADMSG;
+    if (rest.data[0] >= 0x40)
+        return 4 + load_u16(rest.data + 2);
     return stun_message_stream_size(rest.data, rest.size);
 }
 

@@ -114,7 +114,7 @@ static void test_other_protocols_are_refused(void **state)
 static void test_bytes_that_are_no_message_end_the_connection(void **state)
 {
     struct world *world = world_with_client(state);
-    client_sends(world, bytes_of("\x50\0\0\0", 4)); // RFC 8656, 12: not a channel
+    client_sends(world, bytes_of("\x80\0\0\0", 4)); // neither STUN nor a channel
     turns(world, world->turn.disconnected == 1);
     expect_closed(world, TURN_STREAM_CLOSED_NOT_TURN);
 }
