@@ -62,6 +62,21 @@ struct turn_server *turn_server_free(struct turn_server *server)
     return NULL;
 }
 
+/** A drain holds for those who are here too, who may not ask for anything before it ends. */
+static void cut_lifetimes(struct turn_server *server, uint64_t deadline_us)
+{
+    uint32_t cursor = 0;
+    struct turn_allocation *allocation;
+    while ((allocation = handle_table_next(&server->allocations, &cursor, NULL)) != NULL) {
+        for (size_t i = 0; i < TURN_RELAYS_MAX; i++) {
+            struct turn_relay_entry *entry = allocation->relays[i];
+            if (entry)
+                entry->expires_us = time_earlier(entry->expires_us, deadline_us);
+        }
+        turn_allocation_schedule(server, allocation);
+    }
+}
+
 void turn_server_set_settings(struct turn_server *server, struct turn_settings *settings)
 {
     struct turn_settings *before = server->settings;
@@ -71,6 +86,8 @@ void turn_server_set_settings(struct turn_server *server, struct turn_settings *
     server->generation++;
     server->limits_us = 0;
     turn_settings_unref(before);
+    if (server->config->draining && server->config->drain_deadline_us != 0)
+        cut_lifetimes(server, server->config->drain_deadline_us);
 }
 
 void turn_limits_look(struct turn_server *server, uint64_t now_us)

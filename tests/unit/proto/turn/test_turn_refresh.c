@@ -1,4 +1,5 @@
 // Refresh (RFC 8656 section 8.2), and how allocations live and end.
+#include "support/check.h"
 #include "support/turn_world.h"
 
 static struct turn_world world;
@@ -189,6 +190,21 @@ static void draining_cuts_lifetimes_to_the_deadline(void **state)
     turn_world_pass_s(&world, 121);
     assert_int_equal(turn_server_allocation_count(world.server), 0);
     assert_true(turn_server_deadline(world.server) == TIME_NEVER);
+}
+
+static void draining_ends_those_who_ask_for_nothing_at_the_deadline_too(void **state)
+{
+    (void)state;
+    struct turn_client client = alice(NULL);
+    assert_int_equal(turn_client_allocate(&client), 0);
+    world.options.settings.draining = true;
+    world.options.settings.drain_deadline_us = world.now_us + time_from_s(120);
+    turn_world_reload(&world);
+    turn_world_pass_s(&world, 119);
+    assert_int_equal(turn_server_allocation_count(world.server), 1);
+    turn_world_pass_s(&world, 2);
+    assert_int_equal(turn_server_allocation_count(world.server), 0);
+    assert_int_equal(world.ended[TURN_END_EXPIRED], 1);
 }
 
 /** "expiry:user" and its password; static because clients point to them. */
@@ -404,6 +420,7 @@ int main(void)
         TEST(deleting_one_family_leaves_permissions_and_channels_of_the_other),
         TEST(without_a_family_all_are_refreshed),
         TEST(draining_cuts_lifetimes_to_the_deadline),
+        TEST(draining_ends_those_who_ask_for_nothing_at_the_deadline_too),
         TEST(an_expired_credential_starts_nothing),
         TEST(an_allocation_outlives_its_credential_by_one_longest_lifetime),
         TEST(a_wrong_password_is_401_after_the_credentials_end_too),
