@@ -174,7 +174,7 @@ static int foreign_worker(const struct turn_stream *stream, struct bytes message
  */
 static int message_size(struct bytes rest)
 {
-    if (rest.data[0] >= 0x40 && rest.data[0] <= 0x7f)
+    if (rest.size < 4)
         return 0;
     if (rest.data[0] >= 0x80)
         return -EBADMSG;
