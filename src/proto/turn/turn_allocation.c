@@ -24,6 +24,27 @@ void turn_count_living(struct turn_server *server, enum turn_transport transport
         metric_subtract(living, 1);
 }
 
+static void forget_token(struct turn_allocation *allocation)
+{
+    if (allocation->session_key)
+        memory_wipe(allocation->session_key, allocation->session_key_size);
+    memory_free_at(&allocation->session_key);
+    allocation->session_key = NULL;
+    allocation->session_key_size = 0;
+}
+
+void turn_allocation_keep_token(struct turn_allocation *allocation,
+                                const struct turn_identity *identity)
+{
+    if (!identity->token)
+        return;
+    uint8_t *key = memory_copy(identity->key, identity->key_size);
+    forget_token(allocation);
+    allocation->session_key = key;
+    allocation->session_key_size = identity->key_size;
+    allocation->credential_ends_s = identity->expires_unix_s;
+}
+
 struct turn_allocation *turn_allocation_new(struct turn_request *request, struct turn_user *user)
 {
     struct turn_server *server = request->server;
@@ -39,6 +60,7 @@ struct turn_allocation *turn_allocation_new(struct turn_request *request, struct
     allocation->quota_skip = identity->quota_skip;
     allocation->name_size = identity->name_size;
     memcpy(allocation->name, identity->name, identity->name_size);
+    turn_allocation_keep_token(allocation, identity);
     memcpy(allocation->transaction_id, stun_message_transaction_id(request->message),
            STUN_TRANSACTION_ID_SIZE);
     list_init(&allocation->connections);
@@ -113,6 +135,7 @@ void turn_allocation_end(struct turn_server *server, struct turn_allocation *all
     turn_reach_free(allocation->reach);
     for (size_t i = 0; i < TURN_RELAYS_MAX; i++)
         free(allocation->relays[i]);
+    forget_token(allocation);
     free(allocation);
 }
 

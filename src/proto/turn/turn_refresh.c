@@ -111,6 +111,7 @@ void turn_request_refresh(struct turn_request *request)
         if (applies(entry, wish.family))
             entry->expires_us = request->now_us + time_from_s(wish.lifetime_s);
     }
+    turn_allocation_keep_token(request->allocation, &request->identity);
     turn_allocation_schedule(request->server, request->allocation);
     answer_refreshed(request, wish.lifetime_s);
 }

@@ -57,6 +57,7 @@ struct turn_allocation {
     uint64_t icmp_us;          // when the last one was told
     uint64_t token;            // RESERVATION-TOKEN given out, for a repeated answer
     int64_t credential_ends_s; // Unix time, 0: never
+    uint8_t *session_key;      // the mac key of its token (RFC 7635); NULL without
     struct list connections;   // RFC 6062
     uint32_t connection_count;
     uint32_t ticket;    // number of the newest mobility ticket, RFC 8016
@@ -65,6 +66,7 @@ struct turn_allocation {
     uint16_t address_error; // why there is no second relay, for a repeated answer; or 0
     uint16_t quota_skip;
     uint16_t name_size;
+    uint8_t session_key_size;
     bool has_token;
     bool tcp;    // RFC 6062
     bool mobile; // RFC 8016
@@ -221,6 +223,9 @@ void turn_allocation_schedule(struct turn_server *server, struct turn_allocation
 /** Ends the relays whose time is over, and the allocation with the last one. */
 void turn_allocation_expire(struct turn_server *server, struct turn_allocation *allocation,
                             uint64_t now_us);
+/** Remembers what a token brought: later requests come without it (RFC 7635 section 9). */
+void turn_allocation_keep_token(struct turn_allocation *allocation,
+                                const struct turn_identity *identity);
 bool turn_allocation_is_of(const struct turn_allocation *allocation,
                            const struct turn_identity *identity);
 /** relay_open, once. Returns 0 or a negative errno. */
