@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "proto/turn/turn_server.h"
-#include "support/check.h"
 
 #define TURN_WORLD_SENT     16
 #define TURN_WORLD_UNIX_S   1700000000ll
@@ -81,7 +81,18 @@ struct turn_world {
     size_t sent_before_bind;
     int closes;
     uint32_t closed_connection;
+    /** Memories of allocations to clear in `ended` and `moved`, as callers of the engine do. */
+    struct turn_allocation **caches[8];
 };
+
+static inline void turn_world_forget(struct turn_world *world,
+                                     const struct turn_allocation *allocation)
+{
+    for (size_t i = 0; i < array_size(world->caches); i++) {
+        if (world->caches[i] && *world->caches[i] == allocation)
+            *world->caches[i] = NULL;
+    }
+}
 
 static inline void turn_world_send(void *owner, const struct turn_source *to, struct bytes message)
 {
@@ -128,6 +139,7 @@ static inline void turn_world_ended(void *owner, const struct turn_allocation *a
 {
     struct turn_world *world = owner;
     world->ended[why]++;
+    turn_world_forget(world, allocation);
     turn_allocation_info(allocation, &world->ended_info);
 }
 
@@ -147,6 +159,7 @@ static inline void turn_world_moved(void *owner, const struct turn_allocation *a
     struct turn_world *world = owner;
     ensure(allocation != NULL);
     world->moved++;
+    turn_world_forget(world, allocation);
     world->moved_from = *before;
 }
 

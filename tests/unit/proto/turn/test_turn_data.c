@@ -1,5 +1,6 @@
 // Data both ways: Send and Data indications (RFC 8656 section 11), ChannelData (section 12), ICMP
 // (section 11.5), peers inside this process, bandwidth.
+#include "support/check.h"
 #include "support/turn_world.h"
 
 #define PEER  "46.4.0.9:1000"

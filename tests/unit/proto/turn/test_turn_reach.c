@@ -1,4 +1,5 @@
 // Permissions and channels: CreatePermission (RFC 8656 section 10), ChannelBind (section 12).
+#include "support/check.h"
 #include "support/turn_world.h"
 
 #define PEER       "46.4.0.9:1000"

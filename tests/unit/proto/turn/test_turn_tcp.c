@@ -1,4 +1,5 @@
 // TCP allocations (RFC 6062).
+#include "support/check.h"
 #include "support/turn_world.h"
 
 #define PEER  "46.4.0.9:1000"
