@@ -119,7 +119,8 @@ static void check_sent(const struct script *script)
 static void give(struct turn_client *client, struct bytes message)
 {
     struct turn_world *world = client->world;
-    (void)turn_message_worker(world->server, message);
+    int worker = turn_message_worker(world->server, message);
+    ensure(worker == 0 || worker == -ENOENT);
     if (turn_client_give(client, message) != TURN_FORWARD)
         return;
     const struct turn_forward *forward = &client->forward;
