@@ -71,7 +71,7 @@ static struct gather_run *open_run(struct udp_gather *gather, struct udp_socket 
     run->count = 0;
     run->piece_count = 0;
     run->flags = (uint8_t)flags;
-    run->closed = size == 0 || size > SEGMENT_MAX || flags != 0 || !socket->gso;
+    run->closed = size > SEGMENT_MAX || flags != 0 || !socket->gso;
     link_run(gather, run);
     return run;
 }

@@ -276,6 +276,36 @@ static void test_a_stale_hint_is_harmless(void **state)
     bench_free(bench);
 }
 
+static void test_each_datagram_leaves_from_its_own_socket(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(NET_IPV4, false);
+    struct net_path path = path_to(bench, 1);
+    static const int senders[][8] = { { 0, 2, 0, 2, 0, 2, 0, 2 },
+                                      { 2, 2, 2, 2, 2, 2, 2, 0 },
+                                      { 0, 0, 0, 0, 0, 0, 0, 2 },
+                                      { 2, 0, 0, 2, 2, 0, 2, 0 } };
+    for (size_t round = 0; round < array_size(senders); round++) {
+        uint32_t runs[3] = { UDP_GATHER_NO_RUN, UDP_GATHER_NO_RUN, UDP_GATHER_NO_RUN };
+        for (size_t i = 0; i < 8; i++) {
+            int sender = senders[round][i];
+            udp_gather_add(bench->gather, bench->ends[sender].socket, &path, NULL, 0,
+                           bytes_of(bench->source, 20 + i), 0, 0, &runs[sender]);
+        }
+        udp_gather_flush(bench->gather);
+        turn_until(&bench->loop, bench->ends[1].count == 8);
+        for (size_t i = 0; i < 8; i++) {
+            int sender = senders[round][bench->ends[1].sizes[i] - 20];
+            struct net_address address = udp_socket_address(bench->ends[sender].socket);
+            assert_true(net_address_equal(&bench->ends[1].senders[i], &address));
+        }
+        bench->ends[1].count = 0;
+        // one call for each socket
+        assert_int_equal(counted(bench, RUNTIME_UDP_SEND_CALLS), (round + 1) * 2);
+    }
+    bench_free(bench);
+}
+
 static void test_more_runs_than_fit_flush_by_themselves_in_order(void **state)
 {
     (void)state;
@@ -494,14 +524,40 @@ static int forge_fragmentation_needed(const struct bench *bench, uint16_t mtu)
     return sent < 0 ? -errno : 0;
 }
 
+/**
+ * Goes to a network of the test's own, whose loopback takes 1,500 bytes whole: what is forged there
+ * harms nobody. Returns the descriptor of the one before, or -1.
+ */
+static int enter_network(void)
+{
+    int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (before < 0 || unshare(CLONE_NEWNET) < 0) {
+        close(before);
+        return -1;
+    }
+    struct ifreq request = { .ifr_name = "lo", .ifr_mtu = 1500 };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(ioctl(fd, SIOCSIFMTU, &request), 0);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+    close(fd);
+    return before;
+}
+
+static void leave_network(int before)
+{
+    assert_int_equal(setns(before, CLONE_NEWNET), 0);
+    close(before);
+}
+
 static void test_a_forged_icmp_message_is_told_and_changes_no_datagram(void **state)
 {
     (void)state;
-    struct bench *bench = bench_new(NET_IPV4, false);
-    if (forge_fragmentation_needed(bench, 600) < 0) {
-        bench_free(bench);
+    int before = enter_network();
+    if (before < 0)
         skip();
-    }
+    struct bench *bench = bench_new(NET_IPV4, false);
+    assert_int_equal(forge_fragmentation_needed(bench, 600), 0);
     turn_until(&bench->loop, bench->ends[0].error_count == 1);
     struct net_path path = path_to(bench, 1);
     assert_true(net_address_equal(&bench->ends[0].error_about, &path.remote));
@@ -509,7 +565,6 @@ static void test_a_forged_icmp_message_is_told_and_changes_no_datagram(void **st
     assert_int_equal(bench->ends[0].error_code, 4);
     assert_int_equal(bench->ends[0].error_data, 600);
     // longer ones still go, in runs, with DF, and whole
-    int raw = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
     uint32_t run = UDP_GATHER_NO_RUN;
     for (size_t i = 0; i < 8; i++)
         add(bench, 1, (struct shape){ 4, i, 1400, 0 }, 0, &run);
@@ -518,8 +573,8 @@ static void test_a_forged_icmp_message_is_told_and_changes_no_datagram(void **st
     turn_until(&bench->loop, bench->ends[1].count == 9);
     assert_int_equal(counted(bench, RUNTIME_UDP_SEND_MESSAGES), 2);
     assert_int_equal(counted(bench, RUNTIME_UDP_SEGMENTATION_REFUSED), 0);
-    close(raw);
     bench_free(bench);
+    leave_network(before);
 }
 
 struct keeper {
@@ -538,7 +593,7 @@ static void keeper_received(void *owner, struct udp_socket *socket unused,
 {
     struct keeper *keeper = owner;
     for (size_t i = 0; i < count; i++)
-        udp_gather_add(keeper->gather, keeper->out, &keeper->path, header, 4,
+        udp_gather_add(keeper->gather, keeper->out, &keeper->path, NULL, 0,
                        bytes_of(datagrams[i].data, datagrams[i].size), 0, 0, &keeper->run);
     keeper->received += count;
 }
@@ -551,23 +606,6 @@ static void keeper_release(void *owner)
 }
 
 /** Eight relays' datagrams leave through one socket in one message, unless memory runs out. */
-/** In a network of the test's own, whose loopback takes 1,500 bytes whole. */
-static int enter_narrow_network(void)
-{
-    int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (before < 0 || unshare(CLONE_NEWNET) < 0) {
-        close(before);
-        return -1;
-    }
-    struct ifreq request = { .ifr_name = "lo", .ifr_mtu = 1500 };
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    assert_int_equal(ioctl(fd, SIOCSIFMTU, &request), 0);
-    request.ifr_flags = IFF_UP | IFF_RUNNING;
-    assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
-    close(fd);
-    return before;
-}
-
 static void check_too_long(int family, unsigned type, unsigned code)
 {
     if (family == NET_IPV6 && !has_ipv6_loopback())
@@ -600,13 +638,12 @@ static void check_too_long(int family, unsigned type, unsigned code)
 static void test_too_long_for_the_link_is_reported_with_df_and_cut_without(void **state)
 {
     (void)state;
-    int before = enter_narrow_network();
+    int before = enter_network();
     if (before < 0)
         skip();
     check_too_long(NET_IPV4, 3, 4);
     check_too_long(NET_IPV6, 2, 0);
-    assert_int_equal(setns(before, CLONE_NEWNET), 0);
-    close(before);
+    leave_network(before);
 }
 
 static void test_kept_bytes_stay_until_they_are_released(void **state)
@@ -645,8 +682,8 @@ static void test_kept_bytes_stay_until_they_are_released(void **state)
         bool found = false;
         for (size_t j = 0; j < 320 && !found; j++) {
             found =
-                !seen[j / 40][j % 40] && memcmp(bench->ends[1].bytes[i] + 4,
-                                                bench->source + j / 40 * 100 + j % 40, 1200) == 0;
+                !seen[j / 40][j % 40] &&
+                memcmp(bench->ends[1].bytes[i], bench->source + j / 40 * 100 + j % 40, 1200) == 0;
             if (found)
                 seen[j / 40][j % 40] = true;
         }
@@ -683,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_without_gso_every_datagram_is_its_own_message),
         cmocka_unit_test(test_equal_datagrams_leave_as_one_message_of_at_most_64_and_65000_bytes),
         cmocka_unit_test(test_a_stale_hint_is_harmless),
+        cmocka_unit_test(test_each_datagram_leaves_from_its_own_socket),
         cmocka_unit_test(test_more_runs_than_fit_flush_by_themselves_in_order),
         cmocka_unit_test(
             test_a_refused_run_goes_singly_and_long_segments_do_not_take_runs_from_all),
