@@ -11,6 +11,11 @@
 /** Connections of peers that wait to be accepted, of one allocation. */
 #define BACKLOG 16
 
+/** What is forwarded at once, and asked of the quota for bandwidth. */
+#define PIECE_BYTES (8u << 10)
+/** How soon a connection whose user has used up its bandwidth goes on. */
+#define BANDWIDTH_WAIT_US (20 * TIME_US_PER_MS)
+
 /** At each side of a pipe: what is read and not forwarded, and what is written and not sent. */
 static const struct stream_limits pipe_limits = {
     .input_bytes = 64u << 10,
@@ -37,7 +42,8 @@ struct end {
 
 struct turn_tcp_connection {
     struct turn_tcp_relays *relays;
-    struct list node; /**< of its relay */
+    struct loop_timer timer; /**< goes on when there is bandwidth again */
+    struct list node;        /**< of its relay */
     uint32_t id;
     bool outgoing;
     struct end peer;
@@ -51,6 +57,8 @@ struct turn_tcp_relays {
     struct map connections; /**< by id */
     struct list all;
 };
+
+static void may_go_on(struct loop_timer *timer, uint64_t now_us);
 
 static uint64_t now_of(const struct turn_tcp_relays *relays)
 {
@@ -76,6 +84,7 @@ static struct turn_tcp_connection *connection_new(struct turn_tcp_relay *relay, 
     struct turn_tcp_connection *connection = memory_new(struct turn_tcp_connection);
     connection->relays = relays;
     connection->id = id;
+    loop_timer_init(&connection->timer, turn_worker_loop(relays->turn), may_go_on);
     list_init(&connection->node);
     list_append(&relay->connections, &connection->node);
     map_set(&relays->connections, key_of(&id), connection);
@@ -111,6 +120,7 @@ static void connection_free(struct turn_tcp_connection *connection)
     struct turn_tcp_relays *relays = connection->relays;
     end_client(connection);
     stream_close(connection->peer.stream);
+    loop_timer_cancel(&connection->timer);
     map_remove(&relays->connections, key_of(&connection->id));
     list_remove(&connection->node);
     metric_subtract(&relays->streams->metrics[TURN_STREAM_RELAY_OPEN], 1);
@@ -134,19 +144,41 @@ void turn_tcp_connection_client_gone(struct turn_tcp_connection *connection)
 
 // --- bytes ---
 
-/** Forwards what `to` has room for, then the end. Who is full makes the other one wait. */
-static void forward(struct turn_tcp_connection *connection, struct end *from, struct end *to,
-                    enum turn_stream_metric counter)
+/** Whether `size` bytes may go on now; if not, the timer is set. */
+static bool has_bandwidth(struct turn_tcp_connection *connection, bool to_peer, size_t size)
 {
+    struct turn_tcp_relays *relays = connection->relays;
+    if (turn_server_tcp_data(turn_worker_server(relays->turn), now_of(relays), connection->id,
+                             to_peer, size))
+        return true;
+    loop_timer_set_after(&connection->timer, BANDWIDTH_WAIT_US);
+    return false;
+}
+
+/** Forwards what `to` has room for, then the end. Who is full makes the other one wait. */
+static void forward(struct turn_tcp_connection *connection, struct end *from, struct end *to)
+{
+    bool to_peer = to == &connection->peer;
+    metric_value *counter =
+        &connection->relays->streams
+             ->metrics[to_peer ? TURN_STREAM_RELAY_BYTES_OUT : TURN_STREAM_RELAY_BYTES_IN];
     struct bytes input = stream_input(from->stream);
-    if (input.size > 0 && !stream_congested(to->stream)) {
+    size_t used = 0;
+    if (!to->output_ended)
+        stream_cork(to->stream);
+    while (used < input.size && !stream_congested(to->stream)) {
+        struct bytes piece = bytes_of(input.data + used, min_of(input.size - used, PIECE_BYTES));
+        if (!has_bandwidth(connection, to_peer, piece.size))
+            break;
+        used += piece.size;
         // a dead receiver tells so by `closed`
-        if (stream_write(to->stream, input) == 0)
-            metric_add(&connection->relays->streams->metrics[counter], input.size);
-        stream_consume(from->stream, input.size);
-        input.size = 0;
+        if (stream_write(to->stream, piece) == 0)
+            metric_add(counter, piece.size);
     }
-    if (from->ended && input.size == 0 && !to->output_ended) {
+    if (!to->output_ended)
+        stream_uncork(to->stream);
+    stream_consume(from->stream, used);
+    if (from->ended && used == input.size && !to->output_ended) {
         to->output_ended = true;
         stream_end_output(to->stream);
     }
@@ -158,10 +190,15 @@ static void pump(struct turn_tcp_connection *connection)
     struct end *peer = &connection->peer, *data = &connection->data;
     if (!data->stream)
         return; // not bound yet: the peer's bytes wait in its stream, which reads no more than fit
-    forward(connection, data, peer, TURN_STREAM_RELAY_BYTES_OUT);
-    forward(connection, peer, data, TURN_STREAM_RELAY_BYTES_IN);
+    forward(connection, data, peer);
+    forward(connection, peer, data);
     if (peer->closed && data->closed)
         connection_end(connection);
+}
+
+static void may_go_on(struct loop_timer *timer, uint64_t unused_now unused)
+{
+    pump(container_of(timer, struct turn_tcp_connection, timer));
 }
 
 static void on_bytes(void *owner, struct stream *unused_stream unused)

@@ -211,6 +211,21 @@ int turn_server_tcp_accepted(struct turn_server *server, uint64_t now_us, struct
     return 0;
 }
 
+bool turn_server_tcp_data(struct turn_server *server, uint64_t now_us, uint32_t connection,
+                          bool to_peer, size_t size)
+{
+    struct turn_connection *found = find_connection(server, connection);
+    if (!found)
+        return true; // it ends: let it end
+    struct turn_allocation *allocation = found->allocation;
+    if (server->limited && !turn_quota_spend(server->quota, allocation->user, now_us, size))
+        return false;
+    *(to_peer ? &allocation->sent_bytes : &allocation->received_bytes) += size;
+    metric_add(&server->metrics[to_peer ? TURN_METRIC_BYTES_TO_PEER : TURN_METRIC_BYTES_TO_CLIENT],
+               size);
+    return true;
+}
+
 void turn_server_tcp_ended(struct turn_server *server, uint64_t now_us, uint32_t connection)
 {
     server->now_us = now_us;
@@ -220,6 +235,15 @@ void turn_server_tcp_ended(struct turn_server *server, uint64_t now_us, uint32_t
     if (found->state == TURN_CONNECTION_CONNECTING)
         answer_connect(server, found, STUN_CONNECTION_TIMEOUT_OR_FAILURE);
     connection_free(server, found);
+}
+
+struct turn_allocation *turn_connection_allocation(const struct turn_request *request)
+{
+    uint32_t id;
+    struct turn_connection *connection = NULL;
+    if (stun_message_find_u32(request->message, STUN_CONNECTION_ID, &id) == 0)
+        connection = find_connection(request->server, id);
+    return connection ? connection->allocation : NULL;
 }
 
 /** ConnectionBind (RFC 6062 section 5.4): the stream that it came on becomes the data. */

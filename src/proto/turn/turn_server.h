@@ -134,15 +134,15 @@ struct turn_ops {
 };
 
 struct turn_server_config {
-    uint32_t worker;       /**< index: in mobility tickets and connection ids; 0 to 255 */
+    uint32_t worker; /**< index: in mobility tickets and connection ids; 0 to 255 */
     uint32_t worker_count;
-    struct turn_ports *ports;          /**< shared; outlives the server */
-    struct turn_quota *quota;          /**< shared; outlives the server */
+    struct turn_ports *ports;               /**< shared; outlives the server */
+    struct turn_quota *quota;               /**< shared; outlives the server */
     const struct turn_nonce_key *nonce_key; /**< shared */
-    struct turn_settings *settings;    /**< a reference is taken */
+    struct turn_settings *settings;         /**< a reference is taken */
     struct random *random;
-    int64_t unix_offset_us;            /**< Unix time minus monotonic time */
-    uint32_t allocations_max;          /**< of this worker: a hard limit */
+    int64_t unix_offset_us;   /**< Unix time minus monotonic time */
+    uint32_t allocations_max; /**< of this worker: a hard limit */
     const struct turn_ops *ops;
     void *owner;
     metric_value *metrics; /**< TURN_METRIC_COUNT values of this thread; required */
@@ -237,6 +237,12 @@ void turn_server_tcp_connected(struct turn_server *server, uint64_t now_us, uint
 must_check int turn_server_tcp_accepted(struct turn_server *server, uint64_t now_us,
                                         struct turn_relay *relay, const struct net_address *peer,
                                         uint32_t *ret_connection);
+/**
+ * RFC 6062: `size` bytes of a bound connection are about to go on, to the peer or to the client.
+ * True: they are counted for the allocation. False: its bandwidth is used up; try again soon.
+ */
+must_check bool turn_server_tcp_data(struct turn_server *server, uint64_t now_us,
+                                     uint32_t connection, bool to_peer, size_t size);
 /** RFC 6062: either side of a connection ended; `connection` is free again. */
 void turn_server_tcp_ended(struct turn_server *server, uint64_t now_us, uint32_t connection);
 

@@ -232,6 +232,19 @@ static void test_who_does_not_read_makes_the_other_wait(void **state)
     pair_free(pair);
 }
 
+static void test_bytes_wait_for_the_users_bandwidth(void **state)
+{
+    struct pair *pair = pair_new(state);
+    pair->world->turn.tcp_quota = pair->world->turn.tcp_spendable = 10000;
+    connect_to_peer(pair);
+    bind_client(pair);
+    static uint8_t many[100000];
+    client_sends(pair->world, bytes_of(many, sizeof(many)));
+    turns(pair->world, received(&pair->peer) == sizeof(many));
+    assert_true(pair->world->turn.tcp_refusals >= 9);
+    pair_free(pair);
+}
+
 static void test_each_direction_ends_by_itself(void **state)
 {
     struct pair *pair = pair_new(state);
@@ -367,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_without_permission_is_closed),
         both_kinds(test_a_peer_can_say_little_before_it_is_bound),
         both_kinds(test_who_does_not_read_makes_the_other_wait),
+        both_kinds(test_bytes_wait_for_the_users_bandwidth),
         both_kinds(test_each_direction_ends_by_itself),
         both_kinds(test_the_last_words_reach_a_slow_reader),
         cmocka_unit_test(test_a_reset_of_either_side_ends_both),

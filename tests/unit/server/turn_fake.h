@@ -34,6 +34,8 @@ struct turn_worker {
     int tcp_error;         /**< of the last tcp_connected */
     int tcp_accept_result; /**< 0: as connection 7 */
     struct net_address tcp_peer;
+    size_t tcp_quota, tcp_spendable; /**< bytes between refusals; 0: no limit */
+    unsigned tcp_refusals;
 
     unsigned closed; /**< TURN_MESSAGE_CLOSED */
     struct net_address closed_remote;
@@ -113,6 +115,20 @@ int turn_server_tcp_accepted(struct turn_server *server, uint64_t unused_now unu
     turn->tcp_peer = *peer;
     *ret_connection = 7;
     return turn->tcp_accept_result;
+}
+
+bool turn_server_tcp_data(struct turn_server *server, uint64_t unused_now unused,
+                          uint32_t unused_connection unused, bool unused_to_peer unused,
+                          size_t size)
+{
+    struct turn_worker *turn = (struct turn_worker *)(void *)server;
+    if (turn->tcp_quota > 0 && size > turn->tcp_spendable) {
+        turn->tcp_refusals++;
+        turn->tcp_spendable = turn->tcp_quota; // for the next try
+        return false;
+    }
+    turn->tcp_spendable -= min_of(size, turn->tcp_spendable);
+    return true;
 }
 
 void turn_server_tcp_ended(struct turn_server *server, uint64_t unused_now unused,
