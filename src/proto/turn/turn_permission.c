@@ -115,19 +115,21 @@ static int next_peer(const struct turn_request *request, struct stun_cursor *cur
     return 0;
 }
 
-/** Whether the peers outside need a socket that cannot be had. Returns 0 or 508. */
-static int open_relay_for(struct turn_request *request, const struct turn_permission *permission)
+/** Opens the sockets that peers outside are reached by. Returns 0 or 508. */
+static int open_relays(struct turn_request *request, const bool needed[TURN_RELAYS_MAX])
 {
-    if (permission->verdict != TURN_PEER_ALLOWED)
-        return 0; // reached inside the process
-    struct turn_relay_entry *entry =
-        turn_allocation_relay(request->allocation, permission->peer.family);
-    return turn_relay_open(request->server, entry) < 0 ? STUN_INSUFFICIENT_CAPACITY : 0;
+    for (size_t i = 0; i < TURN_RELAYS_MAX; i++) {
+        if (needed[i] && turn_relay_open(request->server, request->allocation->relays[i]) < 0)
+            return STUN_INSUFFICIENT_CAPACITY;
+    }
+    return 0;
 }
 
 /** Judges every peer, so that all permissions are installed or none. Returns 0 or the error. */
 static int check_peers(struct turn_request *request)
 {
+    const struct turn_allocation *allocation = request->allocation;
+    bool needed[TURN_RELAYS_MAX] = { false };
     struct stun_cursor cursor = { 0 };
     struct net_address peer;
     size_t count = 0, fresh = 0;
@@ -135,19 +137,19 @@ static int check_peers(struct turn_request *request)
     while ((more = next_peer(request, &cursor, &peer)) > 0) {
         struct turn_permission permission;
         int code = turn_permission_prepare(request, &peer, &permission);
-        if (code == 0)
-            code = open_relay_for(request, &permission);
         if (code != 0)
             return code;
-        const struct turn_reach *reach = request->allocation->reach;
-        fresh += !reach || !turn_reach_permission(reach, &peer);
+        size_t at = turn_allocation_relay(allocation, peer.family) == allocation->relays[0] ? 0 : 1;
+        // others are reached inside the process
+        needed[at] |= permission.verdict == TURN_PEER_ALLOWED;
+        fresh += !allocation->reach || !turn_reach_permission(allocation->reach, &peer);
         count++;
     }
     if (more < 0 || count == 0)
         return STUN_BAD_REQUEST;
     if (!turn_permission_room(request->server, request->allocation, fresh, request->now_us))
         return STUN_INSUFFICIENT_CAPACITY;
-    return 0;
+    return open_relays(request, needed);
 }
 
 /** CreatePermission (section 10.2). */

@@ -172,6 +172,20 @@ static enum turn_metric failure_metric(const struct turn_request *request, int c
                : TURN_METRIC_AUTH_NONE;
 }
 
+/** The allocation that a request is about, be it from another 5-tuple than the allocation's. */
+static const struct turn_allocation *claimed_allocation(struct turn_request *request)
+{
+    struct turn_allocation *named = NULL;
+    uint32_t ticket;
+    if (request->allocation)
+        return request->allocation;
+    if (request->message->method == STUN_REFRESH)
+        return turn_mobility_find(request, &named, &ticket) == 0 ? named : NULL;
+    if (request->message->method == STUN_CONNECTION_BIND)
+        return turn_connection_allocation(request);
+    return NULL;
+}
+
 /**
  * A credential that has ended begins nothing, but what it began may go on for one longest lifetime
  * more: else every call would break when the credential of its start ends.
@@ -185,14 +199,11 @@ static int check_credentials(struct turn_request *request)
         .now_us = request->now_us,
         .now_unix_s = turn_unix_s(server, request->now_us),
     };
-    const struct turn_allocation *allocation = request->allocation;
-    if (allocation && allocation->session_key) {
-        auth.session_key = bytes_of(allocation->session_key, allocation->session_key_size);
-        auth.session_name = bytes_of(allocation->name, allocation->name_size);
-        auth.session_ends_unix_s = allocation->credential_ends_s;
-    }
     int code = turn_auth_check(server->settings, server->nonce_key, &auth, &request->identity);
-    if (code != STUN_UNAUTHENTICATED || !allocation || allocation->credential_ends_s == 0 ||
+    if (code != STUN_UNAUTHENTICATED)
+        return code;
+    const struct turn_allocation *allocation = claimed_allocation(request);
+    if (!allocation || allocation->credential_ends_s == 0 ||
         allocation->credential_ends_s > auth.now_unix_s ||
         allocation->credential_ends_s + server->config->lifetime_max_s <= auth.now_unix_s)
         return code;

@@ -284,8 +284,8 @@ void turn_reservations_expire(struct turn_server *server, uint64_t now_us);
 void turn_permission_judge(const struct turn_server *server, struct turn_permission *permission,
                            struct turn_peer_decision *ret_decision);
 /**
- * Judges `ip` for `allocation`; opens the relay's socket when the peer needs one. Returns 0 with
- * the judged permission (not installed), or the error code to answer with: 403, 443, 508.
+ * Judges `peer` for the request's allocation. Returns 0 with the judged permission (not installed),
+ * or the error code to answer with: 403 or 443.
  */
 must_check int turn_permission_prepare(struct turn_request *request, const struct net_address *peer,
                                        struct turn_permission *ret_permission);
@@ -319,6 +319,8 @@ enum turn_verdict turn_send_indication(struct turn_server *server, uint64_t now_
 
 // turn_connect.c
 void turn_connections_end(struct turn_server *server, struct turn_allocation *allocation);
+/** The allocation that a ConnectionBind speaks of, or NULL. */
+struct turn_allocation *turn_connection_allocation(const struct turn_request *request);
 void turn_connections_expire(struct turn_server *server, uint64_t now_us);
 
 // turn_mobility.c

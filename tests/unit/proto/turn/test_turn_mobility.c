@@ -244,6 +244,30 @@ static void a_refresh_in_place_renews_the_ticket(void **state)
     assert_int_equal(move(&moved), 0);
 }
 
+static void a_client_moves_with_a_credential_that_has_ended(void **state)
+{
+    (void)state;
+    struct turn_world_options options = mobile;
+    struct bytes secret = bytes_of_text("s3cret");
+    static char name[64], password[TURN_REST_PASSWORD_SIZE];
+    options.settings.secrets = &secret;
+    options.settings.secret_count = 1;
+    turn_world_init(&world, &options);
+    snprintf(name, sizeof(name), "%lld:carol", TURN_WORLD_UNIX_S + 60);
+    turn_rest_password(secret, bytes_of_text(name), password);
+    struct turn_client client = turn_client_of(&world, "203.1.2.3:5000", TURN_UDP);
+    client.username = name;
+    client.password = password;
+    assert_int_equal(allocate_mobile(&client), 0);
+    turn_world_pass_s(&world, 100);
+    struct turn_client moved = elsewhere(&client, "198.99.1.1:7000");
+    moved.username = name;
+    moved.password = password;
+    assert_int_equal(turn_client_refresh(&moved, 600), 401); // nothing to go on with
+    assert_int_equal(move(&moved), 0);
+    assert_int_equal(world.moved, 1);
+}
+
 static void a_ticket_names_its_worker_to_all_workers_of_the_server(void **state)
 {
     (void)state;
@@ -296,6 +320,7 @@ int main(void)
         TEST(a_ticket_of_an_ended_allocation_is_437),
         TEST(a_delete_with_a_ticket_from_elsewhere_deletes),
         TEST(a_refresh_in_place_renews_the_ticket),
+        TEST(a_client_moves_with_a_credential_that_has_ended),
         TEST(a_ticket_names_its_worker_to_all_workers_of_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

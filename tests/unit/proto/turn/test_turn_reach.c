@@ -95,6 +95,7 @@ static void one_bad_peer_and_none_is_permitted(void **state)
     turn_client_peer(&client, "10.0.0.1:1");
     assert_int_equal(turn_client_ask(&client), 403);
     assert_false(turn_client_reaches(&client, PEER));
+    assert_int_equal(world.opened, 0);
     turn_client_start(&client, STUN_CREATE_PERMISSION);
     turn_client_peer(&client, PEER);
     turn_client_peer(&client, PEER6);

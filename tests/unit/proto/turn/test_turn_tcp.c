@@ -342,6 +342,31 @@ static void an_allocation_that_ends_closes_its_connections(void **state)
     turn_server_tcp_connected(world.server, world.now_us, connection, 0);
 }
 
+static void the_bytes_of_a_connection_are_counted_and_limited(void **state)
+{
+    (void)state;
+    struct turn_world_options options = tcp_on;
+    options.limits.bytes_per_s_per_user = 1000;
+    turn_world_init(&world, &options);
+    struct turn_client client = turn_client_of(&world, "203.1.2.3:5000", TURN_TCP);
+    assert_int_equal(allocate_tcp(&client), 0);
+    assert_int_equal(connect_to(&client, PEER), -ENOENT);
+    assert_int_equal(connected(&client, world.connection, 0), 0);
+    assert_true(turn_server_tcp_data(world.server, world.now_us, world.connection, true, 500));
+    assert_true(turn_server_tcp_data(world.server, world.now_us, world.connection, false, 400));
+    int passed = 0;
+    for (int i = 0; i < 10; i++)
+        passed += turn_server_tcp_data(world.server, world.now_us, world.connection, false, 400);
+    assert_in_range(passed, 0, 1);
+    struct turn_allocation_info info;
+    uint32_t cursor = 0;
+    assert_true(turn_server_next(world.server, &cursor, &info));
+    assert_int_equal(info.sent_bytes, 500);
+    assert_int_equal(info.received_bytes, 400 * (1 + passed));
+    turn_world_pass_s(&world, 2);
+    assert_true(turn_server_tcp_data(world.server, world.now_us, world.connection, false, 400));
+}
+
 static void a_connection_id_names_its_worker(void **state)
 {
     (void)state;
@@ -390,6 +415,7 @@ int main(void)
         TEST(accepted_connections_have_the_limit_and_the_time_too),
         TEST(a_tcp_allocation_has_no_channels_and_no_indications),
         TEST(an_allocation_that_ends_closes_its_connections),
+        TEST(the_bytes_of_a_connection_are_counted_and_limited),
         TEST(a_connection_id_names_its_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
