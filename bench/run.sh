@@ -4,9 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset release >/dev/null
 tools/dependencies.sh bench
-ninja -C build/release roost bench_sfu bench_crypto
+ninja -C build/release roost bench_sfu bench_crypto bench_udp_gather
 echo "== crypto: CPU per packet of SRTP and its parts"
 build/release/bench/bench_crypto
+echo "== runtime: what the kernel costs a relay, beside a bare forwarder"
+build/release/bench/bench_udp_gather 100
 echo "== sfu: one 9-packet burst 30 times a second (720p) to each subscriber"
 bench/sfu/run.sh 50 100 200 400
 echo "== sfu: the same without runs (one datagram per message)"

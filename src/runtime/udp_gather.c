@@ -154,6 +154,7 @@ static void copy_first(struct gather_run *run)
     memcpy(add_copied(run, first.size), first.data, first.size);
 }
 
+// a datagram is that many things: NOLINTNEXTLINE(readability-function-size)
 void udp_gather_add(struct udp_gather *gather, struct udp_socket *socket,
                     const struct net_path *path, const void *header, size_t header_size,
                     struct bytes payload, size_t padding, unsigned flags, uint32_t *run_hint)
