@@ -165,6 +165,22 @@ void turn_association_begin(struct turn_association *association,
     metric_add(&set->metrics[TURN_DTLS_HANDSHAKES], 1);
 }
 
+void turn_association_free(struct turn_association *association)
+{
+    struct turn_dtls *set = association->set;
+    if (association->side.dtls && !association->connected)
+        handshake_ended(set);
+    if (association->next.dtls)
+        handshake_ended(set);
+    if (association->adopted)
+        turn_worker_association_ended(set->turn, &association->source.path);
+    loop_timer_cancel(&association->timer);
+    side_done(&association->side);
+    side_done(&association->next);
+    turn_dtls_remove(set, association);
+    free(association);
+}
+
 void turn_association_end(struct turn_association *association, enum turn_dtls_metric why)
 {
     struct turn_dtls *set = association->set;
@@ -175,16 +191,8 @@ void turn_association_end(struct turn_association *association, enum turn_dtls_m
     if (association->allocated)
         turn_server_disconnected(turn_worker_server(set->turn), turn_dtls_now_us(set),
                                  &association->source);
-    if (association->side.dtls && !association->connected)
-        handshake_ended(set);
-    if (association->next.dtls)
-        handshake_ended(set);
     turn_dtls_count_event(set, why);
-    loop_timer_cancel(&association->timer);
-    side_done(&association->side);
-    side_done(&association->next);
-    turn_dtls_remove(set, association);
-    free(association);
+    turn_association_free(association);
 }
 
 /** The client that began anew has proven that it is one: it takes the place of the old one. */
@@ -240,8 +248,7 @@ static bool side_events(struct turn_association *association)
     return true;
 }
 
-/** Sends and takes what the engines have, and sets the timer. It may be gone afterwards. */
-static void serve(struct turn_association *association)
+void turn_association_serve(struct turn_association *association)
 {
     next_events(association);
     if (!side_events(association))
@@ -265,7 +272,7 @@ static void end_if_asked(struct loop_timer *timer, uint64_t now_us)
     dtls_tick(association->side.dtls, now_us);
     if (association->next.dtls)
         dtls_tick(association->next.dtls, now_us);
-    serve(association);
+    turn_association_serve(association);
 }
 
 // From the client.
@@ -289,14 +296,17 @@ void turn_association_input(struct turn_association *association, uint8_t *data,
         // what a client sends behind its Finished comes again: its handshake is not over
         while (dtls_open(association->next.dtls, now_us, data, size, &at, &message) > 0)
             turn_dtls_count_event(set, TURN_DTLS_DROPPED_UNKNOWN);
-        serve(association);
+        turn_association_serve(association);
         return;
     }
     struct dtls *dtls = association->side.dtls;
     bool only_data = association->connected && data[0] == RECORD_APPLICATION_DATA;
-    while (dtls_open(dtls, now_us, data, size, &at, &message) > 0)
+    while (dtls_open(dtls, now_us, data, size, &at, &message) > 0) {
+        if (!association->allocated && turn_association_moves(association, message))
+            return;
         turn_worker_client_input(set->turn, &association->source, &association->cache, message);
+    }
     // data alone changes nothing that serve looks at
     if (!only_data || dtls_has_output(dtls) || !dtls_connected(dtls))
-        serve(association);
+        turn_association_serve(association);
 }

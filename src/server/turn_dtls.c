@@ -53,7 +53,7 @@ void turn_dtls_remove(struct turn_dtls *set, struct turn_association *associatio
     metric_set(&set->metrics[TURN_DTLS_ASSOCIATIONS], set->associations.count);
 }
 
-static struct turn_association *find(struct turn_dtls *set, const struct net_path *path)
+struct turn_association *turn_dtls_find(struct turn_dtls *set, const struct net_path *path)
 {
     if (!set->last || !net_path_equal(&set->last->source.path, path))
         set->last = map_find(&set->associations, key_of(path));
@@ -84,8 +84,8 @@ static bool may_begin(struct turn_dtls *set, const struct net_address *client)
     return false;
 }
 
-static struct turn_association *add(struct turn_dtls *set, struct udp_socket *socket,
-                                    const struct net_path *path)
+struct turn_association *turn_dtls_add(struct turn_dtls *set, struct udp_socket *socket,
+                                       const struct net_path *path)
 {
     if (!address_limit_take(&set->limit, &path->remote)) {
         bool full = set->associations.count >= set->limit.total;
@@ -112,12 +112,12 @@ static void client_hello(struct turn_dtls *set, struct udp_socket *socket,
         ask_for_cookie(set, socket, path, &hello);
         return;
     }
-    struct turn_association *association = find(set, path);
+    struct turn_association *association = turn_dtls_find(set, path);
     if (!association || !turn_association_knows(association, &hello)) {
         if (!may_begin(set, &path->remote))
             return;
         if (!association)
-            association = add(set, socket, path);
+            association = turn_dtls_add(set, socket, path);
         if (!association)
             return;
         turn_association_begin(association, &hello);
@@ -132,7 +132,7 @@ void turn_dtls_input(struct turn_dtls *set, struct udp_socket *socket,
         client_hello(set, socket, datagram);
         return;
     }
-    struct turn_association *association = find(set, &datagram->path);
+    struct turn_association *association = turn_dtls_find(set, &datagram->path);
     if (association && datagram->size > 0)
         turn_association_input(association, datagram->data, datagram->size);
     else

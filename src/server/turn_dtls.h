@@ -46,6 +46,19 @@ void turn_dtls_set_certificate(struct turn_dtls *set, struct certificate *certif
  */
 void turn_dtls_input(struct turn_dtls *set, struct udp_socket *socket,
                      const struct udp_datagram *datagram);
+/**
+ * An association on its way to another worker, where the allocation lives that its client refreshes
+ * from a new address (RFC 8016): turn_worker_give_association.
+ */
+struct turn_dtls_parcel;
+/** Accepts NULL. */
+void turn_dtls_parcel_free(struct turn_dtls_parcel *parcel);
+/** Our port that its client speaks to. */
+uint16_t turn_dtls_parcel_port(const struct turn_dtls_parcel *parcel);
+/** Takes it in; `socket` is the one with that port. Owns the parcel. */
+void turn_dtls_adopt(struct turn_dtls *set, struct udp_socket *socket,
+                     struct turn_dtls_parcel *parcel);
+
 /** Before `socket` closes while `set` goes on: its associations and their allocations end. */
 void turn_dtls_forget(struct turn_dtls *set, const struct udp_socket *socket);
 

@@ -60,7 +60,8 @@ struct turn_association {
     uint32_t run;     /**< of udp_gather */
     bool connected;
     bool allocated;
-    bool ending; /**< an operator or the end of the server: the timer closes it */
+    bool adopted; /**< another worker's socket receives it */
+    bool ending;  /**< an operator or the end of the server: the timer closes it */
     struct loop_timer timer;
 };
 
@@ -75,6 +76,11 @@ static inline uint64_t turn_dtls_now_us(const struct turn_dtls *set)
 }
 
 // turn_dtls.c
+/** The association of this path, or NULL. */
+struct turn_association *turn_dtls_find(struct turn_dtls *set, const struct net_path *path);
+/** A new one, within the limits; NULL: counted. */
+struct turn_association *turn_dtls_add(struct turn_dtls *set, struct udp_socket *socket,
+                                       const struct net_path *path);
 /** Room for a record until the next flush. */
 uint8_t *turn_dtls_reserve(struct turn_dtls *set, size_t size);
 /** Takes it out of the tables. */
@@ -92,5 +98,16 @@ bool turn_association_knows(const struct turn_association *association,
                             const struct dtls_client_hello *hello);
 /** A datagram of it; it may be gone afterwards. */
 void turn_association_input(struct turn_association *association, uint8_t *data, size_t size);
+/** Sends and takes what the engines have, and sets the timer. It may be gone afterwards. */
+void turn_association_serve(struct turn_association *association);
+/** Frees what is left of it, without a word. */
+void turn_association_free(struct turn_association *association);
 /** Says goodbye and frees it; its allocation ends. `why`: what is counted. */
 void turn_association_end(struct turn_association *association, enum turn_dtls_metric why);
+
+// turn_association_move.c
+/**
+ * Whether this message of a client without allocation is for one that lives on another worker, and
+ * the association went there: then it is gone.
+ */
+bool turn_association_moves(struct turn_association *association, struct bytes message);

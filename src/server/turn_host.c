@@ -10,6 +10,7 @@
 #include "runtime/clock.h"
 #include "runtime/tcp.h"
 #include "server/media_host_int.h"
+#include "server/turn_dtls.h"
 #include "server/turn_worker.h"
 
 /** Questions of operators that wait for workers; more are answered with nothing. */
@@ -368,6 +369,9 @@ void turn_message_discard(const struct message *message)
         break;
     case TURN_MESSAGE_STREAM:
         stream_parcel_free(message_body(message, struct turn_message_stream)->parcel);
+        break;
+    case TURN_MESSAGE_ASSOCIATION:
+        turn_dtls_parcel_free(message_body(message, struct turn_message_association)->parcel);
         break;
     case TURN_MESSAGE_LIST:
         free(message_body(message, struct turn_message_list)->username);

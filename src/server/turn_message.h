@@ -6,6 +6,7 @@
 
 struct tls_server_context;
 struct certificate;
+struct turn_dtls_parcel;
 
 /** Numbers apart from enum media_message: both travel in the same mailboxes. */
 enum turn_message {
@@ -16,6 +17,7 @@ enum turn_message {
     TURN_MESSAGE_ROUTE,          /**< struct turn_message_route, between workers */
     TURN_MESSAGE_LIST,           /**< struct turn_message_list */
     TURN_MESSAGE_KILL,           /**< struct turn_message_kill */
+    TURN_MESSAGE_ASSOCIATION,    /**< struct turn_message_association, between workers */
     // to the control thread
     TURN_MESSAGE_CLOSED = 150, /**< struct turn_message_closed: a connection's limit is free */
     TURN_MESSAGE_LISTED,       /**< struct turn_message_listed */
@@ -50,6 +52,11 @@ struct turn_message_stream {
     struct net_address client; /**< as PROXY said, or the remote */
     struct net_address local;
     bool sniffed; /**< it speaks TURN: input may hold whole messages already */
+};
+
+/** A client over DTLS whose allocation lives on another worker (RFC 8016). */
+struct turn_message_association {
+    struct turn_dtls_parcel *parcel; /**< the receiver's */
 };
 
 /** Datagrams of a client that has moved (RFC 8016) reach another worker's socket. */

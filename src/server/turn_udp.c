@@ -82,16 +82,22 @@ static bool hand_to_owner(struct turn_worker *turn, const struct udp_datagram *d
     return true;
 }
 
+/** A client that moved, or whose DTLS association did. */
+static bool follows_route(struct turn_worker *turn, const struct udp_datagram *datagram)
+{
+    if (likely(turn->routes.count == 0))
+        return false;
+    void *found =
+        map_find(&turn->routes, bytes_of(&datagram->path.remote, sizeof(datagram->path.remote)));
+    return found && hand_to_owner(turn, datagram, (uint32_t)((uintptr_t)found - 2));
+}
+
 static bool goes_elsewhere(struct turn_worker *turn, const struct udp_datagram *datagram)
 {
     if (turn->shared->count == 1)
         return false;
-    if (turn->routes.count > 0) {
-        void *found = map_find(&turn->routes,
-                               bytes_of(&datagram->path.remote, sizeof(datagram->path.remote)));
-        if (found)
-            return hand_to_owner(turn, datagram, (uint32_t)((uintptr_t)found - 2));
-    }
+    if (follows_route(turn, datagram))
+        return true;
     if ((datagram->data[0] & 0xc0) == 0x40)
         return false;
     int named = turn_message_worker(turn->server, bytes_of(datagram->data, datagram->size));
@@ -132,27 +138,55 @@ void turn_worker_udp_input(struct turn_worker *turn, const struct udp_datagram *
     udp_input(turn, &turn->main, datagram);
 }
 
+static bool is_dtls(const struct udp_datagram *datagram)
+{
+    return datagram->size > 0 && datagram->data[0] >= 20 && datagram->data[0] <= 63;
+}
+
+/** The socket of ours that has the port which a client speaks to. */
+static struct turn_udp *udp_of_port(struct turn_worker *turn, uint16_t port)
+{
+    return turn->second.socket && port == turn->second.port ? &turn->second : &turn->main;
+}
+
 void turn_clients_received(void *owner, const struct udp_datagram *datagrams, size_t count)
 {
     struct turn_worker *turn = owner;
     for (size_t i = 0; i < count; i++) {
-        struct turn_udp *udp = &turn->main;
-        if (turn->second.socket && datagrams[i].path.local.port == turn->second.port)
-            udp = &turn->second;
-        client_input(turn, udp, &datagrams[i]);
+        struct turn_udp *udp = udp_of_port(turn, datagrams[i].path.local.port);
+        if (!is_dtls(&datagrams[i]))
+            client_input(turn, udp, &datagrams[i]);
+        else if (turn->dtls)
+            turn_dtls_input(turn->dtls, udp->socket, &datagrams[i]);
     }
     turn_worker_flush(turn);
 }
 
+void turn_worker_take_association(struct turn_worker *turn, struct turn_dtls_parcel *parcel)
+{
+    if (!turn->dtls) {
+        turn_dtls_parcel_free(parcel);
+        return;
+    }
+    uint16_t port = turn_dtls_parcel_port(parcel);
+    turn_dtls_adopt(turn->dtls, udp_of_port(turn, port)->socket, parcel);
+}
+
+static void take_dtls(struct turn_worker *turn, struct turn_udp *udp,
+                      const struct udp_datagram *datagram)
+{
+    if (turn->dtls && !follows_route(turn, datagram))
+        turn_dtls_input(turn->dtls, udp->socket, datagram);
+}
+
 void turn_worker_dtls_input(struct turn_worker *turn, const struct udp_datagram *datagram)
 {
-    if (turn->dtls)
-        turn_dtls_input(turn->dtls, turn->main.socket, datagram);
+    take_dtls(turn, &turn->main, datagram);
 }
 
 // The second port: TURN alone, so nothing of media has to be told apart.
 
-static void second_received(void *owner, struct udp_socket *socket,
+static void second_received(void *owner, struct udp_socket *socket unused,
                             const struct udp_datagram *datagrams, size_t count)
 {
     struct turn_worker *turn = owner;
@@ -160,9 +194,8 @@ static void second_received(void *owner, struct udp_socket *socket,
         const struct udp_datagram *datagram = &datagrams[i];
         if (turn_worker_wants(datagram->data, datagram->size))
             udp_input(turn, &turn->second, datagram);
-        else if (turn->dtls && datagram->size > 0 && datagram->data[0] >= 20 &&
-                 datagram->data[0] <= 63)
-            turn_dtls_input(turn->dtls, socket, datagram);
+        else if (is_dtls(datagram))
+            take_dtls(turn, &turn->second, datagram);
     }
     turn_worker_flush(turn);
 }

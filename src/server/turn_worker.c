@@ -73,17 +73,24 @@ static void forget(struct turn_worker *turn, const struct turn_allocation *alloc
 }
 
 /** Tells all workers where the datagrams of a client that moved belong, or that it is gone. */
-static void tell_route(struct turn_worker *turn, const struct turn_source *source, bool gone)
+static void tell_route(struct turn_worker *turn, const struct net_address *remote, bool gone)
 {
-    if (source->transport != TURN_UDP || turn->shared->count == 1)
+    if (turn->shared->count == 1)
         return;
     struct turn_message_route route = {
-        .remote = source->path.remote,
+        .remote = *remote,
         .worker = turn->worker->index,
         .gone = gone,
     };
     if (worker_group_broadcast(turn->worker->group, TURN_MESSAGE_ROUTE, &route, sizeof(route)) > 0)
         log_warning(&turn->log, "a worker is too busy to hear where a client moved");
+}
+
+/** Streams and DTLS associations move themselves (turn_stream.c, turn_association_move.c). */
+static void tell_udp_route(struct turn_worker *turn, const struct turn_source *source, bool gone)
+{
+    if (source->transport == TURN_UDP)
+        tell_route(turn, &source->path.remote, gone);
 }
 
 static void ended(void *owner, const struct turn_allocation *allocation, enum turn_end why)
@@ -96,7 +103,7 @@ static void ended(void *owner, const struct turn_allocation *allocation, enum tu
     const struct turn_source *source = turn_allocation_source(allocation);
     if (turn->routes.count > 0 &&
         map_find(&turn->routes, bytes_of(&source->path.remote, sizeof(source->path.remote))))
-        tell_route(turn, source, true);
+        tell_udp_route(turn, source, true);
     struct turn_carrier *carrier = source->carrier;
     carrier->ops->ended(carrier, source, why);
 }
@@ -118,8 +125,8 @@ static void moved(void *owner, const struct turn_allocation *allocation,
     struct turn_worker *turn = owner;
     forget(turn, allocation);
     if (turn->routes.count > 0)
-        tell_route(turn, before, true);
-    tell_route(turn, turn_allocation_source(allocation), false);
+        tell_udp_route(turn, before, true);
+    tell_udp_route(turn, turn_allocation_source(allocation), false);
     struct turn_carrier *carrier = before->carrier;
     carrier->ops->ended(carrier, before, TURN_END_RELEASED);
 }
@@ -204,6 +211,23 @@ void turn_worker_client_input(struct turn_worker *turn, const struct turn_source
     if (turn_server_client_input(turn->server, turn_now_us(turn), source, cache, message,
                                  &forward) == TURN_FORWARD)
         turn_worker_forward(turn, &forward);
+}
+
+int turn_worker_give_association(struct turn_worker *turn, uint32_t worker,
+                                 const struct net_path *path, struct turn_dtls_parcel *parcel)
+{
+    struct turn_message_association message = { .parcel = parcel };
+    int error = worker_group_send(turn->worker->group, worker, TURN_MESSAGE_ASSOCIATION, &message,
+                                  sizeof(message));
+    if (!error)
+        map_set(&turn->routes, bytes_of(&path->remote, sizeof(path->remote)),
+                (void *)(uintptr_t)(worker + 2));
+    return error;
+}
+
+void turn_worker_association_ended(struct turn_worker *turn, const struct net_path *path)
+{
+    tell_route(turn, &path->remote, true);
 }
 
 void turn_worker_flush(struct turn_worker *turn)
@@ -334,6 +358,10 @@ void turn_worker_received(struct turn_worker *turn, const struct message *messag
         break;
     case TURN_MESSAGE_KILL:
         take_kill(turn, message_body(message, struct turn_message_kill));
+        break;
+    case TURN_MESSAGE_ASSOCIATION:
+        turn_worker_take_association(
+            turn, message_body(message, struct turn_message_association)->parcel);
         break;
     case TURN_MESSAGE_CLOSED:
     case TURN_MESSAGE_LISTED:

@@ -17,6 +17,7 @@ struct turn_shared; // turn_host.h: what all workers share
 struct message;
 struct metric_set;
 struct tls_server_context;
+struct turn_dtls_parcel;
 
 /** ---- for the media worker ---- */
 
@@ -76,5 +77,14 @@ struct udp_gather *turn_worker_gather(struct turn_worker *turn);
  */
 void turn_worker_client_input(struct turn_worker *turn, const struct turn_source *source,
                               struct turn_allocation **cache, struct bytes message);
+/**
+ * Gives a DTLS association to another worker, which gets what follows on this path, too. Returns 0,
+ * or a negative errno: the parcel is still the caller's.
+ */
+must_check int turn_worker_give_association(struct turn_worker *turn, uint32_t worker,
+                                            const struct net_path *path,
+                                            struct turn_dtls_parcel *parcel);
+/** An association that another worker gave has ended: nothing more is handed over. */
+void turn_worker_association_ended(struct turn_worker *turn, const struct net_path *path);
 /** Sends what was gathered. Cheap when nothing was. */
 void turn_worker_flush(struct turn_worker *turn);

@@ -85,6 +85,8 @@ void turn_worker_schedule(struct turn_worker *turn);
 
 // turn_udp.c: the sockets that clients speak to
 void turn_udp_init(struct turn_udp *udp, struct turn_worker *turn, struct udp_socket *socket);
+/** A DTLS association of another worker comes to us. Owns the parcel. */
+void turn_worker_take_association(struct turn_worker *turn, struct turn_dtls_parcel *parcel);
 /** Datagrams of clients that others' sockets got. */
 void turn_clients_received(void *owner, const struct udp_datagram *datagrams, size_t count);
 /** Opens the second port. Returns 0 or a negative errno. */

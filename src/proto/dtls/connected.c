@@ -151,6 +151,14 @@ int dtls_open(struct dtls *dtls, uint64_t now_us, uint8_t *datagram, size_t size
     return 0;
 }
 
+void dtls_move(struct dtls *dtls, const struct cipher_provider *provider, metric_value *metrics)
+{
+    ensure(dtls->state == DTLS_STATE_CONNECTED);
+    dtls->provider = provider;
+    dtls->records.provider = provider;
+    dtls->metrics = metrics;
+}
+
 _Static_assert(DTLS_RECORD_PREFIX == RECORD_HEADER_SIZE + RECORD_NONCE_SIZE, "place of the data");
 _Static_assert(DTLS_RECORD_OVERHEAD == RECORD_OVERHEAD, "size of a record");
 _Static_assert(DTLS_RECORD_DATA_MAX == RECORD_PLAIN_MAX, "size of its data");

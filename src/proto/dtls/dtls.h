@@ -147,6 +147,12 @@ must_check int dtls_send(struct dtls *dtls, struct bytes data);
 /** Largest `data` that dtls_send takes. */
 size_t dtls_data_size_max(const struct dtls *dtls);
 
+/**
+ * The engine goes on in another thread, whose provider and counters these are (as in dtls_config).
+ * After the handshake only.
+ */
+void dtls_move(struct dtls *dtls, const struct cipher_provider *provider, metric_value *metrics);
+
 /** Bytes of a record before and around its data. */
 #define DTLS_RECORD_PREFIX   21
 #define DTLS_RECORD_OVERHEAD 37

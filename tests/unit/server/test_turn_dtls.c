@@ -23,14 +23,18 @@
 #define LARGEST     2000
 
 struct turn_worker {
-    struct loop loop;
-    struct entropy entropy;
+    uint32_t index;
+    struct loop *loop;
+    struct entropy *entropy;
     struct turn_shared shared;
     struct udp_gather *gather;
     uint32_t inputs;
     uint32_t disconnected;
     struct turn_source last;
-    bool granted; /**< the last source has an allocation */
+    bool granted;          /**< the last source has an allocation */
+    uint32_t named_worker; /**< by every Refresh */
+    uint32_t moves_ended;
+    struct turn_dtls_parcel *given;
 };
 
 struct client {
@@ -45,7 +49,12 @@ struct client {
 };
 
 struct live {
+    struct loop loop;
+    struct entropy entropy;
     struct turn_worker turn;
+    struct turn_worker other; /**< another worker, in this thread */
+    struct turn_dtls *other_set;
+    bool routed; /**< what arrives goes to the other worker */
     struct certificate *certificates[2];
     struct dtls_context *client_context;
     struct udp_socket *socket;
@@ -58,7 +67,7 @@ struct live {
 
 struct loop *turn_worker_loop(struct turn_worker *turn)
 {
-    return &turn->loop;
+    return turn->loop;
 }
 
 struct log *turn_worker_log(struct turn_worker *turn unused)
@@ -71,7 +80,7 @@ struct log *turn_worker_log(struct turn_worker *turn unused)
 
 struct random *turn_worker_random(struct turn_worker *turn)
 {
-    return &turn->entropy.random;
+    return &turn->entropy->random;
 }
 
 struct turn_server *turn_worker_server(struct turn_worker *turn)
@@ -87,6 +96,38 @@ const struct turn_shared *turn_worker_shared(const struct turn_worker *turn)
 struct udp_gather *turn_worker_gather(struct turn_worker *turn)
 {
     return turn->gather;
+}
+
+uint32_t turn_worker_index(const struct turn_worker *turn)
+{
+    return turn->index;
+}
+
+void turn_worker_flush(struct turn_worker *turn)
+{
+    udp_gather_flush(turn->gather);
+}
+
+int turn_worker_give_association(struct turn_worker *turn, uint32_t worker,
+                                 const struct net_path *path unused,
+                                 struct turn_dtls_parcel *parcel)
+{
+    if (turn->given)
+        return -ENOSPC;
+    assert_int_equal(worker, turn->named_worker);
+    turn->given = parcel;
+    return 0;
+}
+
+void turn_worker_association_ended(struct turn_worker *turn, const struct net_path *path unused)
+{
+    turn->moves_ended++;
+}
+
+int turn_message_worker(const struct turn_server *server, struct bytes message)
+{
+    const struct turn_worker *turn = (const struct turn_worker *)server;
+    return message.size > 2 && message.data[1] == STUN_REFRESH ? (int)turn->named_worker : -ENOENT;
 }
 
 void turn_worker_client_input(struct turn_worker *turn, const struct turn_source *source,
@@ -129,7 +170,7 @@ static void received(void *owner, struct udp_socket *socket, const struct udp_da
 {
     struct live *live = owner;
     for (size_t i = 0; i < count; i++)
-        turn_dtls_input(live->set, socket, &datagrams[i]);
+        turn_dtls_input(live->routed ? live->other_set : live->set, socket, &datagrams[i]);
     udp_gather_flush(live->turn.gather);
 }
 
@@ -166,21 +207,22 @@ static void open_client(struct live *live, struct client *client)
 
 static void begin(struct live *live, uint64_t timeout_us, uint32_t associations_max)
 {
-    *live = (struct live){ .turn.shared.options.stream_timeout_us = timeout_us };
+    *live = (struct live){ .turn.loop = &live->loop, .turn.entropy = &live->entropy };
+    live->turn.shared.options.stream_timeout_us = timeout_us;
     live->turn.shared.options.dtls_associations_max = associations_max;
     for (size_t i = 0; i < CLIENTS; i++)
         live->clients[i].fd = -1;
-    entropy_init(&live->turn.entropy);
-    assert_int_equal(loop_init(&live->turn.loop), 0);
+    entropy_init(&live->entropy);
+    assert_int_equal(loop_init(&live->loop), 0);
     live->turn.gather = udp_gather_new();
     const struct udp_config config = {
         .bind = net_address_ipv4(127, 0, 0, 1, 0),
         .first_of_port = true,
     };
     static const struct udp_ops ops = { .received = received };
-    assert_int_equal(udp_socket_open(&config, &live->turn.loop, &ops, live, &live->socket), 0);
+    assert_int_equal(udp_socket_open(&config, &live->loop, &ops, live, &live->socket), 0);
     for (size_t i = 0; i < 2; i++)
-        live->certificates[i] = make_certificate(&live->turn.entropy.random);
+        live->certificates[i] = make_certificate(&live->entropy.random);
     live->set = turn_dtls_new(&live->turn, live->certificates[0]);
     assert_non_null(live->set);
     assert_int_equal(dtls_context_new_client(NULL, &live->client_context), 0);
@@ -190,9 +232,10 @@ static void begin(struct live *live, uint64_t timeout_us, uint32_t associations_
 static void done(struct live *live)
 {
     live->set = turn_dtls_free(live->set);
+    live->other_set = turn_dtls_free(live->other_set);
     udp_socket_close(live->socket);
     udp_gather_free(live->turn.gather);
-    loop_done(&live->turn.loop);
+    loop_done(&live->loop);
     for (size_t i = 0; i < CLIENTS; i++) {
         dtls_free(live->clients[i].dtls);
         if (live->clients[i].fd >= 0)
@@ -258,7 +301,7 @@ static void client_input(struct live *live, struct client *client)
 
 static void turn_once(struct live *live)
 {
-    loop_turn(&live->turn.loop, 1000);
+    loop_turn(&live->loop, 1000);
     for (size_t i = 0; i < CLIENTS; i++) {
         if (live->clients[i].dtls)
             client_input(live, &live->clients[i]);
@@ -276,7 +319,7 @@ static void turn_once(struct live *live)
     } while (0)
 #define run_until(live, condition) step_until(turn_once(live), condition)
 /** Only the server's side turns. */
-#define serve_until(live, condition) step_until(loop_turn(&(live)->turn.loop, 1000), condition)
+#define serve_until(live, condition) step_until(loop_turn(&(live)->loop, 1000), condition)
 
 static void run_for(struct live *live, uint64_t time_us)
 {
@@ -294,18 +337,23 @@ static void send_record(struct client *client, const void *data, size_t size)
                      size + DTLS_RECORD_OVERHEAD);
 }
 
-static void allocate(struct live *live, struct client *client)
+static void request(struct live *live, struct client *client, enum stun_method method)
 {
     static const uint8_t id[STUN_TRANSACTION_ID_SIZE] = { 1 };
-    uint8_t request[64];
+    uint8_t message[64];
     struct stun_writer writer;
-    stun_writer_start(&writer, request, sizeof(request), STUN_REQUEST, STUN_ALLOCATE, id);
+    stun_writer_start(&writer, message, sizeof(message), STUN_REQUEST, method, id);
     uint32_t before = client->received;
-    send_record(client, request, stun_writer_finish(&writer));
+    send_record(client, message, stun_writer_finish(&writer));
     run_until(live, client->received > before);
     struct stun_message answer;
     assert_int_equal(stun_message_parse(bytes_of(client->last, client->last_size), &answer), 0);
     assert_int_equal(answer.class, STUN_SUCCESS);
+}
+
+static void allocate(struct live *live, struct client *client)
+{
+    request(live, client, STUN_ALLOCATE);
 }
 
 static void send_channel_data(struct client *client, uint32_t number, size_t size)
@@ -422,7 +470,7 @@ static void test_a_client_that_closes_ends_its_allocation(void **state)
     assert_int_equal(metric(&live, TURN_DTLS_CLOSED), 1);
     // RFC 5246, 7.2.1: and is answered with a close_notify, an alert of epoch 1
     uint8_t answer[2048];
-    step_until(loop_turn(&live.turn.loop, 1000), recv(client->fd, answer, sizeof(answer), 0) > 0);
+    step_until(loop_turn(&live.loop, 1000), recv(client->fd, answer, sizeof(answer), 0) > 0);
     assert_int_equal(answer[0], 21);
     assert_int_equal(load_u16(answer + 3), 1);
     done(&live);
@@ -534,6 +582,53 @@ static void test_a_new_certificate_is_for_new_clients(void **state)
     done(&live);
 }
 
+static void test_an_association_goes_to_the_worker_of_its_allocation(void **state)
+{
+    (void)state;
+    struct live live;
+    begin(&live, 0, 0);
+    live.turn.shared.count = 2;
+    live.turn.named_worker = 1;
+    live.other = live.turn;
+    live.other.index = 1;
+    live.other_set = turn_dtls_new(&live.other, live.certificates[0]);
+    struct client *client = &live.clients[0];
+    connected_client(&live, client);
+    static const uint8_t id[STUN_TRANSACTION_ID_SIZE] = { 1 };
+    uint8_t refresh[32];
+    struct stun_writer writer;
+    stun_writer_start(&writer, refresh, sizeof(refresh), STUN_REQUEST, STUN_REFRESH, id);
+    send_record(client, refresh, stun_writer_finish(&writer));
+    run_until(&live, live.turn.given);
+    assert_int_equal(turn_dtls_count(live.set), 0);
+    assert_int_equal(turn_dtls_parcel_port(live.turn.given), udp_socket_port(live.socket));
+    live.routed = true;
+    turn_dtls_adopt(live.other_set, live.socket, live.turn.given);
+    run_until(&live, client->received == 1); // the Refresh is answered over there
+    assert_int_equal(live.other.inputs, 1);
+    send_channel_data(client, 0, 100);
+    run_until(&live, client->received == 2);
+    request(&live, client, STUN_REFRESH); // it is where it belongs
+    dtls_close(client->dtls);
+    run_until(&live, turn_dtls_count(live.other_set) == 0);
+    assert_int_equal(live.other.moves_ended, 1);
+    done(&live);
+}
+
+static void test_an_association_stays_when_the_other_worker_is_too_busy(void **state)
+{
+    (void)state;
+    struct live live;
+    begin(&live, 0, 0);
+    live.turn.shared.count = 2;
+    live.turn.named_worker = 1;
+    live.turn.given = (struct turn_dtls_parcel *)&live; // full
+    connected_client(&live, &live.clients[0]);
+    request(&live, &live.clients[0], STUN_REFRESH);
+    assert_int_equal(turn_dtls_count(live.set), 1);
+    done(&live);
+}
+
 static void test_the_end_is_told_to_all_clients(void **state)
 {
     (void)state;
@@ -561,6 +656,8 @@ int main(void)
         cmocka_unit_test(test_an_unfinished_handshake_does_not_disturb),
         cmocka_unit_test(test_the_number_of_associations_is_limited),
         cmocka_unit_test(test_a_new_certificate_is_for_new_clients),
+        cmocka_unit_test(test_an_association_goes_to_the_worker_of_its_allocation),
+        cmocka_unit_test(test_an_association_stays_when_the_other_worker_is_too_busy),
         cmocka_unit_test(test_the_end_is_told_to_all_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
