@@ -1,7 +1,9 @@
 /**
- * Datagrams sent from where they lie: no byte is copied in user space. A relay adds a header of a
- * few bytes to what it has just received, or takes one off, and sends it on; runs of one
- * destination leave as one UDP_SEGMENT message whose pieces are the received datagrams.
+ * Datagrams sent from where they lie. A relay adds a header of a few bytes to what it has just
+ * received, or takes one off, and sends it on; runs of one destination leave as one UDP_SEGMENT
+ * message whose pieces are the received datagrams, or a copy where that is measured to be cheaper
+ * than many pieces. Runs form per socket and path, whatever comes between; the messages of one
+ * socket leave in one system call.
  *
  *     uint32_t run = UDP_GATHER_NO_RUN;                         // one per destination, kept
  *     udp_gather_add(gather, socket, &path, header, 4, payload, padding, 0, &run);
