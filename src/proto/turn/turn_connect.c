@@ -214,6 +214,7 @@ int turn_server_tcp_accepted(struct turn_server *server, uint64_t now_us, struct
 bool turn_server_tcp_data(struct turn_server *server, uint64_t now_us, uint32_t connection,
                           bool to_peer, size_t size)
 {
+    turn_heard(server, now_us);
     struct turn_connection *found = find_connection(server, connection);
     if (!found)
         return true; // it ends: let it end
@@ -221,29 +222,6 @@ bool turn_server_tcp_data(struct turn_server *server, uint64_t now_us, uint32_t 
     if (server->limited && !turn_quota_spend(server->quota, allocation->user, now_us, size))
         return false;
     *(to_peer ? &allocation->sent_bytes : &allocation->received_bytes) += size;
-    metric_add(&server->metrics[to_peer ? TURN_METRIC_BYTES_TO_PEER : TURN_METRIC_BYTES_TO_CLIENT],
-               size);
-    return true;
-}
-
-bool turn_server_tcp_data(struct turn_server *server, uint64_t now_us, uint32_t connection,
-                          bool to_peer, size_t size)
-{
-    turn_heard(server, now_us);
-    struct turn_connection *found = find_connection(server, connection);
-    if (!found)
-        return true; // its end is on the way to the caller
-    struct turn_allocation *allocation = found->allocation;
-    if (server->limited && !turn_quota_spend(server->quota, allocation->user, now_us, size))
-        return false;
-    if (to_peer) {
-        allocation->sent_packets++;
-        allocation->sent_bytes += size;
-    } else {
-        allocation->received_packets++;
-        allocation->received_bytes += size;
-    }
-    turn_count(server, to_peer ? TURN_METRIC_PACKETS_TO_PEER : TURN_METRIC_PACKETS_TO_CLIENT);
     metric_add(&server->metrics[to_peer ? TURN_METRIC_BYTES_TO_PEER : TURN_METRIC_BYTES_TO_CLIENT],
                size);
     return true;
