@@ -447,6 +447,7 @@ int turn_worker_new(struct worker *worker, struct turn_shared *shared, struct ud
     turn->log = (struct log){ shared->log_sink, "turn", &worker->log_rate };
     turn->account = (struct log){ shared->log_sink, "turn", NULL };
     snprintf(turn->labels, sizeof(turn->labels), "worker=\"%u\"", worker->index);
+    snprintf(turn->dtls_labels, sizeof(turn->dtls_labels), "server=\"turn\",%s", turn->labels);
     if (worker->index == 0) {
         shared->group = worker->group;
         shared->udp_port = udp_socket_port(socket);
@@ -524,6 +525,7 @@ void turn_worker_metric_sets(const struct turn_worker *turn,
     ret_sets[3] = ret_sets[4] = ret_sets[5] = (struct metric_set){ .labels = turn->labels };
     if (turn->dtls)
         turn_dtls_metric_sets(turn->dtls, turn->labels, &ret_sets[3]);
+    ret_sets[4].labels = turn->dtls_labels;
     if (turn->discovery)
         ret_sets[5] = turn_nat_discovery_metrics(turn->discovery, turn->labels);
 }

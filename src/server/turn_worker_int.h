@@ -68,6 +68,7 @@ struct turn_worker {
     metric_value counters[TURN_METRIC_COUNT];
     metric_value metrics[TURN_WORKER_METRIC_COUNT];
     char labels[24];
+    char dtls_labels[40]; /**< of handshakes: those of media have the same names */
 };
 
 static inline void turn_worker_count(struct turn_worker *turn, enum turn_worker_metric metric)

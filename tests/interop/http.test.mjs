@@ -391,7 +391,7 @@ test('what is neither TLS nor HTTP is closed, and the server goes on', async () 
         Buffer.from([0x16, 3, 1, 0xff, 0xff, ...Buffer.alloc(600, 0xaa)]),
         Buffer.from([0x15, 3, 1, 0, 2, 2, 40, ...Buffer.alloc(20)]), // an alert first
         Buffer.from('SSH-2.0-x\r\n'),
-        Buffer.from('00010000' + '2112a442' + '00'.repeat(12), 'hex'), // STUN over TCP
+        Buffer.from('00010000' + '2112a443' + '00'.repeat(12), 'hex'), // nearly STUN
         Buffer.from('<stream:stream xmlns="jabber:client">'),
         Buffer.from('OPTIONS sip:x SIP/2.0\r\n\r\n'),
         Buffer.alloc(64, 0xff),
