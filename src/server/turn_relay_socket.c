@@ -51,6 +51,7 @@ int turn_relay_socket_open(struct turn_worker *turn, struct turn_relay *relay)
         .bind = relay->bind,
         .memory = turn->memory,
         .exclusive = true,
+        .empty_datagrams = true,
         .report_errors = true,
         .send_buffer_bytes = UDP_BUFFER_SYSTEM,
         .receive_buffer_bytes = turn->shared->options.relay_receive_buffer,
