@@ -6,6 +6,10 @@
  *
  * Nothing is kept for anyone who has not authenticated: state begins with an allocation.
  *
+ * A credential that has ended begins nothing, but what it began may be refreshed (and moved, and
+ * its data connections bound) for up to settings.lifetime_max_s after its end, so that a call does
+ * not break in the middle because the credential of its start was short-lived.
+ *
  *     client                     engine                                  peer
  *     ChannelData, Send   -->  turn_server_client_input  -> TURN_FORWARD  -->
  *          <--  turn_deliver <-  turn_server_peer_input                 <--
@@ -127,7 +131,10 @@ struct turn_ops {
      */
     int (*tcp_connect)(void *owner, struct turn_relay *relay, uint32_t connection,
                        const struct net_address *peer);
-    /** RFC 6062: `client` (the source of a ConnectionBind) becomes the data of `connection`. */
+    /**
+     * RFC 6062: `client` (the source of a ConnectionBind) becomes the data of `connection`. The
+     * answer to the request was sent just before. Returns 0 or a negative errno: tcp_close follows.
+     */
     int (*tcp_bind)(void *owner, uint32_t connection, const struct turn_source *client);
     /** RFC 6062: close the peer's side, and the client's data connection if bound. */
     void (*tcp_close)(void *owner, uint32_t connection);
