@@ -333,6 +333,23 @@ static void a_channels_permission_ends_before_the_channel(void **state)
     assert_int_equal(deliver.header_size, 4);
 }
 
+static void a_channel_keeps_its_expired_permission_in_place(void **state)
+{
+    (void)state;
+    struct turn_client client =
+        alice(&(struct turn_world_options){ .settings = { .permissions_max = 2 } });
+    struct net_address peer = turn_world_address(PEER);
+    assert_int_equal(turn_client_bind(&client, 0x4000, PEER), 0);
+    assert_int_equal(turn_client_permit(&client, PEER), 0); // by a request of its own too
+    turn_world_pass_s(&world, 301);
+    // what is removed to make room is not what the channel rests on
+    assert_int_equal(turn_client_permit(&client, "46.4.1.1:1"), 0);
+    assert_int_equal(turn_client_permit(&client, "46.4.1.2:1"), 508);
+    assert_true(turn_client_channel(&client, 0x4000, "x"));
+    assert_true(net_address_equal(&client.forward.peer, &peer));
+    assert_false(turn_client_reaches(&client, PEER));
+}
+
 static void data_comes_as_indication_after_the_channel_has_expired(void **state)
 {
     (void)state;
@@ -447,6 +464,7 @@ int main(void)
         TEST(an_expired_binding_may_be_bound_again_as_it_was),
         TEST(a_channel_bind_installs_and_refreshes_the_permission),
         TEST(a_channels_permission_ends_before_the_channel),
+        TEST(a_channel_keeps_its_expired_permission_in_place),
         TEST(data_comes_as_indication_after_the_channel_has_expired),
         TEST(the_limit_of_channels_is_508),
         TEST(hundreds_of_channels_and_permissions_are_told_apart),
