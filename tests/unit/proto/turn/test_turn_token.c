@@ -324,6 +324,30 @@ static void test_a_token_lets_in_and_its_mac_key_protects(void **state)
     turn_settings_unref(server.settings);
 }
 
+static void test_the_shorter_key_of_coturns_clients_is_understood(void **state)
+{
+    (void)state;
+    struct server server;
+    server_start(&server, true);
+    server_challenge(&server);
+    struct maker maker = good();
+    uint8_t out[512];
+    struct client client = { .username = "kid-1",
+                             .realm = REALM,
+                             .nonce = server.nonce,
+                             .token = make(&maker, out),
+                             .mac_key = bytes_of(mac_key, 16),
+                             .sha1 = true };
+    assert_int_equal(server_check(&server, &client), 0);
+    assert_int_equal(server.identity.key_size, 16); // for answers and for what follows
+    client.mac_key = bytes_of(mac_key, 15);
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    client.mac_key = bytes_of(mac_key, 16);
+    client.sha256 = true;
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    turn_settings_unref(server.settings);
+}
+
 static void test_a_token_with_a_sha256_key(void **state)
 {
     (void)state;
@@ -442,6 +466,7 @@ int main(void)
         cmocka_unit_test_setup(test_times_at_the_edge_of_numbers, set_up),
         cmocka_unit_test_setup(test_a_token_is_for_one_server_and_one_key, set_up),
         cmocka_unit_test_setup(test_a_token_lets_in_and_its_mac_key_protects, set_up),
+        cmocka_unit_test_setup(test_the_shorter_key_of_coturns_clients_is_understood, set_up),
         cmocka_unit_test_setup(test_a_token_with_a_sha256_key, set_up),
         cmocka_unit_test_setup(test_requests_after_the_first_bring_no_token, set_up),
         cmocka_unit_test_setup(test_attack_a_made_up_token_takes_no_static_users_way, set_up),
