@@ -90,6 +90,12 @@ static uint64_t all_received(const struct load *load)
     return load->counts.received[LOAD_UP] + load->counts.received[LOAD_DOWN];
 }
 
+/** How much the server waited for its core: what else runs there makes it dearer. */
+static void print_waited(const struct server_usage *used)
+{
+    printf("\"waited\":%.3f,", (double)used->waited_ns / (double)max_of(used->cpu_ns, UINT64_C(1)));
+}
+
 static void print_counts(const struct load *load)
 {
     printf("\"lost\":%llu,\"disordered\":%llu,\"corrupt\":%llu",
@@ -123,6 +129,7 @@ static void run_relay(struct load *load)
            (double)used.cpu_ns / 1e3 / count, (double)used.softirq_ns / 1e3 / count,
            count / seconds, (double)used.cpu_ns / 1e9 / seconds, own_us / count,
            (unsigned long long)packets, count / (double)(used.wakeups ? used.wakeups : 1));
+    print_waited(&used);
     print_counts(load);
     printf("}\n");
     load_bring(load, 0, load->options.clients, STEP_RELEASED);
@@ -131,7 +138,9 @@ static void run_relay(struct load *load)
 static void print_each(const struct load *load, const struct server_usage *used, uint64_t spent_us)
 {
     double count = load->options.clients;
-    printf("{\"us\":%.3f,\"bytes\":%.1f,\"slab\":%.1f,\"rate\":%.0f,\"answers\":%llu,"
+    printf("{");
+    print_waited(used);
+    printf("\"us\":%.3f,\"bytes\":%.1f,\"slab\":%.1f,\"rate\":%.0f,\"answers\":%llu,"
            "\"errors\":%llu}\n",
            (double)used->cpu_ns / 1e3 / count, (double)(int64_t)used->memory / count,
            (double)(int64_t)used->slab / count, count * TIME_US_PER_S / (double)spent_us,
@@ -187,7 +196,7 @@ static void run_strangers(struct load *load, const char *kind)
         if (i % 16 == 15)
             take_all(load, 1);
     }
-    take_all(load, 300);
+    take_all(load, 500);
     struct server_usage now = read_usage(load), used = server_usage_since(&before, &now);
     print_each(load, &used, clock_now_us() - start_us);
 }
@@ -202,7 +211,7 @@ static void run_overrun(struct load *load)
                 continue;
             load_send_burst(load, i, direction, load->options.burst);
             load_data_flush(load);
-            load_settle(load, 300);
+            load_settle(load, 1000);
             sent += load->options.burst;
         }
     }

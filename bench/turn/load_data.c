@@ -9,8 +9,9 @@
 
 #define STREAM_EVENTS 256
 /** How long to look for data without sleeping: a wake-up would be in the server's time. */
-#define SPIN_US    200
-#define SILENCE_MS 300
+#define SPIN_US 200
+/** Nothing for this long: what is under way is lost. A busy machine keeps servers waiting too. */
+#define SILENCE_MS 3000
 
 /*
  * A packet's payload. "body" is cut out of the pattern at an offset that its number gives.

@@ -24,15 +24,17 @@ static uint64_t read_line(const char *path, const char *name)
     return value;
 }
 
-static uint64_t read_running_ns(const char *path)
+/** A thread's time on its core and its time waiting for it, added to the sums. */
+static void add_thread(const char *path, uint64_t *sum_cpu_ns, uint64_t *sum_waited_ns)
 {
     FILE *file = fopen(path, "r");
-    unsigned long long value = 0;
+    unsigned long long cpu_ns = 0, waited_ns = 0;
     if (file) {
-        (void)!fscanf(file, "%llu", &value);
+        (void)!fscanf(file, "%llu %llu", &cpu_ns, &waited_ns);
         fclose(file);
     }
-    return value;
+    *sum_cpu_ns += cpu_ns;
+    *sum_waited_ns += waited_ns;
 }
 
 static void add_threads(long pid, struct server_usage *usage)
@@ -46,7 +48,7 @@ static void add_threads(long pid, struct server_usage *usage)
         if (task->d_name[0] == '.')
             continue;
         snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/schedstat", pid, task->d_name);
-        usage->cpu_ns += read_running_ns(path);
+        add_thread(path, &usage->cpu_ns, &usage->waited_ns);
         snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/status", pid, task->d_name);
         usage->wakeups += read_line(path, "voluntary_ctxt_switches");
     }
@@ -77,9 +79,10 @@ struct server_usage server_usage_read(long pid, int core)
 {
     struct server_usage usage = { 0 };
     char path[64];
+    uint64_t softirq_waited_ns = 0;
     add_threads(pid, &usage);
     snprintf(path, sizeof(path), "/proc/%ld/schedstat", find_softirq_thread(core));
-    usage.softirq_ns = read_running_ns(path);
+    add_thread(path, &usage.softirq_ns, &softirq_waited_ns);
     snprintf(path, sizeof(path), "/proc/%ld/status", pid);
     usage.memory = read_line(path, "VmRSS") * 1024;
     usage.slab = read_line("/proc/meminfo", "Slab") * 1024;
@@ -91,6 +94,7 @@ struct server_usage server_usage_since(const struct server_usage *before,
 {
     return (struct server_usage){
         .cpu_ns = now->cpu_ns - before->cpu_ns,
+        .waited_ns = now->waited_ns - before->waited_ns,
         .softirq_ns = now->softirq_ns - before->softirq_ns,
         .memory = now->memory - before->memory,
         .slab = now->slab - before->slab,

@@ -5,6 +5,7 @@
 
 struct server_usage {
     uint64_t cpu_ns;     /**< all threads, from /proc/PID/task/TID/schedstat */
+    uint64_t waited_ns;  /**< the same: ready to run while its core ran others */
     uint64_t softirq_ns; /**< of its core's ksoftirqd: packets that were put off to it */
     uint64_t memory;     /**< resident bytes */
     uint64_t slab;       /**< kernel memory of the whole system for objects: sockets above all */

@@ -352,7 +352,8 @@ static int start(struct worker *base, void *owner)
     loop_hook_init(&worker->flush, flush);
     loop_hook_add(&base->loop, &worker->flush);
     loop_timer_init(&worker->tick, &base->loop, tick_expired);
-    loop_timer_set_after(&worker->tick, TICK_US);
+    if (worker->shared->media) // a TURN server alone sleeps while nothing comes
+        loop_timer_set_after(&worker->tick, TICK_US);
     base->state = worker;
     if (worker->shared->turn)
         error = turn_worker_new(base, worker->shared->turn, worker->socket,
