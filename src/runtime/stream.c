@@ -300,13 +300,26 @@ int stream_write(struct stream *stream, struct bytes bytes)
     return 0;
 }
 
+void stream_set_record_per_write(struct stream *stream, bool apart)
+{
+    ensure(stream->corked == 0);
+    stream->record_per_write = apart && stream->kind->secure;
+}
+
+/** The level whose buffer collects. */
+static struct stream *cork_level(struct stream *stream)
+{
+    return stream->record_per_write ? stream->kind->below(stream) : stream;
+}
+
 void stream_cork(struct stream *stream)
 {
-    stream->corked++;
+    cork_level(stream)->corked++;
 }
 
 void stream_uncork(struct stream *stream)
 {
+    stream = cork_level(stream);
     ensure(stream->corked > 0);
     if (--stream->corked > 0 || !stream_alive(stream) || !stream->opened)
         return;

@@ -75,6 +75,12 @@ must_check int stream_write(struct stream *stream, struct bytes bytes);
 /** Collects writes until uncork and sends them together; nests. */
 void stream_cork(struct stream *stream);
 void stream_uncork(struct stream *stream);
+/**
+ * Over TLS each stream_write becomes a record of its own, corked or not, and corking collects
+ * records: for protocols with peers that take a record for a message. Not while corked. Nothing
+ * for TCP.
+ */
+void stream_set_record_per_write(struct stream *stream, bool apart);
 /** Bytes written and not yet taken by the kernel. */
 size_t stream_unsent(const struct stream *stream);
 bool stream_congested(const struct stream *stream);

@@ -49,9 +49,10 @@ struct stream {
     unsigned deferred; /**< set of enum stream_deferred */
     unsigned busy;     /**< frames of ours on the stack that use the stream */
     unsigned corked;
-    bool opened;     /**< connected, handshake done */
-    bool paused;     /**< by the owner */
-    bool peer_ended; /**< nothing more comes in */
+    bool record_per_write; /**< corking is for the stream below */
+    bool opened;           /**< connected, handshake done */
+    bool paused;           /**< by the owner */
+    bool peer_ended;       /**< nothing more comes in */
     bool ended_told;
     bool finishing;     /**< the owner wants nothing more */
     bool output_ending; /**< the owner writes no more */

@@ -74,6 +74,8 @@ static void become_client(struct turn_stream *stream)
     bool secure = stream_is_secure(stream->stream);
     stream->phase = TURN_STREAM_MESSAGES;
     stream->source.transport = secure ? TURN_TLS : TURN_TCP;
+    // what others' clients are used to: some take a TLS record for a message
+    stream_set_record_per_write(stream->stream, true);
     turn_stream_count(streams, secure ? TURN_STREAM_OPENED_TLS : TURN_STREAM_OPENED_TCP);
     tcp_stream_set_unsent_limit(stream->stream, streams->options.kernel_unsent_bytes);
     tcp_stream_set_keepalive(stream->stream, TURN_STREAM_KEEPALIVE_IDLE_S,

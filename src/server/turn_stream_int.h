@@ -75,6 +75,7 @@ struct turn_streams {
     struct list untold; /**< ended, and the control thread was too busy to hear of it */
     struct loop_task task;
     struct loop_timer retry;
+    uint8_t *record; /**< where a message becomes one piece for TLS; NULL until there is a client */
     metric_value metrics[TURN_STREAM_METRIC_COUNT];
 };
 

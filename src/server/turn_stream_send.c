@@ -1,6 +1,7 @@
 // Towards a client: straight into the stream while it keeps up, else into queues.
 #include "server/turn_stream_int.h"
 
+#include "base/memory.h"
 #include "proto/stun/stun.h"
 #include "runtime/secure_stream.h"
 
@@ -227,10 +228,40 @@ static void carrier_send(struct turn_carrier *carrier, const struct turn_source 
     writer_bytes(&writer, message.data, message.size);
 }
 
+/** Header, payload and padding, one behind the other at `at`. */
+static void write_delivery(uint8_t *at, size_t size, const struct turn_deliver *deliver,
+                           struct bytes payload)
+{
+    struct writer writer = writer_of(at, size);
+    writer_bytes(&writer, deliver->header, deliver->header_size);
+    writer_bytes(&writer, payload.data, payload.size);
+    writer_zeros(&writer, deliver->padding);
+}
+
+/** TCP takes the parts as they are; a TLS record is made of one piece. */
+static void deliver_now(struct turn_stream *stream, size_t size, const struct turn_deliver *deliver,
+                        struct bytes payload)
+{
+    static const uint8_t zeros[4];
+    account(stream, size);
+    if (stream->source.transport == TURN_TLS) {
+        uint8_t **record = &stream->streams->record;
+        if (!*record)
+            *record = memory_allocate(1, TURN_STREAM_CLIENT_BYTES);
+        ensure(size <= TURN_STREAM_CLIENT_BYTES);
+        write_delivery(*record, size, deliver, payload);
+        write_bytes(stream, bytes_of(*record, size));
+    } else {
+        write_bytes(stream, bytes_of(deliver->header, deliver->header_size));
+        write_bytes(stream, payload);
+        write_bytes(stream, bytes_of(zeros, deliver->padding));
+    }
+    flush_chunk(stream);
+}
+
 static void carrier_deliver(struct turn_carrier *carrier, const struct turn_deliver *deliver,
                             struct bytes payload)
 {
-    static const uint8_t zeros[4];
     struct turn_stream *stream = stream_of(carrier);
     size_t size = (size_t)deliver->header_size + payload.size + deliver->padding;
     if (stream->closing || stream->phase != TURN_STREAM_MESSAGES) {
@@ -238,20 +269,12 @@ static void carrier_deliver(struct turn_carrier *carrier, const struct turn_deli
         return;
     }
     if (!stream->blocked) {
-        account(stream, size);
-        write_bytes(stream, bytes_of(deliver->header, deliver->header_size));
-        write_bytes(stream, payload);
-        write_bytes(stream, bytes_of(zeros, deliver->padding));
-        flush_chunk(stream);
+        deliver_now(stream, size, deliver, payload);
         return;
     }
     uint8_t *at = queue_data(stream, (uint32_t)size);
-    if (!at)
-        return;
-    struct writer writer = writer_of(at, size);
-    writer_bytes(&writer, deliver->header, deliver->header_size);
-    writer_bytes(&writer, payload.data, payload.size);
-    writer_zeros(&writer, deliver->padding);
+    if (at)
+        write_delivery(at, size, deliver, payload);
 }
 
 static void carrier_ended(struct turn_carrier *carrier, const struct turn_source *unused_of unused,

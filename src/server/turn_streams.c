@@ -177,6 +177,7 @@ struct turn_streams *turn_streams_free(struct turn_streams *streams)
     loop_task_cancel(&streams->task);
     loop_timer_cancel(&streams->retry);
     list_each(stream, &streams->untold, node) free(stream);
+    free(streams->record);
     free(streams);
     return NULL;
 }

@@ -248,6 +248,7 @@ void turn_tcp_connection_start(struct turn_tcp_connection *connection)
     connection->data.ended = client->peer_ended;
     stream_set_handler(client->stream, &handler, connection);
     stream_set_limits(client->stream, &pipe_limits);
+    stream_set_record_per_write(client->stream, false);
     tcp_stream_set_unsent_limit(client->stream, 0); // every byte counts: throughput is what is left
     pump(connection);
 }

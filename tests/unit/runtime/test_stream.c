@@ -412,6 +412,33 @@ static void test_both_have_ended_and_the_slow_owner_still_gets_everything(void *
     link_free(link);
 }
 
+static void test_writes_can_be_records_of_their_own(void **state)
+{
+    struct link *link = link_open(secure_of(state));
+    uint64_t before, plain = 0;
+    for (int apart = 0; apart < 2; apart++) {
+        before = metric_get(&link->loop.metrics.values[RUNTIME_TCP_SENT_BYTES]);
+        unsigned readable = link->client.readable;
+        stream_set_record_per_write(link->server.stream, apart);
+        stream_cork(link->server.stream);
+        for (int i = 0; i < 10; i++)
+            say(&link->server, "0123456789");
+        for (int i = 0; i < 3; i++)
+            loop_turn(&link->loop, 100);
+        assert_int_equal(link->client.readable, readable);
+        stream_uncork(link->server.stream);
+        turn_until(&link->loop, received(&link->client) == (apart ? 200 : 100));
+        uint64_t sent = metric_get(&link->loop.metrics.values[RUNTIME_TCP_SENT_BYTES]) - before;
+        if (!apart)
+            plain = sent;
+        else if (secure_of(state))
+            assert_int_equal(sent, plain + 9 * 22); // RFC 8446: 5 + 1 + 16 bytes a record
+        else
+            assert_int_equal(sent, plain);
+    }
+    link_free(link);
+}
+
 static void test_limits_can_grow_while_a_message_waits(void **state)
 {
     struct link *link = link_new(secure_of(state));
@@ -485,6 +512,7 @@ int main(void)
         both_kinds(test_parcel_that_nobody_attaches_can_be_freed),
         both_kinds(test_end_of_our_output_leaves_the_input_open),
         both_kinds(test_both_have_ended_and_the_slow_owner_still_gets_everything),
+        both_kinds(test_writes_can_be_records_of_their_own),
         both_kinds(test_limits_can_grow_while_a_message_waits),
         both_kinds(test_the_kernel_holds_little_that_it_has_not_sent_when_told),
     };
