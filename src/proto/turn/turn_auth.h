@@ -42,7 +42,8 @@ struct turn_auth_request {
      * Of the request's allocation when that was made with a token: clients send the ACCESS-TOKEN
      * with Allocate and Refresh only (RFC 7635 section 9), and protect all else with its mac key.
      * The identity's key, name and end as the last Allocate or Refresh gave them. An empty key: the
-     * allocation was not made with a token, or there is none.
+     * allocation was not made with a token, or there is none. A Refresh may bring a new token, even
+     * of another kid: names of tokens must not be compared as those of users are (441).
      */
     struct bytes session_key;
     struct bytes session_name;

@@ -8,6 +8,9 @@
 #include "proto/turn/turn_settings_int.h"
 #include "proto/turn/turn_token_int.h"
 
+/** Bytes of a token's digest in the name of its holder. */
+#define TURN_TOKEN_NAME_DIGEST 6
+
 /** One claim under examination. */
 struct examination {
     const struct turn_settings *settings;
@@ -138,6 +141,23 @@ static bool verify_rest(const struct examination *examination)
 }
 
 /**
+ * A token does not say whom it was given to, and many share a kid: its holder is named by both kid
+ * and token ("kid:" and a part of the token's digest), so that quotas are per token.
+ */
+static void set_token_name(struct turn_identity *identity, const struct turn_claim *claim)
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+    char hex[2 * TURN_TOKEN_NAME_DIGEST + 1];
+    struct text_builder name = text_builder_of(identity->name, sizeof(identity->name));
+    hash_sha256(claim->token, digest);
+    text_hex_write(bytes_of(digest, TURN_TOKEN_NAME_DIGEST), hex);
+    text_append_bytes(&name, claim->username);
+    text_append(&name, ":");
+    text_append(&name, hex);
+    identity->name_size = (uint16_t)name.length;
+}
+
+/**
  * Clients made with coturn, as that server itself, use only 16 bytes of a mac key with SHA-1 (as
  * many as MD5 gives). 128 bits of a random key are as good as 160 here.
  */
@@ -166,16 +186,23 @@ static bool verify_token(const struct examination *examination)
     memory_wipe(token.mac_key, sizeof(token.mac_key));
     identity->token = true;
     identity->expires_unix_s = token.expires_unix_s;
-    set_name(identity, examination->claim->username);
+    set_token_name(identity, examination->claim);
     return is_protected_by_mac_key(examination);
 }
 
-/** Whether this is a request under a token that came with an earlier one, not with this one. */
+/**
+ * Whether this is a request under a token that came with an earlier one, not with this one. The kid
+ * that it names is still one of ours, or was when the session began.
+ */
 static bool is_of_session(const struct examination *examination)
 {
-    const struct turn_auth_request *request = examination->request;
-    return request->session_key.size > 0 &&
-           bytes_equal(examination->claim->username, request->session_name);
+    struct bytes kid = examination->claim->username;
+    struct bytes holder = examination->request->session_name;
+    if (examination->request->session_key.size == 0)
+        return false;
+    return turn_settings_token_key(examination->settings, kid) ||
+           (holder.size > kid.size && holder.data[kid.size] == ':' &&
+            memcmp(holder.data, kid.data, kid.size) == 0);
 }
 
 static bool verify_session(const struct examination *examination)

@@ -308,7 +308,8 @@ static void test_a_token_lets_in_and_its_mac_key_protects(void **state)
                              .mac_key = bytes_of(mac_key, 20),
                              .sha1 = true };
     assert_int_equal(server_check(&server, &client), 0);
-    assert_text_equal(server.identity.name, "kid-1");
+    assert_true(text_starts_with(bytes_of_text(server.identity.name), "kid-1:"));
+    assert_int_equal(server.identity.name_size, strlen("kid-1:") + 12);
     assert_int_equal(server.identity.key_size, 20);
     assert_int_equal(server.identity.expires_unix_s, MADE_S + LIFETIME_S);
     // another's token is of no use without its mac key
@@ -384,16 +385,11 @@ static void test_requests_after_the_first_bring_no_token(void **state)
                              .sha1 = true };
     assert_int_equal(server_check(&server, &client), 0);
     assert_true(server.identity.token);
+    struct turn_identity first = server.identity;
     // RFC 7635 section 9: CreatePermission and ChannelBind bring none
     client.token = bytes_of(NULL, 0);
     assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
-    server.session = server.identity;
-    server.session.token = true;
-    memcpy(server.session.key, mac_key, 20);
-    server.session.key_size = 20;
-    strcpy(server.session.name, "kid-1");
-    server.session.name_size = 5;
-    server.session.expires_unix_s = MADE_S + LIFETIME_S;
+    server.session = first;
     assert_int_equal(server_check(&server, &client), 0);
     assert_true(server.identity.token);
     assert_int_equal(server.identity.key_size, 20);
@@ -402,8 +398,18 @@ static void test_requests_after_the_first_bring_no_token(void **state)
     client.mac_key = bytes_of(mac_key, 16);
     assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
     client.mac_key = bytes_of(mac_key, 20);
-    client.username = "kid-2";
+    struct turn_settings *settings = server.settings;
+    struct turn_settings_config without = { .realm = REALM };
+    server.settings = turn_settings_new(&without); // the key was taken out since
+    assert_int_equal(server_check(&server, &client), 0);
+    client.username = "kid";
     assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    turn_settings_unref(server.settings);
+    server.settings = settings;
+    client.username = "kid-9";
+    assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
+    client.username = "kid-2"; // the newer one of two keys
+    assert_int_equal(server_check(&server, &client), 0);
     client.username = "kid-1";
     server.now_unix_s = MADE_S + LIFETIME_S + 5;
     assert_int_equal(server_check(&server, &client), 0);
