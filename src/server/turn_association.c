@@ -202,6 +202,8 @@ static void replace(struct turn_association *association)
     if (association->allocated)
         turn_server_disconnected(turn_worker_server(set->turn), turn_dtls_now_us(set),
                                  &association->source);
+    association->cache = NULL;
+    association->allocated = false;
     side_done(&association->side);
     association->side = association->next;
     association->next = (struct turn_dtls_side){ 0 };

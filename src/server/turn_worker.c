@@ -105,7 +105,8 @@ static void ended(void *owner, const struct turn_allocation *allocation, enum tu
         map_find(&turn->routes, bytes_of(&source->path.remote, sizeof(source->path.remote))))
         tell_udp_route(turn, source, true);
     struct turn_carrier *carrier = source->carrier;
-    carrier->ops->ended(carrier, source, why);
+    if (carrier) // it may have ended before
+        carrier->ops->ended(carrier, source, why);
 }
 
 static void refused(void *owner, const struct turn_allocation *allocation,
@@ -128,7 +129,8 @@ static void moved(void *owner, const struct turn_allocation *allocation,
         tell_udp_route(turn, before, true);
     tell_udp_route(turn, turn_allocation_source(allocation), false);
     struct turn_carrier *carrier = before->carrier;
-    carrier->ops->ended(carrier, before, TURN_END_RELEASED);
+    if (carrier)
+        carrier->ops->ended(carrier, before, TURN_END_RELEASED);
 }
 
 static int tcp_connect(void *owner, struct turn_relay *relay, uint32_t connection,

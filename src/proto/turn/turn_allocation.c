@@ -121,7 +121,8 @@ void turn_allocation_end(struct turn_server *server, struct turn_allocation *all
                          enum turn_end why)
 {
     turn_connections_end(server, allocation);
-    turn_sources_remove(server, allocation);
+    if (!allocation->away)
+        turn_sources_remove(server, allocation);
     turn_expiry_remove(&server->expiry, allocation);
     handle_table_remove(&server->allocations, allocation->id);
     for (size_t i = 0; i < TURN_RELAYS_MAX; i++) {

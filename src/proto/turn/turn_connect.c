@@ -199,6 +199,8 @@ int turn_server_tcp_accepted(struct turn_server *server, uint64_t now_us, struct
         turn_count(server, TURN_METRIC_DROPPED_PEER_DENIED);
         return -EACCES;
     }
+    if (allocation->away)
+        return -ENOTCONN;
     if (allocation->connection_count >= server->config->tcp_connections_max)
         return -EMFILE;
     if (connection_to(allocation, peer))

@@ -142,9 +142,11 @@ void turn_mobility_move(struct turn_request *request, struct turn_allocation *al
 {
     struct turn_server *server = request->server;
     struct turn_source before = allocation->source;
-    turn_sources_remove(server, allocation);
+    if (!allocation->away)
+        turn_sources_remove(server, allocation);
     turn_count_living(server, before.transport, false);
     allocation->source = *request->source;
+    allocation->away = false;
     turn_sources_add(server, allocation);
     turn_count_living(server, allocation->source.transport, true);
     turn_count(server, TURN_METRIC_MOVED);
@@ -175,4 +177,12 @@ int turn_message_worker(const struct turn_server *server, struct bytes message)
         worker = connection >> 24;
     }
     return worker < server->worker_count ? (int)worker : -ENOENT;
+}
+
+void turn_mobility_leave(struct turn_server *server, struct turn_allocation *allocation)
+{
+    turn_connections_end(server, allocation); // theirs ended with the client's address, too
+    turn_sources_remove(server, allocation);
+    allocation->away = true;
+    allocation->source.carrier = NULL;
 }

@@ -190,6 +190,8 @@ enum turn_verdict turn_server_peer_input(struct turn_server *server, uint64_t no
         return drop(server, allocation, TURN_METRIC_DROPPED_PEER_DENIED);
     if (unlikely(size > TURN_DATAGRAM_MAX - TURN_DELIVER_HEADER_MAX - 3))
         return drop(server, allocation, TURN_METRIC_DROPPED_TOO_LARGE);
+    if (unlikely(allocation->away))
+        return drop(server, allocation, TURN_METRIC_DROPPED_CLIENT_AWAY);
     if (!may_spend(server, allocation, now_us, size))
         return drop(server, allocation, TURN_METRIC_DROPPED_BANDWIDTH);
     ret_deliver->allocation = allocation;
@@ -240,6 +242,10 @@ void turn_server_peer_icmp(struct turn_server *server, uint64_t now_us, struct t
         return;
     if (!permission || permission->expires_us <= now_us) {
         turn_count(server, TURN_METRIC_DROPPED_NO_PERMISSION);
+        return;
+    }
+    if (allocation->away) {
+        turn_count(server, TURN_METRIC_DROPPED_CLIENT_AWAY);
         return;
     }
     if (allocation->icmp_us != 0 && now_us < allocation->icmp_us + TURN_ICMP_GAP_US) {

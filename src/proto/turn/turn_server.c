@@ -334,7 +334,9 @@ void turn_server_disconnected(struct turn_server *server, uint64_t now_us,
 {
     server->now_us = now_us;
     struct turn_allocation *allocation = turn_sources_find(server, source);
-    if (allocation)
+    if (allocation && allocation->mobile)
+        turn_mobility_leave(server, allocation);
+    else if (allocation)
         turn_allocation_end(server, allocation, TURN_END_DISCONNECTED);
 }
 

@@ -223,7 +223,11 @@ void turn_server_peer_icmp(struct turn_server *server, uint64_t now_us, struct t
 /** The relay of this worker with this relayed address (told or bound, with port); or NULL. */
 struct turn_relay *turn_server_find_relay(struct turn_server *server,
                                           const struct net_address *address);
-/** The caller's stream or DTLS association of this source ended: its allocation ends. */
+/**
+ * The caller's stream or DTLS association of this source ended: so does its allocation, unless it
+ * has a mobility ticket (RFC 8016). Then it lives on for its lifetime, out of reach and without a
+ * carrier (NULL in `ended` and `moved`), until the ticket comes from another address.
+ */
 void turn_server_disconnected(struct turn_server *server, uint64_t now_us,
                               const struct turn_source *source);
 

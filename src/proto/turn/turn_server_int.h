@@ -70,6 +70,7 @@ struct turn_allocation {
     bool has_token;
     bool tcp;    // RFC 6062
     bool mobile; // RFC 8016
+    bool away;   // its client's connection ended; a ticket brings it back. In no table of sources
     char name[]; // as identified, without terminator
 };
 
@@ -338,3 +339,5 @@ must_check int turn_mobility_find(struct turn_request *request,
 void turn_mobility_use(struct turn_allocation *allocation, uint32_t ticket);
 /** Moves the allocation to the request's 5-tuple. */
 void turn_mobility_move(struct turn_request *request, struct turn_allocation *allocation);
+/** The client's connection ended: it may come back from elsewhere. */
+void turn_mobility_leave(struct turn_server *server, struct turn_allocation *allocation);

@@ -129,6 +129,43 @@ static void a_move_to_another_transport_is_counted(void **state)
     assert_int_equal(turn_server_allocation_count(world.server), 1);
 }
 
+static void an_allocation_with_a_ticket_outlives_its_connection(void **state)
+{
+    (void)state;
+    struct turn_client client = alice(&mobile);
+    struct turn_deliver deliver;
+    turn_server_disconnected(world.server, world.now_us, &client.source);
+    client.cache = NULL;
+    assert_int_equal(turn_server_allocation_count(world.server), 1);
+    assert_int_equal(world.ended[TURN_END_DISCONNECTED], 0);
+    // what comes for it has nowhere to go
+    assert_false(turn_peer_send(&client, PEER, 5, &deliver));
+    assert_int_equal(turn_world_metric(&world, TURN_METRIC_DROPPED_CLIENT_AWAY), 1);
+    // its 5-tuple is free: whoever gets it next has no part in it
+    assert_int_equal(turn_client_refresh(&client, 600), 437);
+    client.cache = NULL;
+    struct turn_client other = turn_client_of(&world, "203.1.2.3:5000", TURN_UDP);
+    assert_int_equal(turn_client_allocate(&other), 0);
+    struct turn_client moved = elsewhere(&client, "198.99.1.1:7000");
+    assert_int_equal(move(&moved), 0);
+    assert_null(world.moved_from.carrier);
+    assert_true(turn_client_channel(&moved, 0x4000, "here"));
+    assert_true(turn_peer_send(&moved, PEER, 5, &deliver));
+    assert_true(net_path_equal(&deliver.client->path, &moved.source.path));
+    assert_int_equal(turn_client_refresh(&other, 600), 0);
+}
+
+static void an_allocation_whose_client_stays_away_expires(void **state)
+{
+    (void)state;
+    struct turn_client client = alice(&mobile);
+    turn_server_disconnected(world.server, world.now_us, &client.source);
+    client.cache = NULL;
+    turn_world_pass(&world, 601 * TIME_US_PER_S);
+    assert_int_equal(turn_server_allocation_count(world.server), 0);
+    assert_int_equal(world.ended[TURN_END_EXPIRED], 1);
+}
+
 static void a_repeated_move_gets_the_same_new_ticket(void **state)
 {
     (void)state;
@@ -289,7 +326,9 @@ static void a_ticket_names_its_worker_to_all_workers_of_the_server(void **state)
     struct bytes message = turn_client_finish(&client);
     assert_int_equal(turn_message_worker(world.server, message), 3);
     assert_int_equal(turn_message_worker(second.server, message), 3);
-    // on the wrong worker it is worth nothing
+    // on the wrong worker it is worth nothing, whatever has the same handle there
+    struct turn_client native = turn_client_of(&second, "203.1.2.7:5000", TURN_UDP);
+    assert_int_equal(allocate_mobile(&native), 0);
     struct turn_client lost = elsewhere(&client, "198.99.1.1:7000");
     lost.world = &second;
     assert_int_equal(move(&lost), 437);
@@ -311,6 +350,8 @@ int main(void)
         TEST(a_ticket_in_an_allocate_is_400),
         TEST(a_ticket_moves_the_allocation_with_all_it_has),
         TEST(a_move_to_another_transport_is_counted),
+        TEST(an_allocation_with_a_ticket_outlives_its_connection),
+        TEST(an_allocation_whose_client_stays_away_expires),
         TEST(a_repeated_move_gets_the_same_new_ticket),
         TEST(a_lost_answer_does_not_strand_a_client_that_moves_on),
         TEST(a_ticket_is_worth_nothing_after_the_next_was_used),
