@@ -199,11 +199,14 @@ static int check_credentials(struct turn_request *request)
         .now_us = request->now_us,
         .now_unix_s = turn_unix_s(server, request->now_us),
     };
-    int code = turn_auth_check(server->settings, server->nonce_key, &auth, &request->identity);
-    if (code != STUN_UNAUTHENTICATED)
-        return code;
     const struct turn_allocation *allocation = claimed_allocation(request);
-    if (!allocation || allocation->credential_ends_s == 0 ||
+    if (allocation && allocation->session_key) {
+        auth.session_key = bytes_of(allocation->session_key, allocation->session_key_size);
+        auth.session_name = bytes_of(allocation->name, allocation->name_size);
+        auth.session_ends_unix_s = allocation->credential_ends_s;
+    }
+    int code = turn_auth_check(server->settings, server->nonce_key, &auth, &request->identity);
+    if (code != STUN_UNAUTHENTICATED || !allocation || allocation->credential_ends_s == 0 ||
         allocation->credential_ends_s > auth.now_unix_s ||
         allocation->credential_ends_s + server->config->lifetime_max_s <= auth.now_unix_s)
         return code;

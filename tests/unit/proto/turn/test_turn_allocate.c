@@ -132,6 +132,18 @@ static void a_repeated_allocate_gets_the_same_answer_and_no_second_allocation(vo
     assert_int_equal(turn_world_metric(&world, TURN_METRIC_RETRANSMISSIONS), 1);
 }
 
+static void a_repeated_transaction_of_another_user_is_437(void **state)
+{
+    (void)state;
+    start(NULL);
+    struct turn_client client = alice();
+    assert_int_equal(turn_client_allocate(&client), 0);
+    client.username = "bob";
+    client.password = "builder";
+    client.transaction--;
+    assert_int_equal(turn_client_allocate(&client), 437);
+}
+
 static void without_requested_transport_it_is_400(void **state)
 {
     (void)state;
@@ -616,6 +628,7 @@ int main(void)
         TEST(a_second_allocate_on_the_5_tuple_is_437),
         TEST(a_5_tuple_differs_by_transport_and_by_our_address),
         TEST(a_repeated_allocate_gets_the_same_answer_and_no_second_allocation),
+        TEST(a_repeated_transaction_of_another_user_is_437),
         TEST(without_requested_transport_it_is_400),
         TEST(an_unknown_transport_is_442),
         TEST(dont_fragment_is_understood),

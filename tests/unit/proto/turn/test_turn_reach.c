@@ -424,6 +424,26 @@ static void a_reload_that_denies_a_peer_stops_it_at_once(void **state)
     assert_int_equal(turn_server_allocation_count(world.server), 1);
 }
 
+static void a_reload_that_allows_an_own_address_opens_the_socket_it_needs(void **state)
+{
+    (void)state;
+    struct turn_client client = alice(NULL);
+    struct turn_network allowed;
+    assert_int_equal(turn_client_permit(&client, "51.15.0.77:53"), 0);
+    assert_false(turn_client_send(&client, "51.15.0.77:53", "x"));
+    assert_int_equal(world.opened, 0);
+    assert_int_equal(turn_network_parse("51.15.0.77", &allowed), 0);
+    world.options.settings.peers.allowed = &allowed;
+    world.options.settings.peers.allowed_count = 1;
+    turn_world_reload(&world);
+    world.open_error = -EMFILE;
+    assert_false(turn_client_send(&client, "51.15.0.77:53", "x"));
+    world.open_error = 0;
+    assert_true(turn_client_send(&client, "51.15.0.77:53", "x"));
+    assert_int_equal(client.forward.place, TURN_PLACE_OUTSIDE);
+    assert_int_equal(world.opened, 1);
+}
+
 static void an_allow_rule_opens_a_private_network(void **state)
 {
     (void)state;
@@ -469,6 +489,7 @@ int main(void)
         TEST(the_limit_of_channels_is_508),
         TEST(hundreds_of_channels_and_permissions_are_told_apart),
         TEST(a_reload_that_denies_a_peer_stops_it_at_once),
+        TEST(a_reload_that_allows_an_own_address_opens_the_socket_it_needs),
         TEST(an_allow_rule_opens_a_private_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -299,6 +299,20 @@ static void a_peer_without_permission_is_not_accepted(void **state)
     assert_int_equal(world.sent_count, before);
 }
 
+static void a_peer_denied_since_its_permission_is_not_accepted(void **state)
+{
+    (void)state;
+    struct turn_client client = alice();
+    struct turn_network denied;
+    uint32_t connection;
+    assert_int_equal(turn_client_permit(&client, PEER), 0);
+    assert_int_equal(turn_network_parse("46.4.0.0/16", &denied), 0);
+    world.options.settings.peers.denied = &denied;
+    world.options.settings.peers.denied_count = 1;
+    turn_world_reload(&world);
+    assert_int_equal(accept_from(&client, PEER, &connection), -EACCES);
+}
+
 static void accepted_connections_have_the_limit_and_the_time_too(void **state)
 {
     (void)state;
@@ -412,6 +426,7 @@ int main(void)
         TEST(a_connection_not_bound_in_thirty_seconds_is_closed),
         TEST(a_permitted_peers_connection_is_told_as_an_attempt),
         TEST(a_peer_without_permission_is_not_accepted),
+        TEST(a_peer_denied_since_its_permission_is_not_accepted),
         TEST(accepted_connections_have_the_limit_and_the_time_too),
         TEST(a_tcp_allocation_has_no_channels_and_no_indications),
         TEST(an_allocation_that_ends_closes_its_connections),
