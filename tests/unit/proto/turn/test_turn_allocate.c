@@ -97,16 +97,19 @@ static void a_5_tuple_differs_by_transport_and_by_our_address(void **state)
 {
     (void)state;
     start(NULL);
-    struct turn_client udp = alice();
-    struct turn_client tcp = turn_client_of(&world, "203.1.2.3:5000", TURN_TCP);
-    struct turn_client other = alice();
-    other.source.path.local.port = 5349;
-    assert_int_equal(turn_client_allocate(&udp), 0);
-    assert_int_equal(turn_client_allocate(&tcp), 0);
-    assert_int_equal(turn_client_allocate(&other), 0);
-    assert_int_equal(turn_server_allocation_count(world.server), 3);
-    assert_int_equal(turn_world_metric(&world, TURN_METRIC_ALLOCATIONS_UDP), 2);
-    assert_int_equal(turn_world_metric(&world, TURN_METRIC_ALLOCATIONS_TCP), 1);
+    for (uint16_t i = 0; i < 100; i++) {
+        struct turn_client udp = alice();
+        udp.source.path.remote.port = (uint16_t)(5000 + i);
+        struct turn_client tcp = udp, other = udp;
+        tcp.source.transport = TURN_TCP;
+        other.source.path.local.port = 5349;
+        assert_int_equal(turn_client_allocate(&udp), 0);
+        assert_int_equal(turn_client_allocate(&tcp), 0);
+        assert_int_equal(turn_client_allocate(&other), 0);
+    }
+    assert_int_equal(turn_server_allocation_count(world.server), 300);
+    assert_int_equal(turn_world_metric(&world, TURN_METRIC_ALLOCATIONS_UDP), 200);
+    assert_int_equal(turn_world_metric(&world, TURN_METRIC_ALLOCATIONS_TCP), 100);
 }
 
 static void a_repeated_allocate_gets_the_same_answer_and_no_second_allocation(void **state)

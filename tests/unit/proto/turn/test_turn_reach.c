@@ -350,6 +350,20 @@ static void a_channel_keeps_its_expired_permission_in_place(void **state)
     assert_false(turn_client_reaches(&client, PEER));
 }
 
+static void the_permission_of_a_forgotten_channel_makes_room(void **state)
+{
+    (void)state;
+    struct turn_client client =
+        alice(&(struct turn_world_options){ .settings = { .permissions_max = 2 } });
+    assert_int_equal(turn_client_refresh(&client, 3600), 0);
+    assert_int_equal(turn_client_bind(&client, 0x4000, PEER), 0);
+    assert_int_equal(turn_client_bind(&client, 0x4001, OTHER), 0);
+    turn_world_pass_s(&world, 901);
+    assert_int_equal(turn_client_permit(&client, "46.4.1.1:1"), 0);
+    assert_int_equal(turn_client_permit(&client, "46.4.1.2:1"), 0);
+    assert_int_equal(turn_client_permit(&client, "46.4.1.3:1"), 508);
+}
+
 static void data_comes_as_indication_after_the_channel_has_expired(void **state)
 {
     (void)state;
@@ -485,6 +499,7 @@ int main(void)
         TEST(a_channel_bind_installs_and_refreshes_the_permission),
         TEST(a_channels_permission_ends_before_the_channel),
         TEST(a_channel_keeps_its_expired_permission_in_place),
+        TEST(the_permission_of_a_forgotten_channel_makes_room),
         TEST(data_comes_as_indication_after_the_channel_has_expired),
         TEST(the_limit_of_channels_is_508),
         TEST(hundreds_of_channels_and_permissions_are_told_apart),

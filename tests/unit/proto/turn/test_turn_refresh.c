@@ -251,6 +251,53 @@ static void an_allocation_outlives_its_credential_by_one_longest_lifetime(void *
     assert_int_equal(turn_client_allocate(&client), 401);
 }
 
+static void refreshing_all_the_time_does_not_prolong_it(void **state)
+{
+    (void)state;
+    struct turn_client client = rest_client(60);
+    assert_int_equal(turn_client_allocate(&client), 0);
+    turn_world_pass_s(&world, 100);
+    assert_int_equal(turn_client_refresh(&client, 3600), 0);
+    turn_world_pass_s(&world, 3500);
+    turn_client_challenge(&client);
+    turn_world_pass(&world, 59500000);
+    assert_int_equal(turn_client_refresh(&client, 3600), 0);
+    assert_int_equal(client.lifetime_s, 1);
+    turn_world_pass(&world, 600000);
+    assert_int_equal(turn_client_refresh(&client, 3600), 401);
+}
+
+static void allocations_end_each_in_its_time(void **state)
+{
+    (void)state;
+    enum { COUNT = 300 };
+    turn_world_init(&world, NULL);
+    uint64_t ends_us[COUNT];
+    struct turn_client client = turn_client_of(&world, "203.1.2.3:5000", TURN_UDP);
+    for (size_t i = 0; i < COUNT; i++) {
+        client.source.path.remote.port = (uint16_t)(5000 + i);
+        client.cache = NULL;
+        assert_int_equal(turn_client_allocate(&client), 0);
+        uint32_t lifetime_s = 600 + random_below(&world.random, 2000);
+        assert_int_equal(turn_client_refresh(&client, lifetime_s), 0);
+        ends_us[i] = world.now_us + time_from_s(lifetime_s);
+    }
+    for (int step = 0; step < 300; step++) {
+        // one of them goes on, or goes
+        size_t i = random_below(&world.random, COUNT);
+        client.source.path.remote.port = (uint16_t)(5000 + i);
+        client.cache = NULL;
+        uint32_t lifetime_s = step % 3 ? 600 + random_below(&world.random, 900) : 0;
+        if (turn_client_refresh(&client, lifetime_s) == 0)
+            ends_us[i] = world.now_us + time_from_s(lifetime_s);
+        turn_world_pass_s(&world, 7);
+        size_t living = 0;
+        for (i = 0; i < COUNT; i++)
+            living += ends_us[i] > world.now_us;
+        assert_int_equal(turn_server_allocation_count(world.server), living);
+    }
+}
+
 static void a_wrong_password_is_401_after_the_credentials_end_too(void **state)
 {
     (void)state;
@@ -423,6 +470,8 @@ int main(void)
         TEST(draining_ends_those_who_ask_for_nothing_at_the_deadline_too),
         TEST(an_expired_credential_starts_nothing),
         TEST(an_allocation_outlives_its_credential_by_one_longest_lifetime),
+        TEST(refreshing_all_the_time_does_not_prolong_it),
+        TEST(allocations_end_each_in_its_time),
         TEST(a_wrong_password_is_401_after_the_credentials_end_too),
         TEST(a_user_may_delete_with_a_credential_that_has_ended),
         TEST(a_fresh_credential_is_no_fresh_quota),
