@@ -91,8 +91,13 @@ async function allRelayed(pages, transport) {
         assert.deepEqual(await until('a path', () => path(page)), { type: 'relay', protocol: transport.protocol });
 }
 
-async function nothingLeft() {
-    if (!comparing) await until('all allocations are gone', async () => await metric('turn_allocations') === 0 || Promise.reject(await metric('turn_allocations')));
+/** Browsers give their allocations back when a connection is closed. */
+async function nothingLeft(transport) {
+    if (comparing) return;
+    await until('all allocations are gone', async () => {
+        const left = await metric('turn_allocations', `transport="${transport.metric}"`);
+        return left === 0 || Promise.reject(left);
+    });
 }
 
 const people = [{ name: 'ann', colour: 'red', hertz: 440 }, { name: 'ben', colour: 'green', hertz: 880 }];
@@ -111,11 +116,10 @@ for (const [title, transport] of Object.entries(transports)) {
                 assert.ok(now.media > before.media + 100, 'media goes to the media server inside the process');
                 assert.equal(now.sockets, 0, 'no relay has a socket');
             }
-            for (const page of pages) {
-                assert.deepEqual(page.problems, []);
-                await page.close();
-            }
-            await nothingLeft();
+            for (const page of pages) assert.deepEqual(page.problems, []);
+            await Promise.all(pages.map((page) => page.evaluate(() => globalThis.test.room.leave())));
+            await nothingLeft(transport);
+            await Promise.all(pages.map((page) => page.close()));
         });
 
         test('Chromium and Firefox call each other, from relay to relay', async () => {
@@ -131,8 +135,9 @@ for (const [title, transport] of Object.entries(transports)) {
                 assert.ok(now.created >= before.created + 2, 'each page has an allocation of this transport');
                 assert.ok(now.relay > before.relay + 50, 'from relay to relay inside the process');
             }
+            await Promise.all(pages.map((page) => page.evaluate(() => globalThis.test.call.hangup())));
+            await nothingLeft(transport);
             await Promise.all(pages.map((page) => page.close()));
-            await nothingLeft();
         });
     });
 }

@@ -174,10 +174,11 @@ export class StunClient {
         this.messages.push(message ?? bytes);
     }
 
-    /** Sends a request and waits for its answer; null when none comes. */
+    /** Sends a request and waits for its answer; null when none comes. Over UDP it is sent again meanwhile. */
     async ask(of, attributes = [], { key = this.key, timeoutMs = 2000, transaction = randomBytes(12) } = {}) {
         const bytes = encode({ of, transaction, attributes: typeof attributes === 'function' ? attributes(transaction) : attributes, key });
         const name = transaction.toString('hex');
+        const again = this.transport === 'udp' ? setInterval(() => this.write(bytes), 500) : undefined;
         try {
             return await new Promise((resolve) => {
                 const timer = setTimeout(() => resolve(null), timeoutMs);
@@ -186,6 +187,7 @@ export class StunClient {
                 this.write(bytes);
             });
         } finally {
+            clearInterval(again);
             this.#waiters.delete(name);
         }
     }
