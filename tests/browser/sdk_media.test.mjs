@@ -18,6 +18,7 @@ after(() => server.close());
 /** Runs in the page: `connection` under test, `answerer` in the server's place. */
 async function setUp() {
     const { MediaConnection } = await import('/sdk/media.js');
+    const { IceServers } = await import('/sdk/ice.js');
     const test = { offers: [], errors: [], filled: [], fill: () => {} };
     globalThis.test = test;
     const source = (colour) => {
@@ -67,7 +68,7 @@ async function setUp() {
         // candidates of the client come by peer-reflexive discovery, as with an ICE-lite server
         return { sdp: answerer.localDescription.sdp, publications, slots };
     };
-    const connection = new MediaConnection([], sendOffer);
+    const connection = new MediaConnection(new IceServers(), sendOffer);
     connection.on('error', (error) => test.errors.push(error.code));
     connection.on('slot', (slot) => test.filled.push(`${slot.mid}=${slot.track}`));
     const publication = (kind, track, wanted) => ({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
-import { isSlug, parseRoute, roomPath, secretLink, slugify, suggestRoom } from '../../web/app/router.js';
+import { isSlug, parseRoute, relayOf, roomPath, secretLink, slugify, suggestRoom } from '../../web/app/router.js';
 import { t } from '../../web/app/texts.js';
 import { hue, initials } from '../../web/app/ui/avatar.js';
 import { TalkDetector, loudness } from '../../web/app/ui/level.js';
@@ -75,4 +75,13 @@ test('talking is noticed after half a second, a cough is not', () => {
     let noticed = -1;
     for (let i = 1; i <= 10 && noticed < 0; i++) if (detector.hear(0.9)) noticed = i;
     assert.equal(noticed, 6);
+});
+
+test('the address may say that media goes through relays only', () => {
+    assert.equal(relayOf(''), false);
+    assert.equal(relayOf('?token=x'), false);
+    assert.equal(relayOf('?relay=0'), false);
+    assert.equal(relayOf('?relay=sctp'), false);
+    assert.equal(relayOf('?relay=1'), true);
+    assert.equal(relayOf('?token=x&relay=tls'), 'tls');
 });

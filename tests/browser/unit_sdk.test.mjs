@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Emitter } from '../../web/sdk/emitter.js';
 import { RoostError, deviceError, serverError } from '../../web/sdk/errors.js';
+import { IceServers } from '../../web/sdk/ice.js';
 import { StatsReader, score } from '../../web/sdk/quality.js';
 import { Roster } from '../../web/sdk/roster.js';
 
@@ -133,4 +134,66 @@ test('after a new join only differences are told, and objects keep their identit
     assert.equal(roster.self.id, 'me2');
     assert.ok(!roster.members.has('me'));
     assert.deepEqual(events.filter(([name]) => name === 'member-joined' || name === 'member-left'), [['member-joined', 'bob']]);
+});
+
+const iceServers = (endsInS = 3600) => [
+    { urls: ['stun:a'] },
+    {
+        urls: ['turn:a:3478?transport=udp', 'turn:a:3478?transport=tcp', 'turns:a:5349?transport=tcp', 'turn:b', 'turns:[::1]:443'],
+        username: `${Math.floor(Date.now() / 1000) + endsInS}:x`, credential: 'y',
+    },
+];
+
+test('relays alone are used when nothing else is wanted, all or those of one transport', () => {
+    const urls = (relay) => {
+        const ice = new IceServers(relay);
+        ice.take(iceServers());
+        const { iceServers: servers, iceTransportPolicy } = ice.configuration;
+        assert.equal(iceTransportPolicy, relay ? 'relay' : undefined);
+        assert.ok(servers.every((server) => server.urls[0].startsWith('stun:') || server.credential === 'y'));
+        return servers.flatMap((server) => server.urls);
+    };
+    assert.equal(urls(false).length, 6);
+    assert.equal(urls(undefined).length, 6);
+    assert.deepEqual(urls(true), iceServers()[1].urls);
+    assert.deepEqual(urls('udp'), ['turn:a:3478?transport=udp', 'turn:b']);
+    assert.deepEqual(urls('tcp'), ['turn:a:3478?transport=tcp']);
+    assert.deepEqual(urls('tls'), ['turns:a:5349?transport=tcp', 'turns:[::1]:443']);
+});
+
+test('credentials are asked for anew at half of their time, and old ones stay when nobody answers', async () => {
+    let asked = 0;
+    let answer = async () => iceServers();
+    const ice = new IceServers(false, () => {
+        asked++;
+        return answer();
+    });
+    const { now } = performance;
+    let passedMs = 0;
+    performance.now = () => now.call(performance) + passedMs;
+    try {
+        ice.take(iceServers(600));
+        assert.equal(await ice.refresh(), false);
+        assert.equal(asked, 0);
+        passedMs = 301_000;
+        assert.equal(await ice.refresh(), true);
+        assert.equal(asked, 1);
+        // an hour's worth: half an hour later
+        passedMs += 1_700_000;
+        assert.equal(await ice.refresh(), false);
+        passedMs += 200_000;
+        answer = async () => { throw new Error('gone'); };
+        const before = ice.configuration;
+        assert.equal(await ice.refresh(), false);
+        assert.equal(asked, 2);
+        assert.deepEqual(ice.configuration, before);
+        // a clock that is wrong by days makes no storm
+        answer = async () => iceServers(-100_000);
+        await ice.refresh();
+        assert.equal(asked, 3);
+        await ice.refresh();
+        assert.equal(asked, 3);
+    } finally {
+        performance.now = now;
+    }
 });

@@ -50,6 +50,17 @@ export function absolute(path) {
     return new URL(path, location.href).href;
 }
 
+/**
+ * `?relay=1`, or `=udp`, `=tcp`, `=tls`: media through TURN relays only, to try out whether they work.
+ *
+ * @param {string} search
+ * @returns {import('../sdk/ice.js').Relay}
+ */
+export function relayOf(search) {
+    const relay = new URLSearchParams(search).get('relay');
+    return relay === 'udp' || relay === 'tcp' || relay === 'tls' ? relay : relay === '1';
+}
+
 /** @param {string} room */
 export function roomPath(room) {
     return `/r/${encodeURIComponent(room)}`;

@@ -1,6 +1,7 @@
 /** The application's one connection to the server, opened when the first page needs it. */
 
 import { connect } from '../sdk/roost.js';
+import { relayOf } from './router.js';
 
 /** What browser tests and curious people may look at: the live objects. */
 export const roostApp = {
@@ -28,7 +29,7 @@ let connecting = null;
  */
 export function client() {
     if (roostApp.client && roostApp.client.state !== 'closed') return Promise.resolve(roostApp.client);
-    connecting ??= connect()
+    connecting ??= connect({ relay: relayOf(location.search) })
         .then((made) => (roostApp.client = made))
         .finally(() => (connecting = null));
     return connecting;

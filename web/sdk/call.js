@@ -38,7 +38,7 @@ const CHANNEL_ID = 0;
 /** @extends {Emitter<CallEvents>} */
 export class Call extends Emitter {
     #signaling;
-    #iceServers;
+    #ice;
     /** @type {string | null} the server's id */
     #id = null;
     /** @type {CallState} */
@@ -71,15 +71,15 @@ export class Call extends Emitter {
      * Made by client.call() and by incoming calls.
      *
      * @param {import('./signaling.js').Signaling} signaling
-     * @param {RTCIceServer[]} iceServers
+     * @param {import('./ice.js').IceServers} ice
      * @param {string} peer user name or link
      * @param {CallOptions} options
      * @param {import('./protocol.js').CallIncomingEvent} [incoming]
      */
-    constructor(signaling, iceServers, peer, options, incoming) {
+    constructor(signaling, ice, peer, options, incoming) {
         super();
         this.#signaling = signaling;
-        this.#iceServers = iceServers;
+        this.#ice = ice;
         this.#options = options;
         this.#caller = !incoming;
         this.#state = incoming ? 'incoming' : 'calling';
@@ -123,6 +123,7 @@ export class Call extends Emitter {
         for (const track of this.#options.tracks ?? []) this.#add(track, {});
         this.#receiveMissing();
         try {
+            await this.#freshIce();
             await this.#connection.setLocalDescription(await this.#connection.createOffer());
             const { call } = await this.#signaling.request('call', {
                 to: this.peer,
@@ -155,6 +156,7 @@ export class Call extends Emitter {
         if (!incoming || this.#state !== 'incoming') throw new RoostError('wrong-state');
         this.#setState('connecting');
         try {
+            await this.#freshIce();
             await this.#connection.setRemoteDescription({ type: 'offer', sdp: incoming.sdp });
             for (const local of this.#local) this.#send(local);
             for (const track of options.tracks ?? this.#options.tracks ?? []) this.#add(track, {});
@@ -226,7 +228,8 @@ export class Call extends Emitter {
     /** Finds new network paths; happens by itself when the network changes. */
     restartIce() {
         if (!['connecting', 'connected', 'reconnecting'].includes(this.#state)) return;
-        this.#connection.restartIce?.();
+        const connection = this.#connection;
+        void this.#freshIce().then(() => connection.restartIce?.());
     }
 
     /** @returns {Promise<import('./quality.js').ConnectionStats>} */
@@ -277,9 +280,16 @@ export class Call extends Emitter {
         }
     }
 
+    /** Before paths are gathered: relays whose credentials are good. */
+    async #freshIce() {
+        const connection = this.#connection;
+        if ((await this.#ice.refresh()) && connection.signalingState !== 'closed')
+            connection.setConfiguration(this.#ice.configuration);
+    }
+
     /** @returns {[RTCPeerConnection, RTCDataChannel]} */
     #connect() {
-        const connection = new RTCPeerConnection({ iceServers: this.#iceServers });
+        const connection = new RTCPeerConnection(this.#ice.configuration);
         const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
         channel.onopen = () => this.#tellMuted();
         channel.onmessage = (event) => this.#channelMessage(event.data);

@@ -5,6 +5,7 @@
 import { Call } from './call.js';
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
+import { IceServers } from './ice.js';
 import { Room, joinFields } from './room.js';
 import { Signaling } from './signaling.js';
 
@@ -13,6 +14,7 @@ import { Signaling } from './signaling.js';
  * @property {string} [url] of the server, as in `https://calls.example.org`; the page's own otherwise
  * @property {string} [name] display name
  * @property {string} [token] a token for rooms and for the user name
+ * @property {import('./ice.js').Relay} [relay] media through TURN relays only, `true` or over one transport
  *
  * @typedef {object} ClientEvents
  * @property {import('./signaling.js').SignalingState} state
@@ -27,6 +29,7 @@ import { Signaling } from './signaling.js';
 export class Client extends Emitter {
     #options;
     #signaling;
+    #ice;
     /** @type {Set<Call>} */
     #calls = new Set();
     /** @type {{user: string, fields: {user: string, name?: string, token?: string}} | null} */
@@ -37,6 +40,9 @@ export class Client extends Emitter {
         super();
         this.#options = options;
         this.#signaling = new Signaling(webSocketUrl(options.url));
+        this.#ice = new IceServers(options.relay, async () =>
+            (await this.#signaling.request('ice_servers')).ice_servers,
+        );
         this.#signaling.on('state', (state) => this.emit('state', state));
         this.#signaling.on('retry', (retry) => this.emit('retry', retry));
         this.#signaling.on('failed', (error) => this.emit('failed', error));
@@ -60,6 +66,7 @@ export class Client extends Emitter {
     /** Used by connect(). */
     async open() {
         await this.#signaling.open();
+        this.#ice.take(this.#signaling.session.ice_servers);
     }
 
     /**
@@ -77,7 +84,7 @@ export class Client extends Emitter {
             'join',
             joinFields(room, name, token, options.autoSubscribe),
         );
-        return new Room(this.#signaling, { ...options, room, name, token }, joined);
+        return new Room(this.#signaling, this.#ice, { ...options, room, name, token }, joined);
     }
 
     /**
@@ -90,7 +97,8 @@ export class Client extends Emitter {
         const name = options.name ?? this.#options.name;
         const token = options.token ?? this.#options.token;
         const fields = { user, ...(name ? { name } : {}), ...(token ? { token } : {}) };
-        await this.#signaling.request('register', fields);
+        const { ice_servers } = await this.#signaling.request('register', fields);
+        if (ice_servers) this.#ice.take(ice_servers);
         this.#registered = { user, fields };
     }
 
@@ -110,7 +118,13 @@ export class Client extends Emitter {
      */
     async link(link, options = {}) {
         const name = options.name ?? this.#options.name ?? 'Guest';
-        const { role } = await this.#signaling.request('link', { link, name });
+        const token = this.#options.token;
+        const { role, ice_servers } = await this.#signaling.request('link', {
+            link,
+            name,
+            ...(token ? { token } : {}),
+        });
+        if (ice_servers) this.#ice.take(ice_servers);
         return role;
     }
 
@@ -152,8 +166,7 @@ export class Client extends Emitter {
      * @returns {Call}
      */
     #makeCall(peer, options, incoming) {
-        const iceServers = this.#signaling.session.ice_servers;
-        const call = new Call(this.#signaling, iceServers, peer, options, incoming);
+        const call = new Call(this.#signaling, this.#ice, peer, options, incoming);
         this.#calls.add(call);
         call.on('ended', () => this.#calls.delete(call));
         return call;

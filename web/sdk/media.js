@@ -46,7 +46,7 @@ const CONNECT_WITHIN_MS = 15000;
 /** @extends {Emitter<MediaEvents>} */
 export class MediaConnection extends Emitter {
     #sendOffer;
-    #configuration;
+    #ice;
     /** @type {RTCPeerConnection | null} */
     #connection = null;
     /** @type {MediaConnectionState} */
@@ -70,12 +70,12 @@ export class MediaConnection extends Emitter {
     #networkChanged = () => this.restartIce();
 
     /**
-     * @param {RTCIceServer[]} iceServers
+     * @param {import('./ice.js').IceServers} ice
      * @param {SendOffer} sendOffer passes an offer to the server
      */
-    constructor(iceServers, sendOffer) {
+    constructor(ice, sendOffer) {
         super();
-        this.#configuration = { iceServers, bundlePolicy: /** @type {const} */ ('max-bundle') };
+        this.#ice = ice;
         this.#sendOffer = sendOffer;
         globalThis.addEventListener?.('online', this.#networkChanged);
         connectionInformation()?.addEventListener?.('change', this.#networkChanged);
@@ -209,6 +209,10 @@ export class MediaConnection extends Emitter {
         this.#addReceivers(connection);
         const iceRestart = this.#restart && !this.#fresh;
         this.#restart = false;
+        if ((iceRestart || this.#fresh) && (await this.#ice.refresh())) {
+            if (this.#connection !== connection) return;
+            connection.setConfiguration(this.#configuration);
+        }
         const fresh = this.#fresh;
         const offer = await connection.createOffer({ iceRestart });
         await connection.setLocalDescription(offer);
@@ -230,6 +234,11 @@ export class MediaConnection extends Emitter {
             if (this.#connection !== connection) return; // replaced meanwhile: not its problem
             throw error;
         }
+    }
+
+    /** @returns {RTCConfiguration} */
+    get #configuration() {
+        return { ...this.#ice.configuration, bundlePolicy: 'max-bundle' };
     }
 
     /** @returns {RTCPeerConnection} */

@@ -23,7 +23,7 @@
  * @typedef {object} ConnectionStats
  * @property {number} rttMs 0 when unknown
  * @property {number} outgoingBitrateAvailable bits per second; 0 when unknown
- * @property {string} localCandidate type and protocol of the path in use, as in `host udp`
+ * @property {string} localCandidate type and protocol of the path in use, as in `host udp`; of a relay the protocol towards it, as in `relay tls`
  * @property {TrackStats[]} tracks
  * @property {number} score the worst direction's score, 1 to 5
  * @property {number} sendScore
@@ -72,7 +72,7 @@ export class StatsReader {
         return {
             rttMs,
             outgoingBitrateAvailable: pair?.availableOutgoingBitrate ?? 0,
-            localCandidate: local ? `${local.candidateType} ${local.protocol}` : '',
+            localCandidate: local ? `${local.candidateType} ${local.relayProtocol ?? local.protocol}` : '',
             tracks,
             score: Math.min(sendScore, receiveScore),
             sendScore,

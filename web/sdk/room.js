@@ -69,6 +69,7 @@ const UNSUBSCRIBE_AFTER_MS = 3000;
 /** @extends {Emitter<RoomEvents>} */
 export class Room extends Emitter {
     #signaling;
+    #ice;
     #options;
     #roster;
     /** @type {MediaConnection} */
@@ -90,12 +91,14 @@ export class Room extends Emitter {
      * Made by client.join().
      *
      * @param {import('./signaling.js').Signaling} signaling
+     * @param {import('./ice.js').IceServers} ice
      * @param {JoinOptions & {room: string, name: string}} options
      * @param {import('./protocol.js').JoinResult} joined
      */
-    constructor(signaling, options, joined) {
+    constructor(signaling, ice, options, joined) {
         super();
         this.#signaling = signaling;
+        this.#ice = ice;
         this.#options = options;
         /** @readonly */
         this.name = joined.room;
@@ -356,7 +359,8 @@ export class Room extends Emitter {
      * @returns {MediaConnection}
      */
     #makeMedia(joined) {
-        const media = new MediaConnection(joined.ice_servers, (offer) =>
+        this.#ice.take(joined.ice_servers);
+        const media = new MediaConnection(this.#ice, (offer) =>
             this.#signaling.request('offer', { ...offer }),
         );
         media.on('state', (state) => this.emit('media', state));
