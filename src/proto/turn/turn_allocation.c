@@ -181,8 +181,7 @@ void turn_allocation_expire(struct turn_server *server, struct turn_allocation *
 bool turn_allocation_is_of(const struct turn_allocation *allocation,
                            const struct turn_identity *identity)
 {
-    // a Refresh may bring a new token of the same holder, and nothing in tokens tells whose they
-    // are
+    // a Refresh may bring a newer token, and tokens do not tell whose they are
     if (allocation->session_key && identity->token)
         return true;
     return bytes_equal(bytes_of(allocation->name, allocation->name_size),
