@@ -579,6 +579,34 @@ static void relay_ports_are_not_in_sequence(void **state)
     assert_in_range(steps, 0, 5);
 }
 
+static void the_address_that_the_client_came_to_relays_if_it_can(void **state)
+{
+    (void)state;
+    const struct turn_relay_address addresses[2] = {
+        { .bind = turn_world_address("51.15.0.1:0"), .told = turn_world_address("51.15.0.1:0") },
+        { .bind = turn_world_address("51.15.0.2:0"), .told = turn_world_address("51.15.0.2:0") },
+    };
+    struct turn_ports *ports = turn_ports_new(&(struct turn_ports_config){
+        .addresses = addresses, .address_count = 2, .port_min = 50000, .port_max = 50099 });
+    start(&(struct turn_world_options){ .ports = ports });
+    int first = 0, second = 0;
+    for (uint16_t i = 0; i < 20; i++) {
+        struct turn_client client = alice();
+        client.source.path.remote.port = (uint16_t)(6000 + i);
+        client.source.path.local = turn_world_address(i % 2 ? "51.15.0.2:3478" : "51.15.0.9:3478");
+        assert_int_equal(turn_client_allocate(&client), 0);
+        bool is_second = net_address_same_ip(&client.relayed[0], &addresses[1].told);
+        if (i % 2)
+            assert_true(is_second);
+        else
+            *(is_second ? &second : &first) += 1;
+    }
+    assert_int_equal(first + second, 10); // the others take turns
+    assert_in_range(first, 2, 8);
+    world.server = turn_server_free(world.server);
+    turn_ports_free(ports);
+}
+
 static void an_allocation_opens_no_socket(void **state)
 {
     (void)state;
@@ -662,6 +690,7 @@ int main(void)
         TEST(a_busy_server_without_an_alternate_of_the_family_serves),
         TEST(a_draining_server_redirects_or_answers_508),
         TEST(relay_ports_are_not_in_sequence),
+        TEST(the_address_that_the_client_came_to_relays_if_it_can),
         TEST(an_allocation_opens_no_socket),
         TEST(software_is_told_to_the_authenticated_only),
         TEST(an_open_server_counts_by_client_address),

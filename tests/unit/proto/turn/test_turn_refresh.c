@@ -160,6 +160,18 @@ static void deleting_one_family_leaves_permissions_and_channels_of_the_other(voi
     assert_false(turn_client_channel(&client, 0x4002, "gone"));
     assert_true(turn_client_channel(&client, 0x4001, "here"));
     assert_true(turn_client_reaches(&client, "[2a02:8108::9]:1000"));
+    struct turn_allocation_info info;
+    uint32_t cursor = 0;
+    assert_true(turn_server_next(world.server, &cursor, &info));
+    assert_int_equal(info.permissions, 1);
+    assert_int_equal(info.channels, 1);
+    // the channel rests on its own permission, not on one that came to be where that was
+    struct turn_deliver deliver;
+    turn_world_pass_s(&world, 200);
+    assert_int_equal(turn_client_permit(&client, "[2a02:8108::10]:1"), 0);
+    turn_world_pass_s(&world, 150);
+    assert_false(turn_peer_send(&client, "[2a02:8108::9]:1000", 4, &deliver));
+    assert_true(turn_peer_send(&client, "[2a02:8108::10]:1000", 4, &deliver));
     assert_int_equal(refresh_family(&client, 1, 0), 443);
     assert_int_equal(refresh_family(&client, 2, 0), 0);
     assert_int_equal(turn_server_allocation_count(world.server), 0);
