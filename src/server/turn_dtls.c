@@ -181,22 +181,14 @@ struct turn_dtls *turn_dtls_new(struct turn_worker *turn, struct certificate *ce
     return set;
 }
 
-static void end_all(struct turn_dtls *set, const struct udp_socket *socket)
-{
-    size_t cursor = 0;
-    void *value;
-    while (map_next(&set->associations, &cursor, NULL, &value)) {
-        struct turn_association *association = value;
-        if (!socket || association->socket == socket)
-            turn_association_end(association, TURN_DTLS_CLOSED);
-    }
-}
-
 struct turn_dtls *turn_dtls_free(struct turn_dtls *set)
 {
     if (!set)
         return NULL;
-    end_all(set, NULL);
+    size_t cursor = 0;
+    void *association;
+    while (map_next(&set->associations, &cursor, NULL, &association))
+        turn_association_end(association, TURN_DTLS_CLOSED);
     udp_gather_flush(turn_worker_gather(set->turn));
     loop_hook_remove(&set->flush);
     map_done(&set->associations);
@@ -208,12 +200,6 @@ struct turn_dtls *turn_dtls_free(struct turn_dtls *set)
     free(set->output);
     free(set);
     return NULL;
-}
-
-void turn_dtls_forget(struct turn_dtls *set, const struct udp_socket *socket)
-{
-    end_all(set, socket);
-    udp_gather_flush(turn_worker_gather(set->turn));
 }
 
 void turn_dtls_set_certificate(struct turn_dtls *set, struct certificate *certificate)

@@ -59,9 +59,6 @@ uint16_t turn_dtls_parcel_port(const struct turn_dtls_parcel *parcel);
 void turn_dtls_adopt(struct turn_dtls *set, struct udp_socket *socket,
                      struct turn_dtls_parcel *parcel);
 
-/** Before `socket` closes while `set` goes on: its associations and their allocations end. */
-void turn_dtls_forget(struct turn_dtls *set, const struct udp_socket *socket);
-
 /** Associations, those in the handshake included. */
 uint32_t turn_dtls_count(const struct turn_dtls *set);
 /** Sets of turn_dtls_metrics.def and of proto/dtls; they live as long as `set`. */
