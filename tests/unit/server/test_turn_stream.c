@@ -244,14 +244,23 @@ static void test_the_engine_hears_that_a_client_has_gone(void **state)
 static void test_control_hears_of_every_end_even_when_it_was_busy(void **state unused)
 {
     struct world *world = world_with_client(&(void *){ NULL });
-    while (mailbox_send(&world->turn.control, TURN_MESSAGE_KILLED, NULL, 0) == 0)
+    struct turn_worker *turn = &world->turn;
+    struct loop loop;
+    struct mailbox busy;
+    assert_int_equal(loop_init(&loop), 0);
+    assert_int_equal(mailbox_init(&busy, &loop, 4, &fake_control_ops, turn), 0);
+    turn->shared.control = &busy;
+    while (mailbox_send(&busy, TURN_MESSAGE_KILLED, NULL, 0) == 0)
         ;
     world->client.stream = stream_close(world->client.stream);
-    // streams first, the mailbox later: turn by hand until the stream has gone
-    turns(world, turn_streams_count(world->turn.streams) == 0);
-    turns(world, world->turn.closed == 1);
+    turns(world, turn_streams_count(turn->streams) == 0);
+    assert_int_equal(turn->closed, 0);
+    turn_until(&loop, !mailbox_is_crowded(&busy));
+    turns(world, mailbox_is_crowded(&busy) || (loop_turn(&loop, 0), turn->closed == 1));
     struct net_address remote = net_address_ipv4(127, 0, 0, 1, 0);
-    assert_true(net_address_same_ip(&world->turn.closed_remote, &remote));
+    assert_true(net_address_same_ip(&turn->closed_remote, &remote));
+    mailbox_done(&busy);
+    loop_done(&loop);
     world_free(world);
 }
 
@@ -326,21 +335,31 @@ static uint64_t deliver_until_dropped(struct world *world, enum turn_stream_metr
     return sent;
 }
 
+static void let_pass(struct world *world, uint64_t us)
+{
+    uint64_t until_us = clock_now_us() + us;
+    turns(world, clock_now_us() >= until_us);
+}
+
 static void expect_fresh_when_it_reads_again(void **state, enum turn_stream_metric reason,
                                              size_t queue_bytes)
 {
-    enum { QUEUE_US = 30000 };
+    enum { QUEUE_US = 200000 };
     struct world *world = world_with_client(state);
     struct turn_worker *turn = &world->turn;
     turn_streams_set_options(turn->streams, &(struct turn_stream_options){
                                                 .queue_us = QUEUE_US, .queue_bytes = queue_bytes });
     stream_pause(world->client.stream, true);
-    uint64_t fill, handed = fake_metric(turn, TURN_STREAM_SENT) - 1;
-    uint64_t sent = deliver_until_dropped(world, reason, &fill);
+    uint64_t fill, sent = deliver_until_dropped(world, reason, &fill);
     assert_true(fake_metric(turn, TURN_STREAM_QUEUE_BYTES) <= 2 * queue_bytes);
     assert_int_equal(turn_streams_count(turn->streams), 1);
+    // what was fresh when the last one came may be too old when the client reads
+    let_pass(world, QUEUE_US * 3 / 4);
+    fake_deliver(&turn->source, 1001, fill = max_of(fill + 1, clock_now_us()));
+    sent++;
+    let_pass(world, QUEUE_US / 2);
     fake_answer(&turn->source, 0x0108, 60);
-    handed = fake_metric(turn, TURN_STREAM_SENT) - 1;
+    uint64_t handed = fake_metric(turn, TURN_STREAM_SENT) - 1;
     uint64_t resumed_us = clock_now_us();
     stream_pause(world->client.stream, false);
     struct reading reading = { 0 };
