@@ -48,6 +48,7 @@ enum option_http_enabled {
     OPTION_HTTP_ENABLED_ALWAYS,
 };
 enum option_relay_sockets {
+    OPTION_RELAY_SOCKETS_AUTO,
     OPTION_RELAY_SOCKETS_ON_DEMAND,
     OPTION_RELAY_SOCKETS_AT_ONCE,
 };

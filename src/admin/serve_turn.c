@@ -6,6 +6,7 @@
 #include "admin/serve_int.h"
 #include "base/memory.h"
 #include "base/time.h"
+#include "runtime/ephemeral_ports.h"
 #include "runtime/files.h"
 
 /** Of the tables of a worker; what is allowed is turn.max_allocations, which reloads. */
@@ -89,6 +90,17 @@ static struct net_address single_bind(const struct roost_options *options)
     return bind->items[0];
 }
 
+/**
+ * A socket that opens later may find its port taken: by the system, for some program's outgoing
+ * traffic, unless the ports of relays are kept apart (docs/turn.md).
+ */
+static bool relays_at_once(const struct roost_options *options)
+{
+    if (options->turn.relay_sockets == OPTION_RELAY_SOCKETS_AUTO)
+        return ephemeral_ports_overlap(options->turn.min_port, options->turn.max_port);
+    return options->turn.relay_sockets == OPTION_RELAY_SOCKETS_AT_ONCE;
+}
+
 static struct turn_options worker_options(const struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -97,7 +109,7 @@ static struct turn_options worker_options(const struct serve *serve)
         .dtls = options->turn.dtls,
         .tls_udp = options->turn.dtls,
         .tls_udp_port = options->turn.tls_port,
-        .relay_sockets_at_once = options->turn.relay_sockets == OPTION_RELAY_SOCKETS_AT_ONCE,
+        .relay_sockets_at_once = relays_at_once(options),
         .stream_queue_us = options->turn.stream_queue_us,
         .stream_timeout_us = options->turn.stream_timeout_us,
         .dtls_associations_max = options->turn.max_connections / serve_worker_count(serve) + 1,

@@ -1,4 +1,5 @@
 // The sockets that peers speak to: one per relayed address, opened when the first peer needs it.
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -61,8 +62,12 @@ int turn_relay_socket_open(struct turn_worker *turn, struct turn_relay *relay)
     if (error) {
         free(relay_socket);
         turn_worker_count(turn, TURN_WORKER_RELAY_SOCKETS_FAILED);
-        log_warning(&turn->log, "a relay socket could not be opened",
-                    log_address("address", &relay->bind), log_error_code("error", error));
+        if (error == -EADDRINUSE && turn->shared->options.relay_sockets_at_once)
+            log_debug(&turn->log, "a relay port is in use by another program",
+                      log_address("address", &relay->bind));
+        else
+            log_warning(&turn->log, "a relay socket could not be opened",
+                        log_address("address", &relay->bind), log_error_code("error", error));
         return error;
     }
     relay->socket = relay_socket;

@@ -394,6 +394,7 @@ static struct turn_server *new_server(struct turn_worker *turn)
         .random = turn_worker_random(turn),
         .unix_offset_us = shared->unix_offset_us,
         .allocations_max = shared->allocations_max,
+        .relays_at_once = shared->options.relay_sockets_at_once,
         .ops = &turn_ops,
         .owner = turn,
         .metrics = turn->counters,

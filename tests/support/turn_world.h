@@ -44,6 +44,7 @@ struct turn_world_options {
     bool own_relays_allowed;      /**< relay addresses are not told as own ones */
     struct turn_ports *ports;     /**< of another world, or NULL */
     struct turn_nonce_key *nonce; /**< of another world, or NULL */
+    bool relays_at_once;
 };
 
 struct turn_world {
@@ -57,7 +58,7 @@ struct turn_world {
     struct turn_server *server;
     metric_value metrics[TURN_METRIC_COUNT];
     struct turn_static_user users[2];
-    struct net_address own[2];
+    struct net_address own[3];
     // what the engine asked for
     struct turn_sent sent[TURN_WORLD_SENT];
     size_t sent_count; /**< in all; the last TURN_WORLD_SENT are kept */
@@ -69,6 +70,7 @@ struct turn_world {
     int refused;
     int ended[TURN_END_COUNT];
     int open_error;
+    int open_errors; /**< how often; 0: always */
     bool opened_tcp;
     struct turn_relay *relay; /**< the last one opened */
     struct turn_peer_decision decision;
@@ -108,8 +110,11 @@ static inline void turn_world_send(void *owner, const struct turn_source *to, st
 static inline int turn_world_open(void *owner, struct turn_relay *relay, bool tcp)
 {
     struct turn_world *world = owner;
-    if (world->open_error)
-        return world->open_error;
+    int error = world->open_error;
+    if (error && world->open_errors > 0 && --world->open_errors == 0)
+        world->open_error = 0;
+    if (error)
+        return error;
     ensure(!relay->socket);
     world->opened++;
     world->opened_tcp = tcp;
@@ -230,7 +235,7 @@ static inline struct turn_settings *turn_world_settings(struct turn_world *world
     config.user_count = 2;
     if (!world->options.own_relays_allowed) {
         config.peers.own = world->own;
-        config.peers.own_count = 2;
+        config.peers.own_count = 3;
     }
     return turn_settings_new(&config);
 }
@@ -243,8 +248,9 @@ static inline void turn_world_reload(struct turn_world *world)
     turn_server_set_settings(world->server, settings);
 }
 
-#define TURN_WORLD_IPV4 "51.15.0.1:0"
-#define TURN_WORLD_IPV6 "[2a01:4f8::1]:0"
+#define TURN_WORLD_IPV4      "51.15.0.1:0"
+#define TURN_WORLD_IPV6      "[2a01:4f8::1]:0"
+#define TURN_WORLD_NO_RELAYS "51.15.0.77:0" /**< of this machine, but not for relays */
 
 static inline struct turn_ports *turn_world_ports(const struct turn_world_options *options)
 {
@@ -281,6 +287,7 @@ static inline void turn_world_init(struct turn_world *world,
     turn_world_user(&world->users[1], "bob", "builder");
     world->own[0] = turn_world_address(TURN_WORLD_IPV4);
     world->own[1] = turn_world_address(TURN_WORLD_IPV6);
+    world->own[2] = turn_world_address(TURN_WORLD_NO_RELAYS);
     turn_nonce_key_init(&world->own_nonce_key, &world->random);
     world->ports = world->options.ports ? world->options.ports : turn_world_ports(&world->options);
     world->quota = turn_quota_new(&world->options.limits, secret);
@@ -295,6 +302,7 @@ static inline void turn_world_init(struct turn_world *world,
         .random = &world->random,
         .unix_offset_us = TURN_WORLD_UNIX_S * (int64_t)TIME_US_PER_S - (int64_t)world->now_us,
         .allocations_max = world->options.allocations_max ? world->options.allocations_max : 10000,
+        .relays_at_once = world->options.relays_at_once,
         .ops = &turn_world_ops,
         .owner = world,
         .metrics = world->metrics,

@@ -3,169 +3,13 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "proto/turn/turn_server_int.h"
-
-/** Values of REQUESTED-TRANSPORT: IANA protocol numbers (section 18.8). */
-#define PROTOCOL_TCP 6
-#define PROTOCOL_UDP 17
-
-/** Families as attributes carry them (section 18.6). */
-#define FAMILY_IPV4 1
-#define FAMILY_IPV6 2
-
-/** What an Allocate request asks for. */
-struct wish {
-    bool tcp;
-    bool even;
-    bool reserve; // the next port too
-    bool has_token;
-    bool mobile;
-    uint8_t family;     // enum net_family
-    uint8_t additional; // NET_IPV6 or NET_NONE
-    uint32_t lifetime_s;
-    uint64_t token;
-};
+#include "proto/turn/turn_allocate_int.h"
 
 /** What was taken from turn_ports. */
 struct taken {
     size_t index;
     uint16_t port;
 };
-
-int turn_family_attribute(const struct stun_message *message, uint16_t type, uint8_t *ret_family)
-{
-    uint32_t value;
-    int error = stun_message_find_u32(message, type, &value);
-    if (error == -ENOENT) {
-        *ret_family = NET_NONE;
-        return 0;
-    }
-    if (error < 0)
-        return STUN_BAD_REQUEST;
-    switch (value >> 24) {
-    case FAMILY_IPV4:
-        *ret_family = NET_IPV4;
-        return 0;
-    case FAMILY_IPV6:
-        *ret_family = NET_IPV6;
-        return 0;
-    default:
-        return STUN_ADDRESS_FAMILY_NOT_SUPPORTED;
-    }
-}
-
-int turn_lifetime(const struct turn_request *request, uint32_t *ret_lifetime_s, bool *ret_zero)
-{
-    const struct turn_server *server = request->server;
-    const struct turn_settings_config *config = server->config;
-    uint32_t asked_s = config->lifetime_default_s;
-    int error = stun_message_find_u32(request->message, STUN_LIFETIME, &asked_s);
-    if (error == -EBADMSG)
-        return error;
-    *ret_zero = error == 0 && asked_s == 0;
-    uint32_t lifetime_s =
-        max_of(min_of(asked_s, config->lifetime_max_s), config->lifetime_default_s);
-    const struct turn_allocation *allocation = request->allocation;
-    if (allocation && allocation->credential_ends_s != 0) {
-        int64_t left_s = allocation->credential_ends_s + config->lifetime_max_s -
-                         turn_unix_s(server, request->now_us);
-        lifetime_s = (uint32_t)min_of((int64_t)lifetime_s, max_of(left_s, (int64_t)1));
-    }
-    if (config->drain_deadline_us != 0 && config->draining) {
-        uint64_t left_us =
-            config->drain_deadline_us - min_of(config->drain_deadline_us, request->now_us);
-        lifetime_s =
-            (uint32_t)min_of((uint64_t)lifetime_s, max_of(left_us / TIME_US_PER_S, (uint64_t)1));
-    }
-    *ret_lifetime_s = lifetime_s;
-    return 0;
-}
-
-static bool has(const struct turn_request *request, uint16_t type)
-{
-    struct bytes value;
-    return stun_message_find(request->message, type, &value);
-}
-
-/** REQUESTED-TRANSPORT: section 7.2, and RFC 6062 section 5.1. Returns 0 or the error code. */
-static int read_transport(const struct turn_request *request, struct wish *wish)
-{
-    uint32_t value;
-    if (stun_message_find_u32(request->message, STUN_REQUESTED_TRANSPORT, &value) < 0)
-        return STUN_BAD_REQUEST;
-    switch (value >> 24) {
-    case PROTOCOL_UDP:
-        return 0;
-    case PROTOCOL_TCP:
-        break;
-    default:
-        return STUN_UNSUPPORTED_TRANSPORT;
-    }
-    if (!request->server->config->tcp_relay)
-        return STUN_UNSUPPORTED_TRANSPORT;
-    wish->tcp = true;
-    if (!turn_is_stream(request->source->transport) || has(request, STUN_DONT_FRAGMENT) ||
-        has(request, STUN_EVEN_PORT) || has(request, STUN_RESERVATION_TOKEN))
-        return STUN_BAD_REQUEST;
-    return 0;
-}
-
-static int read_families(const struct turn_request *request, struct wish *wish)
-{
-    const struct stun_message *message = request->message;
-    uint8_t family, additional;
-    int code = turn_family_attribute(message, STUN_REQUESTED_ADDRESS_FAMILY, &family);
-    if (code == 0)
-        code = turn_family_attribute(message, STUN_ADDITIONAL_ADDRESS_FAMILY, &additional);
-    if (code != 0)
-        return code;
-    if (wish->has_token && (family != NET_NONE || additional != NET_NONE))
-        return STUN_BAD_REQUEST;
-    if (additional == NET_IPV4 || (additional != NET_NONE && (family != NET_NONE || wish->reserve)))
-        return STUN_BAD_REQUEST;
-    wish->family = family == NET_NONE ? NET_IPV4 : family;
-    wish->additional = additional;
-    return 0;
-}
-
-static int read_ports(const struct turn_request *request, struct wish *wish)
-{
-    struct bytes even;
-    int error = stun_message_find_u64(request->message, STUN_RESERVATION_TOKEN, &wish->token);
-    wish->has_token = error == 0;
-    if (error == -EBADMSG)
-        return STUN_BAD_REQUEST;
-    if (!stun_message_find(request->message, STUN_EVEN_PORT, &even))
-        return 0;
-    if (even.size != 1 || wish->has_token)
-        return STUN_BAD_REQUEST;
-    wish->even = true;
-    wish->reserve = (even.data[0] & 0x80) != 0;
-    return 0;
-}
-
-/** The checks of section 7.2 in its order. Returns 0 or the error code. */
-static int read_wish(const struct turn_request *request, struct wish *wish)
-{
-    bool zero;
-    struct bytes ticket;
-    int code = read_transport(request, wish);
-    if (code == 0)
-        code = read_ports(request, wish);
-    if (code == 0)
-        code = read_families(request, wish);
-    if (code != 0)
-        return code;
-    if (turn_lifetime(request, &wish->lifetime_s, &zero) < 0)
-        return STUN_BAD_REQUEST;
-    if (request->server->config->mobility &&
-        stun_message_find(request->message, STUN_MOBILITY_TICKET, &ticket)) {
-        if (ticket.size != 0) // RFC 8016 section 3.1.2
-            return STUN_BAD_REQUEST;
-        wish->mobile = true;
-    }
-    return 0;
-}
 
 /** The alternate server for this client's family whose turn it is; NULL: none. */
 static const struct turn_alternate_server *next_alternate(struct turn_request *request)
@@ -229,7 +73,8 @@ static void answer_allocated(struct turn_request *request)
         stun_write_u64(&answer.writer, STUN_RESERVATION_TOKEN, allocation->token);
     if (allocation->address_error)
         write_address_error(&answer.writer,
-                            turn_allocation_relay(allocation, NET_IPV4) ? FAMILY_IPV6 : FAMILY_IPV4,
+                            turn_allocation_relay(allocation, NET_IPV4) ? TURN_FAMILY_IPV6
+                                                                        : TURN_FAMILY_IPV4,
                             allocation->address_error);
     if (allocation->mobile)
         turn_mobility_write(request->server, allocation, &answer.writer);
@@ -237,8 +82,9 @@ static void answer_allocated(struct turn_request *request)
 }
 
 /** Takes a port of one address. */
-static int take_port(struct turn_server *server, size_t index, const struct wish *wish,
-                     uint64_t *token, struct taken *ret_taken)
+static int take_port(struct turn_server *server, size_t index,
+                     const struct turn_allocate_wish *wish, uint64_t *token,
+                     struct taken *ret_taken)
 {
     int error = turn_ports_take(server->ports, index, wish->even ? TURN_PORT_EVEN : TURN_PORT_ANY,
                                 server->worker, server->random, &ret_taken->port,
@@ -252,8 +98,9 @@ static int take_port(struct turn_server *server, size_t index, const struct wish
  * Takes a port of the family: of the address that the client came to if it is one of them, else
  * they take turns. Returns 0, 440 when there is no such address, or 508.
  */
-static int take_of_family(struct turn_request *request, uint8_t family, const struct wish *wish,
-                          uint64_t *token, struct taken *ret_taken)
+static int take_of_family(struct turn_request *request, uint8_t family,
+                          const struct turn_allocate_wish *wish, uint64_t *token,
+                          struct taken *ret_taken)
 {
     struct turn_server *server = request->server;
     const struct net_address *local = &request->source->path.local;
@@ -298,8 +145,8 @@ void turn_reservations_expire(struct turn_server *server, uint64_t now_us)
 }
 
 /** Everything that a new allocation takes; what could not be had is given back. */
-static int take_ports(struct turn_request *request, const struct wish *wish, uint64_t *token,
-                      struct taken taken[TURN_RELAYS_MAX], size_t *ret_count,
+static int take_ports(struct turn_request *request, const struct turn_allocate_wish *wish,
+                      uint64_t *token, struct taken taken[TURN_RELAYS_MAX], size_t *ret_count,
                       uint16_t *ret_address_error)
 {
     struct turn_server *server = request->server;
@@ -329,8 +176,23 @@ static void give_back(struct turn_server *server, const struct taken *taken, siz
         turn_ports_give_back(server->ports, taken[i].index, taken[i].port);
 }
 
+/** Opens the relays of a new allocation; what cannot be is tried again for the first peer. */
+static void open_relays(struct turn_server *server, const struct turn_allocation *allocation,
+                        const struct turn_allocate_wish *wish)
+{
+    for (size_t i = 0; i < TURN_RELAYS_MAX && allocation->relays[i]; i++) {
+        // one of a pair stays where it is
+        if (!wish->reserve && !wish->has_token)
+            turn_relay_open_anywhere(server, allocation->relays[i],
+                                     wish->even ? TURN_PORT_EVEN : TURN_PORT_ANY);
+        else if (turn_relay_open(server, allocation->relays[i]) < 0)
+            return;
+    }
+}
+
 /** Makes the allocation. Returns 0 or the error code. */
-static int allocate(struct turn_request *request, const struct wish *wish, struct turn_user *user)
+static int allocate(struct turn_request *request, const struct turn_allocate_wish *wish,
+                    struct turn_user *user)
 {
     struct turn_server *server = request->server;
     struct taken taken[TURN_RELAYS_MAX];
@@ -356,6 +218,8 @@ static int allocate(struct turn_request *request, const struct wish *wish, struc
     allocation->token = token;
     if (wish->reserve)
         remember_reservation(server, token, request->now_us);
+    if (server->relays_at_once)
+        open_relays(server, allocation, wish);
     turn_allocation_schedule(server, allocation);
     request->allocation = allocation;
     if (request->cache)
@@ -393,9 +257,9 @@ static bool is_busy(const struct turn_server *server)
 static void answer_new(struct turn_request *request)
 {
     struct turn_server *server = request->server;
-    struct wish wish = { 0 };
+    struct turn_allocate_wish wish = { 0 };
     struct turn_user *user;
-    int code = read_wish(request, &wish);
+    int code = turn_allocate_read(request, &wish);
     if (code != 0) {
         turn_answer_error(request, (uint16_t)code);
         return;

@@ -200,6 +200,33 @@ int turn_relay_open(struct turn_server *server, struct turn_relay_entry *entry)
     return 0;
 }
 
+/** Ports tried before a relay waits for its first peer. */
+#define OPEN_TRIES 16
+
+static void move_relay(struct turn_server *server, struct turn_relay_entry *entry, uint16_t port)
+{
+    uint16_t before = entry->port;
+    turn_relays_remove(server, entry);
+    entry->port = port;
+    entry->relay.bind.port = port;
+    entry->relay.told.port = port;
+    turn_relays_add(server, entry);
+    turn_ports_give_back(server->ports, entry->relay.address_index, before);
+}
+
+void turn_relay_open_anywhere(struct turn_server *server, struct turn_relay_entry *entry,
+                              enum turn_port_parity parity)
+{
+    for (int tries = 0; tries < OPEN_TRIES; tries++) {
+        uint16_t port;
+        if (turn_relay_open(server, entry) != -EADDRINUSE ||
+            turn_ports_take(server->ports, entry->relay.address_index, parity, server->worker,
+                            server->random, &port, NULL) < 0)
+            return;
+        move_relay(server, entry, port);
+    }
+}
+
 void turn_allocation_info(const struct turn_allocation *allocation,
                           struct turn_allocation_info *ret_info)
 {

@@ -30,6 +30,7 @@ struct turn_server *turn_server_new(const struct turn_server_config *config)
     server->nonce_key = config->nonce_key;
     server->unix_offset_us = config->unix_offset_us;
     server->allocations_max = config->allocations_max;
+    server->relays_at_once = config->relays_at_once;
     server->address_next = random_u32(config->random);
     random_fill(config->random, server->secret, sizeof(server->secret));
     random_seeded_init(&server->transactions, random_u64(config->random));
@@ -109,156 +110,6 @@ struct turn_allocation *turn_server_lookup(const struct turn_server *server,
     return allocation;
 }
 
-/** Comprehension-required attributes of RFC 8489, 8656, 6062 and 7635. */
-static const uint16_t known_attributes[] = {
-    STUN_MAPPED_ADDRESS,
-    STUN_USERNAME,
-    STUN_MESSAGE_INTEGRITY,
-    STUN_ERROR_CODE,
-    STUN_UNKNOWN_ATTRIBUTES,
-    STUN_CHANNEL_NUMBER,
-    STUN_LIFETIME,
-    STUN_XOR_PEER_ADDRESS,
-    STUN_DATA_ATTRIBUTE,
-    STUN_REALM,
-    STUN_NONCE,
-    STUN_XOR_RELAYED_ADDRESS,
-    STUN_REQUESTED_ADDRESS_FAMILY,
-    STUN_EVEN_PORT,
-    STUN_REQUESTED_TRANSPORT,
-    STUN_DONT_FRAGMENT,
-    STUN_ACCESS_TOKEN,
-    STUN_MESSAGE_INTEGRITY_SHA256,
-    STUN_PASSWORD_ALGORITHM,
-    STUN_USERHASH,
-    STUN_XOR_MAPPED_ADDRESS,
-    STUN_RESERVATION_TOKEN,
-    STUN_CONNECTION_ID,
-};
-
-static const struct turn_method {
-    enum stun_method method;
-    enum turn_metric metric;
-    void (*answer)(struct turn_request *request);
-} methods[] = {
-    { STUN_ALLOCATE, TURN_METRIC_REQUESTS_ALLOCATE, turn_request_allocate },
-    { STUN_REFRESH, TURN_METRIC_REQUESTS_REFRESH, turn_request_refresh },
-    { STUN_CREATE_PERMISSION, TURN_METRIC_REQUESTS_CREATE_PERMISSION,
-      turn_request_create_permission },
-    { STUN_CHANNEL_BIND, TURN_METRIC_REQUESTS_CHANNEL_BIND, turn_request_channel_bind },
-    { STUN_CONNECT, TURN_METRIC_REQUESTS_CONNECT, turn_request_connect },
-    { STUN_CONNECTION_BIND, TURN_METRIC_REQUESTS_CONNECTION_BIND, turn_request_connection_bind },
-};
-
-static const struct turn_method *find_method(uint16_t method)
-{
-    for (size_t i = 0; i < array_size(methods); i++) {
-        if (methods[i].method == method)
-            return &methods[i];
-    }
-    return NULL;
-}
-
-static enum turn_metric failure_metric(const struct turn_request *request, int code)
-{
-    struct bytes unused_value;
-    if (code == STUN_STALE_NONCE)
-        return TURN_METRIC_AUTH_STALE;
-    if (code != STUN_UNAUTHENTICATED)
-        return TURN_METRIC_AUTH_BAD;
-    return stun_message_find(request->message, STUN_USERNAME, &unused_value) ||
-                   stun_message_find(request->message, STUN_USERHASH, &unused_value)
-               ? TURN_METRIC_AUTH_WRONG
-               : TURN_METRIC_AUTH_NONE;
-}
-
-/** The allocation that a request is about, be it from another 5-tuple than the allocation's. */
-static const struct turn_allocation *claimed_allocation(struct turn_request *request)
-{
-    struct turn_allocation *named = NULL;
-    uint32_t ticket;
-    if (request->allocation)
-        return request->allocation;
-    if (request->message->method == STUN_REFRESH)
-        return turn_mobility_find(request, &named, &ticket) == 0 ? named : NULL;
-    if (request->message->method == STUN_CONNECTION_BIND)
-        return turn_connection_allocation(request);
-    return NULL;
-}
-
-/**
- * A credential that has ended begins nothing, but what it began may go on for one longest lifetime
- * more: else every call would break when the credential of its start ends.
- */
-static int check_credentials(struct turn_request *request)
-{
-    struct turn_server *server = request->server;
-    struct turn_auth_request auth = {
-        .message = request->message,
-        .source = &request->source->path.remote,
-        .now_us = request->now_us,
-        .now_unix_s = turn_unix_s(server, request->now_us),
-    };
-    const struct turn_allocation *allocation = claimed_allocation(request);
-    if (allocation && allocation->session_key) {
-        auth.session_key = bytes_of(allocation->session_key, allocation->session_key_size);
-        auth.session_name = bytes_of(allocation->name, allocation->name_size);
-        auth.session_ends_unix_s = allocation->credential_ends_s;
-    }
-    int code = turn_auth_check(server->settings, server->nonce_key, &auth, &request->identity);
-    if (code != STUN_UNAUTHENTICATED || !allocation || allocation->credential_ends_s == 0 ||
-        allocation->credential_ends_s > auth.now_unix_s ||
-        allocation->credential_ends_s + server->config->lifetime_max_s <= auth.now_unix_s)
-        return code;
-    auth.now_unix_s = allocation->credential_ends_s - 1;
-    return turn_auth_check(server->settings, server->nonce_key, &auth, &request->identity);
-}
-
-static void answer_request(struct turn_request *request, const struct turn_method *method)
-{
-    int code = check_credentials(request);
-    if (code != 0) {
-        turn_count(request->server, failure_metric(request, code));
-        turn_answer_stranger(request, (uint16_t)code);
-        return;
-    }
-    request->authenticated = true;
-    // only now (RFC 8489 section 6.3)
-    uint16_t unknown[16];
-    size_t count = stun_message_unknown(request->message, known_attributes,
-                                        array_size(known_attributes), unknown, array_size(unknown));
-    if (count > 0)
-        turn_answer_unknown(request, unknown, count);
-    else
-        method->answer(request);
-    memory_wipe(request->identity.key, sizeof(request->identity.key));
-}
-
-static void take_request(struct turn_server *server, uint64_t now_us,
-                         const struct turn_source *source, struct turn_allocation **cache,
-                         const struct stun_message *message)
-{
-    struct turn_request request = {
-        .server = server,
-        .now_us = now_us,
-        .source = source,
-        .message = message,
-        .cache = cache,
-        .allocation = turn_server_lookup(server, source, cache),
-    };
-    if (message->method == STUN_BINDING) {
-        turn_count(server, TURN_METRIC_REQUESTS_BINDING);
-        turn_request_binding(&request);
-        return;
-    }
-    const struct turn_method *method = find_method(message->method);
-    turn_count(server, method ? method->metric : TURN_METRIC_REQUESTS_OTHER);
-    if (method)
-        answer_request(&request, method);
-    else
-        turn_count(server, TURN_METRIC_DROPPED_UNEXPECTED); // RFC 8489 section 6.3: no answer
-}
-
 static enum turn_verdict take_indication(struct turn_server *server, uint64_t now_us,
                                          const struct turn_source *source,
                                          struct turn_allocation **cache,
@@ -277,7 +128,7 @@ static enum turn_verdict take_indication(struct turn_server *server, uint64_t no
         turn_count(server, TURN_METRIC_DROPPED_NO_ALLOCATION);
         return TURN_DONE;
     }
-    if (stun_message_unknown(message, known_attributes, array_size(known_attributes), unknown, 1)) {
+    if (turn_unknown_attributes(message, unknown, 1)) {
         turn_count(server, TURN_METRIC_DROPPED_UNKNOWN_ATTRIBUTE);
         allocation->dropped_packets++;
         return TURN_DONE;
@@ -302,7 +153,7 @@ static enum turn_verdict take_stun(struct turn_server *server, uint64_t now_us,
     case STUN_INDICATION:
         return take_indication(server, now_us, source, cache, &message, ret_forward);
     case STUN_REQUEST:
-        take_request(server, now_us, source, cache, &message);
+        turn_request_take(server, now_us, source, cache, &message);
         return TURN_DONE;
     case STUN_SUCCESS:
     case STUN_ERROR:

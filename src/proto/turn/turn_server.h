@@ -150,6 +150,9 @@ struct turn_server_config {
     struct random *random;
     int64_t unix_offset_us;   /**< Unix time minus monotonic time */
     uint32_t allocations_max; /**< of this worker: a hard limit */
+    /** Open relays with the allocation, on another port where one is in use, not with the first
+     * peer that needs a socket. Where that fails it is tried again then. */
+    bool relays_at_once;
     const struct turn_ops *ops;
     void *owner;
     metric_value *metrics; /**< TURN_METRIC_COUNT values of this thread; required */

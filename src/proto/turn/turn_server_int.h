@@ -137,6 +137,7 @@ struct turn_server {
     struct hmac_key ticket_key;
     int64_t unix_offset_us;
     uint32_t allocations_max;
+    bool relays_at_once;
     uint32_t address_next;           // relay addresses take turns
     uint32_t alternate_next;         // alternate servers too
     struct handle_table allocations; // by id
@@ -192,6 +193,15 @@ struct turn_allocation *turn_server_lookup(const struct turn_server *server,
                                            const struct turn_source *source,
                                            struct turn_allocation **cache);
 
+// turn_request.c
+/** Authenticates a request and has it answered. */
+void turn_request_take(struct turn_server *server, uint64_t now_us,
+                       const struct turn_source *source, struct turn_allocation **cache,
+                       const struct stun_message *message);
+/** The comprehension-required attributes that nobody here knows. */
+size_t turn_unknown_attributes(const struct stun_message *message, uint16_t *ret_types,
+                               size_t capacity);
+
 // turn_table.c
 void turn_sources_add(struct turn_server *server, struct turn_allocation *allocation);
 void turn_sources_remove(struct turn_server *server, struct turn_allocation *allocation);
@@ -231,6 +241,9 @@ bool turn_allocation_is_of(const struct turn_allocation *allocation,
                            const struct turn_identity *identity);
 /** relay_open, once. Returns 0 or a negative errno. */
 must_check int turn_relay_open(struct turn_server *server, struct turn_relay_entry *entry);
+/** The same, on another port when the one it has is in use. */
+void turn_relay_open_anywhere(struct turn_server *server, struct turn_relay_entry *entry,
+                              enum turn_port_parity parity);
 /** Counts one living allocation of a transport more or less. */
 void turn_count_living(struct turn_server *server, enum turn_transport transport, bool more);
 
@@ -271,13 +284,14 @@ void turn_request_channel_bind(struct turn_request *request);
 void turn_request_connect(struct turn_request *request);
 void turn_request_connection_bind(struct turn_request *request);
 
-// turn_allocate.c, for turn_refresh.c
+// turn_allocate_read.c, for turn_refresh.c
 /** The lifetime of a LIFETIME attribute (section 7.2). Returns 0 or -EBADMSG. */
 must_check int turn_lifetime(const struct turn_request *request, uint32_t *ret_lifetime_s,
                              bool *ret_zero);
 /** A family attribute: NET_IPV4, NET_IPV6; NET_NONE: absent. Returns 0 or the error code. */
 must_check int turn_family_attribute(const struct stun_message *message, uint16_t type,
                                      uint8_t *ret_family);
+// turn_allocate.c
 void turn_reservations_expire(struct turn_server *server, uint64_t now_us);
 
 // turn_permission.c

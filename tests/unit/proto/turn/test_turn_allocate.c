@@ -37,6 +37,43 @@ static void allocate_answers_relayed_and_mapped_address_and_lifetime(void **stat
     assert_int_equal(turn_server_allocation_count(world.server), 1);
 }
 
+static void relays_open_with_their_first_peer(void **state)
+{
+    (void)state;
+    start(NULL);
+    struct turn_client client = alice();
+    assert_int_equal(turn_client_allocate(&client), 0);
+    assert_int_equal(world.opened, 0);
+}
+
+static void relays_that_open_at_once_take_another_port_where_one_is_in_use(void **state)
+{
+    (void)state;
+    start(&(struct turn_world_options){ .relays_at_once = true });
+    world.open_error = -EADDRINUSE;
+    world.open_errors = 3;
+    struct turn_client client = alice();
+    assert_int_equal(turn_client_allocate(&client), 0);
+    assert_int_equal(world.opened, 1);
+    assert_true(net_address_equal(&client.relayed[0], &world.relay->told));
+    assert_int_equal(world.relay->bind.port, world.relay->told.port);
+    assert_ptr_equal(turn_server_find_relay(world.server, &client.relayed[0]), world.relay);
+    assert_int_equal(turn_ports_taken(world.ports), 1);
+}
+
+static void a_relay_that_cannot_open_at_once_waits_for_its_first_peer(void **state)
+{
+    (void)state;
+    start(&(struct turn_world_options){ .relays_at_once = true });
+    world.open_error = -EMFILE;
+    world.open_errors = 1;
+    struct turn_client client = alice();
+    assert_int_equal(turn_client_allocate(&client), 0);
+    assert_int_equal(world.opened, 0);
+    assert_int_equal(turn_client_permit(&client, "8.8.8.8:53"), 0);
+    assert_int_equal(world.opened, 1);
+}
+
 static void allocate_works_with_sha256_credentials(void **state)
 {
     (void)state;
@@ -652,6 +689,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(allocate_answers_relayed_and_mapped_address_and_lifetime),
+        TEST(relays_open_with_their_first_peer),
+        TEST(relays_that_open_at_once_take_another_port_where_one_is_in_use),
+        TEST(a_relay_that_cannot_open_at_once_waits_for_its_first_peer),
         TEST(allocate_works_with_sha256_credentials),
         TEST(allocate_without_credentials_is_401_with_realm_nonce_and_algorithms),
         TEST(allocate_with_a_wrong_password_is_401),
