@@ -333,7 +333,7 @@ int turn_tcp_relay_connect(struct turn_tcp_relays *relays, struct turn_relay *re
 
 void turn_tcp_relay_end(struct turn_tcp_relays *relays, uint32_t id)
 {
-    struct turn_tcp_connection *connection = connection_find(relays, id);
+    struct turn_tcp_connection *connection = relays ? connection_find(relays, id) : NULL;
     if (connection)
         connection_free(connection);
 }
@@ -418,7 +418,12 @@ struct turn_tcp_relays *turn_tcp_relays_free(struct turn_tcp_relays *relays)
     if (!relays)
         return NULL;
     struct turn_tcp_relay *relay;
-    list_each(relay, &relays->all, node) relay_free(relay);
+    struct turn_tcp_connection *connection;
+    list_each(relay, &relays->all, node)
+    {
+        list_each(connection, &relay->connections, node) connection_end(connection);
+        relay_free(relay);
+    }
     map_done(&relays->connections);
     free(relays);
     return NULL;

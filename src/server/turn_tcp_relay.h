@@ -17,7 +17,8 @@ struct turn_tcp_relays;
 
 /** Never NULL. Counts into `streams`, which outlives it. */
 struct turn_tcp_relays *turn_tcp_relays_new(struct turn_worker *turn, struct turn_streams *streams);
-/** Closes everything. Before turn_streams_free. Accepts NULL; returns NULL. */
+/** Closes everything, and the engine hears it. Before turn_streams_free. Accepts NULL; returns
+ *  NULL. */
 struct turn_tcp_relays *turn_tcp_relays_free(struct turn_tcp_relays *relays);
 
 /** turn_ops.relay_open with `tcp`: listens at relay->bind. Returns 0 or a negative errno. */
@@ -34,5 +35,5 @@ must_check int turn_tcp_relay_connect(struct turn_tcp_relays *relays, struct tur
  */
 must_check int turn_tcp_relay_bind(struct turn_tcp_relays *relays, uint32_t connection,
                                    const struct turn_source *client);
-/** turn_ops.tcp_close */
+/** turn_ops.tcp_close. Accepts NULL: all have ended. */
 void turn_tcp_relay_end(struct turn_tcp_relays *relays, uint32_t connection);

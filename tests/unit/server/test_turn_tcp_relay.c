@@ -358,8 +358,10 @@ static void test_stopping_ends_what_is_bound(void **state)
     struct pair *pair = pair_new(state);
     connect_to_peer(pair);
     bind_client(pair);
-    turn_tcp_relay_close(pair->relays, &pair->relay);
     pair->relays = turn_tcp_relays_free(pair->relays);
+    assert_int_equal(pair->world->turn.tcp_ended, 1);
+    assert_null(pair->relay.socket);
+    turn_tcp_relay_end(pair->relays, ID);
     pair->world->turn.streams = turn_streams_free(pair->world->turn.streams);
     turns(pair->world, pair->peer.ended && pair->world->client.ended);
     pair->world->turn.streams =
