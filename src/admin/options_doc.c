@@ -162,7 +162,9 @@ static void write_man(struct text_builder *out)
     text_append(out,
                 ".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nEnd after open requests are answered "
                 "and members are told.\n.TP\n.B SIGHUP\nRead the configuration again, apply "
-                "what reloads (certificates too), and log what needs a restart.\n"
+                "what reloads (certificates too), and log what needs a restart.\n.TP\n.B SIGUSR1\n"
+                "Drain the TURN server for turn.drain_timeout: no new allocations. A TURN server "
+                "alone ends with its last one.\n"
                 ".SH EXIT STATUS\n.TP\n.B 0\nsuccess\n.TP\n.B 1\nsomething failed at run "
                 "time\n.TP\n.B 2\nunknown command, option or argument\n.TP\n.B 3\nthe "
                 "configuration is not valid, or cannot work here (a port in use, no "

@@ -103,10 +103,40 @@ static void test_a_terminal_gets_the_code_of_the_first_address(void **state)
     assert_non_null(strstr(text, "\u2588\u2588\u2588\u2588"));
 }
 
+static void test_a_turn_server_alone_tells_its_ports_and_how_to_make_a_credential(void **state)
+{
+    (void)state;
+    static const char *const sets[] = { "server.roles=turn", NULL };
+    struct banner banner = { .turn_only = true,
+                             .turn_udp_port = 3478,
+                             .turn_port = 3478,
+                             .turn_tls_port = 5349,
+                             .turn_dtls_port = 5349,
+                             .self_signed = true };
+    write_banner(banner, sets);
+    assert_non_null(strstr(text, "Port 3478            UDP and TCP\n"));
+    assert_non_null(strstr(text, "Port 5349            UDP and TCP, encrypted (DTLS, TLS)\n"));
+    assert_non_null(strstr(text, "Ports 49152 to 65535"));
+    assert_non_null(strstr(text, "roost turn-credentials"));
+    assert_non_null(strstr(text, "http.cert"));
+    assert_null(strstr(text, "Open a browser"));
+    assert_null(strstr(text, "no_auth"));
+
+    static const char *const open[] = { "server.roles=turn", "turn.no_auth=true", NULL };
+    banner = (struct banner){ .turn_only = true, .turn_udp_port = 1000, .turn_tls_port = 443 };
+    write_banner(banner, open);
+    assert_non_null(strstr(text, "Port 1000            UDP\n"));
+    assert_non_null(strstr(text, "Port 443             TCP, encrypted (TLS)\n"));
+    assert_null(strstr(text, "DTLS"));
+    assert_null(strstr(text, "http.cert"));
+    assert_non_null(strstr(text, "everyone who reaches this server may relay"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_address_is_a_place_to_open),
+        cmocka_unit_test(test_a_turn_server_alone_tells_its_ports_and_how_to_make_a_credential),
         cmocka_unit_test(test_default_ports_are_left_out_and_names_come_first),
         cmocka_unit_test(test_the_qr_code_shows_every_module),
         cmocka_unit_test(test_a_terminal_gets_the_code_of_the_first_address),

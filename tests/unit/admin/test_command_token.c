@@ -67,6 +67,21 @@ static void test_the_token_grants_what_was_asked(void **state)
     assert_true(verify(&grants, 91 * 60 + 120) < 0);
 }
 
+static void test_an_admin_token_opens_no_room(void **state)
+{
+    (void)state;
+    char admin[] = "--admin", valid[] = "--valid=10m", room[] = "--room=lobby";
+    assert_int_equal(run_token(admin, valid), CLI_EXIT_OK);
+    struct token_grants grants;
+    assert_int_equal(verify(&grants, 0), 0);
+    assert_true(grants.admin);
+    assert_false(token_admits(&grants, "lobby"));
+    assert_false(grants.moderator);
+    assert_int_equal(run_token(room, valid), CLI_EXIT_OK);
+    assert_int_equal(verify(&grants, 0), 0);
+    assert_false(grants.admin);
+}
+
 static void test_a_token_for_nothing_or_without_limits_is_refused(void **state)
 {
     (void)state;
@@ -83,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_token_grants_what_was_asked),
+        cmocka_unit_test(test_an_admin_token_opens_no_room),
         cmocka_unit_test(test_a_token_for_nothing_or_without_limits_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
