@@ -363,6 +363,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.ipv4_only = mode & 8;
     options.port_max = mode & 16 ? TURN_WORLD_PORT_MIN + 3 : 0;
     options.limits.bytes_per_s = mode & 32 ? 1000 : 0;
+    options.relays_at_once = mode & 64;
     options.settings.media[0] = turn_world_address("51.15.0.1:3478");
     options.settings.media_count = 1;
     turn_world_init(&script.world, &options);
