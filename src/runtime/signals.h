@@ -13,8 +13,8 @@ struct signals {
 };
 
 /**
- * Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 in this thread (and so in threads it starts later: call it
- * before) and delivers them on `loop`; ignores SIGPIPE. Returns 0 or a negative errno.
+ * Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 in this thread (and so in threads it starts later:
+ * call it before) and delivers them on `loop`; ignores SIGPIPE. Returns 0 or a negative errno.
  */
 must_check int signals_init(struct signals *signals, struct loop *loop,
                             void (*received)(void *owner, int signal), void *owner);
