@@ -138,6 +138,12 @@ static struct turn_listener_options listener_options(const struct serve *serve,
     };
 }
 
+/** Without turn.tls a TURN port speaks plain TURN only. */
+static struct tls_server_context *own_tls(const struct serve *serve)
+{
+    return serve->options->turn.tls ? serve->turn_tls : NULL;
+}
+
 static void make_host(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -149,7 +155,7 @@ static void make_host(struct serve *serve)
         .port_max = options->turn.max_port,
         .limits = turn_config_limits(options),
         .settings = serve->turn_settings,
-        .tls = serve->turn_tls,
+        .tls = own_tls(serve),
         .certificate = serve->certificate,
         .allocations_max = ALLOCATIONS_MAX,
         .workers = serve_worker_count(serve),
@@ -313,7 +319,7 @@ void serve_turn_drain(struct serve *serve, bool on, uint64_t timeout_us)
 void serve_turn_certificate(struct serve *serve)
 {
     if (serve->turn)
-        turn_host_set_tls(serve->turn, serve->turn_tls, serve->certificate);
+        turn_host_set_tls(serve->turn, own_tls(serve), serve->certificate);
 }
 
 void serve_turn_reload(struct serve *serve)

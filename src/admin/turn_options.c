@@ -169,6 +169,10 @@ void turn_options_check(const struct roost_options *options, struct options_prob
     if (is_local(&options->turn.nat_discovery_address) && !is_local(&options->media.bind))
         options_problem(problems, "turn.nat_discovery_address is the second address: media.bind "
                                   "must name the first");
+    if (option_list_has(&options->server.roles, "turn") && !options->turn.udp &&
+        !options->turn.tcp && !options->turn.tls && !options->turn.dtls &&
+        !(options->turn.https && options_want_http(options)))
+        options_problem(problems, "server.roles has turn, but no transport of [turn] is on");
     check_relay_addresses(options, problems);
     check_alternates(options, problems);
     check_keys(options, problems);
