@@ -132,5 +132,7 @@ void turn_worker_take_batch(struct turn_worker *turn, struct datagram_batch *bat
     if (kept == batch->run_count)
         return;
     batch->run_count = kept;
-    turn_worker_flush(turn); // the bytes are the batch's
+    // The bytes are the batch's. What waits for our own media server stays: it may be in the middle
+    // of the run that has filled this batch.
+    udp_gather_flush(turn->gather);
 }

@@ -51,7 +51,8 @@ struct turn_message_stream {
     struct turn_connection_origin origin;
     struct net_address client; /**< as PROXY said, or the remote */
     struct net_address local;
-    bool sniffed; /**< it speaks TURN: input may hold whole messages already */
+    uint64_t ends_us; /**< unless it has an allocation by then; 0: its time begins anew */
+    bool sniffed;     /**< it speaks TURN: input may hold whole messages already */
 };
 
 /** A client over DTLS whose allocation lives on another worker (RFC 8016). */

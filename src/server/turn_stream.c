@@ -115,6 +115,8 @@ void turn_streams_adopt(struct turn_streams *streams, const struct turn_message_
     stream_set_limits(stream->stream, &stranger_limits);
     if (message->sniffed) {
         become_client(stream);
+        if (message->ends_us != 0)
+            loop_timer_set(&stream->timer, message->ends_us);
         return;
     }
     bool secure = stream_is_secure(stream->stream);
@@ -134,6 +136,7 @@ static void move(struct turn_stream *stream, uint32_t worker)
         .origin = stream->origin,
         .client = stream->source.path.remote,
         .local = stream->source.path.local,
+        .ends_us = stream->timer.deadline_us, // or who keeps moving could stay for ever
         .sniffed = true,
     };
     stream->stream = NULL;

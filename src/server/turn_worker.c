@@ -72,6 +72,15 @@ static void forget(struct turn_worker *turn, const struct turn_allocation *alloc
         turn->last_allocation = NULL;
 }
 
+static void take_route(struct turn_worker *turn, const struct turn_message_route *message)
+{
+    struct bytes key = bytes_of(&message->remote, sizeof(message->remote));
+    if (message->gone)
+        map_remove(&turn->routes, key);
+    else
+        map_set(&turn->routes, key, (void *)(uintptr_t)(message->worker + 2));
+}
+
 /** Tells all workers where the datagrams of a client that moved belong, or that it is gone. */
 static void tell_route(struct turn_worker *turn, const struct net_address *remote, bool gone)
 {
@@ -82,6 +91,7 @@ static void tell_route(struct turn_worker *turn, const struct net_address *remot
         .worker = turn->worker->index,
         .gone = gone,
     };
+    take_route(turn, &route); // at once: the client may end before our own message has come round
     if (worker_group_broadcast(turn->worker->group, TURN_MESSAGE_ROUTE, &route, sizeof(route)) > 0)
         log_warning(&turn->log, "a worker is too busy to hear where a client moved");
 }
@@ -270,15 +280,6 @@ static void take_tls(struct turn_worker *turn, const struct turn_message_tls *me
     turn->certificate = message->certificate;
     if (turn->dtls && turn->certificate)
         turn_dtls_set_certificate(turn->dtls, turn->certificate);
-}
-
-static void take_route(struct turn_worker *turn, const struct turn_message_route *message)
-{
-    struct bytes key = bytes_of(&message->remote, sizeof(message->remote));
-    if (message->gone)
-        map_remove(&turn->routes, key);
-    else
-        map_set(&turn->routes, key, (void *)(uintptr_t)(message->worker + 2));
 }
 
 static void answer_control(struct turn_worker *turn, enum turn_message type, const void *body,
@@ -486,10 +487,20 @@ int turn_worker_new(struct worker *worker, struct turn_shared *shared, struct ud
     return 0;
 }
 
+/** While carriers and relays are there to hear of it. */
+static void end_allocations(struct turn_worker *turn)
+{
+    uint32_t cursor = 0;
+    struct turn_allocation_info info;
+    while (turn_server_next(turn->server, &cursor, &info))
+        (void)!turn_server_kill(turn->server, turn_now_us(turn), info.id, TURN_END_STOPPED);
+}
+
 void turn_worker_stop(struct turn_worker *turn)
 {
     if (!turn)
         return;
+    end_allocations(turn);
     turn->tcp_relays = turn_tcp_relays_free(turn->tcp_relays);
     turn->streams = turn_streams_free(turn->streams);
     turn->server = turn_server_free(turn->server);

@@ -439,6 +439,75 @@ static void test_an_operator_lists_and_ends_allocations_of_all_workers(void **st
     live_free(live);
 }
 
+// TCP.
+
+static int listen_here(struct net_address *ret_address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof(name);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &size), 0);
+    *ret_address = net_address_ipv4(127, 0, 0, 1, ntohs(name.sin_port));
+    return fd;
+}
+
+/** A client's connection, whose other end goes to a worker. */
+static int connect_tcp(struct live *live)
+{
+    struct net_address address;
+    int listener = listen_here(&address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in name = {
+        .sin_family = AF_INET,
+        .sin_port = htons(address.port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(accepted >= 0);
+    close(listener);
+    struct turn_connection_origin origin = { .remote = live->loopback };
+    turn_host_connection(live->turn, accepted, &origin);
+    return fd;
+}
+
+static void allow_loopback(struct live *live)
+{
+    static const struct turn_network networks[] = {
+        { { .family = NET_IPV4, .ip = { 127, 0, 0, 1 } }, 32 },
+    };
+    live->config.tcp_relay = true;
+    live->config.peers.allowed = networks;
+    live->config.peers.allowed_count = array_size(networks);
+    tell_media(live);
+}
+
+static void test_the_server_stops_while_tcp_connections_of_relays_live(void **state unused)
+{
+    struct live *live = live_new();
+    allow_loopback(live);
+    struct client *client = &live->clients[0];
+    client->fd = connect_tcp(live);
+    uint8_t out[MESSAGE_MAX], in[MESSAGE_MAX];
+    struct stun_writer writer;
+    begin(live, &writer, out, STUN_REQUEST, STUN_ALLOCATE);
+    stun_write_u32(&writer, STUN_REQUESTED_TRANSPORT, 6u << 24);
+    send_out(client, &writer);
+    expect(client, in, STUN_SUCCESS, STUN_ALLOCATE);
+    permit(live, client, &live->loopback);
+    struct net_address peer;
+    int listener = listen_here(&peer);
+    begin(live, &writer, out, STUN_REQUEST, STUN_CONNECT);
+    stun_write_address(&writer, STUN_XOR_PEER_ADDRESS, &peer);
+    send_out(client, &writer);
+    expect(client, in, STUN_SUCCESS, STUN_CONNECT);
+    live->media = media_host_stop(live->media);
+    live_free(live);
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_other_ports_of_our_addresses_are_not_reached),
         cmocka_unit_test(test_a_client_that_moves_keeps_its_relay_on_any_worker),
         cmocka_unit_test(test_an_operator_lists_and_ends_allocations_of_all_workers),
+        cmocka_unit_test(test_the_server_stops_while_tcp_connections_of_relays_live),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

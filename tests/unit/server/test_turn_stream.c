@@ -468,6 +468,34 @@ static void test_a_client_goes_to_the_worker_that_its_first_message_names(void *
     expect_closed(world, TURN_STREAM_CLOSED_BY_PEER);
 }
 
+static void test_moving_wins_no_time(void **state)
+{
+    static const struct worker_ops ops = { .start = other_start,
+                                           .received = other_received,
+                                           .stop = other_stop };
+    struct world *world = impatient_world(state);
+    struct turn_worker *turn = &world->turn;
+    struct other other = { .mailbox = &turn->control };
+    struct worker_group_config config = {
+        .name = "other", .count = 2, .ops = &ops, .owner = &other
+    };
+    assert_int_equal(worker_group_start(&config, &other.group), 0);
+    turn->shared.group = other.group;
+    turn->foreign = 1;
+    connect_client(world);
+    uint64_t latest_us = loop_now_us(&turn->loop) + 40000;
+    client_sends_message(world, STUN_CONNECTION_BIND, 28);
+    turns(world, turn->moves == 1 && turn_streams_count(turn->streams) == 0);
+    worker_group_stop(other.group);
+    turn->index = 1;
+    // the other one has more patience
+    turn_streams_set_options(turn->streams,
+                             &(struct turn_stream_options){ .unallocated_us = TIME_US_PER_S * 60 });
+    assert_in_range(turn->moved.ends_us, 1, latest_us + 1000000);
+    turn_streams_adopt(turn->streams, &turn->moved);
+    expect_closed(world, TURN_STREAM_CLOSED_UNALLOCATED);
+}
+
 #define both_kinds(test)                                                                           \
     cmocka_unit_test_prestate(test, NULL), cmocka_unit_test_prestate(test, (void *)1)
 
@@ -500,6 +528,7 @@ int main(void)
         both_kinds(test_answers_that_nobody_reads_end_the_connection),
         cmocka_unit_test(test_all_slow_clients_together_are_bounded),
         both_kinds(test_a_client_goes_to_the_worker_that_its_first_message_names),
+        both_kinds(test_moving_wins_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
