@@ -72,6 +72,8 @@ export class TurnServer {
             sanitized, args, dataDir, set: {
                 'server.workers': workers, 'media.udp_port': server.port, 'turn.port': server.port, 'turn.tls_port': server.tlsPort,
                 'turn.relay_addresses': '127.0.0.1, ::1', 'turn.secrets': secret,
+                // relay sockets open late: no port that the system gives to others meanwhile
+                'turn.min_port': 61000,
                 'http.cert': server.authority.chain, 'http.key': server.authority.key, ...set,
             },
         });
