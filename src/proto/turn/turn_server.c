@@ -105,7 +105,9 @@ struct turn_allocation *turn_server_lookup(const struct turn_server *server,
     if (cache && *cache)
         return *cache;
     struct turn_allocation *allocation = turn_sources_find(server, source);
-    if (cache)
+    // Another carrier of this 5-tuple (a proxy's new connection for a client whose old one has not
+    // ended yet) would not hear of the allocation's end.
+    if (cache && allocation && allocation->source.carrier == source->carrier)
         *cache = allocation;
     return allocation;
 }

@@ -45,7 +45,7 @@ enum turn_transport {
 struct turn_source {
     struct net_path path; /**< local: ours; remote: the client's */
     enum turn_transport transport;
-    void *carrier; /**< the caller's: a listener, a stream. Never looked at; part of no key */
+    void *carrier; /**< the caller's: a listener, a stream. Only compared; part of no key */
 };
 
 struct turn_allocation;

@@ -453,8 +453,8 @@ static int listen_here(struct net_address *ret_address)
     return fd;
 }
 
-/** A client's connection, whose other end goes to a worker. */
-static int connect_tcp(struct live *live)
+/** A client's connection, whose other end goes to a worker: to each in turn. */
+static int connect_tcp(struct live *live, bool proxy)
 {
     struct net_address address;
     int listener = listen_here(&address);
@@ -468,7 +468,7 @@ static int connect_tcp(struct live *live)
     int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
     assert_true(accepted >= 0);
     close(listener);
-    struct turn_connection_origin origin = { .remote = live->loopback };
+    struct turn_connection_origin origin = { .remote = live->loopback, .proxy = proxy };
     turn_host_connection(live->turn, accepted, &origin);
     return fd;
 }
@@ -489,7 +489,7 @@ static void test_the_server_stops_while_tcp_connections_of_relays_live(void **st
     struct live *live = live_new();
     allow_loopback(live);
     struct client *client = &live->clients[0];
-    client->fd = connect_tcp(live);
+    client->fd = connect_tcp(live, false);
     uint8_t out[MESSAGE_MAX], in[MESSAGE_MAX];
     struct stun_writer writer;
     begin(live, &writer, out, STUN_REQUEST, STUN_ALLOCATE);
@@ -508,6 +508,50 @@ static void test_the_server_stops_while_tcp_connections_of_relays_live(void **st
     close(listener);
 }
 
+/** A load balancer's connection for a client that is always the same one. */
+static int connect_through_proxy(struct live *live)
+{
+    static const uint8_t header[] = {
+        0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x21, 0x11,
+        0,    12,   192,  0,    2,    1,    192,  0,    2,    2,    0x30, 0x39, 0x0d, 0x96,
+    };
+    int fd = connect_tcp(live, true);
+    assert_int_equal(send(fd, header, sizeof(header), 0), sizeof(header));
+    return fd;
+}
+
+static void test_a_connection_outlives_the_one_before_it_of_the_same_client(void **state unused)
+{
+    struct live *live = live_new();
+    struct client *before = &live->clients[0], *after = &live->clients[WORKERS];
+    uint8_t out[MESSAGE_MAX], in[MESSAGE_MAX];
+    struct stun_writer writer;
+    before->fd = connect_through_proxy(live);
+    for (int i = 1; i < WORKERS; i++) // the other workers' turns
+        live->clients[i].fd = connect_tcp(live, false);
+    after->fd = connect_through_proxy(live);
+    begin(live, &writer, out, STUN_REQUEST, STUN_ALLOCATE);
+    stun_write_u32(&writer, STUN_REQUESTED_TRANSPORT, 17u << 24);
+    send_out(before, &writer);
+    expect(before, in, STUN_SUCCESS, STUN_ALLOCATE);
+    begin(live, &writer, out, STUN_REQUEST, STUN_BINDING);
+    send_out(after, &writer);
+    expect(after, in, STUN_SUCCESS, STUN_BINDING);
+    close(before->fd);
+    before->fd = -1;
+    uint64_t deadline_us = clock_now_us() + ANSWER_MS * TIME_US_PER_MS;
+    while (turn_host_allocation_count(live->turn) > 0)
+        assert_true(clock_now_us() < deadline_us);
+    begin(live, &writer, out, STUN_REQUEST, STUN_REFRESH);
+    send_out(after, &writer);
+    struct stun_message message = expect(after, in, STUN_ERROR, STUN_REFRESH);
+    uint16_t code = 0;
+    struct bytes reason;
+    assert_int_equal(stun_message_find_error(&message, &code, &reason), 0);
+    assert_int_equal(code, STUN_ALLOCATION_MISMATCH);
+    live_free(live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_moves_keeps_its_relay_on_any_worker),
         cmocka_unit_test(test_an_operator_lists_and_ends_allocations_of_all_workers),
         cmocka_unit_test(test_the_server_stops_while_tcp_connections_of_relays_live),
+        cmocka_unit_test(test_a_connection_outlives_the_one_before_it_of_the_same_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
