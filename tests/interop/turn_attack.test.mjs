@@ -286,7 +286,8 @@ describe('strangers', () => {
         const one = await client();
         await one.challenge(credentials('forged'));
         const good = Buffer.from(one.nonce);
-        for (const index of [good.length - 1, Math.floor(good.length / 2), 0]) {
+        // four bits of the last character mean nothing
+        for (const index of [good.length - 2, Math.floor(good.length / 2), 0]) {
             one.nonce = Buffer.from(good);
             one.nonce[index] = one.nonce[index] === 0x41 ? 0x42 : 0x41;
             const answer = await one.request(method.allocate, [[attribute.transport, Buffer.from([17, 0, 0, 0])]], { once: true });
