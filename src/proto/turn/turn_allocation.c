@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "proto/turn/turn_server_int.h"
+#include "proto/turn/turn_token_int.h"
 
 const char *turn_end_name(enum turn_end end)
 {
@@ -186,6 +187,19 @@ bool turn_allocation_is_of(const struct turn_allocation *allocation,
         return true;
     return bytes_equal(bytes_of(allocation->name, allocation->name_size),
                        bytes_of(identity->name, identity->name_size));
+}
+
+bool turn_allocation_is_held_by(const struct turn_allocation *allocation,
+                                const struct turn_identity *identity)
+{
+    if (bytes_equal(bytes_of(allocation->name, allocation->name_size),
+                    bytes_of(identity->name, identity->name_size)))
+        return true;
+    // a mac key may be used shortened (turn_credential.c)
+    size_t size = min_of(allocation->session_key_size, identity->key_size);
+    return allocation->session_key && identity->token && size >= TURN_TOKEN_MAC_KEY_MIN &&
+           bytes_equal_constant_time(bytes_of(allocation->session_key, size),
+                                     bytes_of(identity->key, size));
 }
 
 int turn_relay_open(struct turn_server *server, struct turn_relay_entry *entry)

@@ -262,7 +262,7 @@ void turn_request_connection_bind(struct turn_request *request)
         turn_answer_error(request, STUN_BAD_REQUEST);
         return;
     }
-    if (!turn_allocation_is_of(connection->allocation, &request->identity)) {
+    if (!turn_allocation_is_held_by(connection->allocation, &request->identity)) {
         turn_answer_error(request, STUN_WRONG_CREDENTIALS);
         return;
     }

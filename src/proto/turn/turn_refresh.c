@@ -26,7 +26,8 @@ static int find_allocation(struct turn_request *request, struct turn_allocation 
     struct turn_allocation *allocation = named ? named : request->allocation;
     if (!allocation)
         return STUN_ALLOCATION_MISMATCH;
-    if (!turn_allocation_is_of(allocation, &request->identity))
+    if (request->allocation ? !turn_allocation_is_of(allocation, &request->identity)
+                            : !turn_allocation_is_held_by(allocation, &request->identity))
         return STUN_WRONG_CREDENTIALS;
     if (!request->allocation)
         *ret_moving = named;

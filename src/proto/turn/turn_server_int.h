@@ -237,8 +237,12 @@ void turn_allocation_expire(struct turn_server *server, struct turn_allocation *
 /** Remembers what a token brought: later requests come without it (RFC 7635 section 9). */
 void turn_allocation_keep_token(struct turn_allocation *allocation,
                                 const struct turn_identity *identity);
+/** For requests from the allocation's own 5-tuple. */
 bool turn_allocation_is_of(const struct turn_allocation *allocation,
                            const struct turn_identity *identity);
+/** For requests from elsewhere: no token is enough but the one that the session is under. */
+bool turn_allocation_is_held_by(const struct turn_allocation *allocation,
+                                const struct turn_identity *identity);
 /** relay_open, once. Returns 0 or a negative errno. */
 must_check int turn_relay_open(struct turn_server *server, struct turn_relay_entry *entry);
 /** The same, on another port when the one it has is in use. */

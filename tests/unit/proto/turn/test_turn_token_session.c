@@ -204,6 +204,36 @@ static void a_data_connection_is_of_the_session_too(void **state)
     assert_int_equal(world.binds, 1);
 }
 
+/** A CONNECTION-ID has 24 bits that must be guessed: a token of one's own is not enough. */
+static void a_data_connection_is_not_another_tokens(void **state)
+{
+    (void)state;
+    uint8_t out[128];
+    struct turn_client client = begin();
+    world.options.settings.tcp_relay = true;
+    turn_world_reload(&world);
+    client.source.transport = TURN_TCP;
+    turn_client_start(&client, STUN_ALLOCATE);
+    turn_client_transport(&client, 6);
+    assert_int_equal(ask(&client, 'a', token('a', 0, out)), 0);
+    assert_int_equal(refresh(&client, 'c', token('c', 0, out)), 0);
+    turn_client_start(&client, STUN_CONNECT);
+    turn_client_peer(&client, "8.8.8.8:9");
+    give_signed(&client, 'c', bytes_of(NULL, 0));
+    turn_server_tcp_connected(world.server, world.now_us, world.connection, 0);
+    struct turn_client data = turn_client_of(&world, "203.1.2.3:5002", TURN_TCP);
+    data.username = "kid-1";
+    turn_client_challenge(&data);
+    turn_client_start(&data, STUN_CONNECTION_BIND);
+    stun_write_u32(&data.writer, STUN_CONNECTION_ID, world.connection);
+    assert_int_equal(ask(&data, 'b', token('b', 0, out)), STUN_WRONG_CREDENTIALS);
+    assert_int_equal(world.binds, 0);
+    turn_client_start(&data, STUN_CONNECTION_BIND);
+    stun_write_u32(&data.writer, STUN_CONNECTION_ID, world.connection);
+    assert_int_equal(ask(&data, 'c', token('c', 0, out)), 0);
+    assert_int_equal(world.binds, 1);
+}
+
 static void a_token_that_has_ended_begins_nothing(void **state)
 {
     (void)state;
@@ -223,6 +253,7 @@ int main(void)
         cmocka_unit_test_teardown(a_token_does_not_take_over_what_a_user_has, teardown),
         cmocka_unit_test_teardown(a_user_does_not_take_over_what_a_token_has, teardown),
         cmocka_unit_test_teardown(a_data_connection_is_of_the_session_too, teardown),
+        cmocka_unit_test_teardown(a_data_connection_is_not_another_tokens, teardown),
         cmocka_unit_test_teardown(a_token_that_has_ended_begins_nothing, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
