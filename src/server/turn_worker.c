@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "crypto/tls.h"
+#include "runtime/heap.h"
 #include "server/turn_dtls.h"
 #include "server/turn_nat_discovery.h"
 #include "server/turn_stream.h"
@@ -259,6 +260,20 @@ static void timer_expired(struct loop_timer *timer, uint64_t now_us)
     turn_server_tick(turn->server, now_us);
 }
 
+/** Fewer allocations than this are no peak whose memory is missed elsewhere. */
+#define PEAK_MIN 1000
+
+/** After a peak its memory lies free in the heap: it goes back to the system. */
+static void give_memory_back(struct turn_worker *turn)
+{
+    size_t count = turn_server_allocation_count(turn->server);
+    turn->peak = max_of(turn->peak, count);
+    if (turn->peak < PEAK_MIN || count > turn->peak / 4)
+        return;
+    turn->peak = count;
+    heap_trim();
+}
+
 /** End of a turn: all that moved the engine's deadline or closed sockets has happened. */
 static void end_of_turn(struct loop_hook *hook)
 {
@@ -267,6 +282,7 @@ static void end_of_turn(struct loop_hook *hook)
     udp_memory_release(turn->memory);
     turn_streams_flush(turn->streams);
     turn_relay_sockets_free_closed(turn);
+    give_memory_back(turn);
     turn_worker_schedule(turn);
 }
 
