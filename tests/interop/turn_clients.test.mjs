@@ -74,9 +74,10 @@ test('libjuice', async () => {
 for (const transport of ['udp', 'tcp'])
     test(`werift over ${transport.toUpperCase()}`, async () => {
         // its policy "relay" still gathers host candidates; without families it has none
-        const server127 = { urls: `turn:127.0.0.1:${server.port}${transport === 'tcp' ? '?transport=tcp' : ''}`, ...credentials('werift') };
+        const iceServers = [{ urls: `turn:127.0.0.1:${server.port}`, ...credentials('werift') }];
+        const config = { iceServers, iceTransportPolicy: 'relay', iceUseIpv4: false, iceUseIpv6: false, forceTurnTCP: transport === 'tcp' };
         await relayed(async () => {
-            const [one, other] = [0, 1].map(() => new werift.RTCPeerConnection({ iceServers: [server127], iceTransportPolicy: 'relay', iceUseIpv4: false, iceUseIpv6: false }));
+            const [one, other] = [0, 1].map(() => new werift.RTCPeerConnection(config));
             const got = [];
             other.onDataChannel.subscribe((channel) => channel.onMessage.subscribe((text) => channel.send(text)));
             const channel = one.createDataChannel('relay');
