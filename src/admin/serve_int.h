@@ -69,6 +69,8 @@ struct serve {
     bool turn_draining;
     uint64_t turn_drain_deadline_us;
     struct loop_timer turn_drain_timer;
+    struct loop_timer turn_own_timer;
+    struct turn_own turn_own;
     struct turn_offer turn_offer;
     struct turn_config_host turn_host_text;
     struct turn_api *turn_api;

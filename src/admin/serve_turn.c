@@ -12,6 +12,8 @@
 /** Of the tables of a worker; what is allowed is turn.max_allocations, which reloads. */
 #define ALLOCATIONS_MAX 1000000
 #define DRAIN_LOOK_US   TIME_US_PER_S
+/** Peers never reach this machine's own addresses; which they are may change any time. */
+#define OWN_LOOK_US (10 * TIME_US_PER_S)
 
 static void drain_due(struct loop_timer *timer, uint64_t now_us);
 
@@ -37,6 +39,7 @@ static void make_settings(struct serve *serve)
         .users = serve->users ? user_watch_users(serve->users) : &nobody,
         .relays = serve->relays,
         .relay_count = serve->relay_count,
+        .own = &serve->turn_own,
         .external = serve->external,
         .media_port = serve->turn_media_port,
         .draining = serve->turn_draining,
@@ -52,6 +55,16 @@ void serve_turn_settings(struct serve *serve)
         return;
     make_settings(serve);
     turn_host_set_settings(serve->turn, serve->turn_settings);
+}
+
+static void own_due(struct loop_timer *timer, unused uint64_t now_us)
+{
+    struct serve *serve = container_of(timer, struct serve, turn_own_timer);
+    if (turn_own_read(&serve->turn_own) > 0) {
+        log_info(&serve->log, "the addresses of this machine have changed");
+        serve_turn_settings(serve);
+    }
+    loop_timer_set_after(timer, OWN_LOOK_US);
 }
 
 static void users_changed(void *owner)
@@ -186,6 +199,8 @@ int serve_turn_start(struct serve *serve)
     if (!serve_turn_wanted(serve))
         return 0;
     int result = start_users(serve);
+    if (result >= 0)
+        result = turn_own_read(&serve->turn_own);
     if (result < 0)
         return result;
     serve->relay_count = turn_config_relays(serve->options, &serve->external, serve->relays);
@@ -201,16 +216,21 @@ int serve_turn_start(struct serve *serve)
     make_host(serve);
     make_listener(serve);
     loop_timer_init(&serve->turn_drain_timer, &serve->loop, drain_due);
+    loop_timer_init(&serve->turn_own_timer, &serve->loop, own_due);
+    loop_timer_set_after(&serve->turn_own_timer, OWN_LOOK_US);
     return 0;
 }
 
 void serve_turn_stop(struct serve *serve)
 {
-    if (serve->turn)
+    if (serve->turn) {
         loop_timer_cancel(&serve->turn_drain_timer);
+        loop_timer_cancel(&serve->turn_own_timer);
+    }
     serve->turn_listener = turn_listener_free(serve->turn_listener);
     serve->turn = turn_host_free(serve->turn);
     serve->turn_settings = turn_settings_unref(serve->turn_settings);
+    turn_own_done(&serve->turn_own);
     serve->users = user_watch_close(serve->users);
 }
 
@@ -333,5 +353,7 @@ void serve_turn_reload(struct serve *serve)
     struct turn_quota_limits limits = turn_config_limits(serve->options);
     turn_host_set_limits(serve->turn, &limits);
     serve_turn_offer(serve);
+    if (turn_own_read(&serve->turn_own) < 0)
+        log_warning(&serve->log, "the addresses of this machine cannot be read: those before stay");
     serve_turn_settings(serve);
 }

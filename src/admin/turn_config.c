@@ -229,14 +229,11 @@ static void add_own(const struct turn_settings_input *input, struct parts *parts
                     struct turn_peers_config *peers)
 {
     const struct option_addresses *told = &input->options->media.addresses;
-    struct interface_address *list = memory_new_array(struct interface_address, INTERFACES_MAX);
-    int found = interface_list(list, INTERFACES_MAX);
-    size_t interfaces = found > 0 ? (size_t)found : 0, count = 0;
+    size_t interfaces = input->own ? input->own->count : 0, count = 0;
     parts->own =
         memory_new_array(struct net_address, interfaces + told->count + 2 * input->relay_count + 2);
     for (size_t i = 0; i < interfaces; i++)
-        parts->own[count++] = list[i].address;
-    free(list);
+        parts->own[count++] = input->own->items[i];
     for (size_t i = 0; i < told->count; i++)
         parts->own[count++] = told->items[i];
     for (size_t i = 0; i < input->relay_count; i++) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "admin/first_start.h"
+#include "admin/turn_own.h"
 #include "proto/turn/turn_ports.h"
 #include "proto/turn/turn_quota.h"
 #include "proto/turn/turn_settings.h"
@@ -17,13 +18,14 @@ struct turn_settings_input {
     const struct user_list *users;  /**< those of turn.realm */
     const struct turn_relay_address *relays;
     size_t relay_count;
+    const struct turn_own *own;  /**< of this machine's interfaces; NULL: none */
     struct net_address external; /**< of this machine; NET_NONE: not known */
     uint16_t media_port;         /**< of our media server; 0: there is none */
     bool draining;
     uint64_t drain_deadline_us; /**< monotonic; 0: none */
 };
 
-/** A snapshot of settings; reads the addresses of this machine. Never NULL. */
+/** A snapshot of settings. Never NULL. */
 struct turn_settings *turn_config_settings(const struct turn_settings_input *input);
 struct turn_quota_limits turn_config_limits(const struct roost_options *options);
 /**

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "admin/turn_config.h"
 #include "admin/turn_options.h"
@@ -131,6 +132,7 @@ struct fixture {
     struct options options;
     struct data_folder data;
     struct user_list users;
+    struct turn_own own;
     struct turn_settings *settings;
 };
 
@@ -151,6 +153,7 @@ static void give(struct fixture *fixture, const char *const *sets)
         .users = &fixture->users,
         .relays = relays,
         .relay_count = turn_config_relays(&fixture->options.values, &external, relays),
+        .own = &fixture->own,
         .external = external,
         .media_port = 3478,
         .draining = true,
@@ -232,6 +235,42 @@ static void test_peers_are_judged_by_rules_and_own_addresses(void **state)
     take_back(&fixture);
 }
 
+static void test_addresses_of_interfaces_are_own(void **state)
+{
+    (void)state;
+    struct net_address fresh = net_address_ipv4(9, 9, 9, 9, 0);
+    struct fixture fixture = { 0 };
+    give(&fixture, NULL);
+    assert_int_equal(judge(&fixture, "9.9.9.9"), TURN_PEER_ALLOWED);
+    take_back(&fixture);
+    fixture = (struct fixture){ .own = { &fresh, 1 } };
+    give(&fixture, NULL);
+    assert_int_equal(judge(&fixture, "9.9.9.9"), TURN_PEER_OWN);
+    take_back(&fixture);
+}
+
+static void test_own_addresses_are_read_again_and_kept_when_they_cannot_be(void **state)
+{
+    (void)state;
+    struct turn_own own = { 0 };
+    assert_int_equal(turn_own_read(&own), 1);
+    assert_true(own.count > 0); // loopback
+    assert_int_equal(turn_own_read(&own), 0);
+    own.items[0].ip[3] ^= 1; // as if it had been another one before
+    assert_int_equal(turn_own_read(&own), 1);
+    size_t count = own.count;
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int result = turn_own_read(&own);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(result, -EMFILE);
+    assert_int_equal(own.count, count);
+    turn_own_done(&own);
+}
+
 static void test_relays_are_told_by_the_external_address(void **state)
 {
     (void)state;
@@ -300,6 +339,8 @@ int main(void)
         cmocka_unit_test(test_settings_hold_what_the_options_say),
         cmocka_unit_test(test_disabled_users_are_not_told),
         cmocka_unit_test(test_peers_are_judged_by_rules_and_own_addresses),
+        cmocka_unit_test(test_addresses_of_interfaces_are_own),
+        cmocka_unit_test(test_own_addresses_are_read_again_and_kept_when_they_cannot_be),
         cmocka_unit_test(test_relays_are_told_by_the_external_address),
         cmocka_unit_test(test_the_offer_tells_what_is_open),
     };
