@@ -17,7 +17,9 @@
 #include "runtime/clock.h"
 #include "runtime/entropy.h"
 
-#define WARM_UP_US (200 * TIME_US_PER_MS)
+/** Packets under way per client: what coturn's sockets of 64 KiB can hold. */
+#define WINDOW_EACH_MAX 32
+#define WARM_UP_US      (200 * TIME_US_PER_MS)
 
 static const char usage_text[] =
     "bench_turn relay|allocate|strangers|overrun --server IP:PORT [options]\n"
@@ -29,6 +31,7 @@ static const char usage_text[] =
     "addresses: --client-ip FIRST  --peer-ip IP (127.1.0.0 and 127.0.0.1)\n"
     "credentials: --user NAME --password TEXT\n"
     "clients: --clients N  --transport udp|tcp|tls  --indications  --outstanding N (requests)\n"
+    "allocate: --bind (each with a channel, so that its relay has a socket)\n"
     "data: --burst N  --size BYTES  --direction up|down|both  --gso  --no-gro  --window PACKETS\n"
     "      --seconds S  --spin US (looking for data without sleeping)\n"
     "strangers: --kind binding|allocate|junk\n";
@@ -151,7 +154,8 @@ static void run_allocate(struct load *load)
 {
     struct server_usage before = read_usage(load);
     uint64_t start_us = clock_now_us();
-    bool done = load_bring(load, 0, load->options.clients, STEP_ALLOCATED);
+    bool done = load_bring(load, 0, load->options.clients,
+                           load->options.bind ? STEP_READY : STEP_ALLOCATED);
     uint64_t spent_us = clock_now_us() - start_us;
     struct server_usage now = read_usage(load), used = server_usage_since(&before, &now);
     if (!done)
@@ -271,6 +275,7 @@ enum load_option {
     OPTION_TRANSPORT,
     OPTION_INDICATIONS,
     OPTION_OUTSTANDING,
+    OPTION_BIND,
     OPTION_BURST,
     OPTION_SIZE,
     OPTION_DIRECTION,
@@ -296,6 +301,7 @@ static const struct option option_names[] = {
     { "transport", 1, NULL, OPTION_TRANSPORT },
     { "indications", 0, NULL, OPTION_INDICATIONS },
     { "outstanding", 1, NULL, OPTION_OUTSTANDING },
+    { "bind", 0, NULL, OPTION_BIND },
     { "burst", 1, NULL, OPTION_BURST },
     { "size", 1, NULL, OPTION_SIZE },
     { "direction", 1, NULL, OPTION_DIRECTION },
@@ -347,6 +353,9 @@ static void set_option(struct load_options *options, const char **kind, int opti
         break;
     case OPTION_OUTSTANDING:
         options->outstanding = number_of(optarg, 1, 10000);
+        break;
+    case OPTION_BIND:
+        options->bind = true;
         break;
     case OPTION_BURST:
         options->burst = number_of(optarg, 1, 10000);
@@ -409,6 +418,8 @@ int main(int argc, char **argv)
         set_option(options, &kind, option);
     if (optind + 1 != argc || !options->server.number)
         refuse("one command and --server are needed");
+    if (options->window > options->clients * WINDOW_EACH_MAX)
+        options->window = options->clients * WINDOW_EACH_MAX;
     if (options->window < options->burst)
         options->window = options->burst;
     if (options->transport != LOAD_UDP && options->burst > 64)

@@ -2,8 +2,9 @@
 // libraries: openssl
 // The physical limit that a TURN server is measured against: the same sockets and the same runs,
 // but no STUN, no checks, no counters, no time. A client says hello with its peer's address
-// (write_bare_hello in load_control.c) and gets a socket of its own on the peer's side; from then
-// on ChannelData headers are taken off one way and put before the data the other way.
+// (write_bare_hello in load_control.c; a peer's port of 0 says goodbye for all) and gets a socket
+// of its own on the peer's side; from then on ChannelData headers are taken off one way and put
+// before the data the other way.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -124,6 +125,19 @@ static struct client **find(struct forwarder *forwarder, const struct sockaddr_i
         if (!client || (client->address.sin_addr.s_addr == address->sin_addr.s_addr &&
                         client->address.sin_port == address->sin_port))
             return &forwarder->clients[at];
+    }
+}
+
+/** The generator goes: its clients' sockets do too. */
+static void forget_all(struct forwarder *forwarder)
+{
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        struct client *client = forwarder->clients[i];
+        if (client) {
+            close(client->relay);
+            free(client);
+            forwarder->clients[i] = NULL;
+        }
     }
 }
 
@@ -255,19 +269,24 @@ static size_t segment_of(struct mmsghdr *message)
 static void from_clients(struct forwarder *forwarder)
 {
     int count = receive(forwarder, forwarder->front);
+    bool goodbye = false;
     for (int i = 0; i < count; i++) {
         struct client **place = find(forwarder, &forwarder->names[i]);
         uint8_t *data = forwarder->slots[i].iov_base;
         size_t size = forwarder->in[i].msg_len, segment = segment_of(&forwarder->in[i]);
         for (size_t at = 0; at < size; at += segment) {
             size_t one = min_of(segment, size - at);
-            if (one == HELLO && load_u16(data + at) == 0)
+            if (one == HELLO && load_u32(data + at) == 0)
+                goodbye = true;
+            else if (one == HELLO && load_u16(data + at) == 0)
                 greet(forwarder, place, &forwarder->names[i], data + at);
             else if (*place && one > HEADER)
                 add(forwarder, *place, TO_PEERS, data + at + HEADER, one - HEADER);
         }
     }
     flush(forwarder, TO_PEERS);
+    if (goodbye)
+        forget_all(forwarder);
 }
 
 static void from_peers(struct forwarder *forwarder, struct client *client)

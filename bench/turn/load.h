@@ -87,6 +87,7 @@ struct load_options {
     uint32_t size;
     uint32_t window; /**< packets under way at most, per direction */
     uint32_t outstanding;
+    bool bind; /**< allocate: with a channel (or a permission), and so with a relay socket */
     /** How long to look for data without sleeping: a wake-up would be in the server's time. */
     uint32_t spin_us;
     double seconds;

@@ -80,12 +80,21 @@ static size_t write_request(const struct load *load, uint32_t index, bool releas
     return stun_writer_finish(&writer);
 }
 
-static size_t write_bare_hello(const struct load *load, uint8_t *out)
+static size_t write_bare_hello(const struct load *load, uint16_t port, uint8_t *out)
 {
     store_u16(out, 0);
-    store_u16(out + 2, load->peer_port->number);
+    store_u16(out + 2, port);
     store_u32(out + 4, load->peer_port->ip);
     return BARE_HELLO_SIZE;
+}
+
+static void say_goodbye(struct load *load)
+{
+    uint8_t message[BARE_HELLO_SIZE];
+    size_t size = write_bare_hello(load, 0, message);
+    port_add(load->client_port, load->options.server, load->options.client_ip, bytes_of(NULL, 0),
+             bytes_of(message, size), false);
+    port_flush(load->client_port);
 }
 
 static void ask(struct load *load, uint32_t index, bool release)
@@ -93,7 +102,7 @@ static void ask(struct load *load, uint32_t index, bool release)
     struct load_client *client = &load->clients[index];
     uint8_t message[1024];
     size_t size = load->options.bare
-                      ? write_bare_hello(load, message)
+                      ? write_bare_hello(load, load->peer_port->number, message)
                       : write_request(load, index, release, message, sizeof(message));
     ensure(size > 0);
     client->asked_us = clock_now_us();
@@ -205,7 +214,8 @@ static bool drive(struct load *load, uint32_t index, enum load_step step, uint64
     if (client->asked_us && now_us - client->asked_us < ANSWER_LATE_US)
         return true;
     if (client->try_count >= TRIES_MAX || (client->try_count && load->options.transport)) {
-        fprintf(stderr, "bench_turn: client %u: no answer at step %d\n", index, client->step);
+        if (load->counts.errors++ == 0)
+            fprintf(stderr, "bench_turn: client %u: no answer at step %d\n", index, client->step);
         client->step = STEP_FAILED;
         return false;
     }
@@ -217,8 +227,10 @@ bool load_bring(struct load *load, uint32_t first, uint32_t count, enum load_ste
 {
     // the clients that are under way: a window that slides over all
     uint32_t begin = first, end = first, last = first + count;
-    if (load->options.bare && step == STEP_RELEASED)
+    if (load->options.bare && step == STEP_RELEASED) {
+        say_goodbye(load);
         return true;
+    }
     while (begin < last) {
         uint64_t now_us = clock_now_us();
         uint32_t busy = 0;

@@ -30,6 +30,7 @@ class Bench:
                       if KINDS[name].available(options.build)]
         self.end = time.monotonic() + (QUICK_SECONDS if self.quick else FULL_SECONDS)
         self.seconds = 0.4 if self.quick else 0.5
+        self.tables = options.tables
         self.rounds = 3 if self.quick else 7
 
     def start(self, name, network):
@@ -118,6 +119,8 @@ def measure_relay(bench):
         for title, column, arrangement, rows in relay_rows(bench.quick):
             names = [server.name for server in servers]
             way, cards, with_cards, on_loopback = arrangement
+            if bench.tables not in f"{title}; {way}":
+                continue
             more = on_loopback
             if bench.network is not bench.loopback:
                 bench.network.arrange(*cards)
@@ -175,14 +178,16 @@ def turn_servers(bench):
 
 def measure_allocate(bench):
     count = 2000 if bench.quick else 10000
-    print_head(f"{count:,} idle allocations, time-limited credentials (two round trips each)",
-               ["server", "requests under way", "CPU µs each", "own bytes each",
+    print_head(f"{count:,} allocations, time-limited credentials (two round trips each)",
+               ["server", "what, and requests under way", "CPU µs each", "own bytes each",
                 "kernel bytes each", "allocations/s", "errors"])
-    for outstanding in (16,) if bench.quick else (1, 16):
+    ways = [("idle, 1", ["--outstanding", "1"]), ("idle, 16", ["--outstanding", "16"]),
+            ("with a channel each, 16", ["--outstanding", "16", "--bind"])]
+    for label, options in ways:
         for name in turn_servers(bench):
-            options = ["--clients", str(count), "--outstanding", str(outstanding)]
-            print_each(name, str(outstanding),
-                       [fresh(bench, name, "allocate", options) for _ in range(3)])
+            results = [fresh(bench, name, "allocate", ["--clients", str(count), *options])
+                       for _ in range(1 if bench.quick else 3)]
+            print_each(name, label, results)
 
 
 def measure_strangers(bench):
@@ -234,6 +239,8 @@ def main():
     parser.add_argument("--loopback", action="store_true",
                         help="no network cards of our own even as root")
     parser.add_argument("--only", default=",".join(PARTS), help="which of: " + ", ".join(PARTS))
+    parser.add_argument("--tables", default="",
+                        help="of relay: those whose title contains this")
     parser.add_argument("--servers", default=",".join(KINDS))
     options = parser.parse_args()
     bench = Bench(options)
