@@ -419,6 +419,8 @@ int stream_attach(struct stream_parcel *parcel, struct loop *loop,
     free(parcel);
     bool news = buffer_size(&stream->input) > 0 || (stream->peer_ended && !stream->ended_told);
     unsigned waiting = news ? STREAM_DEFERRED_READABLE : 0;
+    if (stream->dead) // its end may have been due on the old thread's stack
+        waiting |= STREAM_DEFERRED_CLOSED;
     if (stream->deferred | waiting)
         stream_defer(stream, waiting);
     *ret_stream = stream;

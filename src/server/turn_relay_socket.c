@@ -81,6 +81,7 @@ void turn_relay_socket_close(struct turn_worker *turn, struct turn_relay *relay)
     struct relay_socket *relay_socket = relay->socket;
     if (!relay_socket)
         return;
+    udp_gather_flush(turn->gather); // last words, with the request that ends it right behind them
     udp_gather_forget(turn->gather, relay_socket->socket);
     relay_socket->relay = NULL;
     relay->socket = NULL;

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/stream_int.h"
+
 static void test_small_messages_go_both_ways(void **state)
 {
     struct link *link = link_open(secure_of(state));
@@ -368,6 +370,30 @@ static void test_deadline_moves_along(void **state)
     link_free(link);
 }
 
+static void test_a_dead_stream_that_moves_still_tells_its_end(void **state)
+{
+    struct link *link = link_open(secure_of(state));
+    link->server.hold = true;
+    say(&link->client, "last words");
+    turn_until(&link->loop, link->server.readable);
+    struct stream_parcel *parcel = stream_detach(link->server.stream);
+    assert_int_equal(
+        stream_attach(parcel, &link->loop, &handler, &link->server, &link->server.stream), 0);
+    parcel = NULL;
+    // it dies with `readable` due, and the reader gives it away
+    stream_die(link->server.stream, STREAM_RESET, -ECONNRESET);
+    link->server.detach_inside = &parcel;
+    turn_until(&link->loop, parcel);
+    link->server.detach_inside = NULL;
+    link->server.hold = false;
+    assert_int_equal(
+        stream_attach(parcel, &link->loop, &handler, &link->server, &link->server.stream), 0);
+    turn_until(&link->loop, link->server.closed);
+    expect(&link->server, "last words");
+    assert_int_equal(link->server.reason, STREAM_RESET);
+    link_free(link);
+}
+
 static void test_end_of_our_output_leaves_the_input_open(void **state)
 {
     struct link *link = link_open(secure_of(state));
@@ -510,6 +536,7 @@ int main(void)
         both_kinds(test_deadline_moves_along),
         both_kinds(test_the_peers_end_moves_along),
         both_kinds(test_parcel_that_nobody_attaches_can_be_freed),
+        both_kinds(test_a_dead_stream_that_moves_still_tells_its_end),
         both_kinds(test_end_of_our_output_leaves_the_input_open),
         both_kinds(test_both_have_ended_and_the_slow_owner_still_gets_everything),
         both_kinds(test_writes_can_be_records_of_their_own),

@@ -508,6 +508,41 @@ static void test_the_server_stops_while_tcp_connections_of_relays_live(void **st
     close(listener);
 }
 
+static void test_last_words_reach_the_peer(void **state unused)
+{
+    struct live *live = live_new();
+    allow_loopback(live);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof(name);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+    struct net_address peer = net_address_ipv4(127, 0, 0, 1, ntohs(name.sin_port));
+    struct client *client = &live->clients[0];
+    client->fd = connect_tcp(live, false);
+    uint8_t out[2 * MESSAGE_MAX], in[MESSAGE_MAX];
+    struct stun_writer writer;
+    begin(live, &writer, out, STUN_REQUEST, STUN_ALLOCATE);
+    stun_write_u32(&writer, STUN_REQUESTED_TRANSPORT, 17u << 24);
+    send_out(client, &writer);
+    expect(client, in, STUN_SUCCESS, STUN_ALLOCATE);
+    permit(live, client, &peer);
+    // one write, so that both are read at once
+    begin(live, &writer, out, STUN_INDICATION, STUN_SEND);
+    stun_write_address(&writer, STUN_XOR_PEER_ADDRESS, &peer);
+    stun_write_bytes(&writer, STUN_DATA_ATTRIBUTE, bytes_of_text("goodbye!"));
+    size_t size = stun_writer_finish(&writer);
+    begin(live, &writer, out + size, STUN_REQUEST, STUN_REFRESH);
+    stun_write_u32(&writer, STUN_LIFETIME, 0);
+    size += stun_writer_finish(&writer);
+    assert_int_equal(send(client->fd, out, size, 0), size);
+    expect(client, in, STUN_SUCCESS, STUN_REFRESH);
+    struct client reader = { .fd = fd };
+    assert_true(bytes_equal(receive(&reader, in), bytes_of_text("goodbye!")));
+    close(fd);
+    live_free(live);
+}
+
 /** A load balancer's connection for a client that is always the same one. */
 static int connect_through_proxy(struct live *live)
 {
@@ -561,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_moves_keeps_its_relay_on_any_worker),
         cmocka_unit_test(test_an_operator_lists_and_ends_allocations_of_all_workers),
         cmocka_unit_test(test_the_server_stops_while_tcp_connections_of_relays_live),
+        cmocka_unit_test(test_last_words_reach_the_peer),
         cmocka_unit_test(test_a_connection_outlives_the_one_before_it_of_the_same_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
