@@ -57,7 +57,7 @@ struct turn_worker {
     struct handoff clients; /**< others got datagrams of our clients that moved (RFC 8016) */
     struct handoff relays;  /**< others have data for relayed addresses of ours */
     struct map routes;      /**< clients that moved: remote address -> worker index + 2 */
-    size_t peak; /**< most allocations since memory was last given back */
+    size_t peak;            /**< most allocations since memory was last given back */
     struct loop_timer timer;
     struct loop_hook flush;
 
