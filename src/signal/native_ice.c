@@ -19,9 +19,18 @@ static bool may_relay(const struct native_session *session)
     return config->turn && (session->admitted || !config->require_token);
 }
 
+/**
+ * Firefox says in red that five URLs slow it down. Four of turn: tell a client its address too, so
+ * stun: is what can be left out.
+ */
+static bool needs_stun(const struct turn_ticket *ticket)
+{
+    return ticket->stun_url && ticket->url_count < TURN_TICKET_URLS_MAX;
+}
+
 static void add_own(struct native_ice *ice)
 {
-    if (ice->ticket.stun_url)
+    if (needs_stun(&ice->ticket))
         ice->servers[ice->count++] =
             (struct wire_ice_server){ .urls = &ice->ticket.stun_url, .urls_count = 1 };
     if (ice->ticket.url_count > 0)

@@ -31,7 +31,7 @@ before(async () => {
         roost = await startRoost({
             workers: 2, set: {
                 'media.udp_port': String(ports.plain), 'turn.port': String(ports.plain), 'turn.tls_port': String(ports.tls),
-                'turn.relay_addresses': '127.0.0.1', 'turn.secrets': secret, 'http.cert': authority.chain, 'http.key': authority.key,
+                'turn.relay_addresses': '127.0.0.1', 'turn.relay_sockets': 'on_demand', 'turn.secrets': secret, 'http.cert': authority.chain, 'http.key': authority.key,
             },
         });
         ports.https = Number(new URL(roost.https).port);

@@ -137,12 +137,34 @@ static void test_hello_and_join_hold_credentials_of_the_session(void **state)
     char session[64];
     snprintf(session, sizeof(session), "%s", text_of(result, "session"));
     check_credential(turn_entry(result), session);
-    json_t *stun = json_array_get(json_object_get(result, "ice_servers"), 0);
-    assert_string_equal(json_string_value(json_array_get(json_object_get(stun, "urls"), 0)),
-                        "stun:meet.example.org:3478");
     check_credential(turn_entry(client_must(&ada, join_request("room", "Ada"))), session);
     client_done(&ada);
     world_stop();
+}
+
+static const char *first_url_of_hello(const struct turn_offer *of, char *out, size_t capacity)
+{
+    world_start(&(struct native_config){ .turn = of });
+    struct client ada = { 0 };
+    client_connect(&ada);
+    json_t *result = client_must(&ada, json_pack("{s:s,s:i}", "type", "hello", "version", 1));
+    json_t *first = json_array_get(json_object_get(result, "ice_servers"), 0);
+    snprintf(out, capacity, "%s",
+             json_string_value(json_array_get(json_object_get(first, "urls"), 0)));
+    client_done(&ada);
+    world_stop();
+    return out;
+}
+
+static void test_no_client_gets_five_urls_since_browsers_warn_of_them(void **state)
+{
+    (void)state;
+    char url[128];
+    assert_string_equal(first_url_of_hello(&offer, url, sizeof(url)),
+                        "turn:meet.example.org:3478?transport=udp");
+    struct turn_offer three = offer;
+    three.https_port = 0;
+    assert_string_equal(first_url_of_hello(&three, url, sizeof(url)), "stun:meet.example.org:3478");
 }
 
 static void test_fresh_credentials_are_had_for_the_asking(void **state)
@@ -218,7 +240,7 @@ static void test_servers_of_the_configuration_stand_beside_our_own(void **state)
         client_connect(&ada);
         json_t *result = client_must(&ada, json_pack("{s:s,s:i}", "type", "hello", "version", 1));
         json_t *servers = json_object_get(result, "ice_servers");
-        assert_int_equal(json_array_size(servers), own ? 3 : 1);
+        assert_int_equal(json_array_size(servers), own ? 2 : 1);
         json_t *last = json_array_get(servers, json_array_size(servers) - 1);
         assert_string_equal(json_string_value(json_array_get(json_object_get(last, "urls"), 0)),
                             urls[0]);
@@ -237,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_without_a_host_the_one_that_was_reached_is_told),
         cmocka_unit_test(test_addresses_become_hosts),
         cmocka_unit_test(test_hello_and_join_hold_credentials_of_the_session),
+        cmocka_unit_test(test_no_client_gets_five_urls_since_browsers_warn_of_them),
         cmocka_unit_test(test_fresh_credentials_are_had_for_the_asking),
         cmocka_unit_test(test_the_host_the_client_used_is_the_host_it_gets),
         cmocka_unit_test(test_where_tokens_are_needed_relays_need_one_too),
