@@ -120,6 +120,7 @@ struct turn_association *turn_association_new(struct turn_dtls *set, struct udp_
         .carrier = &association->carrier,
     };
     association->run = UDP_GATHER_NO_RUN;
+    list_init(&association->beginner);
     association->ends_us = TIME_NEVER;
     loop_timer_init(&association->timer, turn_worker_loop(set->turn), end_if_asked);
     return association;
@@ -150,6 +151,8 @@ void turn_association_begin(struct turn_association *association,
     struct turn_dtls *set = association->set;
     // what was proven stays until the other is
     struct turn_dtls_side *side = association->connected ? &association->next : &association->side;
+    if (!association->connected && list_empty(&association->beginner))
+        list_append(&set->beginners, &association->beginner);
     if (side->dtls)
         handshake_ended(set);
     side_done(side);
@@ -175,6 +178,7 @@ void turn_association_free(struct turn_association *association)
     if (association->adopted)
         turn_worker_association_ended(set->turn, &association->source.path);
     loop_timer_cancel(&association->timer);
+    list_remove(&association->beginner);
     side_done(&association->side);
     side_done(&association->next);
     turn_dtls_remove(set, association);
@@ -235,6 +239,7 @@ static bool side_events(struct turn_association *association)
     while (dtls_event(association->side.dtls, &event)) {
         if (event.kind == DTLS_CONNECTED) {
             association->connected = true;
+            list_remove(&association->beginner);
             association->ends_us = turn_dtls_now_us(set) + set->unallocated_us;
             handshake_ended(set);
             turn_dtls_count_event(set, TURN_DTLS_BEGAN);

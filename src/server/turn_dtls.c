@@ -71,23 +71,45 @@ static void ask_for_cookie(struct turn_dtls *set, struct udp_socket *socket,
     turn_dtls_count_event(set, TURN_DTLS_COOKIES);
 }
 
-/** Whether one more handshake may begin; counts why not. */
+/**
+ * The oldest one that has begun and not finished goes, so that those who hold places without going
+ * on keep nobody out who does. False: there is none.
+ */
+static bool make_room(struct turn_dtls *set)
+{
+    if (list_empty(&set->beginners))
+        return false;
+    turn_association_end(container_of(set->beginners.next, struct turn_association, beginner),
+                         TURN_DTLS_PUSHED_OUT);
+    return true;
+}
+
+/** Whether one more handshake may begin; counts why not. May end others. */
 static bool may_begin(struct turn_dtls *set, const struct net_address *client)
 {
-    if (metric_get(&set->metrics[TURN_DTLS_HANDSHAKES]) >= TURN_DTLS_HANDSHAKES_MAX)
-        turn_dtls_count_event(set, TURN_DTLS_DROPPED_BUSY);
-    else if (!address_rate_take(&set->rate, client, turn_dtls_now_us(set),
-                                TURN_DTLS_HANDSHAKE_PER_S, TURN_DTLS_HANDSHAKE_BURST))
+    if (!address_rate_take(&set->rate, client, turn_dtls_now_us(set), TURN_DTLS_HANDSHAKE_PER_S,
+                           TURN_DTLS_HANDSHAKE_BURST))
         turn_dtls_count_event(set, TURN_DTLS_DROPPED_ADDRESS);
+    else if (metric_get(&set->metrics[TURN_DTLS_HANDSHAKES]) >= TURN_DTLS_HANDSHAKES_MAX &&
+             !make_room(set))
+        turn_dtls_count_event(set, TURN_DTLS_DROPPED_BUSY);
     else
         return true;
     return false;
 }
 
+static bool take_place(struct turn_dtls *set, const struct net_address *client)
+{
+    if (address_limit_take(&set->limit, client))
+        return true;
+    return set->associations.count >= set->limit.total && make_room(set) &&
+           address_limit_take(&set->limit, client);
+}
+
 struct turn_association *turn_dtls_add(struct turn_dtls *set, struct udp_socket *socket,
                                        const struct net_path *path)
 {
-    if (!address_limit_take(&set->limit, &path->remote)) {
+    if (!take_place(set, &path->remote)) {
         bool full = set->associations.count >= set->limit.total;
         turn_dtls_count_event(set, full ? TURN_DTLS_DROPPED_FULL : TURN_DTLS_DROPPED_ADDRESS);
         return NULL;
@@ -116,6 +138,7 @@ static void client_hello(struct turn_dtls *set, struct udp_socket *socket,
     if (!association || !turn_association_knows(association, &hello)) {
         if (!may_begin(set, &path->remote))
             return;
+        association = turn_dtls_find(set, path); // it may have had to go
         if (!association)
             association = turn_dtls_add(set, socket, path);
         if (!association)
@@ -168,6 +191,7 @@ struct turn_dtls *turn_dtls_new(struct turn_worker *turn, struct certificate *ce
     uint64_t secret[2];
     random_fill(random, secret, sizeof(secret));
     map_init(&set->associations, secret);
+    list_init(&set->beginners);
     uint32_t most = shared->options.dtls_associations_max;
     address_limit_init(&set->limit, TURN_DTLS_PER_ADDRESS, most ? most : TURN_DTLS_ASSOCIATIONS_MAX,
                        secret);

@@ -1,6 +1,7 @@
 /** The inside of TURN over DTLS: turn_dtls.c finds the association, turn_association.c is one. */
 #pragma once
 
+#include "base/list.h"
 #include "base/map.h"
 #include "proto/dtls/dtls.h"
 #include "proto/dtls/dtls_cookie.h"
@@ -29,6 +30,7 @@ struct turn_dtls {
     struct cipher_provider *provider;
     struct dtls_cookie_key cookie_key;
     struct map associations;       /**< by struct net_path */
+    struct list beginners;         /**< struct turn_association in their first handshake, by age */
     struct turn_association *last; /**< of the last datagram */
     struct address_limit limit;
     struct address_rate rate;
@@ -55,6 +57,7 @@ struct turn_association {
     struct turn_source source;
     struct turn_dtls_side side;
     struct turn_dtls_side next; /**< a client began anew from the same port; not proven so far */
+    struct list beginner;       /**< of the set, until it is connected */
     struct turn_allocation *cache;
     uint64_t ends_us; /**< unless it has an allocation by then */
     uint32_t run;     /**< of udp_gather */

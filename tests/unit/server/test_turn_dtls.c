@@ -338,7 +338,7 @@ static void send_record(struct client *client, const void *data, size_t size)
                      size + DTLS_RECORD_OVERHEAD);
 }
 
-static void request(struct live *live, struct client *client, enum stun_method method)
+static void request(struct live *live, struct client *client, uint16_t method)
 {
     static const uint8_t id[STUN_TRANSACTION_ID_SIZE] = { 1 };
     uint8_t message[64];
@@ -551,6 +551,27 @@ static void test_the_number_of_associations_is_limited(void **state)
     done(&live);
 }
 
+static void test_who_began_and_does_not_go_on_keeps_nobody_out(void **state)
+{
+    (void)state;
+    struct live live;
+    begin(&live, 0, 2);
+    connected_client(&live, &live.clients[0]);
+    struct client *idle = &live.clients[1];
+    open_client(&live, idle);
+    client_output(&live, idle);
+    serve_until(&live, metric(&live, TURN_DTLS_COOKIES) == 2);
+    client_input(&live, idle);
+    serve_until(&live, metric(&live, TURN_DTLS_HANDSHAKES) == 1);
+    idle->dtls = dtls_free(idle->dtls);
+    connected_client(&live, &live.clients[2]);
+    assert_int_equal(turn_dtls_count(live.set), 2);
+    assert_int_equal(metric(&live, TURN_DTLS_PUSHED_OUT), 1);
+    assert_int_equal(metric(&live, TURN_DTLS_HANDSHAKES), 0);
+    allocate(&live, &live.clients[0]);
+    done(&live);
+}
+
 static void test_a_new_certificate_is_for_new_clients(void **state)
 {
     (void)state;
@@ -655,6 +676,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_begins_anew_takes_its_own_place),
         cmocka_unit_test(test_an_unfinished_handshake_does_not_disturb),
         cmocka_unit_test(test_the_number_of_associations_is_limited),
+        cmocka_unit_test(test_who_began_and_does_not_go_on_keeps_nobody_out),
         cmocka_unit_test(test_a_new_certificate_is_for_new_clients),
         cmocka_unit_test(test_an_association_goes_to_the_worker_of_its_allocation),
         cmocka_unit_test(test_an_association_stays_when_the_other_worker_is_too_busy),
