@@ -282,11 +282,6 @@ enum dtls_handshake_state dtls_handshake_input(struct dtls_handshake *handshake,
     return handshake_continue(handshake);
 }
 
-enum dtls_handshake_state dtls_handshake_state_of(const struct dtls_handshake *handshake)
-{
-    return handshake->state;
-}
-
 const char *dtls_handshake_error(const struct dtls_handshake *handshake)
 {
     return handshake->error;

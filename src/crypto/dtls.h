@@ -69,7 +69,6 @@ enum dtls_handshake_state dtls_handshake_start(struct dtls_handshake *handshake)
 /** Takes one datagram of whole records and goes on; ops->send may be called before it returns. */
 enum dtls_handshake_state dtls_handshake_input(struct dtls_handshake *handshake,
                                                struct bytes datagram);
-enum dtls_handshake_state dtls_handshake_state_of(const struct dtls_handshake *handshake);
 /** Why it failed, as a sentence. */
 const char *dtls_handshake_error(const struct dtls_handshake *handshake);
 

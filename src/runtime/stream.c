@@ -141,11 +141,6 @@ void stream_set_handler(struct stream *stream, const struct stream_handler *hand
     stream->owner = owner;
 }
 
-struct loop *stream_loop(const struct stream *stream)
-{
-    return stream->loop;
-}
-
 struct net_address stream_remote(const struct stream *stream)
 {
     return stream->remote;

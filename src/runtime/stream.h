@@ -50,7 +50,6 @@ struct stream_limits {
 
 /** Replaces the owner: when a protocol takes over a stream another one has opened. */
 void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *owner);
-struct loop *stream_loop(const struct stream *stream);
 struct net_address stream_remote(const struct stream *stream);
 struct net_address stream_local(const struct stream *stream);
 /** New limits (0 and NULL as at the start); what is in the buffers already stays. */

@@ -35,8 +35,6 @@ struct tcp_listener *tcp_listener_close(struct tcp_listener *listener);
 uint16_t tcp_listener_port(const struct tcp_listener *listener);
 /** For an accepted connection that nobody wants. */
 void tcp_connection_close(int fd);
-/** Stops or resumes accepting (connections wait in the backlog): graceful stop, overload. */
-void tcp_listener_pause(struct tcp_listener *listener, bool paused);
 
 /**
  * A stream over an accepted or connected socket; owns `fd` in every case. `limits` may be NULL.

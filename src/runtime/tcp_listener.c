@@ -21,7 +21,6 @@ struct tcp_listener {
     int fd;
     int spare_fd; /**< given up for a moment to close a connection when descriptors run out */
     uint16_t port;
-    bool paused;
     bool resting;
     bool accepting; /**< inside on_ready: closing is put off */
     bool closed;
@@ -29,8 +28,7 @@ struct tcp_listener {
 
 static void update(struct tcp_listener *listener)
 {
-    loop_watch_change(&listener->watch,
-                      listener->paused || listener->resting ? 0 : (unsigned)LOOP_READABLE);
+    loop_watch_change(&listener->watch, listener->resting ? 0 : (unsigned)LOOP_READABLE);
 }
 
 static void on_rested(struct loop_timer *timer, uint64_t unused_now unused)
@@ -92,7 +90,7 @@ static void on_ready(struct loop_watch *watch, unsigned unused_events unused)
 {
     struct tcp_listener *listener = container_of(watch, struct tcp_listener, watch);
     listener->accepting = true;
-    for (int left = ACCEPT_TURN_MAX; left > 0 && !listener->closed && !listener->paused; left--) {
+    for (int left = ACCEPT_TURN_MAX; left > 0 && !listener->closed; left--) {
         if (!accept_one(listener))
             break;
     }
@@ -159,12 +157,6 @@ struct tcp_listener *tcp_listener_close(struct tcp_listener *listener)
 uint16_t tcp_listener_port(const struct tcp_listener *listener)
 {
     return listener->port;
-}
-
-void tcp_listener_pause(struct tcp_listener *listener, bool paused)
-{
-    listener->paused = paused;
-    update(listener);
 }
 
 void tcp_connection_close(int fd)

@@ -202,12 +202,3 @@ bool udp_socket_uses_gro(const struct udp_socket *socket)
 {
     return socket->gro;
 }
-
-uint32_t udp_socket_receive_buffer(const struct udp_socket *socket)
-{
-    uint32_t granted = 0;
-    socklen_t length = sizeof(granted);
-    if (getsockopt(udp_socket_fd(socket), SOL_SOCKET, SO_RCVBUF, &granted, &length) < 0)
-        return 0;
-    return granted;
-}

@@ -98,8 +98,6 @@ bool udp_socket_has_ipv6(const struct udp_socket *socket);
 /** Whether runs still go out as one message (no config and no kernel has said no). */
 bool udp_socket_uses_gso(const struct udp_socket *socket);
 bool udp_socket_uses_gro(const struct udp_socket *socket);
-/** The kernel's grant: bytes of the receive buffer as getsockopt tells. */
-uint32_t udp_socket_receive_buffer(const struct udp_socket *socket);
 
 /**
  * Sends all of `batch` and empties it. What the kernel does not take is dropped and counted by

@@ -168,16 +168,6 @@ const struct net_address *http_exchange_local(const struct http_exchange *exchan
     return &exchange->connection->local;
 }
 
-bool http_exchange_over_tls(const struct http_exchange *exchange)
-{
-    return exchange->connection->over_tls;
-}
-
-bool http_exchange_secure(const struct http_exchange *exchange)
-{
-    return exchange->connection->over_tls || net_address_is_loopback(&exchange->connection->remote);
-}
-
 const char *http_exchange_origin(struct http_exchange *exchange)
 {
     struct bytes host = http_exchange_request_of(exchange)->host;

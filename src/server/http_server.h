@@ -158,9 +158,6 @@ must_check int http_exchange_query(const struct http_exchange *exchange, const c
 struct bytes http_exchange_bearer(const struct http_exchange *exchange);
 const struct net_address *http_exchange_remote(const struct http_exchange *exchange);
 const struct net_address *http_exchange_local(const struct http_exchange *exchange);
-/** Over TLS, or plain from loopback. */
-bool http_exchange_secure(const struct http_exchange *exchange);
-bool http_exchange_over_tls(const struct http_exchange *exchange);
 /** "https://host[:port]" of the request itself, for Location and links; "" without Host. */
 const char *http_exchange_origin(struct http_exchange *exchange);
 

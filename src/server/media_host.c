@@ -240,11 +240,6 @@ int media_host_refresh_candidates(struct media_host *host)
     return media_candidates_collect(&host->config.candidates, &host->candidates);
 }
 
-size_t media_host_session_count(const struct media_host *host)
-{
-    return host->sessions.count;
-}
-
 size_t media_host_metric_sets(const struct media_host *host, struct metric_set *out,
                               size_t capacity)
 {

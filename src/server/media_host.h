@@ -48,7 +48,6 @@ uint16_t media_host_port(const struct media_host *host);
 /** Addresses may have changed (an interface came up, a reload): new sessions get the present ones.
  */
 must_check int media_host_refresh_candidates(struct media_host *host);
-size_t media_host_session_count(const struct media_host *host);
 
 /** Counter sets of all workers: at most `capacity` are written; returns how many there are. */
 size_t media_host_metric_sets(const struct media_host *host, struct metric_set *out,
