@@ -117,14 +117,14 @@ static void input(struct media_worker *worker, const struct udp_datagram *datagr
     uint64_t now_us = media_now_us(worker);
     bool turn = worker->turn && !relayed;
     struct media_transport *current = NULL;
-    const struct net_address *remote = NULL;
+    const struct net_address *remote = NULL; // set when `current` is
     for (size_t i = 0; i < count; i++) {
         const struct udp_datagram *datagram = &datagrams[i];
         // a relay's run: neither media's tables nor its transports are asked
         if (turn && turn_takes(worker, datagram, &current))
             continue;
         struct media_transport *transport = current;
-        if (!current || !remote || !net_address_equal(remote, &datagram->path.remote)) {
+        if (!current || !net_address_equal(remote, &datagram->path.remote)) {
             remote = &datagram->path.remote;
             transport = media_routes_by_address(&worker->routes, remote);
         }

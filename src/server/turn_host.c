@@ -1,11 +1,14 @@
 #include "server/turn_host.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "crypto/tls.h"
 #include "runtime/clock.h"
 #include "runtime/tcp.h"
@@ -49,9 +52,16 @@ const char *turn_id_format(uint32_t worker, handle id, char out[TURN_ID_TEXT_MAX
 /** Both numbers of an id or of a list position; false when it is neither. */
 static bool id_parse(const char *text, uint32_t *ret_worker, uint64_t *ret_number)
 {
-    int end = 0;
-    return sscanf(text, "%" SCNu32 "-%" SCNx64 "%n", ret_worker, ret_number, &end) == 2 &&
-           text[end] == '\0';
+    struct bytes rest = bytes_of_text(text);
+    uint64_t worker;
+    if (text_parse_u64(text_take_until(&rest, '-'), UINT32_MAX, &worker) < 0 || rest.size == 0 ||
+        !isxdigit(rest.data[0]))
+        return false;
+    char *end;
+    errno = 0;
+    *ret_number = strtoull((const char *)rest.data, &end, 16); // `text` is terminated
+    *ret_worker = (uint32_t)worker;
+    return errno == 0 && *end == '\0';
 }
 
 // Life.
