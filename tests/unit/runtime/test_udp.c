@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "runtime/interfaces.h"
 #include "runtime/udp.h"
+#include "unit/runtime/loopback.h"
 
 struct end {
     struct udp_socket *socket;
@@ -81,16 +81,6 @@ static void add(struct bench *bench, const struct net_path *path, uint8_t first,
     uint8_t bytes[DATAGRAM_SIZE_MAX];
     memset(bytes, first, size);
     assert_true(datagram_batch_add(&bench->batch, path, bytes, size));
-}
-
-static bool has_ipv6_loopback(void)
-{
-    struct interface_address list[64];
-    int count = interface_list(list, 64);
-    bool found = false;
-    for (int i = 0; i < count; i++)
-        found |= list[i].loopback && list[i].address.family == NET_IPV6;
-    return found;
 }
 
 static bool kernel_has(int option)

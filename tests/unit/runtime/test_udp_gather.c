@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "runtime/interfaces.h"
 #include "runtime/udp.h"
 #include "runtime/udp_gather.h"
+#include "unit/runtime/loopback.h"
 
 /** The receiving end: remembers every datagram whole. */
 struct end {
@@ -84,16 +84,6 @@ static struct udp_config relay_config(struct bench *bench, int family)
 static void open_end(struct bench *bench, struct end *end, const struct udp_config *config)
 {
     assert_int_equal(udp_socket_open(config, &bench->loop, &ops, end, &end->socket), 0);
-}
-
-static bool has_ipv6_loopback(void)
-{
-    struct interface_address list[64];
-    int count = interface_list(list, 64);
-    bool found = false;
-    for (int i = 0; i < count; i++)
-        found |= list[i].loopback && list[i].address.family == NET_IPV6;
-    return found;
 }
 
 /** Three light sockets of one memory; the sender without GSO if asked. */

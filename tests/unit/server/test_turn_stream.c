@@ -435,20 +435,26 @@ static void other_stop(struct worker *worker unused, void *owner unused)
 {
 }
 
-static void test_a_client_goes_to_the_worker_that_its_first_message_names(void **state)
+/** Whatever the clients of `turn` ask for lives on the other worker. */
+static void start_other(struct turn_worker *turn, struct other *other)
 {
     static const struct worker_ops ops = { .start = other_start,
                                            .received = other_received,
                                            .stop = other_stop };
+    struct worker_group_config config = {
+        .name = "other", .count = 2, .ops = &ops, .owner = other
+    };
+    assert_int_equal(worker_group_start(&config, &other->group), 0);
+    turn->shared.group = other->group;
+    turn->foreign = 1;
+}
+
+static void test_a_client_goes_to_the_worker_that_its_first_message_names(void **state)
+{
     struct world *world = world_new(state);
     struct turn_worker *turn = &world->turn;
     struct other other = { .mailbox = &turn->control };
-    struct worker_group_config config = {
-        .name = "other", .count = 2, .ops = &ops, .owner = &other
-    };
-    assert_int_equal(worker_group_start(&config, &other.group), 0);
-    turn->shared.group = other.group;
-    turn->foreign = 1;
+    start_other(turn, &other);
     turn->input = allocates;
     connect_client(world);
     client_sends_message(world, STUN_REFRESH, 60);
@@ -470,18 +476,10 @@ static void test_a_client_goes_to_the_worker_that_its_first_message_names(void *
 
 static void test_moving_wins_no_time(void **state)
 {
-    static const struct worker_ops ops = { .start = other_start,
-                                           .received = other_received,
-                                           .stop = other_stop };
     struct world *world = impatient_world(state);
     struct turn_worker *turn = &world->turn;
     struct other other = { .mailbox = &turn->control };
-    struct worker_group_config config = {
-        .name = "other", .count = 2, .ops = &ops, .owner = &other
-    };
-    assert_int_equal(worker_group_start(&config, &other.group), 0);
-    turn->shared.group = other.group;
-    turn->foreign = 1;
+    start_other(turn, &other);
     connect_client(world);
     uint64_t latest_us = loop_now_us(&turn->loop) + 40000;
     client_sends_message(world, STUN_CONNECTION_BIND, 28);

@@ -293,6 +293,17 @@ static int server_check(struct server *server, const struct client *client)
     return turn_auth_check(server->settings, &server->nonce_key, &check, &server->identity);
 }
 
+/** Somebody with a token whose mac key is the first bytes of `mac_key`. */
+static struct client bearer(const struct server *server, struct bytes token, size_t key_size)
+{
+    return (struct client){ .username = "kid-1",
+                            .realm = REALM,
+                            .nonce = server->nonce,
+                            .token = token,
+                            .mac_key = bytes_of(mac_key, key_size),
+                            .sha1 = true };
+}
+
 static void test_a_token_lets_in_and_its_mac_key_protects(void **state)
 {
     (void)state;
@@ -301,12 +312,7 @@ static void test_a_token_lets_in_and_its_mac_key_protects(void **state)
     assert_true(server_challenge(&server));
     struct maker maker = good();
     uint8_t out[512];
-    struct client client = { .username = "kid-1",
-                             .realm = REALM,
-                             .nonce = server.nonce,
-                             .token = make(&maker, out),
-                             .mac_key = bytes_of(mac_key, 20),
-                             .sha1 = true };
+    struct client client = bearer(&server, make(&maker, out), 20);
     assert_int_equal(server_check(&server, &client), 0);
     assert_true(text_starts_with(bytes_of_text(server.identity.name), "kid-1:"));
     assert_int_equal(server.identity.name_size, strlen("kid-1:") + 12);
@@ -333,12 +339,7 @@ static void test_the_shorter_key_of_coturns_clients_is_understood(void **state)
     server_challenge(&server);
     struct maker maker = good();
     uint8_t out[512];
-    struct client client = { .username = "kid-1",
-                             .realm = REALM,
-                             .nonce = server.nonce,
-                             .token = make(&maker, out),
-                             .mac_key = bytes_of(mac_key, 16),
-                             .sha1 = true };
+    struct client client = bearer(&server, make(&maker, out), 16);
     assert_int_equal(server_check(&server, &client), 0);
     assert_int_equal(server.identity.key_size, 16); // for answers and for what follows
     client.mac_key = bytes_of(mac_key, 15);
@@ -377,12 +378,7 @@ static void test_requests_after_the_first_bring_no_token(void **state)
     server_challenge(&server);
     struct maker maker = good();
     uint8_t out[512];
-    struct client client = { .username = "kid-1",
-                             .realm = REALM,
-                             .nonce = server.nonce,
-                             .token = make(&maker, out),
-                             .mac_key = bytes_of(mac_key, 20),
-                             .sha1 = true };
+    struct client client = bearer(&server, make(&maker, out), 20);
     assert_int_equal(server_check(&server, &client), 0);
     assert_true(server.identity.token);
     struct turn_identity first = server.identity;
@@ -450,12 +446,7 @@ static void test_without_keys_nobody_is_invited_to_bring_a_token(void **state)
     assert_false(server_challenge(&server));
     struct maker maker = good();
     uint8_t out[512];
-    struct client client = { .username = "kid-1",
-                             .realm = REALM,
-                             .nonce = server.nonce,
-                             .token = make(&maker, out),
-                             .mac_key = bytes_of(mac_key, 20),
-                             .sha1 = true };
+    struct client client = bearer(&server, make(&maker, out), 20);
     assert_int_equal(server_check(&server, &client), STUN_UNAUTHENTICATED);
     turn_settings_unref(server.settings);
 }
