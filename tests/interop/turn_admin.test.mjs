@@ -11,6 +11,7 @@ import { after, describe, test } from 'node:test';
 import { NativeClient } from '../support/native_client.mjs';
 import { Server, binary, cleanEnvironment, runCommand } from '../support/server.mjs';
 import { StunClient } from '../support/stun_client.mjs';
+import { until } from '../support/until.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-turn-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -41,16 +42,6 @@ const command = (dataDir, args, { input } = {}) => new Promise((resolve, reject)
     child.once('close', (status) => resolve({ status, output, errors }));
     child.stdin.end(input ?? '');
 });
-
-async function until(what, attempt, timeoutMs = 10000) {
-    const end = Date.now() + timeoutMs;
-    for (;;) {
-        const result = await attempt();
-        if (result) return result;
-        if (Date.now() > end) assert.fail(`${what}: not in time`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-}
 
 /** A client with an allocation, or the error that it got instead. */
 async function allocate(context, server, credentials, { transport = 'udp', port } = {}) {
@@ -388,7 +379,7 @@ describe('a TURN server alone', { concurrency: 3 }, () => {
         assert.equal((await server.fetch('/healthz')).body, 'ok\n');
         assert.ok([...(await server.metrics()).keys()].some((name) => name.startsWith('turn_allocations')));
         assert.equal((await admin(server, await adminToken(server), 'GET', '')).allocations, 0);
-        assert.equal((await server.fetch('/api/v1/turn')).status, 200);
+        assert.equal((await server.fetch('/api/v1/turn')).status, 401, 'it has no people of its own: strangers get no relays');
         assert.equal((await server.fetch('/')).status, 404);
         assert.equal((await server.fetch('/ws')).status, 404);
     });

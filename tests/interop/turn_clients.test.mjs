@@ -7,6 +7,7 @@ import nodeDataChannel from 'node-datachannel';
 import * as werift from 'werift';
 
 import { TurnServer, comparing, credentials } from '../support/turn.mjs';
+import { until } from '../support/until.mjs';
 
 /** @type {TurnServer} */
 let server;
@@ -19,16 +20,6 @@ after(async () => {
     setTimeout(() => process.exit(), 500).unref();
     assert.deepEqual(ended, { status: 0, signal: null });
 });
-
-async function until(what, condition, timeoutMs = 15000) {
-    const end = Date.now() + timeoutMs;
-    for (;;) {
-        const value = await condition();
-        if (value) return value;
-        if (Date.now() > end) throw new Error(`in vain waited for: ${what}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-}
 
 /** What went from relay to relay inside the server while `body` ran. */
 async function relayed(body) {

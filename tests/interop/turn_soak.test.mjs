@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 
 import { StunClient } from '../support/stun_client.mjs';
 import { TurnServer, comparing, credentials, loopbackPeers } from '../support/turn.mjs';
+import { until } from '../support/until.mjs';
 
 const full = process.env.ROOST_SOAK === 'full';
 const idleCount = full ? 10000 : 1500;
@@ -50,16 +51,6 @@ async function each(items, body, atOnce = 32) {
     await Promise.all(Array.from({ length: atOnce }, async () => {
         for (const item of rest) await body(item);
     }));
-}
-
-async function until(what, condition, timeoutMs, stepMs = 100) {
-    const end = Date.now() + timeoutMs;
-    for (;;) {
-        const value = await condition();
-        if (value === true) return;
-        if (Date.now() > end) throw new Error(`in vain waited for: ${what} (last: ${value})`);
-        await new Promise((resolve) => setTimeout(resolve, stepMs));
-    }
 }
 
 const living = () => server.metric('turn_allocations');
@@ -134,7 +125,7 @@ test(`${idleCount} idle and ${activeCount} active allocations are held, and noth
     if (full) for (const client of rest) close(client);
     else await release(rest);
     if (!comparing) {
-        await until('all allocations to end', async () => (await living()) === 0 || living(), full ? 90000 : 10000);
+        await until('all allocations to end', async () => (await living()) === 0, full ? 90000 : 10000);
         assert.equal(await server.metric('turn_relay_sockets'), 0);
         assert.equal(await server.metric('turn_allocations_ended_total', 'reason="expired"'), full ? rest.length : 0);
     }

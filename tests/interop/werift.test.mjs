@@ -8,6 +8,7 @@ import * as werift from 'werift';
 
 import { NativeClient } from '../support/native_client.mjs';
 import { Server } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
 
 let server;
 let roomNumber = 0;
@@ -24,16 +25,6 @@ after(async () => {
     setTimeout(() => process.exit(), 500).unref();
     assert.deepEqual(ended, { status: 0, signal: null });
 });
-
-async function until(what, condition, timeoutMs = 10000) {
-    const end = Date.now() + timeoutMs;
-    for (;;) {
-        const value = await condition();
-        if (value) return value;
-        if (Date.now() > end) throw new Error(`in vain waited for: ${what}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-}
 
 const add16 = (a, b) => (a + b) & 0xffff;
 
