@@ -16,7 +16,7 @@
 #include "server/turn_dtls.h"
 #include "server/turn_worker.h"
 
-/** Questions of operators that wait for workers; more are answered with nothing. */
+/** Questions of operators that wait for workers; of more the oldest is answered with nothing. */
 #define REQUESTS_MAX 256
 
 /** A list or a kill under way. */
@@ -164,19 +164,23 @@ static void request_end(struct turn_host *host, struct turn_request *request, co
     request_free(host, request);
 }
 
+/** An answer that a worker could not send (our mailbox was full) never comes. */
+static void give_up_oldest(struct turn_host *host)
+{
+    struct turn_request *oldest = container_of(host->requests.next, struct turn_request, node);
+    if (oldest->killed) {
+        oldest->killed(oldest->owner, false);
+        request_free(host, oldest);
+    } else {
+        request_end(host, oldest, "");
+    }
+}
+
 void turn_host_detach(struct turn_host *host)
 {
     host->media = NULL;
-    struct turn_request *request;
-    list_each(request, &host->requests, node)
-    {
-        if (request->killed) {
-            request->killed(request->owner, false);
-            request_free(host, request);
-        } else {
-            request_end(host, request, "");
-        }
-    }
+    while (!list_empty(&host->requests))
+        give_up_oldest(host);
 }
 
 // To the workers.
@@ -245,8 +249,10 @@ void turn_host_stream(struct turn_host *host, struct stream_parcel *parcel,
 
 static struct turn_request *request_new(struct turn_host *host, void *owner)
 {
-    if (!host->media || host->request_count == REQUESTS_MAX)
+    if (!host->media)
         return NULL;
+    if (host->request_count == REQUESTS_MAX)
+        give_up_oldest(host);
     struct turn_request *request = memory_new(struct turn_request);
     request->id = ++host->last_request;
     request->owner = owner;
