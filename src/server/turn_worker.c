@@ -131,6 +131,14 @@ static void refused(void *owner, const struct turn_allocation *allocation,
                 log_bytes("user", info.username), log_address("client", &info.client));
 }
 
+static void unauthenticated(void *owner, const struct turn_source *source, struct bytes username,
+                            const char *reason)
+{
+    const struct turn_worker *turn = owner;
+    log_warning(&turn->log, "credentials refused with 401 Unauthorized", log_text("reason", reason),
+                log_bytes("user", username), log_address("client", &source->path.remote));
+}
+
 static void moved(void *owner, const struct turn_allocation *allocation,
                   const struct turn_source *before)
 {
@@ -169,6 +177,7 @@ static const struct turn_ops turn_ops = {
     .relay_close = relay_close,
     .ended = ended,
     .refused = refused,
+    .unauthenticated = unauthenticated,
     .moved = moved,
     .tcp_connect = tcp_connect,
     .tcp_bind = tcp_bind,

@@ -111,6 +111,19 @@ int turn_auth_check(const struct turn_settings *settings, const struct turn_nonc
     return error;
 }
 
+const char *turn_auth_reason(const struct turn_settings *settings,
+                             const struct turn_auth_request *request)
+{
+    struct turn_claim claim = { 0 };
+    if (request->message->integrity == 0 && request->message->sha256 == 0)
+        return NULL;
+    if (read_claim(request, &claim) != 0)
+        return NULL;
+    if (!bytes_equal(claim.realm, bytes_of_text(turn_settings_get(settings)->realm)))
+        return "the client's realm is not turn.realm";
+    return turn_credential_reason(settings, request, &claim);
+}
+
 void turn_auth_write_challenge(const struct turn_settings *settings,
                                const struct turn_nonce_key *nonce_key,
                                const struct turn_auth_request *request, struct stun_writer *writer)

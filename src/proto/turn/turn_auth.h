@@ -61,6 +61,12 @@ must_check int turn_auth_check(const struct turn_settings *settings,
                                const struct turn_auth_request *request,
                                struct turn_identity *ret_identity);
 /**
+ * For the log of the operator, never for the client: why a request with credentials was answered
+ * with 401. NULL when it had none.
+ */
+const char *turn_auth_reason(const struct turn_settings *settings,
+                             const struct turn_auth_request *request);
+/**
  * REALM, NONCE, PASSWORD-ALGORITHMS (and THIRD-PARTY-AUTHORIZATION when token keys exist) for an
  * answer 401 or 438.
  */

@@ -240,3 +240,28 @@ bool turn_credential_verify(const struct turn_settings *settings,
     user = turn_settings_user(settings, bytes_of(examination.name, examination.name_size));
     return user ? verify_static(&examination, user) : verify_rest(&examination);
 }
+
+const char *turn_credential_reason(const struct turn_settings *settings,
+                                   const struct turn_auth_request *request,
+                                   const struct turn_claim *claim)
+{
+    char name[TURN_USERNAME_MAX + 1];
+    size_t size;
+    int64_t expiry;
+    struct bytes user;
+    if (claim->token.size > 0)
+        return "the access token is not good, or not made with one of turn.oauth_keys";
+    if (claim->userhash.size > 0)
+        return turn_settings_user_by_hash(settings, claim->userhash)
+                   ? "the password is wrong"
+                   : "no user has this name and realm (it was sent as a hash)";
+    if (turn_username_prepare(claim->username, name, &size) != 0)
+        return "the user name has characters that it cannot have";
+    if (turn_settings_user(settings, bytes_of(name, size)))
+        return "the password is wrong";
+    if (split_rest_name(claim->username, &expiry, &user) != 0)
+        return "there is no such user, and a time-limited name is EXPIRY:NAME";
+    if (expiry < request->now_unix_s)
+        return "the credential has expired";
+    return "the password was not made with one of turn.secrets";
+}

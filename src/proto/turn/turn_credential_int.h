@@ -25,3 +25,7 @@ must_check bool turn_credential_verify(const struct turn_settings *settings,
                                        const struct turn_auth_request *request,
                                        const struct turn_claim *claim,
                                        struct turn_identity *identity);
+/** Why it was false, for the operator. */
+const char *turn_credential_reason(const struct turn_settings *settings,
+                                   const struct turn_auth_request *request,
+                                   const struct turn_claim *claim);

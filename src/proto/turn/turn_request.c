@@ -113,12 +113,30 @@ static int check_credentials(struct turn_request *request)
     return turn_auth_check(server->settings, server->nonce_key, &auth, &request->identity);
 }
 
+/** After the answer, so that the time it takes tells the client nothing. */
+static void tell_unauthenticated(const struct turn_request *request)
+{
+    const struct turn_server *server = request->server;
+    struct turn_auth_request auth = {
+        .message = request->message,
+        .now_unix_s = turn_unix_s(server, request->now_us),
+    };
+    struct bytes username = { 0 };
+    const char *reason = turn_auth_reason(server->settings, &auth);
+    if (!reason || !server->ops->unauthenticated)
+        return;
+    (void)stun_message_find(request->message, STUN_USERNAME, &username);
+    server->ops->unauthenticated(server->owner, request->source, username, reason);
+}
+
 static void answer_request(struct turn_request *request, const struct turn_method *method)
 {
     int code = check_credentials(request);
     if (code != 0) {
         turn_count(request->server, failure_metric(request, code));
         turn_answer_stranger(request, (uint16_t)code);
+        if (code == STUN_UNAUTHENTICATED)
+            tell_unauthenticated(request);
         return;
     }
     request->authenticated = true;

@@ -120,6 +120,12 @@ struct turn_ops {
     void (*refused)(void *owner, const struct turn_allocation *allocation,
                     const struct net_address *peer, const struct turn_peer_decision *decision);
     /**
+     * A request was refused with 401 although it named a user; say so in the log. `username` is
+     * what the client wrote, empty when it hid it (USERHASH). May be NULL.
+     */
+    void (*unauthenticated)(void *owner, const struct turn_source *source, struct bytes username,
+                            const char *reason);
+    /**
      * RFC 8016: the client goes on from another 5-tuple. `before` is where it was: forget it; the
      * allocation's source is the new one already. May be NULL.
      */

@@ -546,6 +546,38 @@ static void test_time_limited_credentials_end(void **state)
     assert_int_equal(check(&client), STUN_UNAUTHENTICATED);
 }
 
+static const char *reason_of(const struct client *client)
+{
+    struct request request;
+    client_request(client, &request);
+    struct turn_auth_request auth = { .message = &request.message,
+                                      .now_unix_s = server.now_unix_s };
+    return turn_auth_reason(server.settings, &auth);
+}
+
+static void test_the_operator_is_told_why_credentials_are_refused(void **state)
+{
+    (void)state;
+    char password[TURN_REST_PASSWORD_SIZE];
+    struct client client = limited(FRESH ":bob", SECRET, password);
+    server.now_unix_s = 1800000601;
+    assert_text_equal(reason_of(&client), "the credential has expired");
+    server.now_unix_s = NOW_UNIX_S;
+    client = limited(FRESH ":bob", "another secret", password);
+    assert_text_equal(reason_of(&client), "the password was not made with one of turn.secrets");
+    client = gwen();
+    client.password = "guess";
+    assert_text_equal(reason_of(&client), "the password is wrong");
+    client.username = "nobody";
+    assert_non_null(strstr(reason_of(&client), "no such user"));
+    client = gwen();
+    client.realm = "other.example";
+    assert_text_equal(reason_of(&client), "the client's realm is not turn.realm");
+    client = gwen();
+    client.sha1 = false;
+    assert_null(reason_of(&client));
+}
+
 static void test_attack_a_later_expiry_on_an_old_password(void **state)
 {
     (void)state;
@@ -751,6 +783,7 @@ int main(void)
         TEST(test_vectors_of_the_rfcs_have_the_right_password_and_not_our_nonce),
         TEST(test_time_limited_credentials_of_every_secret_are_good),
         TEST(test_time_limited_credentials_end),
+        TEST(test_the_operator_is_told_why_credentials_are_refused),
         TEST(test_attack_a_later_expiry_on_an_old_password),
         TEST(test_the_other_orders_of_a_time_limited_name),
         TEST(test_names_that_are_no_time_are_unknown),
