@@ -149,6 +149,7 @@ static void write_turn_port(uint16_t port, bool udp, bool tcp, const char *what,
 
 static void write_turn(const struct banner *banner, struct text_builder *out)
 {
+    bool web = banner->https_port != 0;
     text_append_format(out, "\n%sroost %s%s relays (TURN, STUN) and does nothing else:\n\n",
                        banner->terminal ? COLOUR_STRONG : "", ROOST_VERSION,
                        banner->terminal ? COLOUR_END : "");
@@ -159,12 +160,21 @@ static void write_turn(const struct banner *banner, struct text_builder *out)
     write_turn_port(banner->turn_tls_port, same, true,
                     same ? ", encrypted (DTLS, TLS)" : ", encrypted (TLS)", out);
     write_turn_port(same ? 0 : banner->turn_dtls_port, true, false, ", encrypted (DTLS)", out);
+    text_append_format(out, "  Ports %u to %u   UDP, towards peers\n",
+                       banner->options->turn.min_port, banner->options->turn.max_port);
+    if (web)
+        write_turn_port(banner->https_port, false, true,
+                        banner->options->turn.https
+                            ? ", HTTPS and encrypted (TLS): metrics, admin API, credentials"
+                            : ", HTTPS: metrics, admin API, credentials",
+                        out);
+    write_turn_port(web ? banner->http_port : 0, false, true, ", HTTP for this computer", out);
     text_append_format(out,
-                       "  Ports %u to %u   UDP, towards peers\n\n"
-                       "  roost turn-credentials   a credential for a test (--data %s)\n"
+                       "\n"
+                       "  roost turn-credentials   a credential for a test (with this server's\n"
+                       "                           options: --roles turn --data %s)\n"
                        "  roost user add NAME      a user with a password\n"
                        "  turn.secrets             what an application signs its own with\n",
-                       banner->options->turn.min_port, banner->options->turn.max_port,
                        banner->data_dir);
     if (banner->self_signed)
         text_append(out, "\n  The certificate is self-signed, which browsers refuse for turns: "

@@ -13,7 +13,7 @@ struct banner {
     /** Addresses of this machine that others may reach, loopback left out. */
     const struct net_address *addresses;
     size_t address_count;
-    bool turn_only;         /**< no web server: a TURN server alone */
+    bool turn_only;         /**< a TURN server alone, at most with an API */
     uint16_t turn_udp_port; /**< as bound; 0: none */
     uint16_t turn_port;
     uint16_t turn_tls_port;

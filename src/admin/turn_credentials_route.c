@@ -22,17 +22,10 @@ static bool is_proxied(const struct http_exchange *exchange)
     return traced && net_address_is_loopback(http_exchange_remote(exchange));
 }
 
-/** Pages of elsewhere get our relays with a token, or when signal.allowed_origins names them. */
-static bool origin_is_allowed(const struct turn_api *api, struct http_exchange *exchange)
+static bool origin_is_listed(const struct turn_api *api, struct bytes origin)
 {
-    struct bytes origin = http_exchange_field(exchange, "origin");
-    if (!origin.data)
-        return true;
-    const char *own = http_exchange_origin(exchange);
-    if (own[0] && text_equal_ignore_case(origin, own))
-        return true;
     const struct option_list *allowed = &api->config.options->signal.allowed_origins;
-    for (size_t i = 0; i < allowed->count; i++) {
+    for (size_t i = 0; origin.data && i < allowed->count; i++) {
         if (strcmp(allowed->items[i], "*") == 0 ||
             text_equal_ignore_case(origin, allowed->items[i]))
             return true;
@@ -40,14 +33,38 @@ static bool origin_is_allowed(const struct turn_api *api, struct http_exchange *
     return false;
 }
 
+/** Pages of elsewhere get our relays with a token, or when signal.allowed_origins names them. */
+static bool origin_is_allowed(const struct turn_api *api, struct http_exchange *exchange)
+{
+    struct bytes origin = http_exchange_field(exchange, "origin");
+    const char *own = http_exchange_origin(exchange);
+    return !origin.data || (own[0] && text_equal_ignore_case(origin, own)) ||
+           origin_is_listed(api, origin);
+}
+
+/**
+ * People of this server's own application and signaling get relays as they get in. A TURN server
+ * alone has none, and must not become everybody's because its metrics were wanted.
+ */
+static bool is_for_everyone(const struct turn_api *api, struct http_exchange *exchange)
+{
+    const struct roost_options *options = api->config.options;
+    bool has_people = option_list_has(&options->server.roles, "app") ||
+                      option_list_has(&options->server.roles, "signal");
+    return !options->auth.require_token &&
+           (has_people || origin_is_listed(api, http_exchange_field(exchange, "origin")));
+}
+
 /** True when the request may have a credential, with whom it is for; else it is answered. */
 static bool admit(struct turn_api *api, struct http_exchange *exchange, char user[TOKEN_NAME_SIZE])
 {
     struct token_grants grants = { 0 };
     int result = turn_api_token(api, exchange, &grants);
-    if (result == -ENOENT && api->config.options->auth.require_token) {
+    if (result == -ENOENT && !is_for_everyone(api, exchange)) {
         metric_add(&api->metrics[TURN_API_UNAUTHORIZED], 1);
-        turn_api_refuse_token(exchange, "A token is needed: Authorization: Bearer TOKEN.");
+        turn_api_refuse_token(exchange,
+                              "A token is needed: Authorization: Bearer TOKEN (roost token "
+                              "--user NAME).");
         return false;
     }
     if (result < 0 && result != -ENOENT) {
