@@ -24,6 +24,8 @@
 static int problem(struct text_builder *out, int error, const char *what, const char *path)
 {
     text_append_format(out, "cannot %s %s: %s", what, path, strerror(-error));
+    if (error == -EACCES)
+        text_append(out, " (run it as the user that the server runs as, or as root)");
     return error;
 }
 
@@ -43,8 +45,9 @@ static int open_folder(struct data_folder *folder, struct text_builder *ret_prob
         return 0;
     int result = exists < 0 ? exists : file_make_folder(folder->path, 0700);
     if (result < 0) {
-        problem(ret_problem, result, "make the data folder", folder->path);
-        text_append(ret_problem, " (change server.data_dir or --data)");
+        text_append_format(ret_problem,
+                           "cannot make the data folder %s: %s (change server.data_dir or --data)",
+                           folder->path, strerror(-result));
         return result;
     }
     folder->first_start = true;

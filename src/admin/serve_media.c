@@ -93,6 +93,55 @@ static void add_metrics(struct serve *serve)
     free(sets);
 }
 
+/** One UDP port of the workers, with the options that choose it. */
+struct udp_end {
+    struct net_address address;
+    const char *bind;
+    const char *port;
+};
+
+/** The port that could not be opened: workers open them in this order. */
+static struct udp_end failed_end(const struct serve *serve, const struct net_address *bind)
+{
+    const struct roost_options *options = serve->options;
+    struct udp_end end = { *bind, "media.bind", "media.udp_port" };
+    if (!serve->turn || turn_host_udp_port(serve->turn) == 0)
+        return end;
+    if (options->turn.dtls && turn_host_tls_udp_port(serve->turn) == 0) {
+        end = (struct udp_end){ .bind = "turn.bind", .port = "turn.tls_port" };
+        if (options->turn.bind.count == 1)
+            end.address = options->turn.bind.items[0];
+        end.address.port = options->turn.tls_port;
+    } else {
+        end = (struct udp_end){ options->turn.nat_discovery_address, "turn.nat_discovery_address",
+                                "turn.nat_discovery_port" };
+        end.address.port = options->turn.nat_discovery_port;
+    }
+    return end;
+}
+
+static void explain(struct serve *serve, int error, const struct net_address *bind,
+                    const char *problem)
+{
+    struct udp_end end = failed_end(serve, bind);
+    char address[NET_ADDRESS_TEXT_MAX];
+    if (error == -EADDRINUSE)
+        text_append_format(&serve->problem,
+                           "UDP port %u is in use: is another roost running? Change %s (--set "
+                           "%s=...)",
+                           end.address.port, end.port, end.port);
+    else if (error == -EACCES)
+        text_append_format(&serve->problem,
+                           "no permission for UDP port %u: ports below 1024 need "
+                           "CAP_NET_BIND_SERVICE; change %s or run as a service",
+                           end.address.port, end.port);
+    else if (error == -EADDRNOTAVAIL)
+        text_append_format(&serve->problem, "%s is no address of this machine: change %s",
+                           net_address_format_ip(&end.address, address), end.bind);
+    else
+        text_append_format(&serve->problem, "%s (%s)", problem, strerror(-error));
+}
+
 int serve_media_start(struct serve *serve)
 {
     if (!option_list_has(&serve->options->server.roles, "media") && !serve_turn_wanted(serve))
@@ -108,13 +157,7 @@ int serve_media_start(struct serve *serve)
         serve_turn_attached(serve);
         return 0;
     }
-    if (result == -EADDRINUSE)
-        text_append_format(&serve->problem,
-                           "UDP port %u is in use: is another roost running? Change media.udp_port "
-                           "(--set media.udp_port=...)",
-                           config.udp.bind.port);
-    else
-        text_append_format(&serve->problem, "%s: %s", problem, strerror(-result));
+    explain(serve, result, &config.udp.bind, problem);
     return result;
 }
 

@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "runtime/ephemeral_ports.h"
 #include "runtime/files.h"
+#include "runtime/interfaces.h"
 
 /** Of the tables of a worker; what is allowed is turn.max_allocations, which reloads. */
 #define ALLOCATIONS_MAX 1000000
@@ -93,6 +94,31 @@ static int start_users(struct serve *serve)
 }
 
 /** ---- the host ---- */
+
+/** Behind a NAT people write the address that others see; no relay could open its socket there. */
+static int check_relay_addresses(struct serve *serve)
+{
+    for (size_t i = 0; i < serve->options->turn.relay_addresses.count; i++) {
+        char text[NET_ADDRESS_TEXT_MAX];
+        int result = interface_try_bind(&serve->relays[i].bind);
+        if (result != -EADDRNOTAVAIL)
+            continue;
+        net_address_format_ip(&serve->relays[i].bind, text);
+        if (serve->relays[i].bind.family == NET_IPV6) {
+            // one of an interface that just came up is not usable for a second or two
+            log_warning(&serve->log, "turn.relay_addresses: no address of this machine (yet)",
+                        log_text("address", text));
+            continue;
+        }
+        text_append_format(&serve->problem,
+                           "%s is no address of this machine: change turn.relay_addresses; behind "
+                           "a NAT it is the machine's own address, then what others see: "
+                           "IP/EXTERNAL-IP",
+                           text);
+        return result;
+    }
+    return 0;
+}
 
 /** The one address all of TURN's own ports are bound to; NET_NONE: all, or several. */
 static struct net_address single_bind(const struct roost_options *options)
@@ -204,6 +230,9 @@ int serve_turn_start(struct serve *serve)
     if (result < 0)
         return result;
     serve->relay_count = turn_config_relays(serve->options, &serve->external, serve->relays);
+    result = check_relay_addresses(serve);
+    if (result < 0)
+        return result;
     for (size_t i = 0; i < serve->relay_count; i++) {
         char bind[NET_ADDRESS_TEXT_MAX], told[NET_ADDRESS_TEXT_MAX];
         log_info(&serve->log, "relay address",
@@ -252,6 +281,23 @@ void serve_turn_attached(struct serve *serve)
 
 /** ---- ports ---- */
 
+/** Why a port cannot be had; the web server of this process took its own before. */
+static void explain_listen(struct serve *serve, int error, const struct net_address *address,
+                           const char *option)
+{
+    bool own = address->port == serve->https_port || address->port == serve->http_port;
+    if (error == -EADDRINUSE && serve->http && own)
+        text_append_format(&serve->problem,
+                           "port %u is this server's own web server's%s; change turn.%s",
+                           address->port,
+                           address->port == serve->https_port && serve_turn_on_https(serve)
+                               ? ", which serves TURN over TLS too (turn.https)"
+                               : "",
+                           option);
+    else
+        serve_explain_bind(serve, error, address, "turn", option);
+}
+
 static int listen_on(struct serve *serve, uint16_t port, const char *option, uint16_t *ret_port)
 {
     const struct option_addresses *bind = &serve->options->turn.bind;
@@ -263,7 +309,7 @@ static int listen_on(struct serve *serve, uint16_t port, const char *option, uin
         if (result == -EAFNOSUPPORT && bind->count > 1)
             continue;
         if (result < 0) {
-            serve_explain_bind(serve, result, &address, "turn", option);
+            explain_listen(serve, result, &address, option);
             return result;
         }
         *ret_port = bound.port;

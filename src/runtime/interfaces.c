@@ -65,6 +65,21 @@ int interface_list(struct interface_address *out, size_t capacity)
     return (int)count;
 }
 
+int interface_try_bind(const struct net_address *address)
+{
+    struct sockaddr_storage name;
+    struct net_address any_port = *address;
+    any_port.port = 0;
+    int domain = address->family == NET_IPV4 ? AF_INET : AF_INET6;
+    socklen_t size = sockaddr_write(&any_port, domain, &name);
+    int fd = socket(domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int result = bind(fd, (const struct sockaddr *)&name, size) < 0 ? -errno : 0;
+    close(fd);
+    return result;
+}
+
 int interface_source(uint8_t family, struct net_address *ret_address)
 {
     // addresses of nobody (RFC 5737, RFC 3849): nothing is sent, the kernel only picks a route

@@ -19,6 +19,8 @@ struct interface_address {
  * no address twice. Writes at most `capacity`; returns how many, or a negative errno.
  */
 must_check int interface_list(struct interface_address *out, size_t capacity);
+/** Whether sockets can have this address. Returns 0, -EADDRNOTAVAIL or another negative errno. */
+must_check int interface_try_bind(const struct net_address *address);
 /**
  * The address of ours from which the internet is reached, by the routing table; nothing is sent.
  * Returns 0 or a negative errno (-ENETUNREACH without a route).

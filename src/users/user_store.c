@@ -195,7 +195,13 @@ int user_store_open(const char *path, struct user_store **ret_store,
     struct user_store *store = memory_new(struct user_store);
     result = begin(store, path);
     if (result < 0) {
-        text_append_format(ret_problem, "cannot use %s: %s", path, store->problem);
+        if (access(path, R_OK | W_OK) < 0)
+            text_append_format(ret_problem,
+                               "cannot use %s: %s; it must belong to the user that the server runs "
+                               "as, with mode 0600",
+                               path, strerror(errno));
+        else
+            text_append_format(ret_problem, "cannot use %s: %s", path, store->problem);
         user_store_close(store);
         return result;
     }
