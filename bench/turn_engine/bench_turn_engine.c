@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "../../tests/support/turn_world.h"
+#include "../../tests/support/turn_client.h"
 
 #define ALLOCATIONS 10000
 #define ROUNDS      2000000u

@@ -1,6 +1,6 @@
 // The TURN engine under a script: messages of strangers byte by byte, requests with any attributes
 // and valid credentials, ChannelData, peers, ICMP, TCP connections, time, reloads.
-#include "../../../support/turn_world.h"
+#include "../../../support/turn_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 // Allocate (RFC 8656 section 7.2) and what a server can get wrong about it.
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 static struct turn_world world;
 

@@ -1,7 +1,7 @@
 // What has been done to TURN servers, tried on this one: open relays into the own network, floods
 // of strangers, reflection, leaks, overflows, theft.
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 #define PEER "46.4.0.9:1000"
 

@@ -1,7 +1,7 @@
 // Binding requests (RFC 8489 section 12) as the engine answers them, and what concerns all requests
 // alike: fingerprints, names hidden by USERHASH.
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 static struct turn_world world;
 

@@ -1,7 +1,7 @@
 // Data both ways: Send and Data indications (RFC 8656 section 11), ChannelData (section 12), ICMP
 // (section 11.5), peers inside this process, bandwidth.
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 #define PEER  "46.4.0.9:1000"
 #define PEER6 "[2a02:8108::9]:1000"

@@ -1,6 +1,6 @@
 // Mobility (RFC 8016).
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 #define PEER "46.4.0.9:1000"
 

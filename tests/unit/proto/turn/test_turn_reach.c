@@ -1,6 +1,6 @@
 // Permissions and channels: CreatePermission (RFC 8656 section 10), ChannelBind (section 12).
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 #define PEER       "46.4.0.9:1000"
 #define PEER_AGAIN "46.4.0.9:2000"

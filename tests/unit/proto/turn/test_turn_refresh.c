@@ -1,6 +1,6 @@
 // Refresh (RFC 8656 section 8.2), and how allocations live and end.
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 static struct turn_world world;
 

@@ -1,6 +1,6 @@
 // TCP allocations (RFC 6062).
 #include "support/check.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 #define PEER  "46.4.0.9:1000"
 #define OTHER "46.4.0.10:1000"

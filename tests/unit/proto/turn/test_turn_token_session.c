@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "crypto/aead.h"
-#include "support/turn_world.h"
+#include "support/turn_client.h"
 
 #define SERVER_NAME "turn.example.org"
 #define LIFETIME_S  1000
