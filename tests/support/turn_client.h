@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "support/turn_world.h"
+#include "turn_world.h"
 
 struct turn_client {
     struct turn_world *world;
