@@ -1,23 +1,15 @@
 /** The server of the laboratory: roost in the server's namespace, or coturn to compare with. */
 
 import { spawn } from 'node:child_process';
-import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Server } from '../support/server.mjs';
+import { comparing, credentials, secret } from '../support/turn.mjs';
 import { server as address } from './network.mjs';
 
-const secret = 'the secret of the laboratory';
-
-/** ROOST_LAB_SERVER=coturn tests the laboratory itself. */
-export const comparing = process.env.ROOST_LAB_SERVER === 'coturn';
-
-export function credentials(user = 'lab') {
-    const username = `${Math.floor(Date.now() / 1000) + 3600}:${user}`;
-    return { username, credential: createHmac('sha1', secret).update(username).digest('base64') };
-}
+export { comparing };
 
 /** What a page gets as `iceServers`: every transport; the name has addresses of both families. */
 export function iceServers() {
