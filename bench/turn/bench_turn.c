@@ -210,7 +210,7 @@ static void run_overrun(struct load *load)
     prepare(load);
     uint64_t sent = 0;
     for (uint32_t i = 0; i < load->options.clients; i++) {
-        for (int direction = 0; direction < LOAD_DIRECTIONS; direction++) {
+        for (enum load_direction direction = 0; direction < LOAD_DIRECTIONS; direction++) {
             if (!load->options.directions[direction])
                 continue;
             load_send_burst(load, i, direction, load->options.burst);

@@ -257,7 +257,7 @@ void load_run(struct load *load, uint64_t duration_us)
     uint64_t start_us = clock_now_us(), received[LOAD_DIRECTIONS], lost = load->counts.lost;
     memcpy(received, load->counts.received, sizeof(received));
     while (clock_now_us() - start_us < duration_us) {
-        for (int i = 0; i < LOAD_DIRECTIONS; i++) {
+        for (enum load_direction i = 0; i < LOAD_DIRECTIONS; i++) {
             // a hole is seen with the next packet; which direction it was in does not matter then
             uint64_t gone = load->options.directions[!i] ? 0 : load->counts.lost - lost;
             if (load->options.directions[i])
