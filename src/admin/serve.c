@@ -232,8 +232,7 @@ static void print_banner(const struct serve *serve)
         .http_port = serve->http_port,
         .self_signed = serve->data.self_signed,
         .first_start = serve->data.first_start,
-        .turn_only = !option_list_has(&serve->options->server.roles, "app") &&
-                     !option_list_has(&serve->options->server.roles, "signal") && serve->turn,
+        .turn_only = serve_turn_alone(serve),
         .turn_udp_port = serve->turn_offer.udp_port,
         .turn_port = serve->turn_port,
         .turn_tls_port = serve->turn_tls_port,

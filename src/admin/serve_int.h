@@ -104,6 +104,8 @@ void serve_explain_bind(struct serve *serve, int error, const struct net_address
                         const char *section, const char *option);
 
 bool serve_turn_wanted(const struct serve *serve);
+/** Whether there is nobody but TURN clients: neither web application nor signaling. */
+bool serve_turn_alone(const struct serve *serve);
 /** Whether TURN clients are served on the HTTPS port. */
 bool serve_turn_on_https(const struct serve *serve);
 /** Before the workers, which it is a part of. */

@@ -23,6 +23,13 @@ bool serve_turn_wanted(const struct serve *serve)
     return option_list_has(&serve->options->server.roles, "turn");
 }
 
+bool serve_turn_alone(const struct serve *serve)
+{
+    const struct option_list *roles = &serve->options->server.roles;
+    return serve_turn_wanted(serve) && !option_list_has(roles, "app") &&
+           !option_list_has(roles, "signal");
+}
+
 bool serve_turn_on_https(const struct serve *serve)
 {
     return serve_turn_wanted(serve) && serve->options->turn.https &&
@@ -363,7 +370,7 @@ static void drain_due(struct loop_timer *timer, uint64_t now_us)
 void serve_turn_drain_and_stop(struct serve *serve)
 {
     serve_turn_drain(serve, true, serve->options->turn.drain_timeout_us);
-    if (serve->turn && !serve->http)
+    if (serve->turn && serve_turn_alone(serve))
         loop_timer_set_after(&serve->turn_drain_timer, 0);
 }
 
