@@ -61,7 +61,7 @@ void turn_dtls_adopt(struct turn_dtls *set, struct udp_socket *socket,
 
 /** Associations, those in the handshake included. */
 uint32_t turn_dtls_count(const struct turn_dtls *set);
-/** Sets of turn_dtls_metrics.def and of proto/dtls; they live as long as `set`. */
 #define TURN_DTLS_METRIC_SETS 2
+/** Sets of turn_dtls_metrics.def and of proto/dtls; they live as long as `set`. */
 void turn_dtls_metric_sets(const struct turn_dtls *set, const char *labels,
                            struct metric_set ret_sets[TURN_DTLS_METRIC_SETS]);

@@ -111,14 +111,14 @@ struct turn_list_query {
     const char *after;    /**< `next` of the page before; NULL or "": from the start */
     size_t limit;         /**< at most this many; 0: TURN_LIST_LIMIT_MAX */
 };
-/** "<worker>-<handle in hex>" */
 #define TURN_ID_TEXT_MAX 32
+/** An allocation's id for operators: "<worker>-<handle in hex>". Returns `out`. */
 const char *turn_id_format(uint32_t worker, handle id, char out[TURN_ID_TEXT_MAX]);
+#define TURN_LIST_LIMIT_MAX 1000
 /**
  * Calls `done` on the control thread soon, once. `items` end with the call; `next` is what to ask
  * for as `after` to get the following page, "" when there is none.
  */
-#define TURN_LIST_LIMIT_MAX 1000
 void turn_host_list(struct turn_host *host, const struct turn_list_query *query,
                     void (*done)(void *owner, const struct turn_listed *items, size_t count,
                                  const char *next),
@@ -128,6 +128,7 @@ void turn_host_kill(struct turn_host *host, const char *id, void (*done)(void *o
                     void *owner);
 /** Allocations of all workers. */
 uint32_t turn_host_allocation_count(const struct turn_host *host);
+/** The real UDP ports: the one shared with media, and the second one (0: none). */
 uint16_t turn_host_udp_port(const struct turn_host *host);
 uint16_t turn_host_tls_udp_port(const struct turn_host *host);
 /** Messages of the workers: media_host passes those of enum turn_message here. */

@@ -55,11 +55,13 @@ void turn_worker_dtls_input(struct turn_worker *turn, const struct udp_datagram 
 void turn_worker_take_batch(struct turn_worker *turn, struct datagram_batch *batch);
 
 #define TURN_WORKER_METRIC_SETS 6
+/** Of the engine and of all that carries its clients; they live as long as `turn`. */
 void turn_worker_metric_sets(const struct turn_worker *turn,
                              struct metric_set ret_sets[TURN_WORKER_METRIC_SETS]);
 
 /** ---- for carriers: turn_stream.c, turn_dtls.c ---- */
 
+/** What a carrier works with; all of it is the worker's thread's and outlives the carrier. */
 struct loop *turn_worker_loop(struct turn_worker *turn);
 struct log *turn_worker_log(struct turn_worker *turn);
 struct random *turn_worker_random(struct turn_worker *turn);

@@ -27,6 +27,7 @@ struct dtls_cookie_key {
     struct hmac_key hmac;
 };
 
+/** The same on all workers: a cookie that one has sent is good on another. */
 void dtls_cookie_key_init(struct dtls_cookie_key *key, const uint8_t secret[32]);
 
 /** A ClientHello (RFC 5246, 7.4.1.2; RFC 6347, 4.3.2), as views of the datagram. */

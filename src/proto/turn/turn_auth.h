@@ -15,6 +15,7 @@
 struct turn_nonce_key {
     struct hmac_key key;
 };
+/** A new random key: nonces of any other are stale (438). */
 void turn_nonce_key_init(struct turn_nonce_key *key, struct random *random);
 
 /** Longest NONCE we make, bytes. */

@@ -34,7 +34,9 @@ struct turn_ports *turn_ports_new(const struct turn_ports_config *config);
 /** Accepts NULL; returns NULL. */
 struct turn_ports *turn_ports_free(struct turn_ports *ports);
 
+/** How many relay addresses there are, of both families. */
 size_t turn_ports_address_count(const struct turn_ports *ports);
+/** One of them, by its place in the configuration. */
 const struct turn_relay_address *turn_ports_address(const struct turn_ports *ports, size_t index);
 /**
  * The relay address whose `told` or `bind` IP this is; -ENOENT when it is none. Needs no port: for

@@ -27,7 +27,9 @@ struct turn_quota_limits {
 struct turn_quota *turn_quota_new(const struct turn_quota_limits *limits, const uint64_t secret[2]);
 /** All users must have been left. Accepts NULL; returns NULL. */
 struct turn_quota *turn_quota_free(struct turn_quota *quota);
+/** Any thread. Allocations that live stay, even beyond the new limits. */
 void turn_quota_set_limits(struct turn_quota *quota, const struct turn_quota_limits *limits);
+/** Those that hold now. Any thread. */
 struct turn_quota_limits turn_quota_limits(const struct turn_quota *quota);
 
 /**
@@ -42,6 +44,7 @@ void turn_quota_leave(struct turn_quota *quota, struct turn_user *user);
 /** Whether `size` more bytes may be relayed now (token buckets of user and server, 1 s deep). */
 must_check bool turn_quota_spend(struct turn_quota *quota, struct turn_user *user, uint64_t now_us,
                                  size_t size);
+/** Living allocations of all users. Any thread. */
 uint32_t turn_quota_allocations(const struct turn_quota *quota);
 
 /**

@@ -72,6 +72,7 @@ enum turn_end {
     TURN_END_STOPPED,      /**< the server stopped */
     TURN_END_COUNT,
 };
+/** One word for logs and metrics: "expired". */
 const char *turn_end_name(enum turn_end end);
 
 /** An allocation as operators see it. A value; `name` views the allocation. */
@@ -271,10 +272,12 @@ void turn_server_tick(struct turn_server *server, uint64_t now_us);
 /** When turn_server_tick has something to do. */
 uint64_t turn_server_deadline(const struct turn_server *server);
 
+/** Living allocations of this engine. */
 size_t turn_server_allocation_count(const struct turn_server *server);
 /** Walks all allocations: `*cursor` = 0 first; false at the end. */
 bool turn_server_next(const struct turn_server *server, uint32_t *cursor,
                       struct turn_allocation_info *ret_info);
+/** An allocation as it is now. */
 void turn_allocation_info(const struct turn_allocation *allocation,
                           struct turn_allocation_info *ret_info);
 /** Where the client is now. */

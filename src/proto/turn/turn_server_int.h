@@ -202,7 +202,7 @@ void turn_request_take(struct turn_server *server, uint64_t now_us,
 size_t turn_unknown_attributes(const struct stun_message *message, uint16_t *ret_types,
                                size_t capacity);
 
-// turn_table.c
+// turn_table.c: allocations by the 5-tuple of their client, relays by address and port
 void turn_sources_add(struct turn_server *server, struct turn_allocation *allocation);
 void turn_sources_remove(struct turn_server *server, struct turn_allocation *allocation);
 struct turn_allocation *turn_sources_find(const struct turn_server *server,
@@ -252,10 +252,12 @@ void turn_relay_open_anywhere(struct turn_server *server, struct turn_relay_entr
 void turn_count_living(struct turn_server *server, enum turn_transport transport, bool more);
 
 // turn_answer.c
+/** An answer being written. */
 struct turn_answer {
     struct stun_writer writer;
     uint8_t buffer[TURN_ANSWER_MAX];
 };
+/** A message of the request's method and transaction. */
 void turn_answer_start(struct turn_answer *answer, const struct turn_request *request,
                        enum stun_class class);
 /** SOFTWARE, integrity and fingerprint as the request wants them, and out. */
@@ -272,6 +274,7 @@ void turn_answer_unknown(struct turn_request *request, const uint16_t *types, si
 void turn_answer_stranger(struct turn_request *request, uint16_t code);
 /** Whether the source may get an answer without credentials now; counts when not. */
 must_check bool turn_answer_allowed(struct turn_request *request);
+/** For an answer that is due later: how the request wants it protected. */
 void turn_protection_set(struct turn_protection *protection, const struct turn_request *request);
 /** An answer after its request is gone. `code` 0: success with CONNECTION-ID. */
 void turn_answer_later(struct turn_server *server, const struct turn_source *to,

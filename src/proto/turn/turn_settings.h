@@ -79,12 +79,14 @@ struct turn_settings *turn_settings_ref(struct turn_settings *settings);
 struct turn_settings *turn_settings_unref(struct turn_settings *settings);
 /** The copy; pointers in it live as long as the settings. */
 const struct turn_settings_config *turn_settings_get(const struct turn_settings *settings);
+/** The peer rules, ready to judge; they live as long as the settings. */
 const struct turn_peers *turn_settings_peers(const struct turn_settings *settings);
 /** By name, or by USERHASH (RFC 8489 section 14.4); NULL: nobody. */
 const struct turn_static_user *turn_settings_user(const struct turn_settings *settings,
                                                   struct bytes username);
 const struct turn_static_user *turn_settings_user_by_hash(const struct turn_settings *settings,
                                                           struct bytes userhash);
+/** The key that tokens with this kid are sealed with (RFC 7635); NULL: none. */
 const struct turn_token_key *turn_settings_token_key(const struct turn_settings *settings,
                                                      struct bytes kid);
 
