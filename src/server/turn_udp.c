@@ -85,11 +85,9 @@ static bool hand_to_owner(struct turn_worker *turn, const struct udp_datagram *d
 /** A client that moved, or whose DTLS association did. */
 static bool follows_route(struct turn_worker *turn, const struct udp_datagram *datagram)
 {
-    if (likely(turn->routes.count == 0))
-        return false;
-    void *found =
-        map_find(&turn->routes, bytes_of(&datagram->path.remote, sizeof(datagram->path.remote)));
-    return found && hand_to_owner(turn, datagram, (uint32_t)((uintptr_t)found - 2));
+    uint32_t worker;
+    return turn_route_find(turn, &datagram->path.remote, &worker) &&
+           hand_to_owner(turn, datagram, worker);
 }
 
 static bool goes_elsewhere(struct turn_worker *turn, const struct udp_datagram *datagram)

@@ -1,6 +1,5 @@
 #include "server/turn_worker.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -73,35 +72,11 @@ static void forget(struct turn_worker *turn, const struct turn_allocation *alloc
         turn->last_allocation = NULL;
 }
 
-static void take_route(struct turn_worker *turn, const struct turn_message_route *message)
-{
-    struct bytes key = bytes_of(&message->remote, sizeof(message->remote));
-    if (message->gone)
-        map_remove(&turn->routes, key);
-    else
-        map_set(&turn->routes, key, (void *)(uintptr_t)(message->worker + 2));
-}
-
-/** Tells all workers where the datagrams of a client that moved belong, or that it is gone. */
-static void tell_route(struct turn_worker *turn, const struct net_address *remote, bool gone)
-{
-    if (turn->shared->count == 1)
-        return;
-    struct turn_message_route route = {
-        .remote = *remote,
-        .worker = turn->worker->index,
-        .gone = gone,
-    };
-    take_route(turn, &route); // at once: the client may end before our own message has come round
-    if (worker_group_broadcast(turn->worker->group, TURN_MESSAGE_ROUTE, &route, sizeof(route)) > 0)
-        log_warning(&turn->log, "a worker is too busy to hear where a client moved");
-}
-
 /** Streams and DTLS associations move themselves (turn_stream.c, turn_association_move.c). */
 static void tell_udp_route(struct turn_worker *turn, const struct turn_source *source, bool gone)
 {
     if (source->transport == TURN_UDP)
-        tell_route(turn, &source->path.remote, gone);
+        turn_route_tell(turn, &source->path.remote, gone);
 }
 
 static void ended(void *owner, const struct turn_allocation *allocation, enum turn_end why)
@@ -112,8 +87,8 @@ static void ended(void *owner, const struct turn_allocation *allocation, enum tu
     log_end(turn, &info, why);
     forget(turn, allocation);
     const struct turn_source *source = turn_allocation_source(allocation);
-    if (turn->routes.count > 0 &&
-        map_find(&turn->routes, bytes_of(&source->path.remote, sizeof(source->path.remote))))
+    uint32_t worker;
+    if (turn_route_find(turn, &source->path.remote, &worker))
         tell_udp_route(turn, source, true);
     struct turn_carrier *carrier = source->carrier;
     if (carrier) // it may have ended before
@@ -235,23 +210,6 @@ void turn_worker_client_input(struct turn_worker *turn, const struct turn_source
         turn_worker_forward(turn, &forward);
 }
 
-int turn_worker_give_association(struct turn_worker *turn, uint32_t worker,
-                                 const struct net_path *path, struct turn_dtls_parcel *parcel)
-{
-    struct turn_message_association message = { .parcel = parcel };
-    int error = worker_group_send(turn->worker->group, worker, TURN_MESSAGE_ASSOCIATION, &message,
-                                  sizeof(message));
-    if (!error)
-        map_set(&turn->routes, bytes_of(&path->remote, sizeof(path->remote)),
-                (void *)(uintptr_t)(worker + 2));
-    return error;
-}
-
-void turn_worker_association_ended(struct turn_worker *turn, const struct net_path *path)
-{
-    tell_route(turn, &path->remote, true);
-}
-
 void turn_worker_flush(struct turn_worker *turn)
 {
     turn_worker_flush_media(turn);
@@ -293,110 +251,6 @@ static void end_of_turn(struct loop_hook *hook)
     turn_relay_sockets_free_closed(turn);
     give_memory_back(turn);
     turn_worker_schedule(turn);
-}
-
-// Messages.
-
-static void take_tls(struct turn_worker *turn, const struct turn_message_tls *message)
-{
-    tls_server_context_unref(turn->tls);
-    turn->tls = message->tls;
-    certificate_unref(turn->certificate);
-    turn->certificate = message->certificate;
-    if (turn->dtls && turn->certificate)
-        turn_dtls_set_certificate(turn->dtls, turn->certificate);
-}
-
-static void answer_control(struct turn_worker *turn, enum turn_message type, const void *body,
-                           size_t size, void *carried)
-{
-    if (mailbox_send(turn->shared->control, type, body, size) == 0)
-        return;
-    free(carried);
-    log_warning(&turn->log, "the control thread is too busy to hear of allocations");
-}
-
-static bool next_listed(const struct turn_worker *turn, const struct turn_message_list *message,
-                        uint32_t *cursor, struct turn_allocation_info *ret_info)
-{
-    while (turn_server_next(turn->server, cursor, ret_info)) {
-        if (!message->username || bytes_equal(ret_info->username, bytes_of_text(message->username)))
-            return true;
-    }
-    return false;
-}
-
-static void take_list(struct turn_worker *turn, const struct turn_message_list *message)
-{
-    struct turn_message_listed listed = {
-        .request = message->request,
-        .worker = turn->worker->index,
-    };
-    size_t room = min_of(turn_server_allocation_count(turn->server), message->limit);
-    listed.items = memory_new_array(struct turn_listed, max_of(room, (size_t)1));
-    uint32_t cursor = message->after;
-    struct turn_allocation_info info;
-    while ((listed.more = next_listed(turn, message, &cursor, &info)) && listed.count < room) {
-        struct turn_listed *item = &listed.items[listed.count++];
-        item->info = info;
-        item->worker = turn->worker->index;
-        item->cursor = cursor;
-        snprintf(item->name, sizeof(item->name), "%.*s", (int)info.username.size,
-                 (const char *)info.username.data);
-    }
-    free(message->username);
-    answer_control(turn, TURN_MESSAGE_LISTED, &listed, sizeof(listed), listed.items);
-}
-
-static void take_kill(struct turn_worker *turn, const struct turn_message_kill *message)
-{
-    struct turn_message_killed killed = {
-        .request = message->request,
-        .found =
-            turn_server_kill(turn->server, turn_now_us(turn), message->id, TURN_END_KILLED) == 0,
-    };
-    answer_control(turn, TURN_MESSAGE_KILLED, &killed, sizeof(killed), NULL);
-}
-
-void turn_worker_received(struct turn_worker *turn, const struct message *message)
-{
-    switch ((enum turn_message)message->type) {
-    case TURN_MESSAGE_SETTINGS: {
-        const struct turn_message_settings *settings =
-            message_body(message, struct turn_message_settings);
-        turn_server_set_settings(turn->server, settings->settings);
-        turn_settings_unref(settings->settings);
-        break;
-    }
-    case TURN_MESSAGE_TLS:
-        take_tls(turn, message_body(message, struct turn_message_tls));
-        break;
-    case TURN_MESSAGE_CONNECTION:
-        turn_streams_connection(turn->streams,
-                                message_body(message, struct turn_message_connection));
-        break;
-    case TURN_MESSAGE_STREAM:
-        turn_streams_adopt(turn->streams, message_body(message, struct turn_message_stream));
-        break;
-    case TURN_MESSAGE_ROUTE:
-        take_route(turn, message_body(message, struct turn_message_route));
-        break;
-    case TURN_MESSAGE_LIST:
-        take_list(turn, message_body(message, struct turn_message_list));
-        break;
-    case TURN_MESSAGE_KILL:
-        take_kill(turn, message_body(message, struct turn_message_kill));
-        break;
-    case TURN_MESSAGE_ASSOCIATION:
-        turn_worker_take_association(
-            turn, message_body(message, struct turn_message_association)->parcel);
-        break;
-    case TURN_MESSAGE_CLOSED:
-    case TURN_MESSAGE_LISTED:
-    case TURN_MESSAGE_KILLED:
-    case TURN_MESSAGE_END:
-        break;
-    }
 }
 
 // Life.

@@ -1,5 +1,7 @@
-/** The inside of a worker's TURN server: turn_worker.c, turn_relay_socket.c, turn_udp.c,
- * turn_inside.c. */
+/**
+ * The inside of a worker's TURN server: turn_worker.c, turn_worker_message.c, turn_route.c,
+ * turn_relay_socket.c, turn_udp.c, turn_inside.c.
+ */
 #pragma once
 
 #include "base/map.h"
@@ -84,6 +86,15 @@ static inline uint64_t turn_now_us(const struct turn_worker *turn)
 
 /** Sets the timer to what the engine waits for; after everything that may have changed it. */
 void turn_worker_schedule(struct turn_worker *turn);
+
+// turn_route.c: clients that moved
+/** The worker that has the allocation of this client; false: no route is known. */
+bool turn_route_find(const struct turn_worker *turn, const struct net_address *remote,
+                     uint32_t *ret_worker);
+/** What another worker told. */
+void turn_route_take(struct turn_worker *turn, const struct turn_message_route *message);
+/** Tells all workers where the datagrams of a client that moved belong, or that it is gone. */
+void turn_route_tell(struct turn_worker *turn, const struct net_address *remote, bool gone);
 
 // turn_udp.c: the sockets that clients speak to
 void turn_udp_init(struct turn_udp *udp, struct turn_worker *turn, struct udp_socket *socket);
