@@ -1,5 +1,5 @@
 // Who gets in on TURN's TCP ports and by the HTTPS port, and what gives a place back.
-#include "unit/server/turn_world.h"
+#include "unit/server/stream_world.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

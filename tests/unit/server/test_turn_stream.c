@@ -1,5 +1,5 @@
 // TURN clients over real TCP and TLS connections, with a fake engine behind.
-#include "unit/server/turn_world.h"
+#include "unit/server/stream_world.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // TCP allocations (RFC 6062): a client's data connection and a peer's, joined, for real.
-#include "unit/server/turn_world.h"
+#include "unit/server/stream_world.h"
 
 #include <signal.h>
 #include <stdlib.h>
