@@ -23,7 +23,7 @@ export function showDetails(read) {
  */
 function render(stats) {
     /** @param {number} bits */
-    const rate = (bits) => (bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mb/s` : `${Math.round(bits / 1e3)} kb/s`);
+    const rate = (bits) => (bits >= 1e6 ? `${(bits / 1e6).toFixed(1)}\u00a0Mb/s` : `${Math.round(bits / 1e3)}\u00a0kb/s`);
     const summary = [
         [t('details.rtt'), stats.rttMs ? `${stats.rttMs} ms` : '–'],
         [t('details.path'), stats.localCandidate || '–'],
@@ -53,7 +53,7 @@ function render(stats) {
                     null,
                     h('td', null, t(`details.${track.direction}`, { kind: track.codec || track.kind })),
                     h('td', null, rate(track.bitrate)),
-                    h('td', null, `${(track.lossRatio * 100).toFixed(1)} %`),
+                    h('td', null, `${(track.lossRatio * 100).toFixed(1)}\u00a0%`),
                     h('td', null, track.width ? `${track.width}×${track.height} · ${track.frameRate}/s` : ''),
                 ),
             ),
