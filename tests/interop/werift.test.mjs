@@ -238,11 +238,13 @@ test('a PLI of a subscriber reaches the publisher', async (context) => {
     leaving(context, [ann, ben]);
     ann.send();
     await until('video', () => ben.received.video.length > 20);
-    await new Promise((resolve) => setTimeout(resolve, 1200)); // requests are coalesced
     const wanted = ann.keyFramesWanted;
     const receiver = ben.peer.getTransceivers().find((transceiver) => transceiver.kind === 'video').receiver;
-    await receiver.sendRtcpPLI(ben.received.video[0].header.ssrc);
-    await until('the request', () => ann.keyFramesWanted > wanted, 3000);
+    // again and again: requests soon after another are coalesced with it
+    await until('the request', async () => {
+        await receiver.sendRtcpPLI(ben.received.video[0].header.ssrc);
+        return ann.keyFramesWanted > wanted;
+    }, 5000);
 });
 
 test('what a subscriber lost comes again by RTX', async (context) => {

@@ -58,6 +58,7 @@ struct turn_world {
     size_t sent_count; /**< in all; the last TURN_WORLD_SENT are kept */
     size_t sent_bytes;
     int opened;
+    int sockets; /**< open now */
     int closed;
     int began;
     int moved;
@@ -111,6 +112,7 @@ static inline int turn_world_open(void *owner, struct turn_relay *relay, bool tc
         return error;
     ensure(!relay->socket);
     world->opened++;
+    world->sockets++;
     world->opened_tcp = tcp;
     world->relay = relay;
     relay->socket = world;
@@ -121,6 +123,7 @@ static inline void turn_world_close(void *owner, struct turn_relay *relay)
 {
     struct turn_world *world = owner;
     world->closed++;
+    world->sockets -= relay->socket != NULL;
     relay->socket = NULL;
     if (world->relay == relay)
         world->relay = NULL;

@@ -101,8 +101,6 @@ static void close_relay(struct turn_server *server, struct turn_relay_entry *ent
 {
     turn_relays_remove(server, entry);
     server->ops->relay_close(server->owner, &entry->relay);
-    if (entry->open)
-        metric_subtract(&server->metrics[TURN_METRIC_RELAYS_OPEN], 1);
     turn_ports_give_back(server->ports, entry->relay.address_index, entry->port);
 }
 
@@ -210,7 +208,6 @@ int turn_relay_open(struct turn_server *server, struct turn_relay_entry *entry)
     if (error < 0)
         return error;
     entry->open = true;
-    metric_add(&server->metrics[TURN_METRIC_RELAYS_OPEN], 1);
     return 0;
 }
 

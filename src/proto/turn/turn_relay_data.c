@@ -29,10 +29,6 @@ static enum turn_verdict forward(struct turn_server *server, uint64_t now_us,
     allocation->sent_bytes += size;
     turn_count(server, TURN_METRIC_PACKETS_TO_PEER);
     metric_add(&server->metrics[TURN_METRIC_BYTES_TO_PEER], size);
-    if (forward->place == TURN_PLACE_MEDIA)
-        turn_count(server, TURN_METRIC_SHORTCUT_MEDIA);
-    else if (forward->place == TURN_PLACE_RELAY)
-        turn_count(server, TURN_METRIC_SHORTCUT_RELAY);
     return TURN_FORWARD;
 }
 

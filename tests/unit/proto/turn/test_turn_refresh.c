@@ -434,9 +434,9 @@ static void a_day_of_thousands_of_allocations_leaves_nothing(void **state)
     assert_int_equal(turn_server_allocation_count(world.server), 0);
     assert_int_equal(turn_ports_taken(world.ports), 0);
     assert_int_equal(turn_quota_allocations(world.quota), 0);
-    assert_int_equal(turn_world_metric(&world, TURN_METRIC_RELAYS_OPEN), 0);
     assert_true(turn_server_deadline(world.server) == TIME_NEVER);
-    assert_int_equal(world.opened <= world.closed, 1);
+    assert_true(world.opened > 0);
+    assert_int_equal(world.sockets, 0);
     free(clients);
 }
 
