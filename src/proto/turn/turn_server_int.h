@@ -31,10 +31,16 @@
 /** Longest answer: two addresses, a ticket, realm, nonce and both integrity codes fit well. */
 #define TURN_ANSWER_MAX 1024
 
+/** The link of an object in a hash table. */
+struct turn_node {
+    struct turn_node *next; // of the same bucket
+    uint32_t hash;
+};
+
 /** A relay with what only the engine needs. */
 struct turn_relay_entry {
     struct turn_relay relay;
-    struct turn_relay_entry *next; // of the same bucket
+    struct turn_node node; // in server->relays
     uint64_t expires_us;
     uint16_t port; // in turn_ports
     bool open;     // relay_open was called
@@ -42,7 +48,7 @@ struct turn_relay_entry {
 
 struct turn_allocation {
     struct turn_source source;
-    struct turn_allocation *next; // of the same bucket
+    struct turn_node node; // in server->sources
     struct turn_relay_entry *relays[TURN_RELAYS_MAX];
     struct turn_reach *reach; // permissions and channels; NULL before the first one
     struct turn_user *user;
@@ -111,7 +117,7 @@ struct turn_connection {
 
 /** Chained hash table of objects that carry their own link. */
 struct turn_buckets {
-    void **heads;
+    struct turn_node **heads;
     uint32_t mask; // count of buckets - 1
     uint32_t count;
 };

@@ -11,18 +11,53 @@ void turn_buckets_done(struct turn_buckets *buckets)
     *buckets = (struct turn_buckets){ 0 };
 }
 
-static struct turn_buckets buckets_of(uint32_t size)
+static void node_link(struct turn_buckets *buckets, struct turn_node *node)
 {
-    return (struct turn_buckets){ .heads = memory_new_array(void *, size), .mask = size - 1 };
+    struct turn_node **head = &buckets->heads[node->hash & buckets->mask];
+    node->next = *head;
+    *head = node;
 }
 
-/** Whether the table wants to be rebuilt before one more is added; `ret_larger` is the new one. */
-static bool buckets_full(const struct turn_buckets *buckets, struct turn_buckets *ret_larger)
+static void grow(struct turn_buckets *buckets)
 {
-    if (buckets->heads && buckets->count <= buckets->mask)
-        return false;
-    *ret_larger = buckets_of(buckets->heads ? (buckets->mask + 1) * 2 : FIRST_BUCKETS);
-    return true;
+    uint32_t size = buckets->heads ? (buckets->mask + 1) * 2 : FIRST_BUCKETS;
+    struct turn_buckets larger = {
+        .heads = memory_new_array(struct turn_node *, size),
+        .mask = size - 1,
+        .count = buckets->count,
+    };
+    for (uint32_t i = 0; buckets->heads && i <= buckets->mask; i++) {
+        for (struct turn_node *node = buckets->heads[i], *next; node; node = next) {
+            next = node->next;
+            node_link(&larger, node);
+        }
+    }
+    free(buckets->heads);
+    *buckets = larger;
+}
+
+static void node_add(struct turn_buckets *buckets, struct turn_node *node, uint32_t hash)
+{
+    if (!buckets->heads || buckets->count > buckets->mask)
+        grow(buckets);
+    node->hash = hash;
+    node_link(buckets, node);
+    buckets->count++;
+}
+
+static void node_remove(struct turn_buckets *buckets, struct turn_node *node)
+{
+    struct turn_node **at = &buckets->heads[node->hash & buckets->mask];
+    while (*at != node)
+        at = &(*at)->next;
+    *at = node->next;
+    buckets->count--;
+}
+
+/** The first node that may be what is looked for; those behind it by `next`. */
+static struct turn_node *node_first(const struct turn_buckets *buckets, uint32_t hash)
+{
+    return buckets->count > 0 ? buckets->heads[hash & buckets->mask] : NULL;
 }
 
 /** A keyed hash: the client chooses half of its 5-tuple. */
@@ -32,57 +67,29 @@ static uint32_t source_hash(const struct turn_server *server, const struct turn_
     return (uint32_t)hash + (uint32_t)source->transport * 0x9e3779b9u;
 }
 
-static void source_link(struct turn_server *server, struct turn_buckets *buckets,
-                        struct turn_allocation *allocation)
-{
-    void **head = &buckets->heads[source_hash(server, &allocation->source) & buckets->mask];
-    allocation->next = *head;
-    *head = allocation;
-    buckets->count++;
-}
-
 void turn_sources_add(struct turn_server *server, struct turn_allocation *allocation)
 {
-    struct turn_buckets larger, *old = &server->sources;
-    if (buckets_full(old, &larger)) {
-        for (uint32_t i = 0; old->heads && i <= old->mask; i++) {
-            for (struct turn_allocation *at = old->heads[i], *next; at; at = next) {
-                next = at->next;
-                source_link(server, &larger, at);
-            }
-        }
-        turn_buckets_done(old);
-        *old = larger;
-    }
-    source_link(server, &server->sources, allocation);
+    node_add(&server->sources, &allocation->node, source_hash(server, &allocation->source));
 }
 
 void turn_sources_remove(struct turn_server *server, struct turn_allocation *allocation)
 {
-    struct turn_buckets *buckets = &server->sources;
-    void **head = &buckets->heads[source_hash(server, &allocation->source) & buckets->mask];
-    if (*head == allocation) {
-        *head = allocation->next;
-    } else {
-        struct turn_allocation *before = *head;
-        while (before->next != allocation)
-            before = before->next;
-        before->next = allocation->next;
-    }
-    buckets->count--;
+    node_remove(&server->sources, &allocation->node);
 }
 
 struct turn_allocation *turn_sources_find(const struct turn_server *server,
                                           const struct turn_source *source)
 {
-    const struct turn_buckets *buckets = &server->sources;
-    if (buckets->count == 0)
+    if (server->sources.count == 0)
         return NULL;
-    struct turn_allocation *at = buckets->heads[source_hash(server, source) & buckets->mask];
-    while (at && (at->source.transport != source->transport ||
-                  !net_path_equal(&at->source.path, &source->path)))
-        at = at->next;
-    return at;
+    uint32_t hash = source_hash(server, source);
+    for (struct turn_node *node = node_first(&server->sources, hash); node; node = node->next) {
+        struct turn_allocation *allocation = container_of(node, struct turn_allocation, node);
+        if (node->hash == hash && allocation->source.transport == source->transport &&
+            net_path_equal(&allocation->source.path, &source->path))
+            return allocation;
+    }
+    return NULL;
 }
 
 /** Nobody can choose ports: they are drawn at random. */
@@ -91,55 +98,24 @@ static uint32_t relay_hash(uint32_t address_index, uint16_t port)
     return port ^ address_index << 12;
 }
 
-static void relay_link(struct turn_buckets *buckets, struct turn_relay_entry *entry)
-{
-    uint32_t hash = relay_hash(entry->relay.address_index, entry->port);
-    void **head = &buckets->heads[hash & buckets->mask];
-    entry->next = *head;
-    *head = entry;
-    buckets->count++;
-}
-
 void turn_relays_add(struct turn_server *server, struct turn_relay_entry *entry)
 {
-    struct turn_buckets larger, *old = &server->relays;
-    if (buckets_full(old, &larger)) {
-        for (uint32_t i = 0; old->heads && i <= old->mask; i++) {
-            for (struct turn_relay_entry *at = old->heads[i], *next; at; at = next) {
-                next = at->next;
-                relay_link(&larger, at);
-            }
-        }
-        turn_buckets_done(old);
-        *old = larger;
-    }
-    relay_link(&server->relays, entry);
+    node_add(&server->relays, &entry->node, relay_hash(entry->relay.address_index, entry->port));
 }
 
 void turn_relays_remove(struct turn_server *server, struct turn_relay_entry *entry)
 {
-    struct turn_buckets *buckets = &server->relays;
-    uint32_t hash = relay_hash(entry->relay.address_index, entry->port);
-    void **head = &buckets->heads[hash & buckets->mask];
-    if (*head == entry) {
-        *head = entry->next;
-    } else {
-        struct turn_relay_entry *before = *head;
-        while (before->next != entry)
-            before = before->next;
-        before->next = entry->next;
-    }
-    buckets->count--;
+    node_remove(&server->relays, &entry->node);
 }
 
 struct turn_relay_entry *turn_relays_find(const struct turn_server *server, uint32_t address_index,
                                           uint16_t port)
 {
-    const struct turn_buckets *buckets = &server->relays;
-    if (buckets->count == 0)
-        return NULL;
-    struct turn_relay_entry *at = buckets->heads[relay_hash(address_index, port) & buckets->mask];
-    while (at && (at->port != port || at->relay.address_index != address_index))
-        at = at->next;
-    return at;
+    uint32_t hash = relay_hash(address_index, port);
+    for (struct turn_node *node = node_first(&server->relays, hash); node; node = node->next) {
+        struct turn_relay_entry *entry = container_of(node, struct turn_relay_entry, node);
+        if (entry->port == port && entry->relay.address_index == address_index)
+            return entry;
+    }
+    return NULL;
 }
