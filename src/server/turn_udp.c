@@ -50,6 +50,9 @@ void turn_udp_init(struct turn_udp *udp, struct turn_worker *turn, struct udp_so
     udp->port = udp_socket_port(socket);
 }
 
+/** The bits of a message type that hold the class (RFC 8489, section 5). */
+#define STUN_TYPE_CLASS 0x0110
+
 bool turn_worker_wants(const uint8_t *data, size_t size)
 {
     if (size < 4)
@@ -58,11 +61,10 @@ bool turn_worker_wants(const uint8_t *data, size_t size)
         return true;
     if (data[0] > 3 || !stun_message_is(data, size))
         return false;
-    unsigned type = (unsigned)data[0] << 8 | data[1];
-    unsigned method = (type & 0x000f) | ((type & 0x00e0) >> 1) | ((type & 0x3e00) >> 2);
-    if (method != STUN_BINDING)
+    uint16_t type = load_u16(data);
+    if ((type & ~STUN_TYPE_CLASS) != STUN_BINDING)
         return true;
-    if ((type & 0x0110) != 0) // an indication or an answer: ICE's
+    if (type != STUN_BINDING) // an indication or an answer: ICE's
         return false;
     struct stun_message message;
     struct bytes username;
