@@ -123,3 +123,13 @@ void rtc_peer_ufrags(const struct rtc_peer *peer, struct bytes *ret_current,
                      struct bytes *ret_next);
 /** Smoothed round trip from consent checks, 0 before the first. */
 uint32_t rtc_peer_rtt_us(const struct rtc_peer *peer);
+/**
+ * What the path to the other side carries now, in bits/s of RTP packets with their headers; 0 as
+ * long as nothing is known. Estimated from feedback, or what the receiver says (REMB).
+ */
+uint64_t rtc_peer_bandwidth_bps(const struct rtc_peer *peer);
+/**
+ * What the room sends to the peer now (`allocated_bps`) and what it would send if it could
+ * (`wanted_bps`), in the unit above. Probing aims at the latter and rests when both are equal.
+ */
+void rtc_peer_set_demand(struct rtc_peer *peer, uint64_t allocated_bps, uint64_t wanted_bps);

@@ -97,6 +97,9 @@ struct rtc_peer {
     size_t sender_count;         /**< places in `senders` */
     struct rtc_sender *replaced; /**< by the last update: their users hear of it after it */
     uint16_t transport_sequence;
+    uint64_t remb_bps; /**< what the receiver last said; 0: nothing */
+    uint64_t allocated_bps;
+    uint64_t wanted_bps;
     uint32_t rtcp_ssrc;
     uint64_t report_us; /**< next receiver report; TIME_NEVER without publications */
     uint64_t wake_us;   /**< senders may have started since: look at their reports then */
@@ -136,6 +139,10 @@ struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc);
 /** Makes and drops senders so that they fit the sections. */
 void peer_sync_senders(struct rtc_peer *peer);
 void peer_drop_senders(struct rtc_peer *peer);
+
+// bandwidth.c
+/** Takes a REMB message of the receiver. */
+void peer_take_remb(struct rtc_peer *peer, uint64_t bitrate_bps);
 
 // rtcp_input.c
 int peer_receive_rtcp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagram);

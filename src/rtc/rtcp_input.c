@@ -118,6 +118,10 @@ static void take_payload_feedback(struct rtc_peer *peer, uint8_t format,
         uint8_t command;
         while (rtcp_fir_next(feedback->control, &at, &ssrc, &command))
             want_key_frame(peer, ssrc);
+    } else if (format == RTCP_PAYLOAD_APPLICATION) {
+        struct rtcp_remb remb;
+        if (rtcp_remb_parse(feedback->control, &remb) == 0)
+            peer_take_remb(peer, remb.bitrate_bps);
     }
 }
 
