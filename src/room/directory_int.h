@@ -5,6 +5,9 @@
 
 /** Tells all members of a room but `except` (NULL: all). Sets the event's room and serial. */
 void room_broadcast(struct room *room, struct room_event *event, const struct room_member *except);
+/** Tells all members, or only the member itself when it is hidden, but never `except`. */
+void room_tell_of_member(struct room_member *member, struct room_event *event,
+                         const struct room_member *except);
 /** Tells one member. */
 void room_tell(struct room_member *member, struct room_event *event);
 /** A new id: `letter` and ROOM_ID_SIZE - 2 random letters and digits. */
@@ -14,6 +17,10 @@ void room_mark_slots(struct room *room);
 /** Only this member wants something else: the others' slots stay as they are. */
 void room_mark_member_slots(struct room_member *member);
 void room_mark_speakers(struct room *room);
+
+/** offer_check.c: refuses an offer before it is answered; errors as room_member_offer. */
+must_check int room_offer_check(const struct room_member *member, const struct room_offer *offer,
+                                const char **ret_problem);
 
 /** Closes the member's media, if any: its publications and slots go. `silent`: nobody is told. */
 void room_member_close_media(struct room_member *member, bool silent);

@@ -11,9 +11,8 @@
 
 void room_member_tell_updated(struct room_member *member)
 {
-    room_broadcast(member->room,
-                   &(struct room_event){ .kind = ROOM_EVENT_MEMBER_UPDATED, .member = member },
-                   NULL);
+    room_tell_of_member(
+        member, &(struct room_event){ .kind = ROOM_EVENT_MEMBER_UPDATED, .member = member }, NULL);
 }
 
 void room_member_update(struct room_member *member, const char *name, const char *status)
@@ -76,9 +75,6 @@ static struct room_publication *publish(struct room_member *member,
     member->publication_count++;
     map_set(&room->publications_by_id, bytes_of_text(publication->id), publication);
     publication->blocked = member->blocked_kinds[section->kind];
-    struct media_control *media = room->directory->config.media;
-    if (publication->blocked)
-        (void)!media->publication_block(media, member->media, publication->mid, true);
     room_count(room->directory, ROOM_DIRECTORY_METRIC_PUBLICATIONS, 1);
     return publication;
 }
@@ -137,6 +133,8 @@ void room_member_close_media(struct room_member *member, bool silent)
 
 bool room_member_wants(const struct room_member *member, const struct room_publication *publication)
 {
+    if (member->denials.subscribe)
+        return false;
     if (member->exceptions.count == 0)
         return member->auto_subscribe;
     bool differs = map_find(&member->exceptions, bytes_of_text(publication->id)) != NULL;
@@ -156,76 +154,6 @@ void room_member_subscribe(struct room_member *member, struct room_publication *
 }
 
 /** ---- offers ---- */
-
-/** What an offer asks for, seen without parsing it whole: enough to refuse before answering. */
-struct offer_outline {
-    uint32_t sending;
-    uint32_t receiving;
-};
-
-enum direction {
-    DIRECTION_SENDRECV,
-    DIRECTION_SENDONLY,
-    DIRECTION_RECVONLY,
-    DIRECTION_INACTIVE,
-};
-
-static bool read_direction(struct bytes line, enum direction *ret_direction)
-{
-    static const char *const names[] = { "a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive" };
-    for (unsigned i = 0; i < array_size(names); i++) {
-        if (text_equal(line, names[i])) {
-            *ret_direction = (enum direction)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void outline_section(struct offer_outline *outline, bool is_media, enum direction direction)
-{
-    if (!is_media)
-        return;
-    outline->sending += direction == DIRECTION_SENDRECV || direction == DIRECTION_SENDONLY;
-    outline->receiving += direction == DIRECTION_RECVONLY;
-}
-
-static struct offer_outline outline_offer(struct bytes sdp)
-{
-    struct offer_outline outline = { 0 };
-    enum direction session = DIRECTION_SENDRECV, current = DIRECTION_SENDRECV;
-    bool in_section = false, is_media = false;
-    while (sdp.size > 0) {
-        struct bytes line = text_take_until(&sdp, '\n');
-        if (line.size > 0 && line.data[line.size - 1] == '\r')
-            line.size--;
-        if (text_starts_with(line, "m=")) {
-            outline_section(&outline, in_section && is_media, current);
-            in_section = true;
-            is_media = text_starts_with(line, "m=audio") || text_starts_with(line, "m=video");
-            current = session;
-        } else {
-            read_direction(line, in_section ? &current : &session);
-        }
-    }
-    outline_section(&outline, in_section && is_media, current);
-    return outline;
-}
-
-static int check_offer(const struct room_directory_config *limits, const struct room_offer *offer,
-                       const char **ret_problem)
-{
-    struct offer_outline outline = outline_offer(offer->sdp);
-    if (outline.sending > limits->track_count_max)
-        return -E2BIG;
-    // the wishes of a kind are never more than its limit, so further slots could not fill
-    if (outline.receiving > limits->audio_slot_count_max + limits->video_slot_count_max) {
-        *ret_problem = "The offer has more receive-only sections than the server allows. "
-                       "See \"limits\" in the reply to \"join\".";
-        return -EINVAL;
-    }
-    return 0;
-}
 
 static int open_media(struct room_member *member)
 {
@@ -275,18 +203,32 @@ static const struct media_section *find_published(const struct media_answer *ans
     return NULL;
 }
 
+/** Keeps the server from forwarding what is muted, or was named so as to get past the check. */
+static void enforce_block(struct room_publication *publication)
+{
+    struct room_member *member = publication->member;
+    if (!room_may_publish(member, publication->source))
+        publication->blocked = true;
+    struct media_control *media = member->room->directory->config.media;
+    if (publication->blocked)
+        (void)!media->publication_block(media, member->media, publication->mid, true);
+}
+
 static void take_publication(struct room_member *member, const struct media_section *section,
                              const struct room_track_offer *track)
 {
     struct room_publication *publication = room_member_find_mid(member, section->mid);
     if (publication) {
-        if (track && describe(publication, track))
+        if (track && describe(publication, track)) {
+            enforce_block(publication);
             publication_changed(publication);
+        }
         return;
     }
     publication = publish(member, section);
     if (track)
         describe(publication, track);
+    enforce_block(publication);
     member->room->ranked_valid = false;
     tell_publication(publication, ROOM_EVENT_TRACK_PUBLISHED, member);
 }
@@ -315,7 +257,7 @@ int room_member_offer(struct room_member *member, const struct room_offer *offer
 {
     struct room_directory *directory = member->room->directory;
     struct media_control *media = directory->config.media;
-    int result = check_offer(&directory->config, offer, ret_problem);
+    int result = room_offer_check(member, offer, ret_problem);
     if (result < 0)
         return result;
     if (offer->fresh)

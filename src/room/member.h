@@ -22,7 +22,8 @@ struct room_offer {
  * Answers an offer and takes over its publications and slots; the member's own slots are filled
  * when this returns, silently. Returns 0 with `ret_answer` (the caller frees `sdp` and `sections`);
  * -EINVAL with a sentence in `ret_problem`; -E2BIG: too many tracks (an offer of the client's that
- * is not answered leaves all as it was); -ENOSPC: the media server is full.
+ * is not answered leaves all as it was); -EACCES: a track from a source that the member may not
+ * publish, with a sentence; -ENOSPC: the media server is full.
  */
 must_check int room_member_offer(struct room_member *member, const struct room_offer *offer,
                                  struct media_answer *ret_answer, const char **ret_problem);

@@ -55,6 +55,15 @@ void room_mark_speakers(struct room *room)
         list_append(&room->directory->unsettled, &room->unsettled_node);
 }
 
+void room_tell_of_member(struct room_member *member, struct room_event *event,
+                         const struct room_member *except)
+{
+    if (!member->hidden)
+        room_broadcast(member->room, event, except);
+    else if (member != except)
+        room_tell(member, event);
+}
+
 static bool is_banned(const struct room *room, const char *key)
 {
     for (uint32_t i = 0; i < room->ban_count; i++) {
@@ -97,8 +106,12 @@ static struct room_member *member_new(struct room *room, const struct room_join 
     snprintf(member->name, sizeof(member->name), "%s", join->name);
     snprintf(member->user, sizeof(member->user), "%s", join->user ? join->user : "");
     snprintf(member->ban_key, sizeof(member->ban_key), "%s", join->ban_key ? join->ban_key : "");
-    // the first one runs the room
-    member->moderator = join->moderator || room->member_count == 0;
+    // the first one that can be seen runs the room
+    member->moderator =
+        join->moderator || (!join->hidden && room->member_count == room->hidden_count);
+    member->hidden = join->hidden;
+    member->denials = join->denials;
+    member->pass = join->pass;
     member->auto_subscribe = join->auto_subscribe;
     member->loopback = join->loopback;
     member->order = room->next_order++;
@@ -121,11 +134,12 @@ int room_join(struct room *room, const struct room_join *join, struct room_membe
     list_append(&room->members, &member->node);
     map_set(&room->members_by_id, bytes_of_text(member->id), member);
     room->member_count++;
+    room->hidden_count += member->hidden;
     list_remove(&room->empty_node);
     room_count(directory, ROOM_DIRECTORY_METRIC_JOINS, 1);
     room_count(directory, ROOM_DIRECTORY_METRIC_MEMBERS, 1);
-    room_broadcast(room, &(struct room_event){ .kind = ROOM_EVENT_MEMBER_JOINED, .member = member },
-                   member);
+    room_tell_of_member(
+        member, &(struct room_event){ .kind = ROOM_EVENT_MEMBER_JOINED, .member = member }, member);
     *ret_member = member;
     return 0;
 }
@@ -146,6 +160,7 @@ static void detach(struct room_member *member, uint64_t now_us)
     list_remove(&member->node);
     map_remove(&room->members_by_id, bytes_of_text(member->id));
     room->member_count--;
+    room->hidden_count -= member->hidden;
     metric_subtract(&room->directory->metrics[ROOM_DIRECTORY_METRIC_MEMBERS], 1);
     if (room->member_count == 0) {
         room->locked = false; // or nobody could ever come in again
@@ -159,11 +174,16 @@ static void pass_moderation_on(struct room *room)
     struct room_member *member;
     list_each(member, &room->members, node)
     {
-        if (member->moderator)
+        if (member->moderator && !member->hidden)
             return;
     }
-    if (room->member_count > 0)
-        room_promote(container_of(room->members.next, struct room_member, node));
+    list_each(member, &room->members, node)
+    {
+        if (!member->hidden) {
+            room_promote(member);
+            return;
+        }
+    }
 }
 
 void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reason reason)
@@ -171,10 +191,11 @@ void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reas
     struct room *room = member->room;
     room_member_close_media(member, false);
     detach(member, now_us);
-    room_broadcast(
-        room,
-        &(struct room_event){ .kind = ROOM_EVENT_MEMBER_LEFT, .member = member, .reason = reason },
-        NULL);
+    if (!member->hidden)
+        room_broadcast(room,
+                       &(struct room_event){
+                           .kind = ROOM_EVENT_MEMBER_LEFT, .member = member, .reason = reason },
+                       NULL);
     pass_moderation_on(room);
     room_mark_slots(room);
     room_member_free(member);
@@ -202,6 +223,16 @@ void room_chat(struct room_member *from, struct room_member *to, const char *tex
     room_tell(from, &event);
     if (to != from)
         room_tell(to, &event);
+}
+
+bool room_may_publish(const struct room_member *member, enum room_source source)
+{
+    return !member->hidden && !(member->denials.publish & (1u << source));
+}
+
+bool room_may_send(const struct room_member *member)
+{
+    return !member->hidden && !member->denials.data;
 }
 
 bool room_may_moderate(const struct room_member *by)
@@ -235,6 +266,8 @@ void room_lock(struct room *room, bool locked)
 
 void room_block(struct room_publication *publication, bool blocked)
 {
+    if (!blocked && !room_may_publish(publication->member, publication->source))
+        return;
     publication->member->blocked_kinds[publication->kind] = blocked;
     if (publication->blocked == blocked)
         return;

@@ -30,6 +30,23 @@ enum room_source {
     ROOM_SOURCE_SCREEN,
     ROOM_SOURCE_SCREEN_AUDIO,
     ROOM_SOURCE_OTHER,
+    ROOM_SOURCE_COUNT,
+};
+
+#define ROOM_SOURCES_ALL ((1u << ROOM_SOURCE_COUNT) - 1)
+
+/** What a member may not do. Zeros: everything is allowed. */
+struct room_denials {
+    uint8_t publish; /**< mask of 1 << enum room_source */
+    bool subscribe;  /**< gets no tracks: its slots stay empty */
+    bool data;       /**< sends no chat and no data */
+};
+
+/** The token that let a member in, so that it can be revoked while the member is here. */
+struct room_pass {
+    char id[ROOM_MEMBER_SIZE]; /**< "" : it has none */
+    uint64_t issued_unix_s;    /**< 0: not known */
+    bool used;                 /**< false: came in without a token */
 };
 
 enum room_media_state {
@@ -116,6 +133,11 @@ struct room_member {
     char status[ROOM_STATUS_SIZE];
     char ban_key[ROOM_MEMBER_SIZE + 8];
     bool moderator;
+    /** Announced to nobody and listed for nobody; it publishes and says nothing (viewers of a
+     *  broadcast, recorders). */
+    bool hidden;
+    struct room_denials denials;
+    struct room_pass pass;
     bool away;
     bool auto_subscribe;
     bool loopback;
@@ -141,6 +163,7 @@ struct room {
     char name[ROOM_NAME_SIZE];
     struct list members; /**< in the order of joining */
     uint32_t member_count;
+    uint32_t hidden_count; /**< of them, hidden ones */
     struct map members_by_id;
     struct map publications_by_id;
     /** All publications, most important first; `ranked_valid` false: to be sorted again. */
@@ -166,6 +189,9 @@ struct room_join {
     bool moderator;      /**< a token says so; also opens a locked room */
     bool auto_subscribe;
     bool loopback; /**< see struct media_session_config */
+    bool hidden;   /**< see struct room_member */
+    struct room_denials denials;
+    struct room_pass pass;
     struct room_observer *observer;
 };
 
@@ -179,6 +205,10 @@ must_check int room_join(struct room *room, const struct room_join *join,
 void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reason reason);
 struct room_member *room_find_member(const struct room *room, const char *id);
 struct room_publication *room_find_publication(const struct room *room, const char *id);
+/** Whether the member may publish from a source (enum room_source). */
+bool room_may_publish(const struct room_member *member, enum room_source source);
+/** Whether the member may write chat and data messages. */
+bool room_may_send(const struct room_member *member);
 /** A text to all members (`to` NULL) or to one and its writer. */
 void room_chat(struct room_member *from, struct room_member *to, const char *text,
                uint64_t time_ms);

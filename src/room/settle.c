@@ -172,7 +172,7 @@ void room_suggest_slots(const struct room *room, const struct room_member *membe
             other != member && room_member_wants(member, publication);
     }
     // someone will come
-    bool some = member->auto_subscribe;
+    bool some = member->auto_subscribe && !member->denials.subscribe;
     const struct room_directory_config *config = &room->directory->config;
     *ret_audio = room_slots_suggest(wanted[0] + some, config->audio_slot_count_max);
     *ret_video = room_slots_suggest(wanted[1] + some, config->video_slot_count_max);

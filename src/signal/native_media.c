@@ -54,6 +54,8 @@ static void refuse_offer(struct native_session *session, const struct wire_messa
 {
     if (result == -E2BIG) {
         native_refuse(session, message, WIRE_ERROR_TOO_MANY_TRACKS, NULL);
+    } else if (result == -EACCES) {
+        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED, problem);
     } else if (result == -ENOSPC) {
         native_refuse(session, message, WIRE_ERROR_MEDIA_FULL, NULL);
     } else if (problem && !ends_with_period(problem)) {
@@ -133,6 +135,10 @@ static void set_wanted(struct native_session *session, const struct wire_message
     if (!native_need_member(session, message))
         return;
     struct room_member *member = session->member;
+    if (wanted && member->denials.subscribe) {
+        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED, NULL);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         if (!room_find_publication(member->room, tracks[i])) {
             native_refuse(session, message, WIRE_ERROR_NO_SUCH_TRACK, NULL);

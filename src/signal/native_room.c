@@ -56,11 +56,13 @@ static void write_room(struct native_session *session, uint64_t now_us, uint64_t
     const struct room_publication *publication;
     list_each(member, &room->members, node)
     {
+        if (member->hidden && member != session->member)
+            continue;
         members[member_place++] = native_wire_member(member);
         list_each(publication, &member->publications, member_node) tracks[track_place++] =
             native_wire_track(publication);
     }
-    ensure(member_place == room->member_count && track_place == track_count);
+    ensure(member_place <= room->member_count && track_place == track_count);
     uint32_t audio, video;
     room_suggest_slots(room, session->member, &audio, &video);
     struct wire_slot_count slots = { .audio = audio, .video = video };
@@ -116,6 +118,9 @@ static int enter(struct native_session *session, uint64_t now_us,
         .moderator = grants->moderator,
         .auto_subscribe = request->auto_subscribe,
         .loopback = net_address_is_loopback(&session->remote),
+        .hidden = grants->hidden,
+        .denials = grants->denials,
+        .pass = token_pass(grants, request->token != NULL),
         .observer = &session->observer,
     };
     return room_join(room, &join, &session->member);
@@ -135,6 +140,11 @@ void native_join(struct native_session *session, uint64_t now_us,
     if (request->token && !token_admits(&grants, request->room)) {
         native_refuse(session, message, WIRE_ERROR_TOKEN_INVALID,
                       "The token is for another room. Ask for one for this room.");
+        return;
+    }
+    if (grants.join_denied) {
+        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
+                      "The token does not let you join rooms.");
         return;
     }
     int result = enter(session, now_us, request, &grants);

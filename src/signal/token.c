@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "crypto/hmac.h"
+#include "signal/token_claims.h"
 
 static int decode_json(struct bytes part, json_t **ret_json)
 {
@@ -53,51 +54,6 @@ static int check_signature(struct bytes signed_part, struct bytes signature, str
     return 0;
 }
 
-/** A claim that is not there leaves `out` empty. */
-static int take_text(json_t *claims, const char *name, char out[TOKEN_NAME_SIZE])
-{
-    json_t *claim = json_object_get(claims, name);
-    if (!claim)
-        return 0;
-    if (!json_is_string(claim))
-        return -EBADMSG;
-    struct bytes text = bytes_of(json_string_value(claim), json_string_length(claim));
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f)
-            return -EBADMSG;
-    }
-    return text_copy(out, TOKEN_NAME_SIZE, text) < 0 ? -EBADMSG : 0;
-}
-
-static int take_time(json_t *claims, const char *name, uint64_t *ret_time)
-{
-    json_t *claim = json_object_get(claims, name);
-    if (!claim)
-        return 0;
-    if (!json_is_number(claim) || json_number_value(claim) < 0 || json_number_value(claim) > 1e15)
-        return -EBADMSG;
-    *ret_time = (uint64_t)json_number_value(claim);
-    return 0;
-}
-
-static int take_claims(json_t *claims, uint64_t now_unix_s, struct token_grants *grants)
-{
-    uint64_t not_before = 0;
-    if (take_text(claims, "room", grants->room) < 0 ||
-        take_text(claims, "user", grants->user) < 0 ||
-        take_text(claims, "name", grants->name) < 0 ||
-        take_time(claims, "exp", &grants->expires_unix_s) < 0 ||
-        take_time(claims, "nbf", &not_before) < 0)
-        return -EBADMSG;
-    if (!grants->user[0] && take_text(claims, "sub", grants->user) < 0)
-        return -EBADMSG;
-    grants->moderator = json_is_true(json_object_get(claims, "moderator"));
-    grants->admin = json_is_true(json_object_get(claims, "admin"));
-    if (json_object_get(claims, "exp") && grants->expires_unix_s <= now_unix_s)
-        return -ETIME;
-    return not_before > now_unix_s ? -EAGAIN : 0;
-}
-
 int token_verify(struct bytes token, struct bytes key, uint64_t now_unix_s,
                  struct token_grants *ret_grants)
 {
@@ -118,36 +74,14 @@ int token_verify(struct bytes token, struct bytes key, uint64_t now_unix_s,
     result = decode_json(payload, &claims);
     if (result < 0)
         return result;
-    struct token_grants grants = { 0 };
-    result = take_claims(claims, now_unix_s, &grants);
+    result = token_claims_read(claims, now_unix_s, 0, ret_grants);
     json_decref(claims);
-    if (result == 0)
-        *ret_grants = grants;
     return result;
-}
-
-static json_t *make_claims(const struct token_grants *grants, uint64_t now_unix_s)
-{
-    json_t *claims = json_object();
-    if (grants->room[0])
-        json_object_set_new(claims, "room", json_string(grants->room));
-    if (grants->user[0])
-        json_object_set_new(claims, "user", json_string(grants->user));
-    if (grants->name[0])
-        json_object_set_new(claims, "name", json_string(grants->name));
-    if (grants->moderator)
-        json_object_set_new(claims, "moderator", json_true());
-    if (grants->admin)
-        json_object_set_new(claims, "admin", json_true());
-    json_object_set_new(claims, "iat", json_integer((json_int_t)now_unix_s));
-    if (grants->expires_unix_s)
-        json_object_set_new(claims, "exp", json_integer((json_int_t)grants->expires_unix_s));
-    return claims;
 }
 
 char *token_mint(const struct token_grants *grants, struct bytes key, uint64_t now_unix_s)
 {
-    json_t *claims = make_claims(grants, now_unix_s);
+    json_t *claims = token_claims_write(grants, now_unix_s);
     char *payload = json_dumps(claims, JSON_COMPACT);
     json_decref(claims);
     ensure(payload != NULL); // the grants are texts that were valid UTF-8 to begin with
@@ -169,7 +103,31 @@ char *token_mint(const struct token_grants *grants, struct bytes key, uint64_t n
     return token;
 }
 
+/** Whether `text` fits a pattern in which each * stands for any text. */
+static bool fits(const char *pattern, const char *text)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*text) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = text;
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star) {
+            // the last star takes one more; those before it need not move
+            pattern = star + 1;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return *pattern == '\0';
+}
+
 bool token_admits(const struct token_grants *grants, const char *room)
 {
-    return strcmp(grants->room, "*") == 0 || (grants->room[0] && strcmp(grants->room, room) == 0);
+    return grants->room[0] && fits(grants->room, room);
 }

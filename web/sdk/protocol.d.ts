@@ -802,6 +802,7 @@ export type ErrorCode =
     | "token_required"
     | "token_invalid"
     | "token_expired"
+    | "not_permitted"
     | "already_in_room"
     | "not_in_room"
     | "room_full"

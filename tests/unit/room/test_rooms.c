@@ -534,6 +534,84 @@ static void test_a_room_of_a_thousand_settles(void **state)
     free(people);
 }
 
+static int join_as(struct person *person, const struct room_join *form)
+{
+    struct room *room;
+    *person = (struct person){ .observer.notify = hear };
+    assert_int_equal(room_directory_open(&rooms, 0, "room", true, &room), 0);
+    struct room_join join = *form;
+    join.name = join.ban_key = "person";
+    join.auto_subscribe = true;
+    join.observer = &person->observer;
+    return room_join(room, &join, &person->member);
+}
+
+static void test_hidden_members_are_announced_to_nobody_and_lead_nobody(void **state)
+{
+    (void)state;
+    struct person ghost, ada, grace;
+    assert_int_equal(join_as(&ghost, &(struct room_join){ .hidden = true }), 0);
+    assert_false(room_may_moderate(ghost.member));
+    join(&ada, "ada");
+    assert_true(room_may_moderate(ada.member));
+    assert_int_equal(ghost.heard[ROOM_EVENT_MEMBER_JOINED], 1);
+    offer(&ghost, "a-v-");
+    assert_int_equal(ada.heard[ROOM_EVENT_MEMBER_UPDATED], 0);
+    offer(&ada, "a+v+");
+    assert_int_equal(filled_slots(&ghost), 2);
+    join(&grace, "grace");
+    leave(&ada);
+    assert_true(room_may_moderate(grace.member));
+    assert_false(room_may_send(ghost.member));
+    struct room_track_offer microphone = { .mid = "0", .source = ROOM_SOURCE_MICROPHONE };
+    assert_int_equal(try_offer(&ghost, "a+", &microphone, 1, true), -EACCES);
+    leave(&ghost);
+    assert_int_equal(grace.heard[ROOM_EVENT_MEMBER_LEFT], 1); // ada's
+    assert_int_equal(grace.member->room->hidden_count, 0);
+}
+
+static void test_sources_without_a_grant_are_refused_in_the_offer(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&grace, "grace");
+    struct room_denials denials = { .publish = ROOM_SOURCES_ALL & ~(1u << ROOM_SOURCE_MICROPHONE) };
+    assert_int_equal(join_as(&ada, &(struct room_join){ .denials = denials }), 0);
+    const struct room_track_offer tracks[] = {
+        { .mid = "0", .source = ROOM_SOURCE_MICROPHONE },
+        { .mid = "1", .source = ROOM_SOURCE_CAMERA },
+    };
+    assert_int_equal(try_offer(&ada, "a+v+", tracks, 2, false), -EACCES);
+    assert_int_equal(try_offer(&ada, "a+v+", tracks, 1, false), -EACCES); // no word of the camera
+    const struct room_track_offer liar[] = { tracks[0],
+                                             { .mid = "1", .source = ROOM_SOURCE_MICROPHONE } };
+    assert_int_equal(try_offer(&ada, "a+v+", liar, 2, false), -EACCES);
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PUBLISHED], 0);
+    assert_int_equal(try_offer(&ada, "a+v-", tracks, 1, false), 0);
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PUBLISHED], 1);
+    // named anew later, it is not forwarded, and no moderator's word changes that
+    const struct room_track_offer anew = { .mid = "0", .source = ROOM_SOURCE_SCREEN_AUDIO };
+    assert_int_equal(try_offer(&ada, "a+v-", &anew, 1, false), -EACCES);
+    assert_false(room_member_find_mid(ada.member, "0")->blocked);
+}
+
+static void test_without_the_grant_to_subscribe_slots_stay_empty(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    struct room_denials denials = { .subscribe = true };
+    join(&grace, "grace");
+    offer(&grace, "a+v+");
+    assert_int_equal(join_as(&ada, &(struct room_join){ .denials = denials }), 0);
+    offer(&ada, "a-v-");
+    room_member_subscribe(ada.member, room_member_find_mid(grace.member, "0"), true);
+    room_directory_settle(&rooms, 0);
+    assert_int_equal(filled_slots(&ada), 0);
+    uint32_t audio, video;
+    room_suggest_slots(ada.member->room, ada.member, &audio, &video);
+    assert_int_equal(audio + video, 0);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -557,6 +635,9 @@ int main(void)
         TEST(test_private_chat_reaches_two),
         TEST(test_empty_rooms_are_forgotten_in_time),
         TEST(test_rooms_and_members_are_limited),
+        TEST(test_hidden_members_are_announced_to_nobody_and_lead_nobody),
+        TEST(test_sources_without_a_grant_are_refused_in_the_offer),
+        TEST(test_without_the_grant_to_subscribe_slots_stay_empty),
         TEST(test_a_room_of_a_thousand_settles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,53 @@ static void test_claims_of_the_wrong_kind_are_refused(void **state)
     assert_false(grants.moderator);
 }
 
+static void test_grants_survive_the_way_through_a_token(void **state)
+{
+    (void)state;
+    struct token_grants given = {
+        .room = "team-*-call",
+        .id = "abc",
+        .hidden = true,
+        .record = true,
+        .join_denied = true,
+        .denials = { .publish = ROOM_SOURCES_ALL & ~(1u << ROOM_SOURCE_MICROPHONE),
+                     .subscribe = true,
+                     .data = true },
+    };
+    char *token = token_mint(&given, key, 1000);
+    struct token_grants got;
+    assert_int_equal(token_verify(bytes_of_text(token), key, 1000, &got), 0);
+    assert_string_equal(got.id, "abc");
+    assert_true(got.hidden && got.record && got.join_denied);
+    assert_int_equal(got.denials.publish, given.denials.publish);
+    assert_true(got.denials.subscribe && got.denials.data);
+    assert_int_equal(got.issued_unix_s, 1000);
+    got.hidden = false;
+    assert_true(token_may_publish(&got, ROOM_SOURCE_MICROPHONE));
+    assert_false(token_may_publish(&got, ROOM_SOURCE_CAMERA));
+    assert_true(token_admits(&got, "team-red-call"));
+    assert_true(token_admits(&got, "team-a-call-b-call"));
+    assert_false(token_admits(&got, "team-red"));
+    assert_false(token_admits(&got, "a-team-red-call"));
+    free(token);
+}
+
+static void test_a_denial_of_the_wrong_type_is_not_overlooked(void **state)
+{
+    (void)state;
+    static const char header[] = "{\"alg\":\"HS256\"}";
+    struct token_grants grants;
+    assert_int_equal(verify_signed(header, "{\"publish\":\"camera\"}", &grants), -EBADMSG);
+    assert_int_equal(verify_signed(header, "{\"publish\":[1]}", &grants), -EBADMSG);
+    assert_int_equal(verify_signed(header, "{\"subscribe\":\"false\"}", &grants), -EBADMSG);
+    assert_int_equal(verify_signed(header, "{\"hidden\":1}", &grants), -EBADMSG);
+    assert_int_equal(verify_signed(header, "{\"publish\":[\"smell\"]}", &grants), 0);
+    assert_int_equal(grants.denials.publish, ROOM_SOURCES_ALL);
+    assert_int_equal(verify_signed(header, "{\"moderate\":true,\"identity\":\"ada\"}", &grants), 0);
+    assert_true(grants.moderator);
+    assert_string_equal(grants.user, "ada");
+}
+
 static void test_every_changed_byte_breaks_a_token(void **state)
 {
     (void)state;
@@ -137,6 +184,8 @@ int main(void)
         cmocka_unit_test(test_what_was_minted_is_what_is_granted),
         cmocka_unit_test(test_only_hs256_is_trusted),
         cmocka_unit_test(test_claims_of_the_wrong_kind_are_refused),
+        cmocka_unit_test(test_grants_survive_the_way_through_a_token),
+        cmocka_unit_test(test_a_denial_of_the_wrong_type_is_not_overlooked),
         cmocka_unit_test(test_every_changed_byte_breaks_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
