@@ -184,9 +184,10 @@ static bool describe(struct room_publication *publication, const struct room_tra
     char name[ROOM_MEMBER_SIZE];
     snprintf(name, sizeof(name), "%s", track->name ? track->name : "");
     bool same = publication->source == track->source && publication->muted == track->muted &&
-                strcmp(publication->name, name) == 0;
+                publication->encrypted == track->encrypted && strcmp(publication->name, name) == 0;
     publication->source = track->source;
     publication->muted = track->muted;
+    publication->encrypted = track->encrypted;
     memcpy(publication->name, name, sizeof(name));
     return !same;
 }

@@ -9,6 +9,7 @@ struct room_track_offer {
     enum room_source source;
     const char *name; /**< NULL: none */
     bool muted;
+    bool encrypted;
 };
 
 struct room_offer {

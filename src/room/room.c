@@ -235,6 +235,17 @@ bool room_may_send(const struct room_member *member)
     return !member->hidden && !member->denials.data;
 }
 
+void room_pass_keys(struct room_member *from, struct room_member *to, const char *text)
+{
+    struct room_event event = { .kind = ROOM_EVENT_KEYS, .member = from, .to = to, .text = text };
+    if (from->hidden) // nobody knows of it: a key would tell
+        return;
+    if (to)
+        room_tell(to, &event);
+    else
+        room_broadcast(from->room, &event, from);
+}
+
 bool room_may_moderate(const struct room_member *by)
 {
     return by->moderator;

@@ -76,6 +76,7 @@ struct room_publication {
     bool muted;
     bool blocked;
     bool live;
+    bool encrypted; /**< end to end: payloads behind their descriptors are not readable here */
     bool speaking;
     uint8_t level_dbov;
     uint64_t order; /**< of publishing, in the room */
@@ -91,6 +92,7 @@ enum room_event_kind {
     ROOM_EVENT_UPDATED,           /**< room->locked */
     ROOM_EVENT_SPEAKERS,          /**< speakers, speaker_count */
     ROOM_EVENT_CHAT,              /**< member wrote text to `to` (NULL: all) */
+    ROOM_EVENT_KEYS,              /**< member sent text about its keys */
     ROOM_EVENT_REMOVED,           /**< the observer's own member is gone: reason, text */
     ROOM_EVENT_SLOTS,             /**< slots, slot_count: the observer's own that changed */
     ROOM_EVENT_SLOTS_NEEDED,      /**< audio, video: the observer should offer so many */
@@ -212,6 +214,12 @@ bool room_may_send(const struct room_member *member);
 /** A text to all members (`to` NULL) or to one and its writer. */
 void room_chat(struct room_member *from, struct room_member *to, const char *text,
                uint64_t time_ms);
+
+/**
+ * Passes an opaque text on, to one member or to all but the sender (`to` NULL): what members agree
+ * on for end-to-end encryption.
+ */
+void room_pass_keys(struct room_member *from, struct room_member *to, const char *text);
 
 /** ---- moderation; the callers check that `by` is a moderator with room_may_moderate ---- */
 

@@ -37,6 +37,7 @@ static native_handler *const handlers[WIRE_REQUEST_COUNT] = {
     [WIRE_REQUEST_SUBSCRIBE] = native_subscribe,
     [WIRE_REQUEST_UNSUBSCRIBE] = native_unsubscribe,
     [WIRE_REQUEST_CHAT] = native_chat,
+    [WIRE_REQUEST_KEYS] = native_keys,
     [WIRE_REQUEST_KICK] = native_kick,
     [WIRE_REQUEST_LOCK] = native_lock,
     [WIRE_REQUEST_BLOCK] = native_block,

@@ -47,6 +47,7 @@ struct wire_track native_wire_track(const struct room_publication *publication)
         .muted = publication->muted,
         .blocked = publication->blocked,
         .live = publication->live,
+        .encrypted = publication->encrypted,
     };
 }
 
@@ -148,6 +149,10 @@ static void write_event(struct json_text *out, const struct room_event *event)
         break;
     case ROOM_EVENT_CHAT:
         write_chat(out, event);
+        break;
+    case ROOM_EVENT_KEYS:
+        wire_write_event_keys(
+            out, &(struct wire_event_keys){ .from = event->member->id, .data = event->text });
         break;
     case ROOM_EVENT_REMOVED:
         write_removed(out, event);

@@ -82,7 +82,8 @@ void native_offer(struct native_session *session, uint64_t now_us,
         tracks[i] = (struct room_track_offer){ .mid = track->mid,
                                                .source = (enum room_source)track->source,
                                                .name = track->name,
-                                               .muted = track->muted };
+                                               .muted = track->muted,
+                                               .encrypted = track->encrypted };
     }
     struct room_offer offer = { .sdp = bytes_of_text(request->sdp),
                                 .tracks = tracks,

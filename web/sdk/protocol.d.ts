@@ -63,6 +63,8 @@ export interface Track {
     blocked: boolean;
     /** The server receives packets of it. */
     live: boolean;
+    /** Its frames are encrypted end to end: only members with the key can show or play it. */
+    encrypted: boolean;
 }
 
 /** One entry for `RTCConfiguration.iceServers`. */
@@ -109,6 +111,16 @@ export interface TrackOffer {
     name?: string;
     /** Starts muted. */
     muted?: boolean;
+    /** Its frames are encrypted end to end (docs/e2ee.md). */
+    encrypted?: boolean;
+}
+
+/** A text for one member. */
+export interface KeyMessage {
+    /** The member. */
+    to: string;
+    /** The text. */
+    data: string;
 }
 
 /** A section that the server receives. */
@@ -365,6 +377,16 @@ export interface ChatRequest {
     text: string;
     /** A member; absent: everybody. */
     to?: string;
+}
+
+/** Passes opaque texts on: one to all others, or a text of its own to each of several members. Members that are not there (any longer) are passed over. */
+export interface KeysRequest {
+    type: "keys";
+    id?: number;
+    /** For all others. */
+    data?: string;
+    /** For single members. */
+    messages?: KeyMessage[];
 }
 
 /** Removes a member. The user that its token vouched for, else its session, cannot join again while the room lives; lock the room to keep out who would come back as another guest. */
@@ -687,6 +709,16 @@ export interface ChatEvent {
     time_ms: number;
 }
 
+/** A member's text came. */
+export interface KeysEvent {
+    type: "keys";
+    seq: number;
+    /** Member who sent it. */
+    from: string;
+    /** The text. */
+    data: string;
+}
+
 /** The user whose link this client waits at is there now: send `call`. The client waits no longer. */
 export interface LinkReadyEvent {
     type: "link_ready";
@@ -842,6 +874,7 @@ export type Request =
     | SubscribeRequest
     | UnsubscribeRequest
     | ChatRequest
+    | KeysRequest
     | KickRequest
     | LockRequest
     | BlockRequest
@@ -877,6 +910,7 @@ export type ServerEvent =
     | SpeakersEvent
     | MediaStateEvent
     | ChatEvent
+    | KeysEvent
     | LinkReadyEvent
     | CallIncomingEvent
     | CallRingingEvent
@@ -903,6 +937,7 @@ export interface EventMap {
     speakers: SpeakersEvent;
     media_state: MediaStateEvent;
     chat: ChatEvent;
+    keys: KeysEvent;
     link_ready: LinkReadyEvent;
     call_incoming: CallIncomingEvent;
     call_ringing: CallRingingEvent;
@@ -930,6 +965,7 @@ export interface ResultMap {
     subscribe: undefined;
     unsubscribe: undefined;
     chat: undefined;
+    keys: undefined;
     kick: undefined;
     lock: undefined;
     block: undefined;
@@ -966,6 +1002,7 @@ export interface RequestMap {
     subscribe: SubscribeRequest;
     unsubscribe: UnsubscribeRequest;
     chat: ChatRequest;
+    keys: KeysRequest;
     kick: KickRequest;
     lock: LockRequest;
     block: BlockRequest;

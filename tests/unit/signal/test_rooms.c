@@ -131,6 +131,28 @@ static void test_tracks_may_be_chosen(void **state)
     client_done(&grace);
 }
 
+static void test_keys_reach_the_others_or_those_named_as_they_are(void **state)
+{
+    (void)state;
+    struct client ada, grace, edsger;
+    client_enter(&ada, "room", "Ada");
+    client_enter(&grace, "room", "Grace");
+    client_enter(&edsger, "room", "Edsger");
+    client_must(&ada, one("keys", "data", "to all"));
+    assert_string_equal(text_at(client_hears(&grace, "keys"), "data"), "to all");
+    json_t *heard = client_hears(&edsger, "keys");
+    assert_string_equal(text_at(heard, "data"), "to all");
+    assert_string_equal(text_at(heard, "from"), ada.member);
+    client_must(&ada, json_pack("{s:s,s:[{s:s,s:s},{s:s,s:s}]}", "type", "keys", "messages", "to",
+                                "mGone", "data", "lost", "to", grace.member, "data", "for grace"));
+    assert_string_equal(text_at(client_hears(&grace, "keys"), "data"), "for grace");
+    assert_int_equal(client_heard(&edsger, "keys"), 0);
+    assert_int_equal(client_heard(&ada, "keys"), 0);
+    client_done(&ada);
+    client_done(&grace);
+    client_done(&edsger);
+}
+
 static void test_chat_reaches_all_in_one_order_or_one(void **state)
 {
     (void)state;
@@ -385,6 +407,7 @@ int main(void)
         TEST(test_slots_are_asked_for_when_they_run_out),
         TEST(test_mute_is_told_to_all),
         TEST(test_tracks_may_be_chosen),
+        TEST(test_keys_reach_the_others_or_those_named_as_they_are),
         TEST(test_chat_reaches_all_in_one_order_or_one),
         TEST(test_requests_outside_a_room_are_refused),
         TEST(test_only_moderators_moderate),
