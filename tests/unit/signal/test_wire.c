@@ -8,7 +8,8 @@
 
 #include "signal/wire.h"
 
-static const char *const families[] = { "session", "room", "media", "chat", "moderation", "call" };
+static const char *const families[] = { "session", "room",       "media", "chat",
+                                        "keys",    "moderation", "call" };
 
 static int read_text(const char *text, struct wire_message *message, struct wire_problem *problem)
 {
