@@ -1,7 +1,6 @@
 #include "signal/token_claims.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -192,11 +191,4 @@ json_t *token_claims_write(const struct token_grants *grants, uint64_t now_unix_
     if (grants->expires_unix_s)
         json_object_set_new(claims, "exp", json_integer((json_int_t)grants->expires_unix_s));
     return claims;
-}
-
-struct room_pass token_pass(const struct token_grants *grants, bool used)
-{
-    struct room_pass pass = { .issued_unix_s = grants->issued_unix_s, .used = used };
-    snprintf(pass.id, sizeof(pass.id), "%s", grants->id);
-    return pass;
 }
