@@ -10,6 +10,7 @@
 #define DATA_FILE_CERTIFICATE  "certificate.pem"
 #define DATA_FILE_PRIVATE_KEY  "private-key.pem"
 #define DATA_FILE_TOKEN_SECRET "token-secret"
+#define DATA_FILE_REVOCATIONS  "revocations.json"
 #define DATA_FILE_TURN_SECRET  "turn-secret"
 
 #define DATA_SECRET_SIZE 32

@@ -124,6 +124,7 @@ static const struct part parts[] = {
     { "data folder", start_data, stop_data },
     { "event loop", start_loop, stop_loop },
     { "metrics", start_metrics, stop_metrics },
+    { "tokens", serve_tokens_start, serve_tokens_stop },
     { "certificate", serve_certificate_start, serve_certificate_stop },
     { "addresses", serve_addresses_start, NULL },
     { "TURN", serve_turn_start, serve_turn_stop },

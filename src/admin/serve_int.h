@@ -18,6 +18,7 @@
 #include "server/media_host.h"
 #include "server/turn_host.h"
 #include "server/turn_listener.h"
+#include "signal/token_verifier.h"
 #include "signal/turn_offer.h"
 #include "signal/ws_endpoint.h"
 #include "users/user_watch.h"
@@ -50,6 +51,8 @@ struct serve {
     struct tls_server_context *turn_tls; /**< of TURN's own ports */
     struct file_watch *certificate_watch;
     struct net_address external; /**< of this machine behind a NAT; NET_NONE: none, not known */
+
+    struct token_verifier tokens;
 
     struct http_server *http; /**< NULL: a TURN server alone */
     char *frame_ancestors;    /**< the list as CSP writes it */
@@ -93,6 +96,13 @@ void serve_certificate_stop(struct serve *serve);
 must_check int serve_certificate_load(struct serve *serve);
 /** Watches the files in use, instead of those watched before. */
 void serve_certificate_watch(struct serve *serve);
+
+must_check int serve_tokens_start(struct serve *serve);
+void serve_tokens_stop(struct serve *serve);
+/** Reads the keys again; the old ones stay in use when that fails. */
+void serve_tokens_reload(struct serve *serve);
+/** Writes the revocations to the data folder. Returns 0 or a negative errno. */
+must_check int serve_tokens_save(struct serve *serve);
 
 must_check int serve_http_start(struct serve *serve);
 void serve_http_stop(struct serve *serve);

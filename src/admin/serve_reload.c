@@ -37,6 +37,7 @@ void serve_reload(struct serve *serve)
             log_warning(&serve->log, "certificate not loaded, the old one stays in use",
                         log_text("problem", serve->problem_text));
         serve_certificate_watch(serve);
+        serve_tokens_reload(serve);
         serve_http_reload(serve);
         serve_app_reload(serve);
         serve_media_reload(serve);

@@ -36,7 +36,7 @@ static struct native_config native_config(struct serve *serve)
         .message_rate = options->signal.message_rate,
         .message_burst = options->signal.message_burst,
         .require_token = options->auth.require_token,
-        .token_key = data_token_key(&serve->data, options),
+        .tokens = &serve->tokens,
         .ice_servers = &serve->ice_server,
         .ice_server_count = options->signal.ice_servers.count > 0 ? 1 : 0,
         .turn = serve->turn ? &serve->turn_offer : NULL,

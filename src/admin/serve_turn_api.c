@@ -24,7 +24,7 @@ int serve_turn_api_start(struct serve *serve)
         .random = &serve->entropy.random,
         .log = &serve->log,
         .options = serve->options,
-        .data = &serve->data,
+        .tokens = &serve->tokens,
         .offer = &serve->turn_offer,
         .drain = drain,
         .drain_state = drain_state,

@@ -29,8 +29,7 @@ static bool admit(struct turn_api *api, struct http_exchange *exchange)
     else
         turn_api_refuse_token(exchange, result == -ENOENT
                                             ? "An admin token is needed (roost token --admin)."
-                                        : result == -ETIME ? "The token has expired."
-                                                           : "The token is not valid.");
+                                            : token_problem(result));
     return false;
 }
 

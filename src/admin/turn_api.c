@@ -70,6 +70,6 @@ int turn_api_token(const struct turn_api *api, const struct http_exchange *excha
     struct bytes token = http_exchange_bearer(exchange);
     if (!token.data)
         return -ENOENT;
-    return token_verify(token, data_token_key(api->config.data, api->config.options),
-                        clock_unix_us() / TIME_US_PER_S, ret_grants);
+    return token_verifier_check(api->config.tokens, token, clock_unix_us() / TIME_US_PER_S,
+                                ret_grants);
 }

@@ -17,6 +17,7 @@
 #include "server/http_server.h"
 #include "signal/turn_offer.h"
 
+struct token_verifier;
 struct turn_host;
 struct turn_api;
 
@@ -33,7 +34,7 @@ struct turn_api_config {
     struct random *random;
     const struct log *log;
     const struct roost_options *options; /**< may be reloaded */
-    const struct data_folder *data;
+    const struct token_verifier *tokens;
     const struct turn_offer *offer; /**< may be reloaded */
     void (*drain)(void *owner, bool on, uint64_t timeout_us);
     struct turn_api_drain (*drain_state)(void *owner);

@@ -4,7 +4,7 @@
 #include "admin/turn_api.h"
 #include "runtime/address_limit.h"
 #include "signal/json_text.h"
-#include "signal/token.h"
+#include "signal/token_verifier.h"
 
 enum turn_api_metric {
 #define METRIC(id, kind, name, labels, help) id,

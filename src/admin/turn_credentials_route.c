@@ -69,8 +69,7 @@ static bool admit(struct turn_api *api, struct http_exchange *exchange, char use
     }
     if (result < 0 && result != -ENOENT) {
         metric_add(&api->metrics[TURN_API_UNAUTHORIZED], 1);
-        turn_api_refuse_token(exchange, result == -ETIME ? "The token has expired."
-                                                         : "The token is not valid.");
+        turn_api_refuse_token(exchange, token_problem(result));
         return false;
     }
     if (result == -ENOENT && !origin_is_allowed(api, exchange)) {

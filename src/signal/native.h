@@ -12,6 +12,7 @@ struct room_directory;
 struct call_directory;
 struct signal_native;
 struct native_connection;
+struct token_verifier;
 struct turn_offer;
 
 /** How texts leave. It may not call back into the engine from within. */
@@ -51,6 +52,8 @@ struct native_config {
     uint32_t message_burst;                 /**< [200] */
     bool require_token;
     struct bytes token_key; /**< empty: no token is valid */
+    /** Instead of `token_key`, with all kinds of keys and revocations; NULL: none. */
+    const struct token_verifier *tokens;
     const struct native_ice_server *ice_servers;
     size_t ice_server_count;
     /** Our own TURN server, with a credential for each session; NULL: none. With `require_token`

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "signal/native_int.h"
+#include "signal/token_verifier.h"
 
 bool native_need_member(struct native_session *session, const struct wire_message *message)
 {
@@ -27,12 +28,17 @@ bool native_check_token(struct native_session *session, uint64_t now_us,
         native_refuse(session, message, WIRE_ERROR_TOKEN_REQUIRED, NULL);
         return false;
     }
-    int result = token_verify(bytes_of_text(token), native->config.token_key,
-                              native_unix_us(native, now_us) / TIME_US_PER_S, ret_grants);
+    uint64_t now_unix_s = native_unix_us(native, now_us) / TIME_US_PER_S;
+    int result =
+        native->config.tokens
+            ? token_verifier_check(native->config.tokens, bytes_of_text(token), now_unix_s,
+                                   ret_grants)
+            : token_verify(bytes_of_text(token), native->config.token_key, now_unix_s, ret_grants);
     if (result < 0) {
+        bool plain = result == -EBADMSG || result == -ENOKEY || result == -ETIME;
         native_refuse(session, message,
                       result == -ETIME ? WIRE_ERROR_TOKEN_EXPIRED : WIRE_ERROR_TOKEN_INVALID,
-                      result == -EAGAIN ? "The token is not valid yet. Try again later." : NULL);
+                      plain ? NULL : token_problem(result));
         return false;
     }
     session->admitted = true;

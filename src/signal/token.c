@@ -241,8 +241,8 @@ static void append_signature(char *token, size_t length, struct bytes signature)
 char *token_mint(const struct token_grants *grants, struct bytes key, uint64_t now_unix_s)
 {
     size_t length;
-    char *token = write_unsigned(make_header("HS256", NULL),
-                                 token_claims_write(grants, now_unix_s), &length);
+    char *token =
+        write_unsigned(make_header("HS256", NULL), token_claims_write(grants, now_unix_s), &length);
     uint8_t signature[HMAC_SHA256_SIZE];
     hmac_sha256(key, bytes_of(token, length), signature);
     append_signature(token, length, bytes_of(signature, sizeof(signature)));
@@ -252,9 +252,9 @@ char *token_mint(const struct token_grants *grants, struct bytes key, uint64_t n
 char *token_sign(const struct token_grants *grants, const struct private_key *key, const char *kid,
                  const struct token_policy *policy, uint64_t now_unix_s)
 {
-    static const char *const names[] = { [SIGNATURE_RS256] = "RS256",
-                                         [SIGNATURE_ES256] = "ES256",
-                                         [SIGNATURE_EDDSA] = "EdDSA" };
+    static const char *const names[] = {
+        [SIGNATURE_RS256] = "RS256", [SIGNATURE_ES256] = "ES256", [SIGNATURE_EDDSA] = "EdDSA"
+    };
     json_t *claims = token_claims_write(grants, now_unix_s);
     if (policy->issuer && *policy->issuer)
         json_object_set_new(claims, "iss", json_string(policy->issuer));

@@ -122,8 +122,8 @@ static int add_jwk(struct token_keys *keys, json_t *jwk, enum token_trust trust)
                        : -EINVAL;
         if (size < SECRET_MIN)
             return 0;
-        int result = token_keys_add_secret(keys, json_string_value(kid),
-                                           bytes_of(secret, (size_t)size));
+        int result =
+            token_keys_add_secret(keys, json_string_value(kid), bytes_of(secret, (size_t)size));
         memory_wipe(secret, sizeof(secret));
         return result == 0;
     }

@@ -77,7 +77,9 @@ function showLobby({ room, link }) {
  * @param {string} own display name
  */
 async function joinRoom(name, own) {
-    const token = new URLSearchParams(location.search).get('token') ?? undefined;
+    // links of `roost token --link` have it behind #, where no server and no proxy reads it
+    const token = new URLSearchParams(location.hash.slice(1)).get('token')
+        ?? new URLSearchParams(location.search).get('token') ?? undefined;
     const room = await (await client()).join(name, { name: own, token });
     if (location.pathname !== roomPath(name)) history.pushState(null, '', roomPath(name));
     roostApp.room = room;

@@ -17,9 +17,9 @@ static int verify(struct bytes token, struct token_grants *grants)
 {
     struct token_keys *keys = token_keys_new();
     ensure(token_keys_add_secret(keys, "k", bytes_of(secret, sizeof(secret))) == 0);
-    int result = token_verify_with((const struct token_keys *const[]){ NULL, keys }, 2,
-                                   &(struct token_policy){ .skew_s = 5 }, token, NOW_UNIX_S,
-                                   grants);
+    int result =
+        token_verify_with((const struct token_keys *const[]){ NULL, keys }, 2,
+                          &(struct token_policy){ .skew_s = 5 }, token, NOW_UNIX_S, grants);
     token_keys_free(keys);
     return result;
 }

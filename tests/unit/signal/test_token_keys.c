@@ -103,8 +103,8 @@ static void test_a_key_id_chooses_and_an_unknown_one_says_so(void **state)
     assert_int_equal(verify(keys, token, &no_policy, &grants), 0); // without a kid all are tried
     free(token);
     assert_int_equal(verify(keys, es256_token, &no_policy, &grants), -ENOKEY);
-    assert_int_equal(
-        token_keys_add_text(keys, bytes_of_text(es256_jwks), TOKEN_TRUST_GRANTS, NULL), 1);
+    assert_int_equal(token_keys_add_text(keys, bytes_of_text(es256_jwks), TOKEN_TRUST_GRANTS, NULL),
+                     1);
     assert_int_equal(verify(keys, es256_token, &no_policy, &grants), 0);
     token_keys_free(keys);
 }
@@ -126,10 +126,10 @@ static void test_issuer_audience_and_skew_are_asked_for(void **state)
         -EBADMSG);
     const struct token_keys *const sets[] = { keys };
     const struct token_policy skewed = { .skew_s = 5 };
-    assert_int_equal(
-        token_verify_with(sets, 1, &skewed, bytes_of_text(eddsa_token), 2004, &grants), 0);
-    assert_int_equal(
-        token_verify_with(sets, 1, &skewed, bytes_of_text(eddsa_token), 2005, &grants), -ETIME);
+    assert_int_equal(token_verify_with(sets, 1, &skewed, bytes_of_text(eddsa_token), 2004, &grants),
+                     0);
+    assert_int_equal(token_verify_with(sets, 1, &skewed, bytes_of_text(eddsa_token), 2005, &grants),
+                     -ETIME);
     token_keys_free(keys);
 }
 
