@@ -73,6 +73,7 @@ static struct media_host_config host_config(struct serve *serve)
             .external = serve->external,
         },
         .max_sessions = options->media.max_sessions,
+        .gop_age_us = options->media.gop_cache_us,
         .random = &serve->entropy.random,
         .loop = &serve->loop,
         .log = &serve->log,

@@ -16,6 +16,12 @@ struct exchange *exchange_new(const struct exchange_config *config)
     ensure(config->worker < TRACK_WORKERS_MAX);
     struct exchange *exchange = memory_new(struct exchange);
     exchange->config = *config;
+    exchange->gop_policy = (struct gop_policy){
+        .age_us = config->gop_age_us,
+        .bytes = GOP_BYTES_MAX,
+        .budget = GOP_TICK_PACKETS,
+        .metrics = &exchange->metrics,
+    };
     // keys are handles of our own making
     map_init(&exchange->peers, (uint64_t[2]){ 0 });
     map_init(&exchange->tracks, (uint64_t[2]){ 0 });
@@ -58,6 +64,7 @@ static metric_value *track_gauge(struct exchange *exchange, const struct track *
 
 void exchange_track_add(struct exchange *exchange, struct track *track)
 {
+    track->gop_policy = &exchange->gop_policy;
     map_set(&exchange->tracks, track_key_bytes(&track->key), track);
     metric_add(track_gauge(exchange, track), 1);
 }
@@ -210,8 +217,10 @@ void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle sess
         break;
     case RTC_EVENT_KEY_FRAME_WANTED:
         exchange_count(exchange, ROOM_METRIC_KEY_FRAMES_WANTED, 1);
-        if (subscription)
+        if (subscription && keyframe_allow(&subscription->key_frames, now_us))
             subscription_want_key_frame(subscription, now_us);
+        else if (subscription)
+            exchange_count(exchange, ROOM_METRIC_KEY_FRAMES_REFUSED, 1);
         break;
     case RTC_EVENT_KEY_FRAME_NEEDED:
         if (track)
@@ -240,7 +249,12 @@ static void tick_subscriptions(struct track *track, uint64_t now_us)
     struct subscription *subscription;
     list_each(subscription, &track->subscriptions, by_track)
     {
-        if (subscription->layer != best && rtc_sender_ready(subscription->sender))
+        if (subscription->layer == best || subscription->replay.active ||
+            !rtc_sender_ready(subscription->sender))
+            continue;
+        if (subscription->layer == SUBSCRIPTION_NO_LAYER)
+            gop_replay_begin(subscription, now_us);
+        else
             track_want_key_frame(track, best);
     }
 }
@@ -249,9 +263,15 @@ static void ask_for_key_frames(struct exchange *exchange, struct track *track, u
 {
     struct exchange_peer *peer = exchange_find_peer(exchange, track->key.session);
     for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
-        // nothing of a blocked track would get through: its publisher is left in peace
-        if (track->blocked || !keyframe_due(&track->layers[i].key_frame, now_us))
+        // nothing of a blocked track would get through: its publisher is left in peace. A new
+        // mirror may be sent a key frame without asking
+        if (track->blocked || (track->mirror && !track->answered))
             continue;
+        if (!keyframe_due(&track->layers[i].key_frame, now_us)) {
+            exchange_count(exchange, ROOM_METRIC_KEY_FRAMES_DEFERRED,
+                           keyframe_deferred(&track->layers[i].key_frame, now_us));
+            continue;
+        }
         exchange_count(exchange, ROOM_METRIC_KEY_FRAMES_ASKED, 1);
         if (peer && !track->mirror) {
             rtc_peer_request_key_frame(peer->rtc, (uint16_t)track->key.section, i);
@@ -282,18 +302,44 @@ static void tick_mirror(struct exchange *exchange, struct track *track, uint64_t
     if (now_us - max_of(track->last_packet_us, track->asked_us) < MIRROR_ASK_US)
         return;
     track->asked_us = now_us;
+    track->answered = true; // it was not, for long enough
     exchange_mirror_ask(exchange, track);
 }
 
-void exchange_tick(struct exchange *exchange, uint64_t now_us)
+/** Brings subscriptions of a track further up to the present. */
+static void tick_replays(struct exchange *exchange, struct track *track, uint64_t now_us,
+                         struct datagram_batch *batch)
 {
+    struct subscription *subscription;
+    uint32_t sent = 0;
+    list_each(subscription, &track->subscriptions, by_track)
+    {
+        if (track->replaying == 0)
+            break;
+        sent += gop_replay_pump(subscription, now_us, batch);
+    }
+    exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED, sent);
+}
+
+/** How old a kept group may be: live media comes first when the pool is half empty. */
+static uint64_t gop_age(const struct exchange *exchange)
+{
+    struct packet_pool *pool = exchange->config.pool;
+    return pool && packet_pool_in_use(pool) > pool->limit / 2 ? 0 : exchange->config.gop_age_us;
+}
+
+void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch)
+{
+    uint64_t gop_age_us = gop_age(exchange);
+    exchange->gop_policy.budget = GOP_TICK_PACKETS;
     size_t cursor = 0;
     void *value;
     while (map_next(&exchange->tracks, &cursor, NULL, &value)) {
         struct track *track = value;
-        track_expire(track, now_us);
+        track_expire(track, now_us, gop_age_us);
         if (track->video) {
             tick_subscriptions(track, now_us);
+            tick_replays(exchange, track, now_us, batch);
             ask_for_key_frames(exchange, track, now_us);
         }
         if (track->mirror)

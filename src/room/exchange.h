@@ -19,6 +19,7 @@ enum exchange_message_kind {
     EXCHANGE_MIRROR,         /**< `worker` wants the packets of `key` */
     EXCHANGE_MIRROR_STOP,    /**< no more */
     EXCHANGE_BURST,          /**< packets of `key`; the receiver takes over the references */
+    EXCHANGE_GOP,            /**< the same, from the past: what a new mirror begins with */
     EXCHANGE_CLOCK,          /**< `clock` of a layer of `key` */
     EXCHANGE_WANT_KEY_FRAME, /**< subscribers of a mirror need a key frame of `layer` */
     EXCHANGE_RESTART,        /**< the packets of `key` broke off on purpose */
@@ -33,6 +34,7 @@ struct exchange_message {
     uint16_t worker;
     uint8_t layer;
     uint8_t count;
+    bool last; /**< of a group of pictures */
     struct track_key key;
     union {
         struct rtc_clock clock;
@@ -56,6 +58,8 @@ struct exchange_config {
     uint16_t worker; /**< our index */
     const struct exchange_ops *ops;
     void *owner;
+    uint64_t gop_age_us; /**< GOP_AGE_DEFAULT_US is a good one; 0: joiners wait for a key frame */
+    struct packet_pool *pool; /**< of our publishers' packets; NULL: nobody minds how full it is */
 };
 
 struct exchange *exchange_new(const struct exchange_config *config);
@@ -69,6 +73,9 @@ const struct room_metrics *exchange_metrics(const struct exchange *exchange);
 void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_peer *peer);
 /** After rtc_peer_update: sections may have come, changed or ended. */
 void exchange_peer_update(struct exchange *exchange, handle session);
+/** A peer can take media now: what its slots wait for begins. */
+void exchange_peer_ready(struct exchange *exchange, uint64_t now_us, handle session,
+                         struct datagram_batch *batch);
 /** Before the peer is freed. */
 void exchange_peer_remove(struct exchange *exchange, handle session);
 
@@ -95,5 +102,5 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
                             const struct exchange_message *message, struct datagram_batch *batch);
 /** Frees what a message that nobody will handle carries. */
 void exchange_message_discard(const struct exchange_message *message);
-/** Key-frame requests, speech and liveness; call about every 20 ms. */
-void exchange_tick(struct exchange *exchange, uint64_t now_us);
+/** Key-frame requests, replays, speech and liveness; call about every 20 ms. */
+void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);

@@ -10,6 +10,7 @@ struct exchange {
     struct map peers;  /**< session -> struct exchange_peer */
     struct map tracks; /**< track_key -> struct track, ours and mirrors */
     struct room_metrics metrics;
+    struct gop_policy gop_policy;
 };
 
 /** A peer's sections on this worker. Both arrays have `section_count` places. */
@@ -37,6 +38,12 @@ struct track *exchange_mirror_get(struct exchange *exchange, const struct track_
                                   uint16_t worker, bool video);
 /** Tells the publisher's worker that packets are wanted here. */
 void exchange_mirror_ask(struct exchange *exchange, const struct track *track);
+/** Sends a new mirror the groups of pictures that are here. False when it got none whole. */
+bool exchange_gop_send(struct exchange *exchange, uint64_t now_us, struct track *track,
+                       uint16_t worker);
+/** Takes in a piece of such a group; with the last one, subscribers of the mirror begin. */
+void exchange_gop_input(struct exchange *exchange, uint64_t now_us,
+                        const struct exchange_message *message, struct datagram_batch *batch);
 /** Drops a mirror that nobody here watches any more. */
 void exchange_mirror_release(struct exchange *exchange, struct track *track);
 /** Hands a burst to the workers that mirror the track. */

@@ -78,7 +78,7 @@ void exchange_mirror_send(struct exchange *exchange, struct track *track,
 
 void exchange_message_discard(const struct exchange_message *message)
 {
-    if (message->kind != EXCHANGE_BURST)
+    if (message->kind != EXCHANGE_BURST && message->kind != EXCHANGE_GOP)
         return;
     for (uint32_t i = 0; i < message->count; i++)
         packet_unref(message->packets[i]);
@@ -99,8 +99,10 @@ static void take_burst(struct exchange *exchange, uint64_t now_us, struct track 
         if (track_put(track, now_us, message->packets[i]))
             packets[count++] = message->packets[i];
     }
-    if (track)
+    if (track) {
         track->gone = false;
+        track->answered = true;
+    }
     exchange_count(exchange, ROOM_METRIC_PACKETS_MIRRORED, message->count);
     if (count > 0)
         exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
@@ -110,6 +112,7 @@ static void take_burst(struct exchange *exchange, uint64_t now_us, struct track 
 
 static void restart_all(struct track *track)
 {
+    track_forget_gops(track);
     struct subscription *subscription;
     list_each(subscription, &track->subscriptions, by_track) subscription_restart(subscription);
 }
@@ -128,6 +131,7 @@ static void take_gone(struct exchange *exchange, struct track *track)
         return;
     }
     track->gone = true;
+    track->answered = false;
     track_clear(track);
     struct subscription *subscription;
     list_each(subscription, &track->subscriptions, by_track) subscription_forget(subscription);
@@ -142,12 +146,33 @@ static void take_clock(struct track *track, const struct exchange_message *messa
         subscription_update_clock(subscription);
 }
 
+/** Another worker has its first subscriber, or has got nothing for a while. */
+static void take_mirror(struct exchange *exchange, uint64_t now_us, struct track *track,
+                        uint16_t worker)
+{
+    bool added = track_mirror_add(track, worker);
+    for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
+        if (track->layers[i].clock.valid)
+            tell(exchange, worker,
+                 &(struct exchange_message){ .kind = EXCHANGE_CLOCK,
+                                             .layer = i,
+                                             .key = track->key,
+                                             .clock = track->layers[i].clock });
+    }
+    if (!added || !exchange_gop_send(exchange, now_us, track, worker))
+        track_want_key_frame(track, track_best_layer(track, now_us));
+}
+
 void exchange_message_input(struct exchange *exchange, uint64_t now_us,
                             const struct exchange_message *message, struct datagram_batch *batch)
 {
     struct track *track = exchange_find_track(exchange, &message->key);
     if (message->kind == EXCHANGE_BURST) {
         take_burst(exchange, now_us, track, message, batch);
+        return;
+    }
+    if (message->kind == EXCHANGE_GOP) {
+        exchange_gop_input(exchange, now_us, message, batch);
         return;
     }
     ensure(message->layer < TRACK_LAYERS_MAX);
@@ -160,16 +185,7 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
     }
     switch (message->kind) {
     case EXCHANGE_MIRROR:
-        track_mirror_add(track, message->worker);
-        for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
-            if (track->layers[i].clock.valid)
-                tell(exchange, message->worker,
-                     &(struct exchange_message){ .kind = EXCHANGE_CLOCK,
-                                                 .layer = i,
-                                                 .key = track->key,
-                                                 .clock = track->layers[i].clock });
-        }
-        track_want_key_frame(track, track_best_layer(track, now_us));
+        take_mirror(exchange, now_us, track, message->worker);
         break;
     case EXCHANGE_MIRROR_STOP:
         track_mirror_remove(track, message->worker);
@@ -187,6 +203,7 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
         take_gone(exchange, track);
         break;
     case EXCHANGE_BURST:
+    case EXCHANGE_GOP:
         break;
     }
 }

@@ -103,6 +103,19 @@ void exchange_peer_update(struct exchange *exchange, handle session)
         sync_peer(exchange, peer);
 }
 
+void exchange_peer_ready(struct exchange *exchange, uint64_t now_us, handle session,
+                         struct datagram_batch *batch)
+{
+    struct exchange_peer *peer = exchange_find_peer(exchange, session);
+    for (size_t i = 0; peer && i < peer->section_count; i++) {
+        if (!peer->subscriptions[i])
+            continue;
+        gop_replay_begin(peer->subscriptions[i], now_us);
+        exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
+                       gop_replay_pump(peer->subscriptions[i], now_us, batch));
+    }
+}
+
 void exchange_peer_remove(struct exchange *exchange, handle session)
 {
     struct exchange_peer *peer = map_remove(&exchange->peers, map_key_u64(&session));

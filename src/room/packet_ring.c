@@ -63,6 +63,7 @@ bool packet_ring_put(struct packet_ring *ring, struct packet *packet)
     if (!ring->slots) {
         ring->slots = memory_new_array(struct packet *, ring->capacity);
         ring->oldest = sequence + 1 > ring->capacity ? sequence + 1 - ring->capacity : 0;
+        ring->newest = sequence;
     }
     if (sequence < ring->oldest)
         return false;
@@ -71,6 +72,7 @@ bool packet_ring_put(struct packet_ring *ring, struct packet *packet)
     if (*slot)
         return false;
     *slot = packet_ref(packet);
+    ring->newest = max_of(ring->newest, sequence);
     ring->count++;
     while (ring->count > ring->limit)
         drop_oldest(ring);

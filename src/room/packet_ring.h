@@ -12,6 +12,7 @@ struct packet_ring {
     uint32_t limit;        /**< packets kept at most */
     uint32_t count;        /**< packets kept */
     uint64_t oldest;       /**< what is below is refused; valid when `slots` is set */
+    uint64_t newest;       /**< highest number put; valid when `slots` is set */
 };
 
 /** `capacity` is a power of two. Allocates nothing yet. */

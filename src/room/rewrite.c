@@ -2,6 +2,9 @@
 
 #include "base/time.h"
 
+/** What timestamps of the past are divided by: three seconds become a tenth. */
+#define SQUEEZE 32
+
 void rewrite_init(struct rewrite *rewrite, uint16_t first_sequence, uint32_t first_timestamp)
 {
     // one cycle up, so that unwrapped numbers never go below zero
@@ -31,6 +34,27 @@ void rewrite_switch(struct rewrite *rewrite, uint64_t now_us, uint32_t source, u
     };
 }
 
+/** How far `input_timestamp` moves towards the end of the span's past. */
+static uint32_t squeeze(uint32_t until, uint32_t input_timestamp)
+{
+    uint32_t before = until - input_timestamp;
+    return before > INT32_MAX ? 0 : before - before / SQUEEZE;
+}
+
+void rewrite_squeeze(struct rewrite *rewrite, uint32_t input_timestamp, uint32_t until)
+{
+    struct rewrite_span *span = &rewrite->spans[rewrite->current];
+    span->squeezed = true;
+    span->squeezed_until = until;
+    span->timestamp_offset -= squeeze(until, input_timestamp);
+}
+
+uint32_t rewrite_timestamp(const struct rewrite_span *span, uint32_t input_timestamp)
+{
+    uint32_t moved = span->squeezed ? squeeze(span->squeezed_until, input_timestamp) : 0;
+    return input_timestamp + span->timestamp_offset + moved;
+}
+
 const struct rewrite_span *rewrite_current(const struct rewrite *rewrite)
 {
     return rewrite->count ? &rewrite->spans[rewrite->current] : NULL;
@@ -43,7 +67,7 @@ bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint3
     if (!span || input < span->first_input)
         return false;
     *ret_output = span->first_output + (input - span->first_input);
-    *ret_timestamp = input_timestamp + span->timestamp_offset;
+    *ret_timestamp = rewrite_timestamp(span, input_timestamp);
     if (*ret_output > rewrite->last_output) {
         rewrite->last_output = *ret_output;
         rewrite->last_timestamp = *ret_timestamp;

@@ -17,6 +17,8 @@ struct rewrite_span {
     uint64_t first_input;      /**< its incoming number */
     uint32_t timestamp_offset; /**< outgoing minus incoming, modulo 2^32 */
     uint32_t source;           /**< which incoming stream: the caller's name for it */
+    bool squeezed;             /**< timestamps before `squeezed_until` are drawn together */
+    uint32_t squeezed_until;   /**< an incoming timestamp */
 };
 
 struct rewrite {
@@ -36,6 +38,15 @@ void rewrite_init(struct rewrite *rewrite, uint16_t first_sequence, uint32_t fir
  */
 void rewrite_switch(struct rewrite *rewrite, uint64_t now_us, uint32_t source, uint64_t input,
                     uint32_t input_timestamp, uint32_t clock_rate);
+/**
+ * To be called between rewrite_switch and the first rewrite_map: the span begins in the past, and
+ * its frames up to the incoming timestamp `until` are to be decoded, not watched. They keep their
+ * order, but come so close together (a 32nd) that a receiver sees no time in them; what follows
+ * has the distances that it came with.
+ */
+void rewrite_squeeze(struct rewrite *rewrite, uint32_t input_timestamp, uint32_t until);
+/** The outgoing timestamp of a packet of the span. */
+uint32_t rewrite_timestamp(const struct rewrite_span *span, uint32_t input_timestamp);
 /**
  * Maps a packet of the current span. Returns false for one from before the switch, which the
  * receiver must not see.

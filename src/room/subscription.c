@@ -48,13 +48,14 @@ void subscription_attach(struct subscription *subscription, uint64_t now_us, str
     subscription_remap(subscription, publisher, receiver);
     subscription->track = track;
     list_append(&track->subscriptions, &subscription->by_track);
-    subscription_want_key_frame(subscription, now_us);
+    gop_replay_begin(subscription, now_us);
 }
 
 void subscription_detach(struct subscription *subscription)
 {
     if (!subscription->track)
         return;
+    gop_replay_stop(subscription);
     list_remove(&subscription->by_track);
     subscription->track = NULL;
     subscription_forget(subscription);
@@ -62,6 +63,7 @@ void subscription_detach(struct subscription *subscription)
 
 void subscription_forget(struct subscription *subscription)
 {
+    gop_replay_stop(subscription);
     subscription->layer = SUBSCRIPTION_NO_LAYER;
     rewrite_forget(&subscription->rewrite);
     rtc_sender_set_clock(subscription->sender, &(struct rtc_clock){ .valid = false });
@@ -69,6 +71,7 @@ void subscription_forget(struct subscription *subscription)
 
 void subscription_restart(struct subscription *subscription)
 {
+    gop_replay_stop(subscription);
     subscription->layer = SUBSCRIPTION_NO_LAYER;
 }
 
@@ -114,6 +117,9 @@ static void switch_to(struct subscription *subscription, uint64_t now_us,
     subscription->clock_rate_hz = codec_get((enum codec_id)info->codec)->clock_rate_hz;
     rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
                    subscription->clock_rate_hz);
+    if (subscription->replay.active)
+        rewrite_squeeze(&subscription->rewrite, info->timestamp,
+                        subscription->replay.last_timestamp);
     subscription->layer = info->layer;
     subscription->epoch = info->epoch;
     subscription_update_clock(subscription);
@@ -122,6 +128,15 @@ static void switch_to(struct subscription *subscription, uint64_t now_us,
 uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
                               struct datagram_batch *batch, struct packet *const *packets,
                               uint32_t count, uint16_t pad_to)
+{
+    if (subscription->replay.active)
+        return gop_replay_burst(subscription, now_us, batch, packets, count);
+    return subscription_forward_packets(subscription, now_us, batch, packets, count, pad_to);
+}
+
+uint32_t subscription_forward_packets(struct subscription *subscription, uint64_t now_us,
+                                      struct datagram_batch *batch, struct packet *const *packets,
+                                      uint32_t count, uint16_t pad_to)
 {
     if (!rtc_sender_ready(subscription->sender))
         return 0;
@@ -174,7 +189,7 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
             continue;
         }
         const struct media_info *info = media_info_of(packet);
-        outgoing.timestamp = info->timestamp + span->timestamp_offset;
+        outgoing.timestamp = rewrite_timestamp(span, info->timestamp);
         outgoing.payload_type = subscription->payload_types[info->payload_type];
         if (outgoing.payload_type != RTC_PAYLOAD_TYPE_NONE)
             sent += rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing);

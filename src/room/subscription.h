@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "room/gop_replay.h"
 #include "room/rewrite.h"
 #include "room/track.h"
 #include "rtc/negotiate.h"
@@ -29,8 +30,10 @@ struct subscription {
     struct rewrite rewrite;
     uint32_t clock_rate_hz; /**< of the last packet's codec */
     uint32_t repairs_left;  /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
-    uint8_t epoch;          /**< of the stream being forwarded */
-    uint8_t layer;          /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
+    struct gop_replay replay;
+    uint8_t epoch; /**< of the stream being forwarded */
+    uint8_t layer; /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */
     uint8_t payload_types[RTP_PAYLOAD_TYPE_MAX + 1];
 };
@@ -40,7 +43,7 @@ struct subscription *subscription_new(struct rtc_sender *sender);
 struct subscription *subscription_free(struct subscription *subscription);
 /**
  * Watches a track: `publisher` and `receiver` are the two sections, which tell the payload types.
- * Video starts with the next key frame, which is asked for.
+ * Video starts with the cached group of pictures, or with the next key frame, which is asked for.
  */
 void subscription_attach(struct subscription *subscription, uint64_t now_us, struct track *track,
                          const struct rtc_section *publisher, const struct rtc_section *receiver);
@@ -59,6 +62,10 @@ void subscription_forget(struct subscription *subscription);
 uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
                               struct datagram_batch *batch, struct packet *const *packets,
                               uint32_t count, uint16_t pad_to);
+/** As subscription_forward, but whatever replay goes on. For gop_replay.c. */
+uint32_t subscription_forward_packets(struct subscription *subscription, uint64_t now_us,
+                                      struct datagram_batch *batch, struct packet *const *packets,
+                                      uint32_t count, uint16_t pad_to);
 /**
  * Answers a NACK of the receiver from the track's ring. Returns how many were sent again.
  * `ret_refused` counts those that were there, but more than a receiver may have.

@@ -50,8 +50,10 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     }
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
-    if (info->key_frame)
+    if (info->key_frame) {
         keyframe_arrived(&layer->key_frame);
+        gop_cache_packet(&layer->gop, packet);
+    }
     return true;
 }
 
@@ -68,15 +70,25 @@ void track_clear(struct track *track)
     for (int i = 0; i < TRACK_LAYERS_MAX; i++) {
         struct track_layer *layer = &track->layers[i];
         packet_ring_clear(&layer->ring);
+        gop_cache_forget(&layer->gop);
         layer->clock.valid = false;
         layer->last_packet_us = 0;
     }
 }
 
-void track_expire(struct track *track, uint64_t now_us)
+void track_expire(struct track *track, uint64_t now_us, uint64_t gop_age_us)
 {
-    for (int i = 0; i < TRACK_LAYERS_MAX && now_us > HISTORY_US; i++)
-        packet_ring_expire(&track->layers[i].ring, now_us - HISTORY_US);
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++) {
+        struct track_layer *layer = &track->layers[i];
+        packet_ring_expire(&layer->ring,
+                           gop_cache_keep_since(&layer->gop, now_us, HISTORY_US, gop_age_us));
+    }
+}
+
+void track_forget_gops(struct track *track)
+{
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++)
+        gop_cache_forget(&track->layers[i].gop);
 }
 
 uint8_t track_best_layer(const struct track *track, uint64_t now_us)
@@ -95,10 +107,13 @@ void track_want_key_frame(struct track *track, uint8_t layer)
         keyframe_want(&track->layers[layer].key_frame);
 }
 
-void track_mirror_add(struct track *track, uint16_t worker)
+bool track_mirror_add(struct track *track, uint16_t worker)
 {
     ensure(worker < TRACK_WORKERS_MAX);
-    track->mirrors[worker / 64] |= 1ull << (worker % 64);
+    uint64_t bit = 1ull << (worker % 64);
+    bool added = !(track->mirrors[worker / 64] & bit);
+    track->mirrors[worker / 64] |= bit;
+    return added;
 }
 
 void track_mirror_remove(struct track *track, uint16_t worker)

@@ -6,6 +6,7 @@
 
 #include "base/handle.h"
 #include "base/list.h"
+#include "room/gop_cache.h"
 #include "room/keyframe.h"
 #include "room/packet_ring.h"
 #include "room/speech.h"
@@ -31,6 +32,7 @@ static inline struct bytes track_key_bytes(const struct track_key *key)
 struct track_layer {
     struct packet_ring ring;
     struct keyframe_request key_frame;
+    struct gop_cache gop;
     struct rtc_clock clock;
     uint8_t epoch;           /**< of the newest stream, to which `clock` belongs */
     uint64_t last_packet_us; /**< 0: no packet yet */
@@ -40,6 +42,7 @@ struct track {
     struct track_key key;
     bool video;
     bool mirror;
+    bool answered;          /**< a mirror that the publisher's worker has sent packets to */
     bool gone;              /**< a mirror whose publication is said to have ended */
     uint16_t source_worker; /**< of a mirror */
     bool blocked;           /**< a moderator muted it: packets are dropped */
@@ -50,6 +53,8 @@ struct track {
     struct speech speech;
     struct track_layer layers[TRACK_LAYERS_MAX];
     struct list subscriptions;
+    struct gop_policy *gop_policy; /**< of the worker; NULL: no group of pictures is replayed */
+    uint32_t replaying;            /**< subscriptions that are being brought up to the present */
     uint64_t mirrors[TRACK_WORKERS_MAX / 64]; /**< workers that mirror it */
 };
 
@@ -65,14 +70,20 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet);
 void track_share(struct track *track, size_t tracks);
 /** Forgets all packets and what was known of the streams: others follow. */
 void track_clear(struct track *track);
-/** Gives back packets that nobody will ask for again; call it some times a second. */
-void track_expire(struct track *track, uint64_t now_us);
+/**
+ * Gives back packets that nobody will ask for again; call it some times a second. Groups of
+ * pictures not older than `gop_age_us` stay.
+ */
+void track_expire(struct track *track, uint64_t now_us, uint64_t gop_age_us);
+/** What came until now is not to be replayed to anybody. */
+void track_forget_gops(struct track *track);
 /** The best layer that is being sent now. */
 uint8_t track_best_layer(const struct track *track, uint64_t now_us);
 /** Asks for a key frame of a layer; a no-op for audio. */
 void track_want_key_frame(struct track *track, uint8_t layer);
 
-void track_mirror_add(struct track *track, uint16_t worker);
+/** Returns false when the worker mirrored it before. */
+bool track_mirror_add(struct track *track, uint16_t worker);
 void track_mirror_remove(struct track *track, uint16_t worker);
 /** The next worker at or after `*cursor` that mirrors the track; false at the end. */
 bool track_mirror_next(const struct track *track, uint32_t *cursor, uint16_t *ret_worker);

@@ -18,6 +18,11 @@ bool rtc_sender_ready(const struct rtc_sender *sender)
     return peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
 }
 
+uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender)
+{
+    return rtc_peer_bandwidth_bps(sender->peer);
+}
+
 void rtc_sender_start_numbers(const struct rtc_sender *sender, struct rtc_numbers *ret_numbers)
 {
     *ret_numbers = sender->next;

@@ -37,6 +37,8 @@ struct rtc_outgoing {
 
 /** Connected, with keys and a path. */
 bool rtc_sender_ready(const struct rtc_sender *sender);
+/** What the path to the receiver carries, see rtc_peer_bandwidth_bps; 0: not known. */
+uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender);
 /**
  * Rewrites, encrypts and appends one packet to the batch. Returns false when it was dropped
  * (counted): batch full or not connected.

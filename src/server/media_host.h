@@ -24,6 +24,7 @@ struct media_host_config {
     struct media_candidate_config candidates; /**< what it points to outlives the host */
     struct certificate *certificate;          /**< for DTLS; a reference is taken */
     uint32_t max_sessions;
+    uint64_t gop_age_us;   /**< see exchange_config */
     struct random *random; /**< the control thread's */
     struct loop *loop;     /**< the control thread's */
     struct log *log;

@@ -81,6 +81,8 @@ static void take_peer_event(struct media_worker *worker, struct media_transport 
     case RTC_EVENT_CONNECTED:
     case RTC_EVENT_RECONNECTED:
         tell_event(worker, transport->session, MEDIA_EVENT_CONNECTED, NULL);
+        exchange_peer_ready(worker->exchange, media_now_us(worker), transport->session,
+                            &worker->batch);
         break;
     case RTC_EVENT_DISCONNECTED:
         tell_event(worker, transport->session, MEDIA_EVENT_DISCONNECTED, NULL);
@@ -130,7 +132,7 @@ static bool to_worker(void *owner, uint16_t index, const struct exchange_message
 {
     struct media_worker *worker = owner;
     // media may get lost; sessions and slots that come by the same way may not
-    if (message->kind == EXCHANGE_BURST &&
+    if ((message->kind == EXCHANGE_BURST || message->kind == EXCHANGE_GOP) &&
         mailbox_is_crowded(&worker_group_get(worker->worker->group, index)->mailbox))
         return false;
     return worker_group_send(worker->worker->group, index, MEDIA_MESSAGE_EXCHANGE, message,
@@ -271,7 +273,7 @@ static void handed_over(void *owner, const struct udp_datagram *datagrams, size_
 static void tick_expired(struct loop_timer *timer, uint64_t now_us)
 {
     struct media_worker *worker = container_of(timer, struct media_worker, tick);
-    exchange_tick(worker->exchange, now_us);
+    exchange_tick(worker->exchange, now_us, &worker->batch);
     if (worker->untold)
         tell_adopted_again(worker);
     loop_timer_set(timer, now_us + TICK_US);
@@ -347,7 +349,13 @@ static int start(struct worker *base, void *owner)
     worker->rtc.dtls = worker->shared->dtls;
     worker->rtc.ciphers = worker->shared->ciphers;
     worker->rtc.unix_offset_us = worker->shared->unix_offset_us;
-    struct exchange_config exchange = { (uint16_t)base->index, &exchange_ops, worker };
+    struct exchange_config exchange = {
+        .worker = (uint16_t)base->index,
+        .ops = &exchange_ops,
+        .owner = worker,
+        .gop_age_us = worker->shared->gop_age_us,
+        .pool = &base->packets,
+    };
     worker->exchange = exchange_new(&exchange);
     loop_hook_init(&worker->flush, flush);
     loop_hook_add(&base->loop, &worker->flush);

@@ -26,6 +26,7 @@ struct media_workers {
     int64_t unix_offset_us;
     uint32_t count;
     bool media;               /**< a media server runs here, not TURN alone */
+    uint64_t gop_age_us;      /**< see exchange_config */
     struct turn_shared *turn; /**< NULL: no TURN server */
     _Atomic(struct media_worker *) workers[TRACK_WORKERS_MAX]; /**< set by each at its start */
 };

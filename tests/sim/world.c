@@ -50,8 +50,10 @@ static void take_server_events(struct world_client *client, uint64_t now_us,
     struct world_worker *worker = &client->world->workers[client->worker];
     struct rtc_event event;
     while (rtc_peer_event(client->server_peer, &event)) {
-        if (event.kind == RTC_EVENT_CONNECTED || event.kind == RTC_EVENT_RECONNECTED)
+        if (event.kind == RTC_EVENT_CONNECTED || event.kind == RTC_EVENT_RECONNECTED) {
             client->server_connected = true;
+            exchange_peer_ready(worker->exchange, now_us, client->session, batch);
+        }
         if (event.kind == RTC_EVENT_DISCONNECTED)
             client->server_disconnected = true;
         exchange_peer_event(worker->exchange, now_us, client->session, &event, batch);
@@ -108,7 +110,7 @@ static void server_tick(void *owner, uint64_t now_us)
     for (int i = 0; i < WORLD_WORKERS; i++) {
         if (world->workers[i].tick_us > now_us)
             continue;
-        exchange_tick(world->workers[i].exchange, now_us);
+        exchange_tick(world->workers[i].exchange, now_us, pending(world));
         world->workers[i].tick_us = now_us + time_from_ms(20);
     }
     deliver_messages(world, now_us, pending(world));
@@ -379,7 +381,13 @@ struct world *world_new(uint64_t seed)
         worker->thread.random = &worker->random;
         worker->thread.dtls = world->server_dtls;
         worker->thread.unix_offset_us = 1700000000000000;
-        struct exchange_config config = { i, &exchange_ops, worker };
+        struct exchange_config config = {
+            .worker = i,
+            .ops = &exchange_ops,
+            .owner = worker,
+            .gop_age_us = GOP_AGE_DEFAULT_US,
+            .pool = &worker->pool,
+        };
         worker->exchange = exchange_new(&config);
     }
     return world;

@@ -32,8 +32,9 @@ static bool to_worker(void *owner, uint16_t worker, const struct exchange_messag
 {
     struct bed *bed = owner;
     (void)worker;
-    bed->told += message->kind != EXCHANGE_BURST;
-    if (message->kind == EXCHANGE_BURST)
+    bool packets = message->kind == EXCHANGE_BURST || message->kind == EXCHANGE_GOP;
+    bed->told += !packets;
+    if (packets)
         exchange_message_discard(message);
     return true;
 }
@@ -147,7 +148,9 @@ static void bed_init(struct bed *bed)
     bed->thread.random = &bed->random;
     bed->thread.unix_offset_us = 1700000000000000;
     datagram_batch_init(&bed->batch, 1u << 20, 1024);
-    struct exchange_config config = { 0, &ops, bed };
+    struct exchange_config config = {
+        .ops = &ops, .owner = bed, .gop_age_us = GOP_AGE_DEFAULT_US, .pool = &bed->pool
+    };
     bed->exchange = exchange_new(&config);
     struct rtc_params *params = negotiate(&bed->random);
     for (int i = 0; i < 2; i++) {
@@ -224,7 +227,7 @@ static void input(struct bed *bed, uint64_t now_us, bool rtcp, struct bytes plai
         while (rtc_peer_event(bed->peers[0], &event))
             exchange_peer_event(bed->exchange, now_us, SESSION, &event, &bed->batch);
     }
-    exchange_tick(bed->exchange, now_us);
+    exchange_tick(bed->exchange, now_us, &bed->batch);
     for (int i = 0; i < 2; i++) {
         peer_rtcp_output(bed->peers[i], now_us, &bed->batch);
     }

@@ -112,6 +112,36 @@ static void test_speech_begins_soon_and_survives_a_breath(void **state)
     assert_false(feed(&speech, &now_us, 30, 110));
 }
 
+static void test_a_past_is_drawn_together_and_the_present_keeps_its_pace(void **state)
+{
+    (void)state;
+    struct rewrite rewrite;
+    rewrite_init(&rewrite, 100, 5000);
+    // 60 frames of 3000 ticks from the past, over the wrap of the incoming timestamps
+    uint32_t first = 0u - 30 * 3000, until = first + 60 * 3000;
+    rewrite_switch(&rewrite, 1000000, 0, 500, first, 90000);
+    rewrite_squeeze(&rewrite, first, until);
+    uint64_t output;
+    uint32_t timestamp, before = 0;
+    for (uint32_t i = 0; i <= 90; i++) {
+        assert_true(rewrite_map(&rewrite, 1000000, 500 + i, first + i * 3000, &output, &timestamp));
+        assert_int_equal(output & 0xffff, 100 + i);
+        if (i == 0)
+            assert_int_equal(timestamp, 5000);
+        else if (i <= 60)
+            assert_in_range(timestamp - before, 3000 / 32, 3000 / 32 + 1);
+        else
+            assert_int_equal(timestamp - before, 3000);
+        before = timestamp;
+    }
+    // a retransmission gets the timestamp that the packet had
+    const struct rewrite_span *span;
+    uint64_t input;
+    assert_true(rewrite_find(&rewrite, 101, &output, &span, &input));
+    assert_int_equal(input, 501);
+    assert_in_range(rewrite_timestamp(span, first + 3000), 5000 + 93, 5000 + 94);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_a_nack_finds_the_incoming_packet_over_spans),
         cmocka_unit_test(test_many_wishes_make_one_key_frame_request),
         cmocka_unit_test(test_speech_begins_soon_and_survives_a_breath),
+        cmocka_unit_test(test_a_past_is_drawn_together_and_the_present_keeps_its_pace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
