@@ -11,6 +11,7 @@ static struct room_directory_config rooms_config(const struct roost_options *opt
         .member_count_max = options->rooms.max_members,
         .track_count_max = options->rooms.max_tracks,
         .audio_slot_count_max = options->rooms.max_audio_slots,
+        .loudest_audio = options->rooms.loudest_audio,
         .video_slot_count_max = options->rooms.max_video_slots,
         .empty_timeout_us = options->rooms.empty_timeout_us,
         .auto_create = options->rooms.auto_create,

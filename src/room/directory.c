@@ -57,6 +57,7 @@ static struct room *room_new(struct room_directory *directory, uint64_t now_us, 
 {
     struct room *room = memory_new(struct room);
     room->directory = directory;
+    room->number = ++directory->last_number;
     snprintf(room->name, sizeof(room->name), "%s", name);
     list_init(&room->members);
     list_init(&room->unsettled_node);

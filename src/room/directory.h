@@ -12,6 +12,7 @@ struct room_directory_config {
     uint32_t track_count_max;  /**< per member */
     uint32_t audio_slot_count_max;
     uint32_t video_slot_count_max;
+    uint32_t loudest_audio;    /**< voices of a room that are forwarded at a time; 0: all */
     uint64_t empty_timeout_us; /**< how long a room without members keeps its bans */
     bool auto_create;
 };
@@ -30,6 +31,7 @@ struct room_directory {
     struct list unsettled; /**< rooms with something to settle */
     struct list empty;     /**< rooms without members, those that are so for longest first */
     uint64_t next_serial;
+    uint64_t last_number; /**< of a room */
     metric_value metrics[ROOM_DIRECTORY_METRIC_COUNT];
 };
 

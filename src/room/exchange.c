@@ -25,6 +25,7 @@ struct exchange *exchange_new(const struct exchange_config *config)
     // keys are handles of our own making
     map_init(&exchange->peers, (uint64_t[2]){ 0 });
     map_init(&exchange->tracks, (uint64_t[2]){ 0 });
+    map_init(&exchange->groups, (uint64_t[2]){ 0 });
     return exchange;
 }
 
@@ -35,6 +36,7 @@ struct exchange *exchange_free(struct exchange *exchange)
     ensure(exchange->peers.count == 0 && exchange->tracks.count == 0);
     map_done(&exchange->peers);
     map_done(&exchange->tracks);
+    map_done(&exchange->groups);
     free(exchange);
     return NULL;
 }
@@ -75,6 +77,7 @@ void exchange_track_drop(struct exchange *exchange, struct track *track)
     list_each(subscription, &track->subscriptions, by_track) subscription_detach(subscription);
     exchange_mirror_tell(exchange, track,
                          &(struct exchange_message){ .kind = EXCHANGE_GONE, .key = track->key });
+    exchange_group_leave(exchange, track);
     map_remove(&exchange->tracks, track_key_bytes(&track->key));
     metric_subtract(track_gauge(exchange, track), 1);
     track_free(track);
@@ -136,6 +139,7 @@ static void publish(struct exchange *exchange, uint64_t now_us, struct track *tr
     }
     // other cores first: they work while we do our own fan-out
     exchange_mirror_send(exchange, track, packets, kept);
+    kept = exchange_loudest_filter(exchange, now_us, track, packets, kept);
     exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
                    forward_burst(track, now_us, batch, packets, kept));
 }

@@ -9,6 +9,7 @@ struct exchange {
     struct exchange_config config;
     struct map peers;  /**< session -> struct exchange_peer */
     struct map tracks; /**< track_key -> struct track, ours and mirrors */
+    struct map groups; /**< name -> struct exchange_group */
     struct room_metrics metrics;
     struct gop_policy gop_policy;
 };
@@ -38,6 +39,11 @@ struct track *exchange_mirror_get(struct exchange *exchange, const struct track_
                                   uint16_t worker, bool video);
 /** Tells the publisher's worker that packets are wanted here. */
 void exchange_mirror_ask(struct exchange *exchange, const struct track *track);
+/** Takes a track out of its group. */
+void exchange_group_leave(struct exchange *exchange, struct track *track);
+/** Leaves in `packets` those that are to be heard; returns how many. */
+uint32_t exchange_loudest_filter(struct exchange *exchange, uint64_t now_us, struct track *track,
+                                 struct packet **packets, uint32_t count);
 /** Sends a new mirror the groups of pictures that are here. False when it got none whole. */
 bool exchange_gop_send(struct exchange *exchange, uint64_t now_us, struct track *track,
                        uint16_t worker);

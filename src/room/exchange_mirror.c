@@ -104,6 +104,8 @@ static void take_burst(struct exchange *exchange, uint64_t now_us, struct track 
         track->answered = true;
     }
     exchange_count(exchange, ROOM_METRIC_PACKETS_MIRRORED, message->count);
+    if (track)
+        count = exchange_loudest_filter(exchange, now_us, track, packets, count);
     if (count > 0)
         exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
                        forward_burst(track, now_us, batch, packets, count));

@@ -41,6 +41,12 @@ struct media_section {
 struct media_session_config {
     /** The client reached signaling over loopback: loopback candidates make sense for it. */
     bool loopback;
+    /**
+     * Names the room, so that of all its audio only the `loudest` voices of a moment are forwarded.
+     * 0 for either: all are.
+     */
+    uint64_t group;
+    uint32_t loudest;
     /** For logs and metrics only; copied. */
     const char *label;
 };

@@ -159,7 +159,12 @@ static int open_media(struct room_member *member)
 {
     struct room_directory *directory = member->room->directory;
     struct media_control *media = directory->config.media;
-    struct media_session_config config = { .loopback = member->loopback, .label = member->id };
+    struct media_session_config config = {
+        .loopback = member->loopback,
+        .group = member->room->number,
+        .loudest = directory->config.loudest_audio,
+        .label = member->id,
+    };
     media_session session;
     int result = media->session_open(media, &config, &session);
     if (result < 0)

@@ -163,6 +163,7 @@ struct room {
     struct list empty_node;     /**< in room_directory.empty while there are no members */
     struct room_directory *directory;
     char name[ROOM_NAME_SIZE];
+    uint64_t number;     /**< names it for media: never used again, not 0 */
     struct list members; /**< in the order of joining */
     uint32_t member_count;
     uint32_t hidden_count; /**< of them, hidden ones */

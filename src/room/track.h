@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "room/gop_cache.h"
 #include "room/keyframe.h"
+#include "room/loudest.h"
 #include "room/packet_ring.h"
 #include "room/speech.h"
 #include "rtc/peer.h"
@@ -51,6 +52,8 @@ struct track {
     uint64_t looked_us; /**< when its subscriptions were last asked what they wait for */
     uint64_t asked_us;  /**< a mirror's last wish for packets */
     struct speech speech;
+    struct loudest_voice voice; /**< of audio: is it among the loudest of its room? */
+    bool unheard;               /**< it is not, and its subscriptions know */
     struct track_layer layers[TRACK_LAYERS_MAX];
     struct list subscriptions;
     struct gop_policy *gop_policy; /**< of the worker; NULL: no group of pictures is replayed */

@@ -18,6 +18,8 @@ struct host_slot {
 struct host_session {
     handle session;
     bool loopback;
+    uint32_t loudest; /**< see media_session_config, as `group` */
+    uint64_t group;
     bool adopted;
     uint32_t worker; /**< valid when adopted */
     struct rtc_negotiation *negotiation;

@@ -30,7 +30,9 @@ struct media_message_slot {
     handle session;
     uint32_t section;
     uint32_t publisher_worker;
-    struct track_key publisher;          /**< session 0: empty the slot */
+    struct track_key publisher; /**< session 0: empty the slot */
+    uint64_t group;             /**< of the publisher, see media_session_config */
+    uint32_t loudest;
     struct rtc_params *publisher_params; /**< a reference for the receiver; NULL when empty */
 };
 

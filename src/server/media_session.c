@@ -28,6 +28,8 @@ static int session_open(struct media_control *control, const struct media_sessio
         return -ENOSPC;
     }
     session->loopback = config->loopback;
+    session->group = config->group;
+    session->loudest = config->loudest;
     session->negotiation = rtc_negotiation_new(host->config.random);
     session->claim = media_claim_new();
     list_init(&session->watchers);
@@ -48,6 +50,8 @@ static void send_slot(struct media_host *host, const struct host_slot *slot)
         message.publisher =
             (struct track_key){ .session = publisher->session, .section = slot->publisher_section };
         message.publisher_worker = publisher->worker;
+        message.group = publisher->group;
+        message.loudest = publisher->loudest;
         message.publisher_params = rtc_params_ref(publisher->params);
     }
     media_host_send(host, slot->subscriber->worker, MEDIA_MESSAGE_SLOT, &message, sizeof(message));

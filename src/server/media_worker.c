@@ -197,6 +197,9 @@ static void take_slot(struct media_worker *worker, const struct media_message_sl
     int error = exchange_slot_set(worker->exchange, media_now_us(worker), message->session,
                                   message->section, empty ? NULL : &message->publisher,
                                   (uint16_t)message->publisher_worker, publisher);
+    if (!error && !empty)
+        exchange_publication_group(worker->exchange, &message->publisher, message->group,
+                                   message->loudest);
     if (error && !empty)
         log_debug(&worker->log, "a slot could not be filled", log_error_code("error", error));
     rtc_params_unref(message->publisher_params);

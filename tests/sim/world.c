@@ -278,6 +278,12 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
         .marker = part == PACKETS_A_FRAME - 1,
         .codec = video ? CODEC_VP8 : CODEC_OPUS,
     };
+    if (!video && client->audio_level > 0) {
+        packet->bytes[PACKET_PAYLOAD + 1] = 0x80 | client->audio_level;
+        info->extensions.present = RTP_EXTENSION_BIT(RTP_EXTENSION_AUDIO_LEVEL);
+        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].at = PACKET_PAYLOAD + 1;
+        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].size = 1;
+    }
 }
 
 static void publish_layer(struct world_client *client, uint32_t number,
@@ -615,6 +621,13 @@ void world_show(struct world_client *subscriber, uint16_t slot, struct world_cli
                                        publisher->worker, section),
                      0);
     deliver_messages(world, network_now(world->net), pending(world));
+}
+
+void world_group(struct world_client *publisher, uint16_t publication, uint32_t places)
+{
+    struct track_key key = { .session = publisher->session, .section = publication };
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        exchange_publication_group(publisher->world->workers[i].exchange, &key, 1, places);
 }
 
 static bool all_connected(void *owner)

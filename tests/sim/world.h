@@ -62,6 +62,7 @@ struct world_client {
     struct rtc_peer *server_peer;
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
+    uint8_t audio_level; /**< of its sound, -dBov (RFC 6464); 0: not told */
     uint32_t frame;
     uint32_t video_timestamp; /**< of frame 0 */
     uint32_t key_frames_asked;
@@ -124,6 +125,8 @@ void world_restart_ice(struct world_client *client);
 /** Shows a publication in a slot. */
 void world_show(struct world_client *subscriber, uint16_t slot, struct world_client *publisher,
                 uint16_t publication);
+/** Puts a publication among the voices of room 1, on the worker of everybody who may hear it. */
+void world_group(struct world_client *publisher, uint16_t publication, uint32_t places);
 /** A section rests (or comes back), by another offer. */
 void world_rest(struct world_client *client, uint16_t section, bool inactive);
 /** Sends a compound RTCP packet of the test's making from the client. */
