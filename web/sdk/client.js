@@ -3,6 +3,7 @@
  */
 
 import { Call } from './call.js';
+import { E2ee } from './e2ee.js';
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
 import { IceServers } from './ice.js';
@@ -75,16 +76,31 @@ export class Client extends Emitter {
      * @param {string} room
      * @param {import('./room.js').JoinOptions} [options]
      * @returns {Promise<Room>}
-     * @throws {RoostError} room-full, room-locked, kicked, token-required...
+     * @throws {RoostError} room-full, room-locked, kicked, token-required, e2ee-unsupported...
      */
     async join(room, options = {}) {
+        const e2ee = options.e2ee ? await E2ee.prepare(room, options.e2ee) : null;
+        try {
+            return await this.#join(room, options, e2ee);
+        } catch (error) {
+            e2ee?.close();
+            throw error;
+        }
+    }
+
+    /**
+     * @param {string} room
+     * @param {import('./room.js').JoinOptions} options
+     * @param {E2ee | null} e2ee
+     */
+    async #join(room, options, e2ee) {
         const name = options.name ?? this.#options.name ?? 'Guest';
         const token = options.token ?? this.#options.token;
         const joined = await this.#signaling.request(
             'join',
             joinFields(room, name, token, options.autoSubscribe),
         );
-        return new Room(this.#signaling, this.#ice, { ...options, room, name, token }, joined);
+        return new Room(this.#signaling, this.#ice, { ...options, room, name, token }, joined, e2ee);
     }
 
     /**

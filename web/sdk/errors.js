@@ -83,6 +83,13 @@ const PROBLEMS = {
     'call-timeout': ['Nobody answered.', 'Try again later, or send them the link.'],
     'rate-limited': ['Too many requests in a short time.', 'Wait a moment, then try again.'],
     'version-unsupported': ['This page is older than the server.', 'Reload the page.'],
+    'e2ee-unsupported': [
+        'This browser cannot encrypt calls from end to end.',
+        'Use a current version of Chrome, Edge, Firefox or Safari.',
+    ],
+    'e2ee-no-key': ['The key for the encryption is missing.', 'Open the complete link that you were sent.'],
+    'e2ee-failed': ['The end-to-end encryption has failed.', 'Reload the page to join again.'],
+    'e2ee-codec': ['A track cannot be encrypted.', 'Publish it with another codec.'],
     'wrong-state': ['This cannot be done now.', 'Join or connect first.'],
     unknown: ['Something unexpected happened.', 'Try again; if it stays, reload the page.'],
 };

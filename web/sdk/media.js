@@ -47,6 +47,7 @@ const CONNECT_WITHIN_MS = 15000;
 export class MediaConnection extends Emitter {
     #sendOffer;
     #ice;
+    #e2ee;
     /** @type {RTCPeerConnection | null} */
     #connection = null;
     /** @type {MediaConnectionState} */
@@ -72,9 +73,11 @@ export class MediaConnection extends Emitter {
     /**
      * @param {import('./ice.js').IceServers} ice
      * @param {SendOffer} sendOffer passes an offer to the server
+     * @param {import('./e2ee.js').E2ee | null} [e2ee] encrypts what is sent, decrypts what is received
      */
-    constructor(ice, sendOffer) {
+    constructor(ice, sendOffer, e2ee = null) {
         super();
+        this.#e2ee = e2ee;
         this.#ice = ice;
         this.#sendOffer = sendOffer;
         globalThis.addEventListener?.('online', this.#networkChanged);
@@ -143,10 +146,11 @@ export class MediaConnection extends Emitter {
      * @param {import('./protocol.js').SlotChange[]} changes
      */
     applySlots(changes) {
-        for (const { mid, track } of changes) {
+        for (const { mid, track, member } of changes) {
             const slot = this.#slots.get(mid);
             if (!slot || slot.track === track) continue;
             slot.track = track;
+            this.#e2ee?.filled(slot.mediaTrack, member);
             this.emit('slot', slot);
         }
     }
@@ -226,6 +230,7 @@ export class MediaConnection extends Emitter {
             if (this.#connection !== connection) return;
             this.#fresh = false;
             this.#noteResult(result);
+            this.#e2ee?.learnCodecs(result.sdp);
             await connection.setRemoteDescription({ type: 'answer', sdp: result.sdp });
         } catch (error) {
             if (connection.signalingState === 'have-local-offer') {
@@ -238,7 +243,7 @@ export class MediaConnection extends Emitter {
 
     /** @returns {RTCConfiguration} */
     get #configuration() {
-        return { ...this.#ice.configuration, bundlePolicy: 'max-bundle' };
+        return { ...this.#ice.configuration, bundlePolicy: 'max-bundle', ...this.#e2ee?.configuration };
     }
 
     /** @returns {RTCPeerConnection} */
@@ -256,6 +261,7 @@ export class MediaConnection extends Emitter {
         const connection = this.#connection;
         this.#connection = null;
         this.#receivers = [];
+        this.#e2ee?.connectionGone();
         for (const slot of this.#slots.values()) {
             slot.track = null;
             this.emit('slot', slot);
@@ -288,6 +294,17 @@ export class MediaConnection extends Emitter {
             );
         }
         preferCodec(publication.transceiver, publication.codec);
+        this.#protect(publication.transceiver, 'protect');
+    }
+
+    /**
+     * @param {RTCRtpTransceiver} transceiver
+     * @param {'protect' | 'unprotect'} how
+     */
+    #protect(transceiver, how) {
+        if (!this.#e2ee) return;
+        this.#e2ee[how](transceiver);
+        withoutRed(transceiver);
     }
 
     /**
@@ -321,7 +338,9 @@ export class MediaConnection extends Emitter {
             if (!audio && !video) return;
             for (const kind of /** @type {Kind[]} */ (['audio', 'video'])) {
                 if (kind === 'audio' ? !audio : !video) continue;
-                this.#receivers.push(connection.addTransceiver(kind, { direction: 'recvonly' }));
+                const receiver = connection.addTransceiver(kind, { direction: 'recvonly' });
+                this.#protect(receiver, 'unprotect');
+                this.#receivers.push(receiver);
             }
         }
     }
@@ -334,7 +353,8 @@ export class MediaConnection extends Emitter {
             const { transceiver, source, name, muted } = publication;
             const mid = transceiver?.mid;
             publication.toldMuted = muted;
-            if (mid) tracks.push({ mid, source, muted, ...(name ? { name } : {}) });
+            const encrypted = this.#e2ee !== null;
+            if (mid) tracks.push({ mid, source, muted, encrypted, ...(name ? { name } : {}) });
         }
         return tracks;
     }
@@ -428,6 +448,23 @@ export function preferCodec(transceiver, mimeType) {
     } catch {
         // some browsers refuse receive-only entries here; their own order serves as well
     }
+}
+
+/**
+ * Encrypted sound cannot be put together or taken apart on its way, as redundancy (RFC 2198) needs it.
+ *
+ * @param {RTCRtpTransceiver} transceiver
+ */
+function withoutRed(transceiver) {
+    const { kind } = transceiver.receiver.track;
+    const codecs = globalThis.RTCRtpReceiver?.getCapabilities?.(kind)?.codecs;
+    if (kind !== 'audio' || !codecs?.some(isRed) || !transceiver.setCodecPreferences) return;
+    transceiver.setCodecPreferences(codecs.filter((codec) => !isRed(codec)));
+}
+
+/** @param {{mimeType: string}} codec */
+function isRed({ mimeType }) {
+    return mimeType.toLowerCase() === 'audio/red';
 }
 
 /** @returns {Promise<void>} settles in a task of its own, not delayed in hidden pages as timers are */

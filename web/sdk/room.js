@@ -22,6 +22,7 @@ const UNSUBSCRIBE_AFTER_MS = 3000;
  * @typedef {object} JoinOptions
  * @property {string} [name] display name; the client's name otherwise
  * @property {string} [token] a token that admits to the room
+ * @property {import('./e2ee.js').E2eeOptions} [e2ee] encrypt end to end with this key
  * @property {boolean} [autoSubscribe] receive every track without asking; true by default
  *
  * @typedef {object} PublishOptions
@@ -94,9 +95,12 @@ export class Room extends Emitter {
      * @param {import('./ice.js').IceServers} ice
      * @param {JoinOptions & {room: string, name: string}} options
      * @param {import('./protocol.js').JoinResult} joined
+     * @param {import('./e2ee.js').E2ee | null} [e2ee]
      */
-    constructor(signaling, ice, options, joined) {
+    constructor(signaling, ice, options, joined, e2ee = null) {
         super();
+        /** @readonly end-to-end encryption; null in rooms that the server can listen to */
+        this.e2ee = e2ee;
         this.#signaling = signaling;
         this.#ice = ice;
         this.#options = options;
@@ -104,7 +108,7 @@ export class Room extends Emitter {
         this.name = joined.room;
         this.limits = joined.limits;
         this.locked = joined.locked;
-        this.#roster = new Roster(this, joined);
+        this.#roster = new Roster(this, joined, e2ee !== null);
         this.#media = this.#makeMedia(joined);
         this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
         this.#offs = [
@@ -112,6 +116,13 @@ export class Room extends Emitter {
             signaling.on('renewed', () => void this.#rejoin()),
             signaling.on('state', (state) => this.#signalingChanged(state)),
         ];
+        if (!e2ee) return;
+        this.#offs.push(
+            this.on('member-joined', (member) => e2ee.memberJoined(member)),
+            this.on('member-left', ({ member }) => e2ee.memberLeft(member)),
+            e2ee.on('error', (error) => this.emit('error', error)),
+        );
+        this.#startE2ee();
     }
 
     /** The own member. */
@@ -344,7 +355,16 @@ export class Room extends Emitter {
         for (const local of this.#local) local.release();
         this.#local.clear();
         this.#media.close();
+        this.e2ee?.close();
         this.#setState('closed');
+    }
+
+    #startE2ee() {
+        this.e2ee?.start({
+            self: () => this.self,
+            members: () => this.members,
+            send: (message) => this.#signaling.request('keys', message),
+        });
     }
 
     /** @param {RoomState} state */
@@ -360,8 +380,10 @@ export class Room extends Emitter {
      */
     #makeMedia(joined) {
         this.#ice.take(joined.ice_servers);
-        const media = new MediaConnection(this.#ice, (offer) =>
-            this.#signaling.request('offer', { ...offer }),
+        const media = new MediaConnection(
+            this.#ice,
+            (offer) => this.#signaling.request('offer', { ...offer }),
+            this.e2ee,
         );
         media.on('state', (state) => this.emit('media', state));
         media.on('error', (error) => this.emit('error', error));
@@ -452,6 +474,7 @@ export class Room extends Emitter {
             this.#unsubscribed.clear();
             this.#roster.replace(joined);
             this.#media = this.#makeMedia(joined);
+            this.#startE2ee();
             for (const { publication } of this.#local) {
                 publication.transceiver = null;
                 publication.id = null;
@@ -488,6 +511,9 @@ export class Room extends Emitter {
             case 'room_updated':
                 this.locked = message.locked;
                 this.emit('locked', message.locked);
+                break;
+            case 'keys':
+                this.e2ee?.receive(message.from, message.data);
                 break;
             case 'chat':
                 this.emit('chat', {

@@ -13,6 +13,7 @@
 export { Client, connect } from './client.js';
 export { Room } from './room.js';
 export { Call } from './call.js';
+export { E2ee, keyFromText, keyToText } from './e2ee.js';
 export { LocalTrack } from './local_track.js';
 export { Emitter } from './emitter.js';
 export { RoostError, browserFamily } from './errors.js';

@@ -24,11 +24,13 @@
  * @property {boolean} muted by its publisher
  * @property {boolean} blocked by a moderator
  * @property {boolean} live the server receives packets of it
+ * @property {boolean} encrypted end to end: without the room's key there is nothing to show or play
  * @property {MediaStreamTrack | null} mediaTrack what to show or play; null while not received
  */
 
 export class Roster {
     #events;
+    #decrypts;
     /** @type {string} */
     #selfId;
     /** @type {Map<string, Member>} */
@@ -39,9 +41,11 @@ export class Roster {
     /**
      * @param {import('./room.js').Room} events where changes are told
      * @param {import('./protocol.js').JoinResult} joined
+     * @param {boolean} [decrypts] only encrypted tracks are shown; else only those that are not
      */
-    constructor(events, joined) {
+    constructor(events, joined, decrypts = false) {
         this.#events = events;
+        this.#decrypts = decrypts;
         this.#selfId = joined.self;
         for (const member of joined.members) this.#add(member);
         for (const track of joined.tracks) this.#addTrack(track);
@@ -225,6 +229,7 @@ export class Roster {
     #attach(track) {
         const mediaTrack = track && this.#filled.get(track.id)?.mediaTrack;
         if (!track || !mediaTrack || track.mediaTrack === mediaTrack) return;
+        if ((track.encrypted ?? false) !== this.#decrypts) return;
         track.mediaTrack = mediaTrack;
         this.#events.emit('track-attached', track);
     }

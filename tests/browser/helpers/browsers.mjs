@@ -61,10 +61,10 @@ export const colours = { red: [220, 30, 30], green: [30, 200, 30], blue: [30, 30
  *
  * @param {import('puppeteer-core').Browser} browser
  * @param {string} url of the server
- * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean,
- *     prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads
+ * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean, key?: string, codec?: string,
+ *     simulcast?: boolean, size?: [number, number], prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads
  */
-export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, prepare }) {
+export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, key, codec, simulcast, size, prepare }) {
     const page = await browser.newPage();
     await prepare?.(page);
     const problems = [];
@@ -73,15 +73,15 @@ export async function roomPage(browser, url, { room, name, colour = 'red', hertz
     await page.goto(`${url}/healthz`);
     // Firefox has no sound system here: its own fake microphone speaks, and energy is what it hears
     const sound = (await browser.version()).toLowerCase().includes('firefox') ? 'device' : 'synthetic';
-    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound });
+    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound, key, codec, simulcast, size });
     return Object.assign(page, { problems, label: name });
 }
 
 /** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
-async function joinRoom({ room, name, rgb, hertz, publish, sound }) {
+async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180] }) {
     const { connect } = await import('/sdk/roost.js');
     const client = await connect({ name });
-    const joined = await client.join(room, { name });
+    const joined = await client.join(room, { name, ...(key && { e2ee: { key } }) });
     const videos = new Map();
     const sink = sound === 'synthetic' ? new AudioContext() : null;
     const test = { client, room: joined, videos, errors: [], events: [], local: [] };
@@ -148,18 +148,17 @@ async function joinRoom({ room, name, rgb, hertz, publish, sound }) {
     };
     if (!publish) return;
     const canvas = document.createElement('canvas');
-    canvas.width = 320;
-    canvas.height = 180;
+    [canvas.width, canvas.height] = size;
     const context = canvas.getContext('2d');
     let count = 0;
     setInterval(() => {
         context.fillStyle = `rgb(${rgb.join(',')})`;
-        context.fillRect(0, 0, 320, 180);
+        context.fillRect(0, 0, ...size);
         // something moves, so that the encoder has work
         context.fillStyle = 'black';
-        context.fillRect((count++ * 4) % 320, 160, 20, 20);
+        context.fillRect((count++ * 4) % size[0], size[1] - 20, 20, 20);
     }, 50);
-    test.local.push(await joined.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera' }));
+    test.local.push(await joined.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera', codec, simulcast }));
     if (sound === 'device') {
         test.local.push(await joined.microphone({ constraints: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }));
         return;
