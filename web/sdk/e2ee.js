@@ -291,7 +291,10 @@ export class E2ee extends Emitter {
         const heard = await exchange.hear(from, data);
         if (!heard) return;
         if ('wrong' in heard) {
-            if (!knew) this.#setState(member, 'wrong-key');
+            if (knew) return;
+            this.#setState(member, 'wrong-key');
+            // so that it learns the same of us
+            if (heard.reply) await this.#owner?.send({ messages: [{ to: from, data: await exchange.hello(false) }] });
         } else if ('key' in heard) {
             this.#post({ type: 'receive-key', member: from, ...heard.key });
             this.#setState(member, 'secure');
@@ -385,7 +388,8 @@ export class E2ee extends Emitter {
         if (!member) return;
         if (message.type === 'key-wanted') this.#askFor(member);
         else if (message.state === 'ok') this.#setState(member, 'secure');
-        else if (this.security(member) !== 'wrong-key') this.#setState(member, 'failed');
+        else if (this.#exchange?.knows(member.id)) this.#setState(member, 'failed');
+        else if (this.security(member) !== 'wrong-key') this.#setState(member, 'no-key');
     }
 
     /** @param {Member} member whose key we lack */

@@ -26,7 +26,7 @@ const encoder = new TextEncoder();
  * @property {string} key public key, base64url
  * @property {boolean} reply its sender is new here, or lacks our key
  *
- * @typedef {{hello: Hello} | {key: {id: KeyId, secret: Uint8Array}} | {wrong: true} | null} Heard
+ * @typedef {{hello: Hello} | {key: {id: KeyId, secret: Uint8Array}} | {wrong: true, reply: boolean} | null} Heard
  */
 
 /** What follows from a room's secret. */
@@ -160,7 +160,7 @@ export class KeyExchange {
     async #hearHello(from, { p, r, m }) {
         const signed = exact(helloText(from, p));
         const authentic = await crypto.subtle.verify('HMAC', this.#secret.hmac, exact(decode(m)), signed);
-        if (!authentic) return { wrong: true };
+        if (!authentic) return { wrong: true, reply: r === true };
         if (this.#peers.get(from)?.publicKey !== p) {
             const key = await crypto.subtle.importKey('raw', exact(decode(p)), CURVE, false, []);
             const algorithm = { name: 'ECDH', public: key };

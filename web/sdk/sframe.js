@@ -20,6 +20,9 @@ const FORM_PLAIN = 0;
 const FORM_H264 = 1;
 const FORM_AV1 = 2;
 
+const OBU_SEQUENCE_HEADER = 1;
+const OBU_FRAME = 6;
+
 /** The NAL unit's header, and as much of the slice header as depacketizers read. */
 const H264_CLEAR = 6;
 
@@ -278,20 +281,23 @@ function unescapeNal(bytes) {
 
 /**
  * Packetizers only take what is a sequence of OBUs: one, which says it is a frame and repeats the layer
- * that the frame's first OBU told.
+ * that the frame's OBUs told. A sequence header stands before it, as a mark of key frames; it is inside,
+ * too, and nobody need trust this one.
  *
  * @param {Uint8Array} frame
  * @param {Uint8Array} object
  * @returns {Uint8Array}
  */
 function wrapObu(frame, object) {
-    const extended = frame.length > 1 && frame[0] & 0x04;
-    const head = extended ? [0x36, frame[1]] : [0x32];
+    const units = [...readObus(frame)];
+    const sequence = units.find(({ type }) => type === OBU_SEQUENCE_HEADER);
+    const layer = units.find(({ extension }) => extension !== undefined)?.extension;
+    const head = layer === undefined ? [(OBU_FRAME << 3) | 2] : [(OBU_FRAME << 3) | 6, layer];
     for (let rest = object.length; ; rest >>>= 7) {
         head.push(rest < 0x80 ? rest : (rest & 0x7f) | 0x80);
         if (rest < 0x80) break;
     }
-    return concat(Uint8Array.from(head), object);
+    return concat(sequence?.whole ?? new Uint8Array(), Uint8Array.from(head), object);
 }
 
 /**
@@ -299,13 +305,36 @@ function wrapObu(frame, object) {
  * @returns {Uint8Array}
  */
 function unwrapObu(bytes) {
-    let at = bytes[0] & 0x04 ? 2 : 1;
-    if (bytes[0] & 0x02) {
-        while (bytes[at] & 0x80) at++;
-        at++;
+    for (const { type, content } of readObus(bytes)) {
+        if (type === OBU_FRAME && content.length > 0) return content;
     }
-    if (at >= bytes.length) throw new FrameError('not-encrypted');
-    return bytes.subarray(at);
+    throw new FrameError('not-encrypted');
+}
+
+/**
+ * AV1, 5.3.2: |F| type |X|S|-|, with X a byte of the layer, with S a size in groups of 7 bits.
+ *
+ * @param {Uint8Array} bytes
+ */
+function* readObus(bytes) {
+    for (let at = 0; at < bytes.length; ) {
+        const start = at;
+        const head = bytes[at++];
+        const extension = head & 0x04 ? bytes[at++] : undefined;
+        let size = bytes.length - at;
+        if (head & 0x02) {
+            size = 0;
+            for (let shift = 0; shift < 28; shift += 7) {
+                const byte = bytes[at++] ?? 0;
+                size |= (byte & 0x7f) << shift;
+                if (byte < 0x80) break;
+            }
+        }
+        if (at + size > bytes.length) return;
+        const content = bytes.subarray(at, at + size);
+        at += size;
+        yield { type: (head >> 3) & 15, extension, content, whole: bytes.subarray(start, at) };
+    }
 }
 
 /**
