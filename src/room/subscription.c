@@ -33,11 +33,15 @@ void subscription_remap(struct subscription *subscription, const struct rtc_sect
                         const struct rtc_section *receiver)
 {
     memset(subscription->payload_types, RTC_PAYLOAD_TYPE_NONE, sizeof(subscription->payload_types));
+    subscription->red_payload_type = 0;
     for (size_t i = 0; publisher->codecs && i < publisher->codecs->count; i++) {
         const struct rtc_codec *sent = &publisher->codecs->codecs[i];
         const struct rtc_codec *received = rtc_section_match(receiver, sent);
-        if (received)
-            subscription->payload_types[sent->payload_type] = received->payload_type;
+        if (!received)
+            continue;
+        subscription->payload_types[sent->payload_type] = received->payload_type;
+        if (received->red_payload_type)
+            subscription->red_payload_type = received->red_payload_type;
     }
 }
 
@@ -134,6 +138,24 @@ uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us
     return subscription_forward_packets(subscription, now_us, batch, packets, count, pad_to);
 }
 
+/** Audio in RED for a receiver that takes it: `buffer` holds REDUNDANCY_SIZE_MAX. */
+static void add_redundancy(struct subscription *subscription, uint64_t now_us,
+                           struct packet *packet, uint8_t *buffer, struct rtc_outgoing *outgoing)
+{
+    struct rtc_reported reported;
+    rtc_sender_reported(subscription->sender, &reported);
+    uint8_t depth = redundancy_depth(&subscription->redundancy, now_us, &reported);
+    const struct media_info *info = media_info_of(packet);
+    if (depth == 0 && info->red_at == 0)
+        return;
+    size_t size = redundancy_write(&subscription->track->layers[info->layer].ring, packet, depth,
+                                   outgoing->payload_type, buffer);
+    if (size == 0)
+        return;
+    outgoing->payload = bytes_of(buffer, size);
+    outgoing->payload_type = subscription->red_payload_type;
+}
+
 uint32_t subscription_forward_packets(struct subscription *subscription, uint64_t now_us,
                                       struct datagram_batch *batch, struct packet *const *packets,
                                       uint32_t count, uint16_t pad_to)
@@ -159,6 +181,9 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
             !rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp,
                          &outgoing.sequence, &outgoing.timestamp))
             continue;
+        uint8_t redundant[REDUNDANCY_SIZE_MAX];
+        if (subscription->red_payload_type)
+            add_redundancy(subscription, now_us, packets[i], redundant, &outgoing);
         sent += rtc_sender_send(subscription->sender, now_us, batch, packets[i], &outgoing);
     }
     subscription->repairs_left =

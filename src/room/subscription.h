@@ -5,6 +5,7 @@
 #pragma once
 
 #include "room/gop_replay.h"
+#include "room/redundancy.h"
 #include "room/rewrite.h"
 #include "room/track.h"
 #include "rtc/negotiate.h"
@@ -32,8 +33,10 @@ struct subscription {
     uint32_t repairs_left;  /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
     struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
     struct gop_replay replay;
-    uint8_t epoch; /**< of the stream being forwarded */
-    uint8_t layer; /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    struct redundancy redundancy;
+    uint8_t red_payload_type; /**< the receiver's for redundant audio; 0: it takes none */
+    uint8_t epoch;            /**< of the stream being forwarded */
+    uint8_t layer;            /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */
     uint8_t payload_types[RTP_PAYLOAD_TYPE_MAX + 1];
 };

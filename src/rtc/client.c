@@ -46,8 +46,9 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
 {
     const struct rtc_client_section *section = &offer->sections[index];
     bool audio = section->kind == RTC_KIND_AUDIO;
-    text_append(out, audio ? "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
-                           : "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
+    text_append(out, audio && section->red ? "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"
+                     : audio               ? "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
+                                           : "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
     write_transport(out, offer);
     text_append_format(out, "a=mid:%zu\r\n", index);
     write_extensions(out, audio);
@@ -60,6 +61,8 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
                              "a=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\n"
                              "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
                              "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
+    if (audio && section->red)
+        text_append(out, "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n");
     if (!section->sends)
         return;
     text_append_format(out, "a=msid:client track%zu\r\n", index);
@@ -157,7 +160,8 @@ static void take_source(struct sdp *sdp, const struct sdp_section *said, struct 
     out->sources[0] = source;
 }
 
-static const struct rtc_codec_list *codecs_of(struct sdp *sdp, enum rtc_kind kind)
+static const struct rtc_codec_list *codecs_of(struct sdp *sdp, const struct sdp_section *said,
+                                              enum rtc_kind kind)
 {
     struct rtc_codec_list *list = sdp_allocate(sdp, 1, sizeof(*list) + sizeof(list->codecs[0]));
     list->count = 1;
@@ -166,6 +170,7 @@ static const struct rtc_codec_list *codecs_of(struct sdp *sdp, enum rtc_kind kin
         .codec = codec_get(audio ? CODEC_OPUS : CODEC_VP8),
         .payload_type = audio ? RTC_CLIENT_OPUS : RTC_CLIENT_VP8,
         .rtx_payload_type = audio ? RTC_PAYLOAD_TYPE_NONE : RTC_CLIENT_VP8_RTX,
+        .red_payload_type = audio && sdp_rtpmap_find(said, RTC_CLIENT_RED) ? RTC_CLIENT_RED : 0,
         .feedback = audio ? CODEC_FEEDBACK_TRANSPORT
                           : CODEC_FEEDBACK_TRANSPORT | CODEC_FEEDBACK_NACK | CODEC_FEEDBACK_PLI,
     };
@@ -187,7 +192,7 @@ static void take_section(struct sdp *sdp, const struct sdp_section *said,
         return;
     out->role = asked->sends ? RTC_ROLE_SLOT : RTC_ROLE_PUBLISH;
     out->rtcp_reduced_size = said->rtcp_rsize;
-    out->codecs = codecs_of(sdp, asked->kind);
+    out->codecs = codecs_of(sdp, said, asked->kind);
     take_extensions(said, map, &out->extensions);
     if (!asked->sends)
         take_source(sdp, said, out);

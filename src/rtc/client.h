@@ -12,6 +12,7 @@ struct rtc_client_section {
     enum rtc_kind kind; /**< audio (Opus) or video (VP8) */
     bool sends;
     bool inactive; /**< rests: keeps its place and its SSRCs */
+    bool red;      /**< audio: may come and go in RED (RFC 2198) */
     uint32_t ssrc; /**< of what is sent */
     uint32_t rtx_ssrc;
     /** Simulcast layers by rid, without announced SSRCs; the caller sends them (RFC 8853). */
@@ -29,6 +30,7 @@ struct rtc_client_offer {
 };
 
 #define RTC_CLIENT_OPUS    111
+#define RTC_CLIENT_RED     63
 #define RTC_CLIENT_VP8     96
 #define RTC_CLIENT_VP8_RTX 97
 

@@ -12,10 +12,15 @@ struct media_info {
     uint32_t timestamp;
     uint16_t payload_at;   /**< offset of the RTP payload in the packet's bytes */
     uint16_t payload_size; /**< without padding */
-    uint8_t payload_type;  /**< the publisher's */
-    uint8_t codec;         /**< enum codec_id */
-    uint8_t epoch;         /**< changes when the stream began anew with unrelated numbers */
-    uint8_t layer;         /**< simulcast layer: index of the rid in the offer, 0 when single */
+    /**
+     * Audio that came in RED (RFC 2198): offset of the RED payload, which ends with the payload
+     * above, its primary block. 0: it came plain.
+     */
+    uint16_t red_at;
+    uint8_t payload_type; /**< the publisher's, of the medium itself */
+    uint8_t codec;        /**< enum codec_id */
+    uint8_t epoch;        /**< changes when the stream began anew with unrelated numbers */
+    uint8_t layer;        /**< simulcast layer: index of the rid in the offer, 0 when single */
     bool marker;
     bool key_frame; /**< a decoder may begin with this packet */
     bool repaired;  /**< came as a retransmission */

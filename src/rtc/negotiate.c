@@ -409,6 +409,15 @@ const struct rtc_codec *rtc_section_codec(const struct rtc_section *section, uin
     return NULL;
 }
 
+const struct rtc_codec *rtc_section_red(const struct rtc_section *section, uint8_t payload_type)
+{
+    for (size_t i = 0; section->codecs && payload_type && i < section->codecs->count; i++) {
+        if (section->codecs->codecs[i].red_payload_type == payload_type)
+            return &section->codecs->codecs[i];
+    }
+    return NULL;
+}
+
 const struct rtc_codec *rtc_section_match(const struct rtc_section *receiver,
                                           const struct rtc_codec *sent)
 {

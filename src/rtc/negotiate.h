@@ -40,6 +40,8 @@ struct rtc_codec {
     const struct codec *codec;
     uint8_t payload_type;
     uint8_t rtx_payload_type; /**< RTC_PAYLOAD_TYPE_NONE: no retransmission */
+    uint8_t red_payload_type; /**< of audio in RED (RFC 2198); 0: none */
+    bool red_first;           /**< the client would rather send that */
     uint32_t feedback;        /**< codec_feedback bits agreed on */
     struct bytes fmtp;        /**< as answered; lives as long as the result */
 };
@@ -147,6 +149,8 @@ const struct rtc_section *rtc_negotiated_section(const struct rtc_negotiated *ne
  */
 const struct rtc_codec *rtc_section_codec(const struct rtc_section *section, uint8_t payload_type,
                                           bool *ret_is_rtx);
+/** The codec whose packets come in RED under a payload type, or NULL. */
+const struct rtc_codec *rtc_section_red(const struct rtc_section *section, uint8_t payload_type);
 /**
  * The payload type under which `receiver` (a slot) takes a stream that `sender` (a publication,
  * maybe of another peer) sends as `sent`; NULL when it cannot.

@@ -24,6 +24,35 @@ static uint8_t rtx_find(const struct sdp_section *offered, uint8_t payload_type)
     return RTC_PAYLOAD_TYPE_NONE;
 }
 
+/** Whether a format is RED whose blocks are `payload_type`: "a=fmtp:63 111/111" (RFC 2198, 5). */
+static bool is_red_of(const struct sdp_section *offered, uint8_t format, uint8_t payload_type)
+{
+    const struct sdp_rtpmap *map = sdp_rtpmap_find(offered, format);
+    if (!map || !text_equal_ignore_case(map->name, "red") || format == 0 ||
+        (format >= RTCP_LIKE_MIN && format <= RTCP_LIKE_MAX))
+        return false;
+    struct bytes rest = sdp_fmtp_find(offered, format);
+    uint64_t block;
+    return text_parse_u64(text_take_until(&rest, '/'), RTP_PAYLOAD_TYPE_MAX, &block) == 0 &&
+           block == payload_type;
+}
+
+/** The RED of an audio codec, and whether the client prefers it. */
+static void red_find(const struct sdp_section *offered, struct rtc_codec *codec)
+{
+    bool codec_seen = false;
+    for (size_t i = 0; i < offered->formats.count && codec->red_payload_type == 0; i++) {
+        uint64_t format;
+        if (text_parse_u64(offered->formats.items[i], RTP_PAYLOAD_TYPE_MAX, &format) < 0)
+            continue;
+        codec_seen |= format == codec->payload_type;
+        if (!is_red_of(offered, (uint8_t)format, codec->payload_type))
+            continue;
+        codec->red_payload_type = (uint8_t)format;
+        codec->red_first = !codec_seen;
+    }
+}
+
 static uint32_t feedback_find(const struct sdp_section *offered, const struct codec *codec,
                               uint8_t payload_type)
 {
@@ -59,14 +88,17 @@ static bool codec_take(struct negotiation_work *work, const struct sdp_section *
         .feedback = feedback_find(offered, codec, map->payload_type),
         .fmtp = bytes_of(text, builder.length),
     };
+    if (kind == CODEC_AUDIO)
+        red_find(offered, ret_codec);
     return true;
 }
 
 static bool codec_equal(const struct rtc_codec *a, const struct rtc_codec *b)
 {
     return a->codec == b->codec && a->payload_type == b->payload_type &&
-           a->rtx_payload_type == b->rtx_payload_type && a->feedback == b->feedback &&
-           bytes_equal(a->fmtp, b->fmtp);
+           a->rtx_payload_type == b->rtx_payload_type &&
+           a->red_payload_type == b->red_payload_type && a->red_first == b->red_first &&
+           a->feedback == b->feedback && bytes_equal(a->fmtp, b->fmtp);
 }
 
 /** An equal list of an earlier section, or NULL. */
@@ -113,9 +145,21 @@ static void answer_payload_type(struct sdp *answer, struct sdp_section *answered
     };
 }
 
+static void answer_red(struct sdp *answer, struct sdp_section *answered,
+                       const struct rtc_codec *codec)
+{
+    answer_payload_type(answer, answered, codec->red_payload_type, codec->codec, "red");
+    *sdp_list_add(answer, &answered->fmtps) = (struct sdp_fmtp){
+        .payload_type = codec->red_payload_type,
+        .parameters = sdp_text(answer, "%u/%u", codec->payload_type, codec->payload_type),
+    };
+}
+
 static void answer_codec(struct sdp *answer, struct sdp_section *answered,
                          const struct rtc_codec *codec)
 {
+    if (codec->red_payload_type && codec->red_first)
+        answer_red(answer, answered, codec);
     answer_payload_type(answer, answered, codec->payload_type, codec->codec, codec->codec->name);
     if (codec->fmtp.size > 0)
         *sdp_list_add(answer, &answered->fmtps) =
@@ -125,6 +169,8 @@ static void answer_codec(struct sdp *answer, struct sdp_section *answered,
             .payload_type = codec->payload_type,
             .value = bytes_of_text(codec_feedback_text(left & -left)),
         };
+    if (codec->red_payload_type && !codec->red_first)
+        answer_red(answer, answered, codec);
     if (codec->rtx_payload_type == RTC_PAYLOAD_TYPE_NONE)
         return;
     answer_payload_type(answer, answered, codec->rtx_payload_type, codec->codec, "rtx");

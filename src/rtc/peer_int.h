@@ -34,7 +34,8 @@ struct rtc_stream {
     bool key_frame_wanted;    /**< send PLI with the next output */
     uint64_t sequence_offset; /**< added to the SRTP index: streams of a layer follow each other */
     uint64_t highest;         /**< highest sequence passed on */
-    uint64_t clock_us;        /**< when its sender report was last passed on; 0: never */
+    uint32_t highest_timestamp;
+    uint64_t clock_us; /**< when its sender report was last passed on; 0: never */
     struct rtp_receive_stats stats;
     struct rtp_nack_generator nack;
 };

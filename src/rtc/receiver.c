@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "media/payload.h"
+#include "proto/rtp/red.h"
 #include "proto/rtp/rtx.h"
 
 /** Between the last packet of a stream and the first of the one that follows it in a layer. */
@@ -263,6 +265,20 @@ static int restore_repaired(struct rtc_peer *peer, struct packet *packet, struct
     return 0;
 }
 
+/** The primary block of RED, when all blocks are the codec's. Returns 0 or -EBADMSG. */
+static int red_primary(const struct rtc_codec *codec, struct bytes *payload)
+{
+    struct red_payload red;
+    if (red_parse(*payload, &red) < 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < red.count; i++) {
+        if (red.blocks[i].payload_type != codec->payload_type)
+            return -EBADMSG;
+    }
+    *payload = red.blocks[red.count - 1].data;
+    return 0;
+}
+
 /** Counts the packet and describes it for the forwarding path. Returns 0 or a counted error. */
 static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packet,
                     const struct rtp_packet *rtp, struct rtc_stream *stream, uint64_t index,
@@ -271,14 +287,21 @@ static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packe
     const struct rtc_section *section = &peer_negotiated(peer)->sections[stream->section];
     bool is_rtx;
     const struct rtc_codec *codec = rtc_section_codec(section, rtp->payload_type, &is_rtx);
-    if (!codec || is_rtx)
+    const struct rtc_codec *red = codec ? NULL : rtc_section_red(section, rtp->payload_type);
+    if (red ? false : !codec || is_rtx)
         return drop(peer, RTC_METRIC_DROPPED_CODEC, -ENOENT);
+    struct bytes content = rtp_packet_payload(rtp);
+    if (red) {
+        codec = red;
+        if (rtp->payload_size > 0 && red_primary(codec, &content) < 0)
+            return drop(peer, RTC_METRIC_DROPPED_RTP, -EBADMSG);
+    }
     if (!repaired && !rtp_receive_stats_packet(&stream->stats, now_us, rtp->sequence,
                                                rtp->timestamp, rtp->payload_size, NULL))
         return drop(peer, RTC_METRIC_DROPPED_JUMP, -ESTALE);
     struct payload_info payload = { 0 };
-    bool readable = rtp->payload_size > 0 && payload_inspect(codec->codec, rtp_packet_payload(rtp),
-                                                             rtp->marker, &payload) == 0;
+    bool readable =
+        content.size > 0 && payload_inspect(codec->codec, content, rtp->marker, &payload) == 0;
     if (codec->feedback & CODEC_FEEDBACK_NACK)
         rtp_nack_generator_received(&stream->nack, now_us, rtp->sequence, payload.key_frame_start);
     struct media_info *info = media_info_of(packet);
@@ -286,9 +309,10 @@ static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packe
     *info = (struct media_info){
         .sequence = stream->sequence_offset + index,
         .timestamp = rtp->timestamp,
-        .payload_at = (uint16_t)(shift + rtp->payload_at),
-        .payload_size = rtp->payload_size,
-        .payload_type = rtp->payload_type,
+        .payload_at = (uint16_t)(content.data - packet->bytes),
+        .payload_size = (uint16_t)content.size,
+        .red_at = red && rtp->payload_size > 0 ? (uint16_t)(shift + rtp->payload_at) : 0,
+        .payload_type = codec->payload_type,
         .codec = (uint8_t)codec->codec->id,
         .epoch = stream->epoch,
         .layer = stream->layer,
@@ -296,7 +320,10 @@ static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packe
         .key_frame = readable && payload.key_frame_start,
         .repaired = repaired,
     };
-    stream->highest = max_of(stream->highest, info->sequence);
+    if (info->sequence > stream->highest) {
+        stream->highest = info->sequence;
+        stream->highest_timestamp = info->timestamp;
+    }
     // one byte of padding, for senders that need one: see rtc_sender_send
     packet->bytes[info->payload_at + info->payload_size] = 1;
     return 0;
@@ -307,6 +334,53 @@ static void shift_extensions(struct rtp_extensions *extensions, uint16_t shift)
 {
     for (int kind = 0; shift > 0 && kind < RTP_EXTENSION_COUNT; kind++)
         extensions->places[kind].at = (uint16_t)(extensions->places[kind].at + shift);
+}
+
+/**
+ * Packets that were lost between `newest`, the last one of the stream, and one that came in RED:
+ * its older blocks are theirs. Which packet a block is, RFC 2198 does not say; it is taken as the
+ * one that many places before only where the timestamps agree.
+ */
+static void recover_from_red(struct rtc_peer *peer, const struct rtc_stream *stream,
+                             struct packet *packet, uint64_t newest, uint32_t newest_timestamp,
+                             struct rtc_media *media)
+{
+    const struct media_info *info = media_info_of(packet);
+    struct red_payload red;
+    if (info->red_at == 0 || newest == 0 || info->sequence <= newest + 1 ||
+        red_parse(bytes_of(packet->bytes + info->red_at,
+                           (size_t)info->payload_at + info->payload_size - info->red_at),
+                  &red) < 0)
+        return;
+    uint64_t passed = info->sequence - newest;
+    for (size_t i = 0; i + 1 < red.count; i++) {
+        const struct red_block *block = &red.blocks[i];
+        uint64_t back = red.count - 1 - i;
+        if (back >= passed || block->data.size == 0 || media->count + 2 > RTC_MEDIA_MAX ||
+            block->timestamp_offset * passed != back * (info->timestamp - newest_timestamp))
+            continue;
+        struct packet *made = packet_pool_take(peer->thread->pool);
+        if (!made)
+            return;
+        // the header of the one that came: the level of the sound will be much the same
+        memcpy(made->bytes, packet->bytes, info->red_at);
+        memcpy(made->bytes + info->red_at, block->data.data, block->data.size);
+        made->bytes[info->red_at + block->data.size] = 1;
+        made->size = (uint32_t)(info->red_at + block->data.size);
+        made->received_us = packet->received_us;
+        struct media_info *description = media_info_of(made);
+        *description = *info;
+        description->sequence = info->sequence - back;
+        description->timestamp = info->timestamp - block->timestamp_offset;
+        description->payload_at = info->red_at;
+        description->payload_size = (uint16_t)block->data.size;
+        description->red_at = 0;
+        description->marker = false;
+        description->repaired = true;
+        media->packets[media->count] = made;
+        media->sections[media->count++] = stream->section;
+        peer_count(peer, RTC_METRIC_RTP_RECOVERED, 1);
+    }
 }
 
 static int take_packet(struct rtc_peer *peer, uint64_t now_us, struct packet *packet,
@@ -334,10 +408,13 @@ static int take_packet(struct rtc_peer *peer, uint64_t now_us, struct packet *pa
         rtp_extensions_parse(&rtp, map, &extensions);
         shift_extensions(&extensions, (uint16_t)(rtp.data - packet->bytes));
     }
+    uint64_t newest = stream->highest;
+    uint32_t newest_timestamp = stream->highest_timestamp;
     int error = describe(peer, now_us, packet, &rtp, stream, index, repaired);
     if (error)
         return error;
     media_info_of(packet)->extensions = extensions;
+    recover_from_red(peer, stream, packet, newest, newest_timestamp, media);
     if (rtp.payload_size == 0)
         // padding probes hold nothing to forward, but their numbers count: the ring keeps them
         peer_count(peer, RTC_METRIC_DROPPED_PADDING, 1);

@@ -18,6 +18,15 @@ bool rtc_sender_ready(const struct rtc_sender *sender)
     return peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
 }
 
+void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *ret_reported)
+{
+    *ret_reported = (struct rtc_reported){
+        .at_us = sender->stats.reported_at_us,
+        .fraction_lost = sender->stats.fraction_lost,
+        .round_trip_us = sender->stats.round_trip_us,
+    };
+}
+
 uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender)
 {
     return rtc_peer_bandwidth_bps(sender->peer);
@@ -58,12 +67,14 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
     if (!rtc_sender_ready(sender))
         return false;
     uint8_t *at = datagram_batch_reserve(batch, DATAGRAM_SIZE_MAX);
-    if (!at || info->payload_size > DATAGRAM_MAX) {
+    bool own = outgoing->payload.size > 0;
+    size_t payload_size = own ? outgoing->payload.size : info->payload_size;
+    if (!at || payload_size > DATAGRAM_MAX) {
         peer_count(peer, RTC_METRIC_DROPPED_SEND_ROOM, 1);
         return false;
     }
     // the receiver left a padding count of 1 behind every payload
-    bool pad = info->payload_size + 1 == outgoing->pad_to;
+    bool pad = !own && payload_size + 1 == outgoing->pad_to;
     struct rtp_rewrite fields = {
         .timestamp = outgoing->timestamp,
         .sequence = (uint16_t)outgoing->sequence,
@@ -75,7 +86,8 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
         rtp_rewriter_write(&sender->rewriter, &fields, &info->extensions, packet->bytes, at);
     rtp_rewritten_stamp(&header, at, now_us, peer->transport_sequence);
     struct bytes payload =
-        bytes_of(packet->bytes + info->payload_at, (size_t)info->payload_size + (pad ? 1 : 0));
+        own ? outgoing->payload
+            : bytes_of(packet->bytes + info->payload_at, payload_size + (pad ? 1 : 0));
     if (!protect_and_commit(peer, &sender->index, at, header.size, payload, batch))
         return false;
     peer->transport_sequence =
@@ -85,9 +97,9 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
     if ((int16_t)((uint16_t)outgoing->sequence - sender->next.sequence) >= 0)
         sender->next =
             (struct rtc_numbers){ (uint16_t)(outgoing->sequence + 1), outgoing->timestamp, now_us };
-    rtp_send_stats_packet(&sender->stats, now_us, outgoing->timestamp, info->payload_size);
+    rtp_send_stats_packet(&sender->stats, now_us, outgoing->timestamp, payload_size);
     peer_count(peer, RTC_METRIC_RTP_SENT, 1);
-    peer_count(peer, RTC_METRIC_RTP_SENT_BYTES, info->payload_size);
+    peer_count(peer, RTC_METRIC_RTP_SENT_BYTES, payload_size);
     return true;
 }
 

@@ -33,10 +33,18 @@ struct rtc_outgoing {
      * run of equal datagrams.
      */
     uint16_t pad_to;
+    struct bytes payload; /**< instead of the packet's; empty: that */
 };
 
 /** Connected, with keys and a path. */
 bool rtc_sender_ready(const struct rtc_sender *sender);
+/** What the receiver last said of this stream (RFC 3550, 6.4). */
+struct rtc_reported {
+    uint64_t at_us;         /**< when; 0: never */
+    uint8_t fraction_lost;  /**< in 256ths */
+    uint64_t round_trip_us; /**< smoothed; 0: not known */
+};
+void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *ret_reported);
 /** What the path to the receiver carries, see rtc_peer_bandwidth_bps; 0: not known. */
 uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender);
 /**

@@ -14,6 +14,7 @@
 #define FRAME_US              33333
 #define PACKETS_A_FRAME       4
 #define PACKET_PAYLOAD        1000
+#define AUDIO_PAYLOAD         160
 #define KEY_FRAME_EVERY       300
 #define LAYER_KEY_FRAME_EVERY 30
 
@@ -257,7 +258,8 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
 {
     struct media_info *info = media_info_of(packet);
     uint8_t *payload = packet->bytes;
-    memset(payload, 0xaa, PACKET_PAYLOAD);
+    uint16_t size = video ? PACKET_PAYLOAD : AUDIO_PAYLOAD;
+    memset(payload, 0xaa, size);
     bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
     bool key = client->key_frame_next ||
                client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
@@ -268,20 +270,20 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
         if (part == 0 && key)
             memcpy(payload + 4, start_code, sizeof(start_code));
     }
-    payload[PACKET_PAYLOAD - 9] = 0;
-    store_u32(payload + PACKET_PAYLOAD - 8, client->frame);
-    store_u32(payload + PACKET_PAYLOAD - 4, client->name);
+    payload[size - 9] = 0;
+    store_u32(payload + size - 8, client->frame);
+    store_u32(payload + size - 4, client->name);
     *info = (struct media_info){
         .timestamp =
             video ? client->video_timestamp + client->frame * 3000u : client->frame * 1600u,
-        .payload_size = PACKET_PAYLOAD,
+        .payload_size = size,
         .marker = part == PACKETS_A_FRAME - 1,
         .codec = video ? CODEC_VP8 : CODEC_OPUS,
     };
     if (!video && client->audio_level > 0) {
-        packet->bytes[PACKET_PAYLOAD + 1] = 0x80 | client->audio_level;
+        packet->bytes[size + 1] = 0x80 | client->audio_level;
         info->extensions.present = RTP_EXTENSION_BIT(RTP_EXTENSION_AUDIO_LEVEL);
-        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].at = PACKET_PAYLOAD + 1;
+        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].at = (uint16_t)(size + 1);
         info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].size = 1;
     }
 }
@@ -330,6 +332,15 @@ static void publish_frame(struct world_client *client, uint64_t now_us,
             media_info_of(packet)->sequence = client->output[i]++;
             struct rtc_outgoing outgoing = outgoing_of(client, i, media_info_of(packet));
             packet_ring_put(&client->sent[i], packet);
+            uint8_t red[REDUNDANCY_SIZE_MAX];
+            size_t red_size =
+                !video && client->sends_red
+                    ? redundancy_write(&client->sent[i], packet, 2, RTC_CLIENT_OPUS, red)
+                    : 0;
+            if (red_size > 0) {
+                outgoing.payload = bytes_of(red, red_size);
+                outgoing.payload_type = RTC_CLIENT_RED;
+            }
             rtc_sender_send(sender, now_us, batch, packet, &outgoing);
             packet_unref(packet);
         }

@@ -9,6 +9,7 @@
 #include "proto/srtp/secure_rtp.h"
 #include "room/exchange.h"
 #include "room/packet_ring.h"
+#include "room/redundancy.h"
 #include "rtc/client.h"
 #include "support/network.h"
 
@@ -62,6 +63,7 @@ struct world_client {
     struct rtc_peer *server_peer;
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
+    bool sends_red;      /**< its sound, with two packets repeated in each */
     uint8_t audio_level; /**< of its sound, -dBov (RFC 6464); 0: not told */
     uint32_t frame;
     uint32_t video_timestamp; /**< of frame 0 */

@@ -1,6 +1,7 @@
 #include "proto/rtp/red.h"
 
 #include <errno.h>
+#include <string.h>
 
 int red_parse(struct bytes payload, struct red_payload *ret_payload)
 {
@@ -31,4 +32,38 @@ int red_parse(struct bytes payload, struct red_payload *ret_payload)
         return -EBADMSG;
     *ret_payload = parsed;
     return 0;
+}
+
+ssize_t red_write(const struct red_payload *payload, uint8_t *out, size_t capacity)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < payload->count; i++)
+        size += payload->blocks[i].data.size + (payload->blocks[i].primary ? 1 : 4);
+    if (size > capacity)
+        return -EMSGSIZE;
+    uint8_t *at = out;
+    for (size_t i = 0; i < payload->count; i++) {
+        const struct red_block *block = &payload->blocks[i];
+        if (block->primary) {
+            *at++ = block->payload_type;
+            continue;
+        }
+        store_u32(at, 1u << 31 | (uint32_t)block->payload_type << 24 |
+                          (uint32_t)block->timestamp_offset << 10 | (uint32_t)block->data.size);
+        at += 4;
+    }
+    for (size_t i = 0; i < payload->count; i++) {
+        memcpy(at, payload->blocks[i].data.data, payload->blocks[i].data.size);
+        at += payload->blocks[i].data.size;
+    }
+    return (ssize_t)size;
+}
+
+void red_set_payload_type(uint8_t *payload, size_t size, uint8_t payload_type)
+{
+    size_t at = 0;
+    for (; at + 4 < size && payload[at] & 0x80; at += 4)
+        payload[at] = 0x80 | payload_type;
+    if (at < size)
+        payload[at] = payload_type;
 }

@@ -43,8 +43,14 @@ static void test_chromium_publication_is_understood(void **state)
     const struct rtc_section *audio = &result->sections[0];
     assert_int_equal(audio->kind, RTC_KIND_AUDIO);
     assert_int_equal(audio->role, RTC_ROLE_PUBLISH);
-    assert_int_equal(audio->codecs->count, 1); // no RED, G.711, comfort noise or tones
+    assert_int_equal(audio->codecs->count, 1); // no G.711, comfort noise or tones
     assert_int_equal(audio->codecs->codecs[0].payload_type, 111);
+    assert_int_equal(audio->codecs->codecs[0].red_payload_type, 63);
+    assert_false(audio->codecs->codecs[0].red_first);
+    assert_ptr_equal(rtc_section_red(audio, 63), &audio->codecs->codecs[0]);
+    assert_null(rtc_section_red(audio, 111));
+    assert_non_null(strstr(fixture.answer_text, "a=rtpmap:63 red/48000/2\r\n"));
+    assert_non_null(strstr(fixture.answer_text, "a=fmtp:63 111/111\r\n"));
     assert_int_equal(audio->codecs->codecs[0].feedback, CODEC_FEEDBACK_TRANSPORT);
     assert_int_equal(audio->codecs->codecs[0].rtx_payload_type, RTC_PAYLOAD_TYPE_NONE);
     assert_int_equal(audio->source_count, 1);

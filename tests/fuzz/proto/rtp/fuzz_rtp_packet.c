@@ -6,6 +6,8 @@
 #include "proto/rtp/rewrite.h"
 #include "proto/rtp/rtx.h"
 
+#define PACKET_BYTES 4096
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct rtp_extension_map map_of(bool two_byte)
@@ -14,6 +16,22 @@ static struct rtp_extension_map map_of(bool two_byte)
     for (unsigned kind = 0; kind < RTP_EXTENSION_COUNT && kind < 14; kind++)
         ensure(rtp_extension_map_set(&map, (enum rtp_extension_kind)kind, kind + 1) == 0);
     return map;
+}
+
+/** What can be read can be written, and says the same. */
+static void write_red(const struct red_payload *red)
+{
+    uint8_t out[PACKET_BYTES];
+    ssize_t size = red_write(red, out, sizeof(out));
+    if (size < 0)
+        return;
+    red_set_payload_type(out, (size_t)size, 111);
+    struct red_payload again;
+    ensure(red_parse(bytes_of(out, (size_t)size), &again) == 0);
+    ensure(again.count == red->count);
+    for (size_t i = 0; i < again.count; i++)
+        ensure(again.blocks[i].payload_type == 111 &&
+               bytes_equal(again.blocks[i].data, red->blocks[i].data));
 }
 
 static void rewrite(const struct rtp_packet *source, const struct rtp_extensions *extensions,
@@ -46,8 +64,10 @@ static void rewrite(const struct rtp_packet *source, const struct rtp_extensions
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct red_payload red;
-    if (red_parse(bytes_of(data, size), &red) == 0)
+    if (red_parse(bytes_of(data, size), &red) == 0) {
         ensure(red.count > 0 && red.blocks[red.count - 1].primary);
+        write_red(&red);
+    }
 
     struct rtp_packet packet;
     if (rtp_packet_parse(data, size, &packet) < 0)

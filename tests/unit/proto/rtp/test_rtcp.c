@@ -309,6 +309,30 @@ static void test_red_follows_rfc_2198(void **state)
     assert_int_equal(red_parse(bytes_of(wire, 0), &red), -EBADMSG);
 }
 
+static void test_red_is_written_as_it_is_read(void **state)
+{
+    (void)state;
+    static const uint8_t sound[3][5] = { { 1, 1, 1, 1, 1 }, { 2, 2, 2, 2, 2 }, { 3, 3, 3, 3, 3 } };
+    struct red_payload payload = {
+        .count = 3,
+        .blocks = { { 111, false, 1920, bytes_of(sound[0], 5) },
+                    { 111, false, 960, bytes_of(sound[1], 4) },
+                    { 111, true, 0, bytes_of(sound[2], 3) } },
+    };
+    uint8_t bytes[64];
+    assert_int_equal(red_write(&payload, bytes, 20), -EMSGSIZE);
+    assert_int_equal(red_write(&payload, bytes, sizeof(bytes)), 21);
+    red_set_payload_type(bytes, 21, 96);
+    struct red_payload parsed;
+    assert_int_equal(red_parse(bytes_of(bytes, 21), &parsed), 0);
+    assert_int_equal(parsed.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(parsed.blocks[i].payload_type, 96);
+        assert_int_equal(parsed.blocks[i].timestamp_offset, payload.blocks[i].timestamp_offset);
+        assert_true(bytes_equal(parsed.blocks[i].data, payload.blocks[i].data));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_rtx_restores_the_original_packet),
         cmocka_unit_test(test_rtx_without_payload_is_padding_not_an_error),
         cmocka_unit_test(test_red_follows_rfc_2198),
+        cmocka_unit_test(test_red_is_written_as_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
