@@ -110,15 +110,23 @@ static const char *take_fingerprint(const struct sdp_fingerprint *said, struct r
     return NULL;
 }
 
-static const char *take_transport(const struct rtc_client_offer *offer, const struct sdp *sdp,
+/** Lives as long as the parsed answer. */
+static const char *text_of(struct sdp *sdp, struct bytes text)
+{
+    return (const char *)sdp_text(sdp, "%.*s", (int)text.size, (const char *)text.data).data;
+}
+
+static const char *take_transport(const struct rtc_client_offer *offer, struct sdp *sdp,
                                   struct rtc_negotiated *out)
 {
     const struct sdp_section *first = &sdp->sections.items[0];
-    if (text_copy(out->local_ufrag, sizeof(out->local_ufrag), bytes_of_text(offer->ufrag)) < 0 ||
-        text_copy(out->local_pwd, sizeof(out->local_pwd), bytes_of_text(offer->pwd)) < 0 ||
-        text_copy(out->remote_ufrag, sizeof(out->remote_ufrag), first->ice_ufrag) < 0 ||
-        text_copy(out->remote_pwd, sizeof(out->remote_pwd), first->ice_pwd) < 0)
+    if (strlen(offer->ufrag) >= RTC_ICE_TEXT_SIZE || strlen(offer->pwd) >= RTC_ICE_TEXT_SIZE ||
+        first->ice_ufrag.size >= RTC_ICE_TEXT_SIZE || first->ice_pwd.size >= RTC_ICE_TEXT_SIZE)
         return "The ICE credentials are too long.";
+    out->local_ufrag = offer->ufrag;
+    out->local_pwd = offer->pwd;
+    out->remote_ufrag = text_of(sdp, first->ice_ufrag);
+    out->remote_pwd = text_of(sdp, first->ice_pwd);
     out->ice_generation = offer->generation;
     out->remote_ice_lite = sdp->ice_lite;
     out->candidates = first->candidates.items;
@@ -126,6 +134,7 @@ static const char *take_transport(const struct rtc_client_offer *offer, const st
     if (first->fingerprints.count == 0)
         return "The answer has no fingerprint.";
     out->fingerprint_count = 1;
+    out->fingerprints = sdp_allocate(sdp, 1, sizeof(*out->fingerprints));
     return take_fingerprint(&first->fingerprints.items[0], &out->fingerprints[0]);
 }
 

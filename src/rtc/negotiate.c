@@ -63,10 +63,13 @@ static bool is_ice_text(struct bytes text, size_t size_min)
     return true;
 }
 
-static void copy_text(char *out, struct bytes text)
+/** A copy that lives as long as the result. */
+static const char *keep_text(struct negotiation_work *work, struct bytes text)
 {
+    char *kept = sdp_allocate(work->memory, text.size + 1, 1);
     // lengths were checked
-    ensure(text_copy(out, RTC_ICE_TEXT_SIZE, text) == 0);
+    ensure(text_copy(kept, text.size + 1, text) == 0);
+    return kept;
 }
 
 static int check_credentials(struct negotiation_work *work, const struct sdp_section *tagged)
@@ -92,14 +95,14 @@ static int take_ice(struct negotiation_work *work, const struct sdp_section *tag
                               !text_equal(tagged->ice_pwd, before->remote_pwd));
     result->ice_generation = before ? before->ice_generation + restart : 0;
     if (before && !restart) {
-        memcpy(result->local_ufrag, before->local_ufrag, sizeof(result->local_ufrag));
-        memcpy(result->local_pwd, before->local_pwd, sizeof(result->local_pwd));
+        result->local_ufrag = keep_text(work, bytes_of_text(before->local_ufrag));
+        result->local_pwd = keep_text(work, bytes_of_text(before->local_pwd));
     } else {
-        copy_text(result->local_ufrag, work->local->ice_ufrag);
-        copy_text(result->local_pwd, work->local->ice_pwd);
+        result->local_ufrag = keep_text(work, work->local->ice_ufrag);
+        result->local_pwd = keep_text(work, work->local->ice_pwd);
     }
-    copy_text(result->remote_ufrag, tagged->ice_ufrag);
-    copy_text(result->remote_pwd, tagged->ice_pwd);
+    result->remote_ufrag = keep_text(work, tagged->ice_ufrag);
+    result->remote_pwd = keep_text(work, tagged->ice_pwd);
     result->remote_ice_lite = work->offer->ice_lite;
     result->remote_trickle = sdp_words_have(tagged->ice_options, bytes_of_text("trickle"));
 
@@ -183,8 +186,10 @@ static int take_dtls(struct negotiation_work *work, const struct sdp_section *ta
     if (tagged->setup != SDP_SETUP_ACTPASS && tagged->setup != SDP_SETUP_ACTIVE)
         return negotiation_refuse(
             work, "a=setup must be actpass or active: the server is the passive side of DTLS");
+    size_t said = min_of(tagged->fingerprints.count, (size_t)RTC_FINGERPRINTS_MAX);
+    result->fingerprints = sdp_allocate(work->memory, said, sizeof(*result->fingerprints));
     for (size_t i = 0; i < tagged->fingerprints.count; i++)
-        if (result->fingerprint_count < RTC_FINGERPRINTS_MAX &&
+        if (result->fingerprint_count < said &&
             fingerprint_parse(&tagged->fingerprints.items[i],
                               &result->fingerprints[result->fingerprint_count]))
             result->fingerprint_count++;
@@ -291,9 +296,18 @@ static void answer_transport(struct negotiation_work *work, const struct sdp_sec
     }
 }
 
-static void keep_transport(struct rtc_negotiated *result, const struct rtc_negotiated *before)
+static void keep_transport(struct negotiation_work *work, const struct rtc_negotiated *before)
 {
+    struct rtc_negotiated *result = &work->result;
     struct rtc_negotiated made = *before;
+    made.local_ufrag = keep_text(work, bytes_of_text(before->local_ufrag));
+    made.local_pwd = keep_text(work, bytes_of_text(before->local_pwd));
+    made.remote_ufrag = keep_text(work, bytes_of_text(before->remote_ufrag));
+    made.remote_pwd = keep_text(work, bytes_of_text(before->remote_pwd));
+    made.fingerprints =
+        sdp_allocate(work->memory, before->fingerprint_count, sizeof(*made.fingerprints));
+    memcpy(made.fingerprints, before->fingerprints,
+           before->fingerprint_count * sizeof(*made.fingerprints));
     made.candidates = NULL;
     made.candidate_count = 0;
     made.extensions = result->extensions;
@@ -330,7 +344,7 @@ static int negotiate(struct negotiation_work *work)
             work, "The offer has no audio or video section with a codec that the server knows");
     if (!tagged) {
         // everything was stopped, and with it the client's transport
-        keep_transport(result, work->before);
+        keep_transport(work, work->before);
         return 0;
     }
     if (work->before && taken_count(work->before) == 0)

@@ -86,10 +86,11 @@ struct rtc_fingerprint {
 };
 
 struct rtc_negotiated {
-    char local_ufrag[RTC_ICE_TEXT_SIZE];
-    char local_pwd[RTC_ICE_TEXT_SIZE];
-    char remote_ufrag[RTC_ICE_TEXT_SIZE];
-    char remote_pwd[RTC_ICE_TEXT_SIZE];
+    /** Texts below RTC_ICE_TEXT_SIZE; NULL is as good as "" before the first offer. */
+    const char *local_ufrag;
+    const char *local_pwd;
+    const char *remote_ufrag;
+    const char *remote_pwd;
     uint32_t ice_generation; /**< 0 for the first offer; one more with each ICE restart */
     bool remote_ice_lite;
     bool remote_trickle;
@@ -98,7 +99,7 @@ struct rtc_negotiated {
     struct bytes *candidates;
     /** The client's certificate must match one of these. We are always the DTLS server. */
     size_t fingerprint_count;
-    struct rtc_fingerprint fingerprints[RTC_FINGERPRINTS_MAX];
+    struct rtc_fingerprint *fingerprints;
 
     struct rtp_extension_map extensions;
     size_t section_count;

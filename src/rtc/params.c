@@ -20,6 +20,12 @@ static size_t aligned(size_t size)
     return (size + 15) & ~(size_t)15;
 }
 
+/** Of a text that may be NULL, which is then copied as "". */
+static size_t text_size(const char *text)
+{
+    return aligned(text ? strlen(text) + 1 : 1);
+}
+
 static size_t list_size(const struct rtc_codec_list *list)
 {
     size_t size = aligned(sizeof(*list) + list->count * sizeof(list->codecs[0]));
@@ -41,7 +47,10 @@ static ssize_t same_list_before(const struct rtc_negotiated *negotiated, size_t 
 static size_t block_size(const struct rtc_negotiated *negotiated)
 {
     size_t size = aligned(negotiated->section_count * sizeof(*negotiated->sections)) +
-                  aligned(negotiated->candidate_count * sizeof(*negotiated->candidates));
+                  aligned(negotiated->candidate_count * sizeof(*negotiated->candidates)) +
+                  aligned(negotiated->fingerprint_count * sizeof(*negotiated->fingerprints)) +
+                  text_size(negotiated->local_ufrag) + text_size(negotiated->local_pwd) +
+                  text_size(negotiated->remote_ufrag) + text_size(negotiated->remote_pwd);
     for (size_t i = 0; i < negotiated->candidate_count; i++)
         size += aligned(negotiated->candidates[i].size);
     for (size_t i = 0; i < negotiated->section_count; i++) {
@@ -69,6 +78,11 @@ static struct bytes copy_bytes(struct rtc_params *params, struct bytes bytes)
     return bytes_of(copy(params, bytes.data, bytes.size), bytes.size);
 }
 
+static const char *copy_text(struct rtc_params *params, const char *text)
+{
+    return text ? copy(params, text, strlen(text) + 1) : copy(params, "", 1);
+}
+
 static const struct rtc_codec_list *copy_list(struct rtc_params *params,
                                               const struct rtc_codec_list *list)
 {
@@ -87,6 +101,12 @@ struct rtc_params *rtc_params_new(const struct rtc_negotiated *negotiated)
     params->capacity = capacity;
     params->negotiated = *negotiated;
     struct rtc_negotiated *made = &params->negotiated;
+    made->local_ufrag = copy_text(params, made->local_ufrag);
+    made->local_pwd = copy_text(params, made->local_pwd);
+    made->remote_ufrag = copy_text(params, made->remote_ufrag);
+    made->remote_pwd = copy_text(params, made->remote_pwd);
+    made->fingerprints = copy(params, negotiated->fingerprints,
+                              made->fingerprint_count * sizeof(*made->fingerprints));
     made->candidates =
         copy(params, negotiated->candidates, made->candidate_count * sizeof(*made->candidates));
     for (size_t i = 0; i < made->candidate_count; i++)
@@ -116,7 +136,7 @@ struct rtc_params *rtc_params_ref(struct rtc_params *params)
 struct rtc_params *rtc_params_unref(struct rtc_params *params)
 {
     if (params && atomic_fetch_sub_explicit(&params->references, 1, memory_order_acq_rel) == 1) {
-        memory_wipe(params, sizeof(*params)); // ICE passwords
+        memory_wipe(params, sizeof(*params) + params->capacity); // ICE passwords
         free(params);
     }
     return NULL;

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 
-#define COUNT_MIN 16
+#define COUNT_MIN 8
 
 struct native_body *native_body_new(struct bytes text)
 {

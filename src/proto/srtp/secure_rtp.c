@@ -84,15 +84,16 @@ ssize_t secure_rtp_protect(struct secure_rtp_session *session, struct secure_rtp
     uint32_t ssrc = load_u32(header.data + 8);
     if (out != header.data)
         memcpy(out, header.data, header.size);
+    const struct secure_rtp_cipher *rtp = secure_rtp_session_rtp(session);
     if (session->shape->aead) {
         uint8_t iv[AEAD_IV_SIZE];
-        secure_rtp_aead_iv(session->rtp.salt, ssrc, index, iv);
-        aead_seal(session->rtp.aead, iv, bytes_of(out, header.size), payload, out + header.size);
+        secure_rtp_aead_iv(rtp->salt, ssrc, index, iv);
+        aead_seal(rtp->aead, iv, bytes_of(out, header.size), payload, out + header.size);
     } else {
         uint8_t iv[AES_BLOCK_SIZE_BYTES], tag[HMAC_SHA1_SIZE];
-        secure_rtp_counter_iv(session->rtp.salt, ssrc, index, iv);
-        aes_counter_crypt(session->rtp.counter, iv, payload, out + header.size);
-        sha1_tag(&session->rtp, bytes_of(out, plain_size), index, tag);
+        secure_rtp_counter_iv(rtp->salt, ssrc, index, iv);
+        aes_counter_crypt(rtp->counter, iv, payload, out + header.size);
+        sha1_tag(rtp, bytes_of(out, plain_size), index, tag);
         memcpy(out + plain_size, tag, SHA1_TAG_SIZE);
     }
     return (ssize_t)(plain_size + session->shape->tag_size);
@@ -105,19 +106,20 @@ static int open_payload(struct secure_rtp_session *session, struct bytes packet,
 {
     uint32_t ssrc = load_u32(packet.data + 8);
     struct bytes body = bytes_of(packet.data + header, packet.size - header);
+    const struct secure_rtp_cipher *rtp = secure_rtp_session_rtp(session);
     if (session->shape->aead) {
         uint8_t iv[AEAD_IV_SIZE];
-        secure_rtp_aead_iv(session->rtp.salt, ssrc, index, iv);
-        return aead_open(session->rtp.aead, iv, bytes_of(packet.data, header), body, out + header);
+        secure_rtp_aead_iv(rtp->salt, ssrc, index, iv);
+        return aead_open(rtp->aead, iv, bytes_of(packet.data, header), body, out + header);
     }
     uint8_t iv[AES_BLOCK_SIZE_BYTES], tag[HMAC_SHA1_SIZE];
     struct bytes signed_part = bytes_of(packet.data, packet.size - SHA1_TAG_SIZE);
-    sha1_tag(&session->rtp, signed_part, index, tag);
+    sha1_tag(rtp, signed_part, index, tag);
     if (!bytes_equal_constant_time(bytes_of(tag, SHA1_TAG_SIZE),
                                    bytes_of(packet.data + signed_part.size, SHA1_TAG_SIZE)))
         return -EBADMSG;
-    secure_rtp_counter_iv(session->rtp.salt, ssrc, index, iv);
-    aes_counter_crypt(session->rtp.counter, iv, bytes_of(body.data, body.size - SHA1_TAG_SIZE),
+    secure_rtp_counter_iv(rtp->salt, ssrc, index, iv);
+    aes_counter_crypt(rtp->counter, iv, bytes_of(body.data, body.size - SHA1_TAG_SIZE),
                       out + header);
     return 0;
 }

@@ -63,6 +63,10 @@ struct secure_rtp_stream {
 
 struct secure_rtp_session {
     const struct secure_rtp_shape *shape;
+    const struct cipher_provider *provider;
+    /** Of RTP, until the first packet asks for `rtp`: most subscribers never send any, and the key
+     * schedule of a fast provider takes kilobytes. NULL from then on. */
+    struct secure_rtp_derived *rtp_derived;
     struct secure_rtp_cipher rtp;
     struct secure_rtp_cipher rtcp;
     metric_value *metrics;
@@ -75,6 +79,17 @@ struct secure_rtp_session {
     uint32_t *ssrcs;
     struct secure_rtp_stream **streams;
 };
+
+/** Makes `rtp` ready for the first packet. */
+void secure_rtp_session_make_rtp(struct secure_rtp_session *session);
+
+/** The keys of RTP, ready to use. */
+static inline struct secure_rtp_cipher *secure_rtp_session_rtp(struct secure_rtp_session *session)
+{
+    if (unlikely(session->rtp_derived != NULL))
+        secure_rtp_session_make_rtp(session);
+    return &session->rtp;
+}
 
 /** NULL when no authentic packet of this SSRC has come. */
 struct secure_rtp_stream *secure_rtp_stream_find(struct secure_rtp_session *session, uint32_t ssrc);

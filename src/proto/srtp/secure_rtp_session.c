@@ -103,8 +103,9 @@ int secure_rtp_session_new(const struct secure_rtp_config *config,
     session->metrics = config->metrics;
     session->stream_limit = config->stream_limit ? config->stream_limit : STREAMS_DEFAULT;
     struct secure_rtp_derived derived = { 0 };
-    secure_rtp_derive(shape, config->master_key, config->master_salt, false, &derived);
-    secure_rtp_cipher_init(&session->rtp, shape, &derived, config->provider);
+    session->provider = config->provider;
+    session->rtp_derived = memory_new(struct secure_rtp_derived);
+    secure_rtp_derive(shape, config->master_key, config->master_salt, false, session->rtp_derived);
     secure_rtp_derive(shape, config->master_key, config->master_salt, true, &derived);
     // a few packets per second: not worth the larger key schedule of a fast provider
     secure_rtp_cipher_init(&session->rtcp, shape, &derived, NULL);
@@ -113,10 +114,26 @@ int secure_rtp_session_new(const struct secure_rtp_config *config,
     return 0;
 }
 
+static void forget_derived(struct secure_rtp_session *session)
+{
+    if (!session->rtp_derived)
+        return;
+    memory_wipe(session->rtp_derived, sizeof(*session->rtp_derived));
+    free(session->rtp_derived);
+    session->rtp_derived = NULL;
+}
+
+void secure_rtp_session_make_rtp(struct secure_rtp_session *session)
+{
+    secure_rtp_cipher_init(&session->rtp, session->shape, session->rtp_derived, session->provider);
+    forget_derived(session);
+}
+
 struct secure_rtp_session *secure_rtp_session_free(struct secure_rtp_session *session)
 {
     if (!session)
         return NULL;
+    forget_derived(session);
     secure_rtp_cipher_done(&session->rtp);
     secure_rtp_cipher_done(&session->rtcp);
     for (uint32_t i = 0; i < session->stream_count; i++)

@@ -5,7 +5,7 @@
 #include "proto/ws/ws_connection_int.h"
 
 /** A message buffer up to this size is kept for the next message. */
-#define MESSAGE_KEEP_SIZE 4096
+#define MESSAGE_KEEP_SIZE 512
 /** What compressed data may exceed the message limit by, for messages that do not shrink. */
 #define DEFLATE_SLACK 1024
 

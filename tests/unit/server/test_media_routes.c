@@ -1,13 +1,10 @@
 #include "support/check.h"
 
-#include <stdio.h>
-
 #include "server/media_routes.h"
 
 static struct rtc_params *params(const char *ufrag)
 {
-    struct rtc_negotiated negotiated = { 0 };
-    snprintf(negotiated.local_ufrag, sizeof(negotiated.local_ufrag), "%s", ufrag);
+    struct rtc_negotiated negotiated = { .local_ufrag = ufrag };
     return rtc_params_new(&negotiated);
 }
 
