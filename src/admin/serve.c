@@ -133,6 +133,7 @@ static const struct part parts[] = {
     { "signaling", serve_signal_start, serve_signal_stop },
     { "web application", serve_app_start, NULL },
     { "TURN over HTTP", serve_turn_api_start, serve_turn_api_detach },
+    { "control API", serve_control_start, NULL },
     { "ports", serve_listen_start, NULL },
 };
 
@@ -162,6 +163,7 @@ static void stop_parts(struct serve *serve, size_t count)
     }
     // routes point into these, so they go after the web server
     serve_app_stop(serve);
+    serve_control_stop(serve);
     serve_turn_api_stop(serve);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin/cli.h"
+#include "admin/control_api.h"
 #include "admin/first_start.h"
 #include "admin/log_output.h"
 #include "admin/metrics_page.h"
@@ -78,6 +79,7 @@ struct serve {
     struct turn_config_host turn_host_text;
     struct turn_api *turn_api;
 
+    struct control_api *control_api;
     struct media_host *media;
     struct ws_endpoint *signal;
     struct native_ice_server ice_server;
@@ -124,6 +126,9 @@ void serve_turn_stop(struct serve *serve);
 /** The workers run. */
 void serve_turn_attached(struct serve *serve);
 must_check int serve_turn_listen(struct serve *serve);
+must_check int serve_control_start(struct serve *serve);
+/** After the HTTP server has gone. */
+void serve_control_stop(struct serve *serve);
 must_check int serve_turn_api_start(struct serve *serve);
 /** Before the HTTP server goes. */
 void serve_turn_api_detach(struct serve *serve);

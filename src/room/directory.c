@@ -35,6 +35,7 @@ void room_directory_reload(struct room_directory *directory,
     struct room_directory_config merged = *config;
     merged.media = directory->config.media;
     merged.random = directory->config.random;
+    merged.watcher = directory->config.watcher;
     directory->config = merged;
 }
 
@@ -89,6 +90,7 @@ static void forget(struct room *room)
 {
     struct room_directory *directory = room->directory;
     ensure(room->member_count == 0);
+    room_watch(room, &(struct room_watch_event){ .kind = ROOM_WATCH_ROOM_ENDED });
     list_remove(&room->unsettled_node);
     list_remove(&room->empty_node);
     map_remove(&directory->rooms, bytes_of_text(room->name));
@@ -123,8 +125,40 @@ int room_directory_open(struct room_directory *directory, uint64_t now_us, const
     list_append(&directory->empty, &room->empty_node);
     map_set(&directory->rooms, bytes_of_text(name), room);
     room_count(directory, ROOM_DIRECTORY_METRIC_ROOMS, 1);
+    room_watch(room, &(struct room_watch_event){ .kind = ROOM_WATCH_ROOM_STARTED });
     *ret_room = room;
     return 0;
+}
+
+int room_directory_forget(struct room *room)
+{
+    if (room->member_count > 0)
+        return -EBUSY;
+    forget(room);
+    return 0;
+}
+
+void room_set_kept(struct room *room, bool kept, uint64_t now_us)
+{
+    if (room->kept == kept)
+        return;
+    room->kept = kept;
+    if (room->member_count > 0)
+        return;
+    list_remove(&room->empty_node);
+    if (!kept) {
+        room->empty_since_us = now_us;
+        list_append(&room->directory->empty, &room->empty_node);
+    }
+}
+
+void room_watch(const struct room *room, struct room_watch_event *event)
+{
+    struct room_watcher *watcher = room->directory->config.watcher;
+    if (!watcher)
+        return;
+    event->room = room;
+    watcher->notify(watcher, event);
 }
 
 void room_directory_take_media_events(struct room_directory *directory, uint64_t now_us)

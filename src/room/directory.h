@@ -3,6 +3,7 @@
 
 #include "base/metric.h"
 #include "room/member.h"
+#include "room/watch.h"
 
 struct room_directory_config {
     struct media_control *media;
@@ -15,6 +16,7 @@ struct room_directory_config {
     uint32_t loudest_audio;    /**< voices of a room that are forwarded at a time; 0: all */
     uint64_t empty_timeout_us; /**< how long a room without members keeps its bans */
     bool auto_create;
+    struct room_watcher *watcher; /**< hears of all rooms; NULL: nobody does */
 };
 
 enum room_directory_metric {
@@ -50,6 +52,10 @@ struct room *room_directory_find(const struct room_directory *directory, const c
  */
 must_check int room_directory_open(struct room_directory *directory, uint64_t now_us,
                                    const char *name, bool may_create, struct room **ret_room);
+/** Forgets a room that has no members, kept or not. -EBUSY when it has some. */
+must_check int room_directory_forget(struct room *room);
+/** A room that is kept stays when it is empty, with its lock and limits, until it is forgotten. */
+void room_set_kept(struct room *room, bool kept, uint64_t now_us);
 /** Takes all events that media has for us. */
 void room_directory_take_media_events(struct room_directory *directory, uint64_t now_us);
 /** Fills slots and tells speakers of rooms that changed. Call it after every input. */

@@ -8,6 +8,8 @@ void room_broadcast(struct room *room, struct room_event *event, const struct ro
 /** Tells all members, or only the member itself when it is hidden, but never `except`. */
 void room_tell_of_member(struct room_member *member, struct room_event *event,
                          const struct room_member *except);
+/** Tells the directory's watcher, if any. Sets the event's room. */
+void room_watch(const struct room *room, struct room_watch_event *event);
 /** Tells one member. */
 void room_tell(struct room_member *member, struct room_event *event);
 /** A new id: `letter` and ROOM_ID_SIZE - 2 random letters and digits. */
@@ -21,6 +23,9 @@ void room_mark_speakers(struct room *room);
 /** offer_check.c: refuses an offer before it is answered; errors as room_member_offer. */
 must_check int room_offer_check(const struct room_member *member, const struct room_offer *offer,
                                 const char **ret_problem);
+
+/** Stops or resumes the forwarding of one publication, and tells all. */
+void room_set_blocked(struct room_publication *publication, bool blocked);
 
 /** Closes the member's media, if any: its publications and slots go. `silent`: nobody is told. */
 void room_member_close_media(struct room_member *member, bool silent);

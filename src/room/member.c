@@ -44,6 +44,13 @@ static void tell_publication(struct room_publication *publication, enum room_eve
                    except);
 }
 
+static void watch_publication(const struct room_publication *publication, enum room_watch_kind kind)
+{
+    room_watch(publication->member->room, &(struct room_watch_event){ .kind = kind,
+                                                                      .member = publication->member,
+                                                                      .publication = publication });
+}
+
 static void publication_changed(struct room_publication *publication)
 {
     struct room *room = publication->member->room;
@@ -58,6 +65,21 @@ void room_publication_mute(struct room_publication *publication, bool muted)
         return;
     publication->muted = muted;
     publication_changed(publication);
+}
+
+void room_member_set_denials(struct room_member *member, const struct room_denials *denials)
+{
+    struct room_denials before = member->denials;
+    member->denials = *denials;
+    struct room_publication *publication;
+    list_each(publication, &member->publications, member_node)
+    {
+        uint8_t source = (uint8_t)(1u << publication->source);
+        bool denied = denials->publish & source, was_denied = before.publish & source;
+        if (denied != was_denied)
+            room_set_blocked(publication, denied || member->blocked_kinds[publication->kind]);
+    }
+    room_mark_member_slots(member);
 }
 
 static struct room_publication *publish(struct room_member *member,
@@ -99,6 +121,7 @@ static void unpublish(struct room_publication *publication, bool silent)
         room_mark_speakers(room);
     if (!silent)
         tell_publication(publication, ROOM_EVENT_TRACK_UNPUBLISHED, member);
+    watch_publication(publication, ROOM_WATCH_TRACK_UNPUBLISHED);
     room_mark_slots(room);
     free(publication);
 }
@@ -237,6 +260,7 @@ static void take_publication(struct room_member *member, const struct media_sect
     enforce_block(publication);
     member->room->ranked_valid = false;
     tell_publication(publication, ROOM_EVENT_TRACK_PUBLISHED, member);
+    watch_publication(publication, ROOM_WATCH_TRACK_PUBLISHED);
 }
 
 static void take_sections(struct room_member *member, const struct room_offer *offer,

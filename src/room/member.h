@@ -30,6 +30,11 @@ must_check int room_member_offer(struct room_member *member, const struct room_o
                                  struct media_answer *ret_answer, const char **ret_problem);
 /** Sets name and status; NULL leaves one as it is. Both fit their sizes. */
 void room_member_update(struct room_member *member, const char *name, const char *status);
+/**
+ * Changes what the member may do: its tracks from sources that are denied now are blocked, those
+ * that are allowed again resume, slots are filled or emptied.
+ */
+void room_member_set_denials(struct room_member *member, const struct room_denials *denials);
 /** The signaling connection of the member is lost, or back. */
 void room_member_set_away(struct room_member *member, bool away);
 /** Says that an own publication is muted or not. */

@@ -89,7 +89,10 @@ static void ban(struct room *room, const char *key)
 
 static int check_join(const struct room *room, const struct room_join *join)
 {
-    if (room->member_count >= room->directory->config.member_count_max)
+    uint32_t limit = room->directory->config.member_count_max;
+    if (room->member_count_max)
+        limit = min_of(limit, room->member_count_max);
+    if (room->member_count >= limit)
         return -ENOSPC;
     if (join->moderator)
         return 0;
@@ -140,6 +143,8 @@ int room_join(struct room *room, const struct room_join *join, struct room_membe
     room_count(directory, ROOM_DIRECTORY_METRIC_MEMBERS, 1);
     room_tell_of_member(
         member, &(struct room_event){ .kind = ROOM_EVENT_MEMBER_JOINED, .member = member }, member);
+    room_watch(room,
+               &(struct room_watch_event){ .kind = ROOM_WATCH_MEMBER_JOINED, .member = member });
     *ret_member = member;
     return 0;
 }
@@ -162,7 +167,7 @@ static void detach(struct room_member *member, uint64_t now_us)
     room->member_count--;
     room->hidden_count -= member->hidden;
     metric_subtract(&room->directory->metrics[ROOM_DIRECTORY_METRIC_MEMBERS], 1);
-    if (room->member_count == 0) {
+    if (room->member_count == 0 && !room->kept) {
         room->locked = false; // or nobody could ever come in again
         room->empty_since_us = now_us;
         list_append(&room->directory->empty, &room->empty_node);
@@ -186,6 +191,13 @@ static void pass_moderation_on(struct room *room)
     }
 }
 
+static void watch_leaving(const struct room_member *member, enum room_left_reason reason)
+{
+    room_watch(member->room, &(struct room_watch_event){ .kind = ROOM_WATCH_MEMBER_LEFT,
+                                                         .member = member,
+                                                         .reason = reason });
+}
+
 void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reason reason)
 {
     struct room *room = member->room;
@@ -196,6 +208,7 @@ void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reas
                        &(struct room_event){
                            .kind = ROOM_EVENT_MEMBER_LEFT, .member = member, .reason = reason },
                        NULL);
+    watch_leaving(member, reason);
     pass_moderation_on(room);
     room_mark_slots(room);
     room_member_free(member);
@@ -223,6 +236,18 @@ void room_chat(struct room_member *from, struct room_member *to, const char *tex
     room_tell(from, &event);
     if (to != from)
         room_tell(to, &event);
+}
+
+void room_announce(struct room *room, struct room_member *to, const char *from_name,
+                   const char *text, uint64_t time_ms)
+{
+    struct room_event event = {
+        .kind = ROOM_EVENT_CHAT, .from_name = from_name, .to = to, .text = text, .time_ms = time_ms
+    };
+    if (to)
+        room_tell(to, &event);
+    else
+        room_broadcast(room, &event, NULL);
 }
 
 bool room_may_publish(const struct room_member *member, enum room_source source)
@@ -275,11 +300,8 @@ void room_lock(struct room *room, bool locked)
     room_broadcast(room, &(struct room_event){ .kind = ROOM_EVENT_UPDATED }, NULL);
 }
 
-void room_block(struct room_publication *publication, bool blocked)
+void room_set_blocked(struct room_publication *publication, bool blocked)
 {
-    if (!blocked && !room_may_publish(publication->member, publication->source))
-        return;
-    publication->member->blocked_kinds[publication->kind] = blocked;
     if (publication->blocked == blocked)
         return;
     publication->blocked = blocked;
@@ -296,12 +318,34 @@ void room_block(struct room_publication *publication, bool blocked)
                    NULL);
 }
 
+void room_block(struct room_publication *publication, bool blocked)
+{
+    if (!blocked && !room_may_publish(publication->member, publication->source))
+        return;
+    publication->member->blocked_kinds[publication->kind] = blocked;
+    room_set_blocked(publication, blocked);
+}
+
 void room_promote(struct room_member *member)
 {
     if (member->moderator)
         return;
     member->moderator = true;
     room_member_tell_updated(member);
+}
+
+void room_demote(struct room_member *member)
+{
+    if (!member->moderator)
+        return;
+    member->moderator = false;
+    room_member_tell_updated(member);
+}
+
+void room_remove(struct room_member *member, uint64_t now_us, const char *message)
+{
+    tell_removed(member, ROOM_LEFT_KICKED, message);
+    room_leave(member, now_us, ROOM_LEFT_KICKED);
 }
 
 void room_end(struct room *room, uint64_t now_us, const char *message)
@@ -313,6 +357,7 @@ void room_end(struct room *room, uint64_t now_us, const char *message)
     {
         room_member_close_media(member, true);
         detach(member, now_us);
+        watch_leaving(member, ROOM_LEFT_ENDED);
         room_member_free(member);
     }
     room->ranked_valid = false;

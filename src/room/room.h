@@ -91,7 +91,7 @@ enum room_event_kind {
     ROOM_EVENT_TRACK_UNPUBLISHED, /**< publication */
     ROOM_EVENT_UPDATED,           /**< room->locked */
     ROOM_EVENT_SPEAKERS,          /**< speakers, speaker_count */
-    ROOM_EVENT_CHAT,              /**< member wrote text to `to` (NULL: all) */
+    ROOM_EVENT_CHAT,              /**< member (NULL: the server) wrote text to `to` (NULL: all) */
     ROOM_EVENT_KEYS,              /**< member sent text about its keys */
     ROOM_EVENT_REMOVED,           /**< the observer's own member is gone: reason, text */
     ROOM_EVENT_SLOTS,             /**< slots, slot_count: the observer's own that changed */
@@ -110,6 +110,7 @@ struct room_event {
     struct room_publication *publication;
     enum room_left_reason reason;
     const char *text;
+    const char *from_name; /**< CHAT without `member`: the server's own word, by this name */
     struct room_member *to;
     uint64_t time_ms;                         /**< CHAT: Unix time */
     struct room_publication *const *speakers; /**< loudest first */
@@ -177,6 +178,8 @@ struct room {
     bool slots_dirty;   /**< of all members */
     bool members_dirty; /**< of those whose own flag is set */
     bool locked;
+    bool kept;                 /**< see room_set_kept */
+    uint32_t member_count_max; /**< of this room; 0: the directory's */
     bool speakers_dirty;
     uint64_t speakers_told_us;
     uint64_t next_order; /**< of members and publications */
@@ -222,6 +225,10 @@ void room_chat(struct room_member *from, struct room_member *to, const char *tex
  */
 void room_pass_keys(struct room_member *from, struct room_member *to, const char *text);
 
+/** A text of the server's own, to all or to one member. */
+void room_announce(struct room *room, struct room_member *to, const char *from_name,
+                   const char *text, uint64_t time_ms);
+
 /** ---- moderation; the callers check that `by` is a moderator with room_may_moderate ---- */
 
 bool room_may_moderate(const struct room_member *by);
@@ -235,5 +242,9 @@ void room_lock(struct room *room, bool locked);
  */
 void room_block(struct room_publication *publication, bool blocked);
 void room_promote(struct room_member *member);
+/** Takes the role away; unlike room_leave nobody gets it instead. */
+void room_demote(struct room_member *member);
+/** As room_kick, but the member may come back. */
+void room_remove(struct room_member *member, uint64_t now_us, const char *message);
 /** Removes all members. */
 void room_end(struct room *room, uint64_t now_us, const char *message);

@@ -83,11 +83,12 @@ static void write_slots(struct json_text *out, const struct room_event *event)
 
 static void write_chat(struct json_text *out, const struct room_event *event)
 {
-    wire_write_event_chat(out, &(struct wire_event_chat){ .from = event->member->id,
-                                                          .name = event->member->name,
-                                                          .text = event->text,
-                                                          .to = event->to ? event->to->id : NULL,
-                                                          .time_ms = event->time_ms });
+    wire_write_event_chat(out, &(struct wire_event_chat){
+                                   .from = event->member ? event->member->id : "server",
+                                   .name = event->member ? event->member->name : event->from_name,
+                                   .text = event->text,
+                                   .to = event->to ? event->to->id : NULL,
+                                   .time_ms = event->time_ms });
 }
 
 static void write_removed(struct json_text *out, const struct room_event *event)

@@ -210,6 +210,11 @@ void ws_endpoint_drain(struct ws_endpoint *endpoint, const char *message)
     signal_native_drain(endpoint->native, loop_now_us(endpoint->config.loop), message);
 }
 
+void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint)
+{
+    arm(endpoint);
+}
+
 struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint)
 {
     return &endpoint->rooms;

@@ -38,6 +38,8 @@ void ws_endpoint_reload(struct ws_endpoint *endpoint, const struct ws_endpoint_c
 void ws_endpoint_media_ready(struct ws_endpoint *endpoint);
 /** Tells clients that the server stops, and closes their connections. */
 void ws_endpoint_drain(struct ws_endpoint *endpoint, const char *message);
+/** Others than clients changed rooms: deadlines may be nearer. */
+void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint);
 struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint);
 /** Writes at most `capacity` metric sets; returns how many. */
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,

@@ -772,6 +772,15 @@ test('offers that cannot be answered are refused, and the next one is not', asyn
     await ann.request('offer', { sdp: good, fresh: true });
 });
 
+test('what a token denies is refused', async (context) => {
+    const room = newRoom();
+    const token = await mint('--room', room, '--publish', 'camera', '--no-data', '--no-subscribe');
+    const ann = await people(context).join(room, 'Ann', { token });
+    await refuses(ann.request('offer', { sdp: makeOffer(['sendonly audio']), tracks: [{ mid: '0', source: 'microphone' }] }), 'not_permitted');
+    await refuses(ann.request('chat', { text: 'Hi' }), 'not_permitted');
+    await ann.request('offer', { sdp: makeOffer(['sendonly video']), tracks: [{ mid: '0', source: 'camera' }] });
+});
+
 test('a full media server says so', async () => {
     await withServer({ 'media.max_sessions': 1 }, async (small) => {
         const [ann, ben] = [await NativeClient.join(small, 'a', 'Ann'), await NativeClient.join(small, 'a', 'Ben')];

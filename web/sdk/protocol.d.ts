@@ -697,9 +697,9 @@ export interface MediaStateEvent {
 export interface ChatEvent {
     type: "chat";
     seq: number;
-    /** Member who wrote it. */
+    /** Member who wrote it; `server`: the operator of the server did. */
     from: string;
-    /** That member's display name. */
+    /** Display name of who wrote it. */
     name: string;
     /** The text. */
     text: string;

@@ -1,0 +1,186 @@
+// The control API and tokens as an operator's own programs use them.
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+
+import { NativeClient, refuses } from '../support/native_client.mjs';
+import { Server, runCommand } from '../support/server.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'roost-control-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function withServer(context, set = {}, dataDir = undefined) {
+    const server = await Server.start({ sanitized: true, set: { 'server.workers': 1, ...set }, dataDir });
+    context.after(() => server.stop());
+    const made = await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true });
+    server.admin = made.output.trim();
+    return server;
+}
+
+/** A request of the control API; returns status and parsed body. */
+async function ask(server, method, path, body, token = server.admin) {
+    const response = await server.fetch(path, {
+        method,
+        headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), 'content-type': 'application/json' },
+        body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = response.body;
+    return { status: response.status, json: text.startsWith('{') ? JSON.parse(text) : undefined, text };
+}
+
+async function must(server, method, path, body) {
+    const answer = await ask(server, method, path, body);
+    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.text}`);
+    return answer.json;
+}
+
+const microphoneOffer = [
+    'v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE 0', 'a=ice-ufrag:abcd', 'a=ice-pwd:abcdefghijklmnopqrstuvwx',
+    `a=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}`, 'a=setup:actpass',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'c=IN IP4 0.0.0.0', 'a=mid:0', 'a=sendonly', 'a=rtcp-mux', 'a=rtpmap:111 opus/48000/2', '',
+].join('\r\n');
+const offerOf = (source) => ({ sdp: microphoneOffer, tracks: [{ mid: '0', source }] });
+
+describe('the control API', () => {
+    test('is for holders of an admin token only, but its document is for all', async (context) => {
+        const server = await withServer(context);
+        const document = await ask(server, 'GET', '/api/v1/openapi.json', undefined, null);
+        assert.equal(document.status, 200);
+        assert.equal(document.json.openapi, '3.1.0');
+        const plain = (await runCommand(['token', '--room', '*', '--moderator', '--data', server.dataDir], { sanitized: true })).output.trim();
+        for (const [path, item] of Object.entries(document.json.paths)) {
+            for (const method of Object.keys(item).filter((key) => key !== 'parameters')) {
+                if (path.endsWith('openapi.json')) continue;
+                const filled = path.replace(/\{\w+\}/g, 'x');
+                assert.equal((await ask(server, method.toUpperCase(), filled, {}, null)).status, 401, `${method} ${path}`);
+                assert.equal((await ask(server, method.toUpperCase(), filled, {}, 'a.b.c')).status, 401, `${method} ${path}`);
+                assert.equal((await ask(server, method.toUpperCase(), filled, {}, plain)).status, 403, `${method} ${path}`);
+            }
+        }
+    });
+
+    test('makes, limits, shows and ends rooms', async (context) => {
+        const server = await withServer(context, { 'rooms.auto_create': false });
+        await refuses(NativeClient.join(server, 'demo', 'Ada'), 'no_such_room');
+        const made = await must(server, 'POST', '/api/v1/rooms', { name: 'demo', max_participants: 1 });
+        assert.deepEqual(made, { name: 'demo', participants: 0, hidden: 0, tracks: 0, max_participants: 1, locked: false, kept: true });
+        assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'demo' })).status, 409);
+        assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'a/b' })).status, 400);
+        assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'b', colour: 'red' })).status, 400);
+        const ada = await NativeClient.join(server, 'demo', 'Ada');
+        context.after(() => ada.goodbye());
+        await refuses(NativeClient.join(server, 'demo', 'Ben'), 'room_full');
+        await must(server, 'PATCH', '/api/v1/rooms/demo', { max_participants: 2, locked: true });
+        assert.ok((await ada.event('room_updated')).locked);
+        await refuses(NativeClient.join(server, 'demo', 'Ben'), 'room_locked');
+        assert.equal((await must(server, 'GET', '/api/v1/rooms')).rooms[0].participants, 1);
+        await must(server, 'DELETE', '/api/v1/rooms/demo?message=Bye.');
+        assert.deepEqual({ ...(await ada.event('removed')), seq: 0, taken: 0, again: 0 }, { type: 'removed', reason: 'ended', message: 'Bye.', seq: 0, taken: 0, again: 0 });
+        assert.equal((await ask(server, 'GET', '/api/v1/rooms/demo')).status, 404);
+    });
+
+    test('shows participants and tracks, mutes, changes grants, writes and removes', async (context) => {
+        const server = await withServer(context);
+        const ada = await NativeClient.join(server, 'demo', 'Ada');
+        const ben = await NativeClient.join(server, 'demo', 'Ben');
+        context.after(() => Promise.all([ada.goodbye(), ben.goodbye()]));
+        const { publications: [{ track }] } = await ada.request('offer', offerOf('microphone'));
+        const path = '/api/v1/rooms/demo';
+        const [shown] = (await must(server, 'GET', `${path}/participants`)).participants;
+        assert.equal(shown.id, ada.member);
+        assert.equal(shown.tracks[0].source, 'microphone');
+        assert.ok((await must(server, 'PATCH', `${path}/tracks/${track}`, { blocked: true })).blocked);
+        assert.ok((await ben.event('track_updated')).track.blocked);
+        assert.equal((await must(server, 'PATCH', `${path}/tracks/${track}`, { blocked: false })).blocked, false);
+        await ben.event('track_updated', (event) => !event.track.blocked);
+        // a grant that is taken away while she speaks
+        await must(server, 'PATCH', `${path}/participants/${ada.member}`, { publish: ['camera'], data: false, name: 'Ada L.' });
+        assert.ok((await ben.event('track_updated')).track.blocked);
+        await refuses(ada.request('chat', { text: 'Hi' }), 'not_permitted');
+        await must(server, 'PATCH', `${path}/participants/${ada.member}`, { publish: true, data: true });
+        assert.ok(!(await ben.event('track_updated')).track.blocked);
+        await must(server, 'POST', `${path}/messages`, { text: 'Five minutes left.', name: 'Host' });
+        const chat = await ben.event('chat');
+        assert.deepEqual([chat.from, chat.name, chat.text], ['server', 'Host', 'Five minutes left.']);
+        assert.equal((await ask(server, 'POST', `${path}/messages`, { text: 'x', to: 'nobody' })).status, 404);
+        await must(server, 'DELETE', `${path}/participants/${ben.member}?message=Enough.`);
+        assert.equal((await ben.event('removed')).message, 'Enough.');
+        assert.equal((await ask(server, 'GET', `${path}/participants/${ben.member}`)).status, 404);
+    });
+});
+
+describe('tokens', () => {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const keys = {
+        RS256: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+        ES256: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
+        EdDSA: generateKeyPairSync('ed25519'),
+    };
+    function signed(alg, claims, { key = keys[alg].privateKey, kid = alg } = {}) {
+        const text = `${part({ alg, kid, typ: 'JWT' })}.${part({ exp: Math.floor(Date.now() / 1000) + 60, ...claims })}`;
+        const signature = sign(alg === 'EdDSA' ? null : 'sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
+        return `${text}.${signature.toString('base64url')}`;
+    }
+    const keySet = { keys: Object.entries(keys).map(([kid, { publicKey }]) => ({ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig' })) };
+    const keyFile = join(folder, 'keys.json');
+    writeFileSync(keyFile, JSON.stringify(keySet));
+
+    test('of another signer are good with its keys, issuer and audience', async (context) => {
+        const server = await withServer(context, { 'auth.require_token': true, 'auth.keys': keyFile, 'auth.issuer': 'idp' });
+        for (const alg of Object.keys(keys)) {
+            const client = await NativeClient.join(server, 'demo', 'Me', { token: signed(alg, { iss: 'idp', room: 'de*', sub: 'ada' }) });
+            assert.equal(client.joined.members.find(({ id }) => id === client.member).user, 'ada');
+            await client.goodbye();
+            await refuses(NativeClient.join(server, 'demo', 'Me', { token: signed(alg, { room: 'demo' }) }), 'token_invalid');
+            await refuses(NativeClient.join(server, 'demo', 'Me', { token: signed(alg, { iss: 'idp', room: 'demo', exp: 1000 }) }), 'token_expired');
+            const other = alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'prime256v1' }) : keys[alg];
+            if (other !== keys[alg])
+                await refuses(NativeClient.join(server, 'demo', 'Me', { token: signed(alg, { iss: 'idp', room: 'demo' }, { key: other.privateKey }) }), 'token_invalid');
+        }
+    });
+
+    test('grant sources one by one', async (context) => {
+        const server = await withServer(context, { 'auth.require_token': true });
+        const { token } = await must(server, 'POST', '/api/v1/tokens', { room: 'demo', publish: ['camera'], data: false });
+        const ada = await NativeClient.join(server, 'demo', 'Ada', { token });
+        context.after(() => ada.goodbye());
+        const refused = await refuses(ada.request('offer', offerOf('microphone')), 'not_permitted');
+        assert.match(refused.sentence, /microphone/);
+        await refuses(ada.request('chat', { text: 'Hi' }), 'not_permitted');
+        const hidden = await must(server, 'POST', '/api/v1/tokens', { room: 'demo', hidden: true });
+        const ghost = await NativeClient.join(server, 'demo', 'Ghost', { token: hidden.token });
+        context.after(() => ghost.goodbye());
+        await ada.settle();
+        assert.equal(ada.pending('member_joined').length, 0);
+        assert.equal((await must(server, 'GET', '/api/v1/rooms/demo')).hidden, 1);
+    });
+
+    test('are revoked for those who are in, too, and after a restart', async (context) => {
+        const dataDir = mkdtempSync(join(folder, 'data-'));
+        const first = await withServer(context, { 'auth.require_token': true }, dataDir);
+        const one = await must(first, 'POST', '/api/v1/tokens', { room: 'demo', user: 'ada', jti: 'one' });
+        const two = await must(first, 'POST', '/api/v1/tokens', { room: 'demo', user: 'ben', jti: 'two' });
+        const ada = await NativeClient.join(first, 'demo', 'Ada', { token: one.token });
+        const ben = await NativeClient.join(first, 'demo', 'Ben', { token: two.token });
+        await must(first, 'POST', '/api/v1/revocations', { jti: 'one' });
+        assert.match((await ada.event('removed')).message, /revoked/);
+        await refuses(NativeClient.join(first, 'demo', 'Ada', { token: one.token }), 'token_invalid');
+        await ben.settle();
+        assert.equal(ben.pending('removed').length, 0);
+        await must(first, 'POST', '/api/v1/revocations', { user: 'ben' });
+        await ben.event('removed');
+        assert.equal((await ask(first, 'POST', '/api/v1/revocations', { jti: 'a', user: 'b' })).status, 400);
+        await Promise.all([ada.goodbye(), ben.goodbye()]);
+        await first.stop();
+        const again = await withServer(context, { 'auth.require_token': true }, dataDir);
+        await refuses(NativeClient.join(again, 'demo', 'Ada', { token: one.token }), 'token_invalid');
+        await refuses(NativeClient.join(again, 'demo', 'Ben', { token: two.token }), 'token_invalid');
+        await must(again, 'DELETE', '/api/v1/revocations?jti=one');
+        const back = await NativeClient.join(again, 'demo', 'Ada', { token: one.token });
+        await back.goodbye();
+        assert.equal((await ask(again, 'DELETE', '/api/v1/revocations?jti=one')).status, 404);
+    });
+});
