@@ -164,7 +164,7 @@ static bool take_query(struct http_exchange *exchange, const char *name, char ou
 {
     out[0] = '\0';
     int result = http_exchange_query(exchange, name, out, TOKEN_NAME_SIZE);
-    if (result == 0 || result == -ENOENT)
+    if (result >= 0 || result == -ENOENT)
         return true;
     http_exchange_fail(exchange, 400, "jti and user are texts of at most 64 bytes.");
     return false;
