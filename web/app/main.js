@@ -1,6 +1,6 @@
 /** The application: shows the page that belongs to the address. */
 
-import { RoostError } from '../sdk/roost.js';
+import { E2ee, RoostError, keyFromText, keyToText } from '../sdk/roost.js';
 import { callPage } from './pages/call.js';
 import { lobbyPage } from './pages/lobby.js';
 import { messagePage } from './pages/message.js';
@@ -8,6 +8,7 @@ import { roomPage } from './pages/room.js';
 import { callPath, parseRoute, roomPath, secretLink } from './router.js';
 import { client, roostApp } from './session.js';
 import { applyLanguage, t, tMaybe } from './texts.js';
+import { hashOfKey, keyOfHash } from './ui/encryption.js';
 import { LocalMedia } from './ui/local_media.js';
 import { problemText } from './ui/notice.js';
 
@@ -66,28 +67,32 @@ function showLobby({ room, link }) {
             media,
             room,
             link,
-            onjoin: (choice) => (link ? joinCall(link, choice.name) : joinRoom(choice.room, choice.name)),
+            key: link ? null : keyOfHash(location.hash),
+            onjoin: (choice) => (link ? joinCall(link, choice.name) : joinRoom(choice)),
             onother: () => go(link ? '/' : callPath(secretLink())),
         }),
     );
 }
 
-/**
- * @param {string} name
- * @param {string} own display name
- */
-async function joinRoom(name, own) {
+/** @param {{room: string, name: string, key: string | null, encrypt: boolean}} choice */
+async function joinRoom({ room: name, name: own, key: given, encrypt }) {
+    const key = given ?? (encrypt ? keyToText(E2ee.createKey()) : null);
     // links of `roost token --link` have it behind #, where no server and no proxy reads it
     const token = new URLSearchParams(location.hash.slice(1)).get('token')
         ?? new URLSearchParams(location.search).get('token') ?? undefined;
-    const room = await (await client()).join(name, { name: own, token });
-    if (location.pathname !== roomPath(name)) history.pushState(null, '', roomPath(name));
+    const room = await (await client()).join(name, {
+        name: own,
+        token,
+        ...(key ? { e2ee: { key: keyFromText(key) } } : {}),
+    });
+    const path = roomPath(name) + (key ? hashOfKey(key) : '');
+    if (location.pathname !== roomPath(name)) history.pushState(null, '', path);
     roostApp.room = room;
     const used = media;
     media = new LocalMedia();
     media.cameraOn = used.cameraOn;
     media.microphoneOn = used.microphoneOn;
-    show('room', roomPage({ room, media: used, onended: showEnded }));
+    show('room', roomPage({ room, media: used, link: path, onended: showEnded }));
 }
 
 /**

@@ -3,7 +3,7 @@
  * One page for a new room, for a room's link and for a private call.
  */
 
-import { attach } from '../../sdk/roost.js';
+import { E2ee, attach } from '../../sdk/roost.js';
 import { isSlug, slugify, suggestRoom } from '../router.js';
 import { client } from '../session.js';
 import { saveSettings, settings } from '../settings.js';
@@ -23,7 +23,8 @@ const RETRY_S = 3;
  * @property {import('../ui/local_media.js').LocalMedia} media
  * @property {string} [room] the room's link that was opened
  * @property {string} [link] the private call's link that was opened
- * @property {(choice: {room: string, name: string}) => Promise<void>} onjoin
+ * @property {string | null} [key] for end-to-end encryption, from the link that was opened
+ * @property {(choice: {room: string, name: string, key: string | null, encrypt: boolean}) => Promise<void>} onjoin
  * @property {() => void} onother to the other kind of call
  */
 
@@ -48,6 +49,7 @@ class Lobby {
     #nameHint = h('span', { class: 'hint wrong', id: 'name-hint', hidden: true }, t('lobby.nameMissing'));
     #room;
     #roomHint = h('span', { class: 'hint', id: 'room-hint' }, t('lobby.roomHint'));
+    #encrypt = h('input', { id: 'encrypt', type: 'checkbox', disabled: !E2ee.supported, 'aria-describedby': 'encrypt-hint' });
     #submit;
     #controls;
     /** @type {(() => void)[]} */
@@ -168,6 +170,7 @@ class Lobby {
                         this.#nameHint,
                     ),
                     !room && !link && this.#roomField(),
+                    !link && this.#encryptField(),
                     h(
                         'div',
                         { class: 'lobby-actions' },
@@ -209,6 +212,24 @@ class Lobby {
                 ),
             ),
             this.#roomHint,
+        );
+    }
+
+    /** A new room may be encrypted; of a room that is there the link says whether it is. */
+    #encryptField() {
+        const { room, key } = this.#options;
+        if (key) return h('p', { class: 'encrypted-link' }, icon('shield'), t('e2ee.lobby'));
+        if (room) return null;
+        return h(
+            'div',
+            { class: 'choice' },
+            this.#encrypt,
+            h('label', { for: 'encrypt' }, t('e2ee.option')),
+            h(
+                'span',
+                { class: 'hint', id: 'encrypt-hint' },
+                t(E2ee.supported ? 'e2ee.optionHint' : 'e2ee.optionUnsupported'),
+            ),
         );
     }
 
@@ -338,7 +359,12 @@ class Lobby {
         this.#serverProblem.replaceChildren();
         clearInterval(this.#retryTimer);
         try {
-            await this.#options.onjoin({ room, name });
+            await this.#options.onjoin({
+                room,
+                name,
+                key: this.#options.key ?? null,
+                encrypt: this.#encrypt.checked,
+            });
         } catch (error) {
             this.#drawSubmit(false);
             this.#showJoinProblem(asRoostError(error));

@@ -1,7 +1,7 @@
 /** The call of a room: tiles, controls, panels, and the state of it all. */
 
 import { RoostError } from '../../sdk/roost.js';
-import { absolute, roomPath } from '../router.js';
+import { absolute } from '../router.js';
 import { t } from '../texts.js';
 import { announce, toast } from '../ui/announce.js';
 import { Banners } from '../ui/banners.js';
@@ -10,6 +10,7 @@ import { ChatPanel } from '../ui/chat.js';
 import { showDetails } from '../ui/details.js';
 import { confirm } from '../ui/dialog.js';
 import { h, icon } from '../ui/dom.js';
+import { Encryption } from '../ui/encryption.js';
 import { asRoostError } from '../ui/local_media.js';
 import { problemText } from '../ui/notice.js';
 import { OwnDevices } from '../ui/own_devices.js';
@@ -28,6 +29,7 @@ const POOR = 3;
  * @typedef {object} RoomPageOptions
  * @property {import('../../sdk/roost.js').Room} room
  * @property {import('../ui/local_media.js').LocalMedia} media what the lobby opened
+ * @property {string} link the room's path, with its key
  * @property {(reason: RoostError | null) => void} onended null: the user left
  */
 
@@ -52,6 +54,8 @@ class RoomPage {
     #people;
     #alone;
     #count = h('span', null);
+    #path;
+    #encryption;
     #lock = h('span', { class: 'chip', hidden: true }, icon('lock'), t('room.locked'));
     /** @type {Map<string, Tile>} member id or track id -> its tile */
     #tiles = new Map();
@@ -63,8 +67,10 @@ class RoomPage {
     #wasLost = false;
 
     /** @param {RoomPageOptions} options */
-    constructor({ room, media, onended }) {
+    constructor({ room, media, link, onended }) {
         this.#room = room;
+        this.#path = link;
+        this.#encryption = new Encryption(room, () => this.#encryptionChanged());
         this.#onended = onended;
         this.#own = new OwnDevices(room);
         this.#stage = new Stage({ onshown: (ids) => this.#shown(ids) });
@@ -114,7 +120,7 @@ class RoomPage {
     }
 
     get #link() {
-        return absolute(roomPath(this.#room.name));
+        return absolute(this.#path);
     }
 
     #draw() {
@@ -138,6 +144,7 @@ class RoomPage {
                     icon('link'),
                 ),
                 this.#lock,
+                this.#encryption.chip,
                 h('span', { class: 'spacer' }),
                 h('span', { class: 'chip' }, icon('people'), this.#count),
             ),
@@ -173,6 +180,7 @@ class RoomPage {
         const room = this.#room;
         const own = this.#own;
         this.#offs.push(
+            this.#encryption.listen(),
             room.on('member-joined', (member) => {
                 this.#addMember(member);
                 announce(t('live.joined', { name: member.name }));
@@ -241,7 +249,13 @@ class RoomPage {
             tile.poor(reconnecting ? t('quality.away', { name: member.name }) : null);
         }
         tile.muted(isMuted(this.#room, member));
+        tile.note(this.#encryption.problem(member));
+        this.#banners.set('encryption', this.#encryption.banner);
         this.#people.update();
+    }
+
+    #encryptionChanged() {
+        for (const member of this.#room.members.values()) this.#memberUpdated(member);
     }
 
     /** @param {RemoteTrack} track */
@@ -363,6 +377,8 @@ class RoomPage {
     #countChanged() {
         const { size } = this.#room.members;
         this.#count.textContent = String(size);
+        this.#encryption.update();
+        this.#banners.set('encryption', this.#encryption.banner);
         this.#count.parentElement?.setAttribute('title', t('room.count', { count: size }));
         this.#alone.hidden = size > 1;
         this.#people.update();
