@@ -94,7 +94,7 @@ test('an encrypted room: made, joined by its whole link, and not without its key
     await picture(eve, 'without-key');
     const mallory = await open(`${pathname}#key=AAAAAAAAAAAAAAAAAAAAAA`, 'Mallory');
     await enter(mallory);
-    await until('Mallory is told', async () => (await text(mallory, '.tile .note')).some((line) => /^Ann has another key/.test(line)));
+    await until('Mallory is told', async () => (await text(mallory, '.tile .note')).some((line) => /^Has another key/.test(line)));
     await until('Ann hears of both', async () => (await text(ann, '.banner')).some((line) => /^2 people/.test(line)));
     await picture(ann, 'two-without');
     await picture(mallory, 'wrong-key');

@@ -249,7 +249,7 @@ class RoomPage {
             tile.poor(reconnecting ? t('quality.away', { name: member.name }) : null);
         }
         tile.muted(isMuted(this.#room, member));
-        tile.note(this.#encryption.problem(member));
+        tile.note(this.#encryption.problem(member)?.note ?? null);
         this.#banners.set('encryption', this.#encryption.banner);
         this.#people.update();
     }

@@ -73,21 +73,29 @@ export class Encryption {
     }
 
     /**
+     * Why nothing is seen or heard of a member, in a sentence and in the few words that a tile has room for.
+     *
      * @param {Member} member
-     * @returns {string | null} why nothing is seen or heard of it
+     * @returns {{sentence: string, note: string} | null}
      */
     problem(member) {
         const { e2ee } = this.#room;
         if (member.self) return null;
+        const { name } = member;
         if (!e2ee) {
             const locked = [...member.tracks.values()].some(({ encrypted }) => encrypted);
-            return locked ? t('e2ee.weHaveNoKey', { name: member.name }) : null;
+            return locked ? { sentence: t('e2ee.weHaveNoKey', { name }), note: t('e2ee.weHaveNoKeyShort') } : null;
         }
-        const security = e2ee.security(member);
-        if (security === 'wrong-key') return t('e2ee.wrongKey', { name: member.name });
-        if (security === 'no-key') return t('e2ee.noKey', { name: member.name });
-        if (security === 'failed') return t('e2ee.failed', { name: member.name });
-        return null;
+        switch (e2ee.security(member)) {
+            case 'wrong-key':
+                return { sentence: t('e2ee.wrongKey', { name }), note: t('e2ee.wrongKeyShort') };
+            case 'no-key':
+                return { sentence: t('e2ee.noKey', { name }), note: t('e2ee.noKeyShort') };
+            case 'failed':
+                return { sentence: t('e2ee.failed', { name }), note: t('e2ee.failedShort') };
+            default:
+                return null;
+        }
     }
 
     /** @returns {import('./banners.js').Banner | null} */
@@ -104,7 +112,7 @@ export class Encryption {
         const problems = [];
         for (const member of this.#room.members.values()) {
             const problem = this.problem(member);
-            if (problem) problems.push(problem);
+            if (problem) problems.push(problem.sentence);
         }
         return problems;
     }
@@ -115,7 +123,7 @@ export class Encryption {
         const rows = [...members.values()].map((member) => {
             const problem = this.problem(member);
             const waiting = !member.self && e2ee.security(member) === 'waiting';
-            const state = problem ?? t(waiting ? 'e2ee.waiting' : 'e2ee.secure');
+            const state = problem?.sentence ?? t(waiting ? 'e2ee.waiting' : 'e2ee.secure');
             const mark = icon(problem ? 'warning' : 'check');
             mark.classList.toggle('off', problem !== null);
             const name = member.self ? t('room.youNamed', { name: member.name }) : member.name;
