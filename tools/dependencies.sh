@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(gcc libc6-dev cmake ninja-build pkg-config python3 brotli
-       libssl-dev libjansson-dev zlib1g-dev libqrencode-dev libsqlite3-dev)
+       libssl-dev libjansson-dev zlib1g-dev libqrencode-dev libsqlite3-dev libcurl4-openssl-dev)
 [ "$(uname -m)" = x86_64 ] && build+=(libipsec-mb-dev)
 # the build configures its tests too, so cmocka belongs to both
 test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-dev

@@ -199,6 +199,11 @@ void options_check(const struct options *options, struct options_problems *probl
     if (option_list_has(&values->server.roles, "signal") &&
         !option_list_has(&values->server.roles, "media"))
         options_problem(problems, "server.roles: signal needs media in the same process");
+    if (values->webhooks.urls.count > 4)
+        options_problem(problems, "webhooks.urls: at most 4 addresses");
+    if (values->webhooks.urls.count > 0 && !*values->webhooks.secret)
+        options_problem(problems, "webhooks.secret is needed with webhooks.urls: without it "
+                                  "anyone could send events in this server's name");
     turn_options_check(values, problems);
 }
 

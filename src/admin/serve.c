@@ -129,6 +129,7 @@ static const struct part parts[] = {
     { "addresses", serve_addresses_start, NULL },
     { "TURN", serve_turn_start, serve_turn_stop },
     { "media", serve_media_start, serve_media_stop },
+    { "requests to other servers", serve_outgoing_start, serve_outgoing_stop },
     { "web server", serve_http_start, serve_http_stop },
     { "signaling", serve_signal_start, serve_signal_stop },
     { "web application", serve_app_start, NULL },

@@ -7,8 +7,10 @@
 #include "admin/log_output.h"
 #include "admin/metrics_page.h"
 #include "admin/operator_routes.h"
+#include "admin/token_fetch.h"
 #include "admin/turn_api.h"
 #include "admin/turn_config.h"
+#include "admin/webhooks.h"
 #include "app/app_server.h"
 #include "crypto/tls.h"
 #include "runtime/entropy.h"
@@ -54,6 +56,9 @@ struct serve {
     struct net_address external; /**< of this machine behind a NAT; NET_NONE: none, not known */
 
     struct token_verifier tokens;
+    struct http_client *client; /**< to other servers; NULL: nothing is asked of any */
+    struct token_fetch *token_fetch;
+    struct webhooks *webhooks; /**< NULL: none are configured */
 
     struct http_server *http; /**< NULL: a TURN server alone */
     char *frame_ancestors;    /**< the list as CSP writes it */
@@ -105,6 +110,11 @@ void serve_tokens_stop(struct serve *serve);
 void serve_tokens_reload(struct serve *serve);
 /** Writes the revocations to the data folder. Returns 0 or a negative errno. */
 must_check int serve_tokens_save(struct serve *serve);
+
+/** Before the web server, whose end still makes events. */
+must_check int serve_outgoing_start(struct serve *serve);
+void serve_outgoing_stop(struct serve *serve);
+void serve_outgoing_reload(struct serve *serve);
 
 must_check int serve_http_start(struct serve *serve);
 void serve_http_stop(struct serve *serve);

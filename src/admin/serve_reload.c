@@ -38,6 +38,7 @@ void serve_reload(struct serve *serve)
                         log_text("problem", serve->problem_text));
         serve_certificate_watch(serve);
         serve_tokens_reload(serve);
+        serve_outgoing_reload(serve);
         serve_http_reload(serve);
         serve_app_reload(serve);
         serve_media_reload(serve);

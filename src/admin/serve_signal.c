@@ -4,8 +4,9 @@
 
 #include "admin/serve_int.h"
 
-static struct room_directory_config rooms_config(const struct roost_options *options)
+static struct room_directory_config rooms_config(struct serve *serve)
 {
+    const struct roost_options *options = serve->options;
     return (struct room_directory_config){
         .room_count_max = options->rooms.max_rooms,
         .member_count_max = options->rooms.max_members,
@@ -15,6 +16,7 @@ static struct room_directory_config rooms_config(const struct roost_options *opt
         .video_slot_count_max = options->rooms.max_video_slots,
         .empty_timeout_us = options->rooms.empty_timeout_us,
         .auto_create = options->rooms.auto_create,
+        .watcher = serve->webhooks ? webhooks_watcher(serve->webhooks) : NULL,
     };
 }
 
@@ -56,7 +58,7 @@ static struct ws_endpoint_config endpoint_config(struct serve *serve)
         .ping_interval_us = options->signal.ping_interval_us,
         .pong_timeout_us = options->signal.ping_timeout_us,
         .allowed_origins = (const char *const *)options->signal.allowed_origins.items,
-        .rooms = rooms_config(options),
+        .rooms = rooms_config(serve),
         .calls = {
             .ring_timeout_us = options->signal.ring_timeout_us,
             .user_count_max = options->signal.max_sessions,

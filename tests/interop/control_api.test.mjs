@@ -1,13 +1,16 @@
 // The control API and tokens as an operator's own programs use them.
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 
 import { NativeClient, refuses } from '../support/native_client.mjs';
 import { Server, runCommand } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-control-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -112,6 +115,88 @@ describe('the control API', () => {
     });
 });
 
+/** A server of the operator's: `handle(request, body)` says with which status it answers. */
+async function listen(context, handle) {
+    const server = createServer((request, response) => {
+        const chunks = [];
+        request.on('data', (chunk) => chunks.push(chunk));
+        request.on('end', () => {
+            const answer = handle(request, Buffer.concat(chunks).toString());
+            const { status, body } = typeof answer === 'number' ? { status: answer, body: '' } : answer;
+            if (status) response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+            else request.socket.destroy();
+        });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    context.after(() => { server.closeAllConnections(); server.close(); });
+    return `http://127.0.0.1:${server.address().port}`;
+}
+
+describe('webhooks', () => {
+    const secret = `whsec_${Buffer.from('a secret of the operator').toString('base64')}`;
+
+    function check(request, body) {
+        const { 'webhook-id': id, 'webhook-timestamp': time, 'webhook-signature': signature } = request.headers;
+        assert.ok(Math.abs(Number(time) - Date.now() / 1000) < 60);
+        const code = createHmac('sha256', Buffer.from(secret.slice(6), 'base64')).update(`${id}.${time}.${body}`).digest('base64');
+        assert.equal(signature, `v1,${code}`);
+        return { ...JSON.parse(body), header: id };
+    }
+
+    test('tell in order what happens, signed, and again when nobody listens', async (context) => {
+        const events = [];
+        let attempts = 0;
+        const url = await listen(context, (request, body) => {
+            const event = check(request, body);
+            assert.equal(event.header, event.id);
+            // the first ones fail: by status, and by a connection that breaks
+            if (++attempts <= 2) return attempts === 1 ? 503 : 0;
+            events.push(event);
+            return 204;
+        });
+        const server = await withServer(context, { 'webhooks.urls': url, 'webhooks.secret': secret });
+        const ada = await NativeClient.join(server, 'demo', 'Ada');
+        await ada.request('offer', offerOf('microphone'));
+        await ada.request('leave');
+        await until('five events', () => events.length >= 5);
+        assert.deepEqual(events.map(({ event }) => event), ['room_started', 'participant_joined', 'track_published', 'track_unpublished', 'participant_left']);
+        assert.equal(events[1].participant.name, 'Ada');
+        assert.equal(events[2].track.source, 'microphone');
+        assert.equal(events[4].reason, 'left');
+        assert.equal(events[4].room.name, 'demo');
+        assert.equal(new Set(events.map(({ id }) => id)).size, 5);
+        const metrics = await server.metrics();
+        assert.equal(metrics.get('webhook_events_delivered_total'), 5);
+        assert.equal(metrics.get('webhook_attempts_failed_total'), 2);
+        assert.equal(metrics.get('webhook_events_waiting'), 0);
+        await must(server, 'DELETE', '/api/v1/rooms/demo');
+        await until('the sixth event', () => events.length >= 6);
+        assert.equal(events[5].event, 'room_ended');
+        await ada.goodbye();
+    });
+
+    test('are bounded: what does not fit is dropped and counted, a refusal is final', async (context) => {
+        let refused = 0;
+        const url = await listen(context, () => { refused++; return 410; });
+        const server = await withServer(context, { 'webhooks.urls': url, 'webhooks.secret': secret });
+        await must(server, 'POST', '/api/v1/rooms', { name: 'demo' });
+        await until('the event', () => refused === 1);
+        await until('the count', async () => (await server.metrics()).get('webhook_events_dropped_total{reason="refused"}') === 1);
+        const deaf = await listen(context, () => 500);
+        const full = await withServer(context, { 'webhooks.urls': deaf, 'webhooks.secret': secret, 'webhooks.max_queue': 3 });
+        for (let i = 0; i < 5; i++) await must(full, 'POST', '/api/v1/rooms', { name: `room-${i}` });
+        const metrics = await full.metrics();
+        assert.equal(metrics.get('webhook_events_waiting'), 3);
+        assert.equal(metrics.get('webhook_events_dropped_total{reason="queue_full"}'), 2);
+    });
+
+    test('need a secret', async () => {
+        const { status, output } = await runCommand(['check', '--set', 'webhooks.urls=http://127.0.0.1:1/'], { sanitized: true });
+        assert.equal(status, 3);
+        assert.match(output, /webhooks\.secret is needed/);
+    });
+});
+
 describe('tokens', () => {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const keys = {
@@ -140,6 +225,30 @@ describe('tokens', () => {
             if (other !== keys[alg])
                 await refuses(NativeClient.join(server, 'demo', 'Me', { token: signed(alg, { iss: 'idp', room: 'demo' }, { key: other.privateKey }) }), 'token_invalid');
         }
+    });
+
+    test('of an identity provider are good with the keys of its address', async (context) => {
+        let served = { keys: keySet.keys.slice(0, 1) };
+        let asked = 0;
+        const url = await listen(context, () => {
+            asked++;
+            return served ? { status: 200, body: JSON.stringify(served) } : 500;
+        });
+        const server = await withServer(context, { 'auth.require_token': true, 'auth.jwks_url': `${url}/jwks`, 'auth.audience': 'roost' });
+        await until('the keys', async () => (await server.metrics()).get('jwks_keys') === 1);
+        const claims = { aud: ['x', 'roost'], room: 'demo', admin: true };
+        const join = async (token) => (await NativeClient.join(server, 'demo', 'Me', { token })).goodbye();
+        await join(signed('RS256', claims));
+        await refuses(join(signed('RS256', { room: 'demo' })), 'token_invalid');
+        // nobody becomes an operator by the word of an identity provider
+        assert.equal((await ask(server, 'GET', '/api/v1/rooms', undefined, signed('RS256', claims))).status, 403);
+        // a key that is not known yet: not asked for again so soon, however many tokens name one
+        for (let i = 0; i < 5; i++) await refuses(join(signed('ES256', claims, { kid: `new-${i}` })), 'token_invalid');
+        assert.equal(asked, 1);
+        assert.equal((await server.metrics()).get('jwks_fetches_limited_total'), 5);
+        // the provider is down: what was fetched stays good
+        served = null;
+        await join(signed('RS256', claims));
     });
 
     test('grant sources one by one', async (context) => {

@@ -1,0 +1,50 @@
+// What the process asks of other servers: webhooks and JWK Sets.
+#include <string.h>
+
+#include "admin/serve_int.h"
+
+#define THREADS 4
+
+int serve_outgoing_start(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    if (!option_list_has(&options->server.roles, "signal") && !*options->auth.jwks_url)
+        return 0;
+    int result = http_client_start(&serve->loop, THREADS, &serve->client);
+    if (result < 0)
+        return result;
+    serve->token_fetch = token_fetch_new(&(struct token_fetch_config){
+        .loop = &serve->loop,
+        .log = &serve->log,
+        .client = serve->client,
+        .options = options,
+        .tokens = &serve->tokens,
+    });
+    struct metric_set metrics = token_fetch_metrics(serve->token_fetch);
+    metrics_page_add(serve->metrics, &metrics);
+    if (options->webhooks.urls.count == 0)
+        return 0;
+    serve->webhooks = webhooks_new(&(struct webhooks_config){
+        .loop = &serve->loop,
+        .random = &serve->entropy.random,
+        .log = &serve->log,
+        .client = serve->client,
+        .options = options,
+    });
+    metrics = webhooks_metrics(serve->webhooks);
+    metrics_page_add(serve->metrics, &metrics);
+    return 0;
+}
+
+void serve_outgoing_stop(struct serve *serve)
+{
+    serve->client = http_client_stop(serve->client);
+    serve->webhooks = webhooks_free(serve->webhooks);
+    serve->token_fetch = token_fetch_free(serve->token_fetch);
+}
+
+void serve_outgoing_reload(struct serve *serve)
+{
+    if (serve->token_fetch)
+        token_fetch_reload(serve->token_fetch);
+}
