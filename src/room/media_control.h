@@ -38,9 +38,16 @@ struct media_section {
     enum media_role role;
 };
 
+/** How long a client holds pictures back before it shows them. */
+struct media_playout_delay {
+    bool set; /**< false: as it likes */
+    uint16_t ms;
+};
+
 struct media_session_config {
     /** The client reached signaling over loopback: loopback candidates make sense for it. */
     bool loopback;
+    struct media_playout_delay playout_delay;
     /**
      * Names the room, so that of all its audio only the `loudest` voices of a moment are forwarded.
      * 0 for either: all are.

@@ -187,6 +187,8 @@ static int open_media(struct room_member *member)
         .group = member->room->number,
         .loudest = directory->config.loudest_audio,
         .label = member->id,
+        .playout_delay =
+            member->playout_delay.set ? member->playout_delay : directory->config.playout_delay,
     };
     media_session session;
     int result = media->session_open(media, &config, &session);

@@ -117,6 +117,7 @@ static struct room_member *member_new(struct room *room, const struct room_join 
     member->pass = join->pass;
     member->auto_subscribe = join->auto_subscribe;
     member->loopback = join->loopback;
+    member->playout_delay = join->playout_delay;
     member->order = room->next_order++;
     list_init(&member->publications);
     room_slots_init(&member->slots);

@@ -144,6 +144,7 @@ struct room_member {
     bool away;
     bool auto_subscribe;
     bool loopback;
+    struct media_playout_delay playout_delay; /**< not set: the directory's */
     enum room_media_state media_state;
     media_session media; /**< 0 before the first offer */
     struct list publications;
@@ -194,8 +195,9 @@ struct room_join {
     const char *ban_key; /**< what a kick keeps out: stable for the person where possible */
     bool moderator;      /**< a token says so; also opens a locked room */
     bool auto_subscribe;
-    bool loopback; /**< see struct media_session_config */
-    bool hidden;   /**< see struct room_member */
+    bool loopback;                            /**< see struct media_session_config */
+    struct media_playout_delay playout_delay; /**< not set: the directory's */
+    bool hidden;                              /**< see struct room_member */
     struct room_denials denials;
     struct room_pass pass;
     struct room_observer *observer;

@@ -22,6 +22,9 @@ static void write_transport(struct text_builder *out, const struct rtc_client_of
 
 static void write_extensions(struct text_builder *out, bool audio)
 {
+    if (!audio)
+        text_append(out,
+                    "a=extmap:6 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n");
     if (audio)
         text_append(out, "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n");
     text_append(out, "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"

@@ -103,6 +103,7 @@ static int take_ice(struct negotiation_work *work, const struct sdp_section *tag
     }
     result->remote_ufrag = keep_text(work, tagged->ice_ufrag);
     result->remote_pwd = keep_text(work, tagged->ice_pwd);
+    result->playout_delay = work->local->playout_delay;
     result->remote_ice_lite = work->offer->ice_lite;
     result->remote_trickle = sdp_words_have(tagged->ice_options, bytes_of_text("trickle"));
 

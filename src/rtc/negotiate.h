@@ -85,6 +85,18 @@ struct rtc_fingerprint {
     size_t value_size;
 };
 
+/**
+ * How long receivers may hold pictures back before they show them (the playout-delay extension):
+ * what we say in place of what publishers say. Both 0: shown as soon as they are decoded.
+ */
+struct rtc_playout_delay {
+    bool set; /**< false: what publishers say is passed on */
+    uint16_t min_ms;
+    uint16_t max_ms; /**< at most RTC_PLAYOUT_DELAY_MAX_MS */
+};
+
+#define RTC_PLAYOUT_DELAY_MAX_MS 40950
+
 struct rtc_negotiated {
     /** Texts below RTC_ICE_TEXT_SIZE; NULL is as good as "" before the first offer. */
     const char *local_ufrag;
@@ -102,6 +114,7 @@ struct rtc_negotiated {
     struct rtc_fingerprint *fingerprints;
 
     struct rtp_extension_map extensions;
+    struct rtc_playout_delay playout_delay; /**< of all slots */
     size_t section_count;
     struct rtc_section *sections; /**< in the order of the offer */
 };
@@ -119,6 +132,7 @@ struct rtc_negotiation_local {
     size_t candidate_count;
     struct bytes fingerprint; /**< "sha-256 AB:CD:..." */
     struct bytes cname;
+    struct rtc_playout_delay playout_delay; /**< as of this offer */
 };
 
 struct rtc_negotiation;

@@ -56,6 +56,9 @@ struct rtc_sender {
     struct secure_rtp_sender rtx_index;
     struct rtp_rewriter rewriter;
     struct rtp_rewriter rtx_rewriter;
+    struct rtc_playout_delay playout_delay; /**< what the receiver shall know */
+    bool playout_delay_told;                /**< it does: a report has said so */
+    uint16_t playout_delay_since;           /**< the first number that told it */
 };
 
 enum rtc_peer_state {
@@ -137,6 +140,8 @@ void peer_drop_streams(struct rtc_peer *peer);
 // sender.c
 struct rtc_sender *peer_sender_new(struct rtc_peer *peer, uint16_t section);
 struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc);
+/** A report of the receiver: `highest` is the newest sequence number that it has got. */
+void peer_sender_acknowledged(struct rtc_sender *sender, uint16_t highest);
 /** Makes and drops senders so that they fit the sections. */
 void peer_sync_senders(struct rtc_peer *peer);
 void peer_drop_senders(struct rtc_peer *peer);

@@ -60,8 +60,10 @@ static void take_report_blocks(struct rtc_peer *peer, uint64_t now_us,
         if (rtcp_report_block_parse(packet, i, &block) < 0)
             return;
         struct rtc_sender *sender = peer_sender_by_ssrc(peer, block.ssrc);
-        if (sender && sender->ssrc == block.ssrc)
-            rtp_send_stats_reported(&sender->stats, now_us, now_ntp, &block);
+        if (!sender || sender->ssrc != block.ssrc)
+            continue;
+        rtp_send_stats_reported(&sender->stats, now_us, now_ntp, &block);
+        peer_sender_acknowledged(sender, (uint16_t)block.highest_sequence);
     }
 }
 

@@ -148,6 +148,29 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
     return true;
 }
 
+/** playout-delay extension: | min (12 bits) | max (12 bits) |, in units of 10 ms. */
+static void write_playout_delay(const struct rtc_playout_delay *delay, uint8_t *out)
+{
+    store_u24(out, (uint32_t)(delay->min_ms / 10) << 12 | delay->max_ms / 10);
+}
+
+/** Whether packets of a sender have to tell the delay still, or passed ones must not. */
+static bool tells_playout_delay(struct rtc_sender *sender, const struct rtc_section *section)
+{
+    const struct rtc_playout_delay *wanted = &peer_negotiated(sender->peer)->playout_delay;
+    struct rtc_playout_delay *told = &sender->playout_delay;
+    if (!wanted->set || !(section->extensions & RTP_EXTENSION_BIT(RTP_EXTENSION_PLAYOUT_DELAY))) {
+        told->set = false;
+        return false;
+    }
+    if (!told->set || told->min_ms != wanted->min_ms || told->max_ms != wanted->max_ms) {
+        *told = *wanted;
+        sender->playout_delay_told = false;
+        sender->playout_delay_since = sender->next.sequence;
+    }
+    return !sender->playout_delay_told;
+}
+
 static void init_rewriters(struct rtc_sender *sender, const struct rtc_section *section)
 {
     const struct rtc_negotiated *negotiated = peer_negotiated(sender->peer);
@@ -165,6 +188,13 @@ static void init_rewriters(struct rtc_sender *sender, const struct rtc_section *
         .transport_sequence = true,
         .pass = RTP_REWRITE_PASS_DEFAULT,
     };
+    uint8_t playout_delay[3];
+    if (tells_playout_delay(sender, section)) {
+        write_playout_delay(&sender->playout_delay, playout_delay);
+        config.playout_delay = bytes_of(playout_delay, sizeof(playout_delay));
+    }
+    if (sender->playout_delay.set)
+        config.pass &= ~RTP_EXTENSION_BIT(RTP_EXTENSION_PLAYOUT_DELAY);
     rtp_rewriter_init(&sender->rewriter, &config);
     config.ssrc = sender->rtx_ssrc;
     rtp_rewriter_init(&sender->rtx_rewriter, &config);
@@ -190,6 +220,17 @@ struct rtc_sender *peer_sender_new(struct rtc_peer *peer, uint16_t index)
     secure_rtp_sender_init(&sender->rtx_index);
     init_rewriters(sender, section);
     return sender;
+}
+
+void peer_sender_acknowledged(struct rtc_sender *sender, uint16_t highest)
+{
+    if (!sender->playout_delay.set || sender->playout_delay_told || !sender->stats.started ||
+        (int16_t)(highest - sender->playout_delay_since) < 0 ||
+        (int16_t)(sender->next.sequence - highest) <= 0)
+        return;
+    // every packet since then had it
+    sender->playout_delay_told = true;
+    init_rewriters(sender, &peer_negotiated(sender->peer)->sections[sender->section]);
 }
 
 struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc)

@@ -18,6 +18,7 @@ struct host_slot {
 struct host_session {
     handle session;
     bool loopback;
+    struct media_playout_delay playout_delay;
     uint32_t loudest; /**< see media_session_config, as `group` */
     uint64_t group;
     bool adopted;

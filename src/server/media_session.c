@@ -28,6 +28,7 @@ static int session_open(struct media_control *control, const struct media_sessio
         return -ENOSPC;
     }
     session->loopback = config->loopback;
+    session->playout_delay = config->playout_delay;
     session->group = config->group;
     session->loudest = config->loudest;
     session->negotiation = rtc_negotiation_new(host->config.random);
@@ -227,6 +228,10 @@ static int answer_offer(struct media_host *host, struct host_session *session, s
         .fingerprint = bytes_of_text(fingerprint),
         .cname = bytes_of_text("roost"),
     };
+    if (session->playout_delay.set) {
+        uint16_t delay_ms = min_of(session->playout_delay.ms, (uint16_t)RTC_PLAYOUT_DELAY_MAX_MS);
+        local.playout_delay = (struct rtc_playout_delay){ true, delay_ms, delay_ms };
+    }
     int error = rtc_negotiation_answer(session->negotiation, &local, host->config.random, sdp,
                                        ret_answer, ret_problem);
     memory_wipe(pwd, sizeof(pwd));

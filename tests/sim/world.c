@@ -170,6 +170,12 @@ static void count_received(struct world_client *client, uint16_t section, struct
     received->newest = max_of(received->newest, info->sequence);
     received->key_frames += info->key_frame;
     received->frames += info->marker;
+    struct bytes delay =
+        rtp_extensions_get(&info->extensions, RTP_EXTENSION_PLAYOUT_DELAY, packet->bytes);
+    if (delay.size == 3) {
+        received->delays_told++;
+        received->delay = load_u24(delay.data);
+    }
     struct bytes payload = media_payload_of(packet);
     if (payload.size >= 20) {
         received->last_frame = load_u32(payload.data + payload.size - 8);
@@ -530,6 +536,7 @@ static char *answer(struct world_client *client, const char *offer)
         .candidate_count = 1,
         .fingerprint = bytes_of_text(fingerprint),
         .cname = bytes_of_text("roost"),
+        .playout_delay = client->playout_delay,
     };
     char *text = NULL;
     const char *problem = NULL;

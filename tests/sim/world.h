@@ -31,6 +31,8 @@ struct world_received {
     uint64_t oldest;
     uint32_t distinct;       /**< packets less duplicates */
     uint32_t layer;          /**< of the last packet, as its publisher numbered it */
+    uint32_t delays_told;    /**< packets with the playout-delay extension */
+    uint32_t delay;          /**< its last value, 24 bits */
     uint32_t last_timestamp; /**< of the packet that told `last_frame` */
     struct rtc_clock clock;  /**< of the last sender report */
     uint8_t seen[65536 / 8];
@@ -63,8 +65,9 @@ struct world_client {
     struct rtc_peer *server_peer;
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
-    bool sends_red;      /**< its sound, with two packets repeated in each */
-    uint8_t audio_level; /**< of its sound, -dBov (RFC 6464); 0: not told */
+    struct rtc_playout_delay playout_delay; /**< what the server shall tell it */
+    bool sends_red;                         /**< its sound, with two packets repeated in each */
+    uint8_t audio_level;                    /**< of its sound, -dBov (RFC 6464); 0: not told */
     uint32_t frame;
     uint32_t video_timestamp; /**< of frame 0 */
     uint32_t key_frames_asked;

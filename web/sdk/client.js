@@ -98,7 +98,7 @@ export class Client extends Emitter {
         const token = options.token ?? this.#options.token;
         const joined = await this.#signaling.request(
             'join',
-            joinFields(room, name, token, options.autoSubscribe),
+            joinFields(room, name, token, options.autoSubscribe, options.playoutDelay),
         );
         return new Room(this.#signaling, this.#ice, { ...options, room, name, token }, joined, e2ee);
     }

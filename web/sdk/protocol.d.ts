@@ -275,6 +275,8 @@ export interface JoinRequest {
     token?: string;
     /** Receive every track without asking. Else `subscribe`. */
     auto_subscribe?: boolean;
+    /** Milliseconds for which pictures are held back before they are shown: 0 for robots and games, some hundred for a smooth picture on a bad network. Else the browser's own choice, or the server's for its rooms. */
+    playout_delay?: number;
 }
 
 /** Result of `join`. */

@@ -24,6 +24,8 @@ const UNSUBSCRIBE_AFTER_MS = 3000;
  * @property {string} [token] a token that admits to the room
  * @property {import('./e2ee.js').E2eeOptions} [e2ee] encrypt end to end with this key
  * @property {boolean} [autoSubscribe] receive every track without asking; true by default
+ * @property {number} [playoutDelay] milliseconds for which pictures are held back before they are shown;
+ *     0 for robots and games; by default the browser chooses
  *
  * @typedef {object} PublishOptions
  * @property {Source} [source] `camera` and `microphone` by default, by the track's kind
@@ -466,9 +468,12 @@ export class Room extends Emitter {
 
     /** The session was lost: joins anew, with the tracks that we publish. */
     async #rejoin() {
-        const { room, name, token, autoSubscribe } = this.#options;
+        const { room, name, token, autoSubscribe, playoutDelay } = this.#options;
         try {
-            const joined = await this.#signaling.request('join', joinFields(room, name, token, autoSubscribe));
+            const joined = await this.#signaling.request(
+                'join',
+                joinFields(room, name, token, autoSubscribe, playoutDelay),
+            );
             if (this.#state === 'closed') return;
             this.#media.close();
             this.#unsubscribed.clear();
@@ -581,14 +586,16 @@ export class Room extends Emitter {
  * @param {string} name
  * @param {string | undefined} token
  * @param {boolean | undefined} autoSubscribe
+ * @param {number | undefined} playoutDelay
  * @returns {Omit<import('./protocol.js').JoinRequest, 'type' | 'id'>}
  */
-export function joinFields(room, name, token, autoSubscribe) {
+export function joinFields(room, name, token, autoSubscribe, playoutDelay) {
     return {
         room,
         name,
         ...(token ? { token } : {}),
         ...(autoSubscribe === false ? { auto_subscribe: false } : {}),
+        ...(playoutDelay === undefined ? {} : { playout_delay: playoutDelay }),
     };
 }
 

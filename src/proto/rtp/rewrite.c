@@ -54,6 +54,7 @@ static void form_build(struct rtp_header_form *form, bool two_byte,
     form_add(form, two_byte, ids[RTP_EXTENSION_MID], config->mid);
     form_add(form, two_byte, ids[RTP_EXTENSION_RID], config->rid);
     form_add(form, two_byte, ids[RTP_EXTENSION_REPAIRED_RID], config->repaired_rid);
+    form_add(form, two_byte, ids[RTP_EXTENSION_PLAYOUT_DELAY], config->playout_delay);
     if (config->abs_send_time)
         form->abs_send_time_at =
             form_add(form, two_byte, ids[RTP_EXTENSION_ABS_SEND_TIME], bytes_of(zeros, 3));

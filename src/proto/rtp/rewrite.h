@@ -26,17 +26,18 @@
 struct rtp_rewriter_config {
     const struct rtp_extension_map *map; /**< read by init only */
     uint32_t ssrc;
-    struct bytes mid;          /**< empty: not written */
-    struct bytes rid;          /**< empty: not written */
-    struct bytes repaired_rid; /**< empty: not written */
-    bool abs_send_time;        /**< leave room, when negotiated */
-    bool transport_sequence;   /**< leave room, when negotiated */
-    uint32_t pass;             /**< RTP_EXTENSION_BITs copied from the source, when negotiated */
+    struct bytes mid;           /**< empty: not written */
+    struct bytes rid;           /**< empty: not written */
+    struct bytes repaired_rid;  /**< empty: not written */
+    bool abs_send_time;         /**< leave room, when negotiated */
+    bool transport_sequence;    /**< leave room, when negotiated */
+    struct bytes playout_delay; /**< 3 bytes in each packet; empty: not written */
+    uint32_t pass;              /**< RTP_EXTENSION_BITs copied from the source, when negotiated */
 };
 
 /** A prebuilt header in one of the two extension forms. */
 struct rtp_header_form {
-    uint8_t bytes[RTP_HEADER_SIZE + 4 + 3 * (2 + RTP_REWRITE_TEXT_MAX) + 9];
+    uint8_t bytes[RTP_HEADER_SIZE + 4 + 3 * (2 + RTP_REWRITE_TEXT_MAX) + 14];
     uint8_t size;                  /**< with the block head, without padding to 4 bytes */
     uint8_t abs_send_time_at;      /**< offset of its 3 bytes; 0: not there */
     uint8_t transport_sequence_at; /**< offset of its 2 bytes; 0: not there */
