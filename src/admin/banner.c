@@ -122,13 +122,13 @@ static void write_advice(const struct banner *banner, struct text_builder *out)
     if (banner->first_start)
         text_append_format(out, "  Keys and secrets were made in %s; they are kept.\n",
                            banner->data_dir);
-    if (!banner->self_signed && banner->options->auth.require_token)
+    if (!banner->self_signed && options_are_closed(banner->options))
         return;
     text_append(out, "\n  Before others than you and your friends can reach it:\n");
     if (banner->self_signed)
         text_append(out, "    http.cert, http.key     a certificate that browsers trust\n");
-    if (!banner->options->auth.require_token)
-        text_append(out, "    auth.require_token      who may join (now: everyone)\n");
+    if (!options_are_closed(banner->options))
+        text_append(out, "    auth.mode               who may join (now: everyone)\n");
     text_append(out, "    rooms.max_*             how much one server may be asked for\n"
                      "  See docs/configuration.md, or `roost check` for all options.\n");
 }

@@ -199,6 +199,10 @@ void options_check(const struct options *options, struct options_problems *probl
     if (option_list_has(&values->server.roles, "signal") &&
         !option_list_has(&values->server.roles, "media"))
         options_problem(problems, "server.roles: signal needs media in the same process");
+    if (values->auth.mode == OPTION_AUTH_MODE_WEBHOOK &&
+        (!*values->auth.webhook_url || !*values->auth.webhook_secret))
+        options_problem(problems,
+                        "auth.webhook_url and auth.webhook_secret are needed with auth.mode");
     if (values->webhooks.urls.count > 4)
         options_problem(problems, "webhooks.urls: at most 4 addresses");
     if (values->webhooks.urls.count > 0 && !*values->webhooks.secret)

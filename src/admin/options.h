@@ -53,6 +53,13 @@ enum option_relay_sockets {
     OPTION_RELAY_SOCKETS_AT_ONCE,
 };
 
+/** Choices of auth.mode, in the order of the table. */
+enum option_auth_mode {
+    OPTION_AUTH_MODE_OPEN,
+    OPTION_AUTH_MODE_TOKEN,
+    OPTION_AUTH_MODE_WEBHOOK,
+};
+
 #define OPTION_FIELD_BOOL(key)      bool key;
 #define OPTION_FIELD_NUMBER(key)    uint32_t key;
 #define OPTION_FIELD_PORT(key)      uint16_t key;
@@ -196,6 +203,11 @@ void option_write_value(const struct option_row *row, const struct roost_options
 /** Whether an address lies in one of the networks; IPv4-mapped addresses count as IPv4. */
 bool option_networks_contain(const struct option_networks *networks,
                              const struct net_address *address);
+/** Whether not everyone may come in: auth.mode and auth.require_token. */
+static inline bool options_are_closed(const struct roost_options *values)
+{
+    return values->auth.require_token || values->auth.mode != OPTION_AUTH_MODE_OPEN;
+}
 /** Whether a web server runs: http.enabled and the roles. */
 bool options_want_http(const struct roost_options *values);
 /** Whether a LIST holds `item`. */

@@ -1,6 +1,7 @@
 /** The server process: its parts, and what the files of serve share. */
 #pragma once
 
+#include "admin/admission_hook.h"
 #include "admin/cli.h"
 #include "admin/control_api.h"
 #include "admin/first_start.h"
@@ -58,7 +59,8 @@ struct serve {
     struct token_verifier tokens;
     struct http_client *client; /**< to other servers; NULL: nothing is asked of any */
     struct token_fetch *token_fetch;
-    struct webhooks *webhooks; /**< NULL: none are configured */
+    struct admission_hook *admission; /**< NULL: auth.mode is another */
+    struct webhooks *webhooks;        /**< NULL: none are configured */
 
     struct http_server *http; /**< NULL: a TURN server alone */
     char *frame_ancestors;    /**< the list as CSP writes it */

@@ -1,9 +1,40 @@
-// What the process asks of other servers: webhooks and JWK Sets.
+// What the process asks of other servers: webhooks, admission and JWK Sets.
 #include <string.h>
 
 #include "admin/serve_int.h"
 
 #define THREADS 4
+
+static void keys_fetched(void *owner)
+{
+    struct serve *serve = owner;
+    if (serve->signal)
+        ws_endpoint_keys_fetched(serve->signal);
+}
+
+static void decided(void *owner, const char *session, const struct admission_answer *answer)
+{
+    struct serve *serve = owner;
+    if (serve->signal)
+        ws_endpoint_admitted(serve->signal, session, answer);
+}
+
+static void start_admission(struct serve *serve)
+{
+    if (serve->options->auth.mode != OPTION_AUTH_MODE_WEBHOOK)
+        return;
+    serve->admission = admission_hook_new(&(struct admission_hook_config){
+        .loop = &serve->loop,
+        .random = &serve->entropy.random,
+        .log = &serve->log,
+        .client = serve->client,
+        .options = serve->options,
+        .decided = decided,
+        .owner = serve,
+    });
+    struct metric_set metrics = admission_hook_metrics(serve->admission);
+    metrics_page_add(serve->metrics, &metrics);
+}
 
 int serve_outgoing_start(struct serve *serve)
 {
@@ -19,9 +50,12 @@ int serve_outgoing_start(struct serve *serve)
         .client = serve->client,
         .options = options,
         .tokens = &serve->tokens,
+        .fetched = keys_fetched,
+        .owner = serve,
     });
     struct metric_set metrics = token_fetch_metrics(serve->token_fetch);
     metrics_page_add(serve->metrics, &metrics);
+    start_admission(serve);
     if (options->webhooks.urls.count == 0)
         return 0;
     serve->webhooks = webhooks_new(&(struct webhooks_config){
@@ -40,6 +74,7 @@ void serve_outgoing_stop(struct serve *serve)
 {
     serve->client = http_client_stop(serve->client);
     serve->webhooks = webhooks_free(serve->webhooks);
+    serve->admission = admission_hook_free(serve->admission);
     serve->token_fetch = token_fetch_free(serve->token_fetch);
 }
 

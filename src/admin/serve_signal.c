@@ -21,6 +21,12 @@ static struct room_directory_config rooms_config(struct serve *serve)
     };
 }
 
+static bool keys_pending(void *owner)
+{
+    const struct serve *serve = owner;
+    return serve->token_fetch && token_fetch_is_busy(serve->token_fetch);
+}
+
 static struct native_config native_config(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -39,7 +45,10 @@ static struct native_config native_config(struct serve *serve)
         .session_per_address_count_max = options->signal.max_sessions_per_address,
         .message_rate = options->signal.message_rate,
         .message_burst = options->signal.message_burst,
-        .require_token = options->auth.require_token,
+        .require_token = options_are_closed(options),
+        .admission = serve->admission ? admission_hook_admission(serve->admission) : NULL,
+        .keys_pending = keys_pending,
+        .keys_owner = serve,
         .tokens = &serve->tokens,
         .ice_servers = &serve->ice_server,
         .ice_server_count = options->signal.ice_servers.count > 0 ? 1 : 0,

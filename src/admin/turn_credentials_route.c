@@ -51,7 +51,7 @@ static bool is_for_everyone(const struct turn_api *api, struct http_exchange *ex
     const struct roost_options *options = api->config.options;
     bool has_people = option_list_has(&options->server.roles, "app") ||
                       option_list_has(&options->server.roles, "signal");
-    return !options->auth.require_token &&
+    return !options_are_closed(options) &&
            (has_people || origin_is_listed(api, http_exchange_field(exchange, "origin")));
 }
 

@@ -271,6 +271,12 @@ static void handle_request(struct native_connection *connection, uint64_t now_us
     if (answer_again(session, message->id))
         return;
     session->last_request_id = message->id;
+    native_handle(session, now_us, message);
+}
+
+void native_handle(struct native_session *session, uint64_t now_us,
+                   const struct wire_message *message)
+{
     handlers[message->type](session, now_us, message);
 }
 
@@ -310,6 +316,7 @@ void signal_native_input(struct signal_native *native, uint64_t now_us,
         return;
     }
     metric_add(&native->requests[message.type], 1);
+    native->input = text;
     if (allowed)
         handle_request(connection, now_us, &message);
     else

@@ -8,6 +8,8 @@
 #include "base/metric.h"
 #include "base/random.h"
 
+struct admission;
+struct admission_answer;
 struct room_directory;
 struct call_directory;
 struct signal_native;
@@ -54,6 +56,11 @@ struct native_config {
     struct bytes token_key; /**< empty: no token is valid */
     /** Instead of `token_key`, with all kinds of keys and revocations; NULL: none. */
     const struct token_verifier *tokens;
+    /** Decides instead of tokens; NULL: tokens do. */
+    struct admission *admission;
+    /** Whether keys are being fetched that a token with an unknown key may need; NULL: never. */
+    bool (*keys_pending)(void *owner);
+    void *keys_owner;
     const struct native_ice_server *ice_servers;
     size_t ice_server_count;
     /** Our own TURN server, with a credential for each session; NULL: none. With `require_token`
@@ -80,6 +87,11 @@ void signal_native_closed(struct signal_native *native, uint64_t now_us,
                           struct native_connection *connection, uint16_t code);
 /** Media or calls have news: call it after room_directory's owner was woken. */
 void signal_native_media(struct signal_native *native, uint64_t now_us);
+/** The answer of `admission` for a session, which may be gone by now. */
+void signal_native_admitted(struct signal_native *native, uint64_t now_us, const char *session,
+                            const struct admission_answer *answer);
+/** Keys were fetched, or could not be had: tokens that waited for them are looked at again. */
+void signal_native_keys_fetched(struct signal_native *native, uint64_t now_us);
 void signal_native_tick(struct signal_native *native, uint64_t now_us);
 uint64_t signal_native_deadline(const struct signal_native *native);
 /** Unix time at `now_us` 0, in microseconds: set it at start and when the clock was stepped. */

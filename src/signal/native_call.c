@@ -37,16 +37,21 @@ void native_register(struct native_session *session, uint64_t now_us,
 {
     const struct wire_request_register *request = &message->request.register_;
     struct token_grants grants;
-    if (!native_check_token(session, now_us, message, request->token, &grants))
+    struct admission_question question = { .purpose = ADMISSION_REGISTER,
+                                           .user = request->user,
+                                           .name = request->name,
+                                           .token = request->token };
+    if (!native_admit(session, now_us, message, &question, &grants))
         return;
-    if (request->token && strcmp(grants.user, request->user) != 0) {
+    bool by_grants = request->token || session->native->config.admission;
+    if (by_grants && strcmp(grants.user, request->user) != 0) {
         native_refuse(session, message, WIRE_ERROR_TOKEN_INVALID,
                       "The token is for another user name.");
         return;
     }
     const char *name = grants.name[0] ? grants.name : request->name;
-    int result = call_device_register(calls_of(session), &session->device, request->user, name,
-                                      request->token != NULL);
+    int result =
+        call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
         native_refuse(session, message,
                       result == -EEXIST ? WIRE_ERROR_USER_TAKEN : WIRE_ERROR_SERVER_FULL, NULL);
@@ -84,7 +89,10 @@ void native_link(struct native_session *session, uint64_t now_us,
 {
     const struct wire_request_link *request = &message->request.link;
     struct token_grants grants;
-    if (!native_check_token(session, now_us, message, request->token, &grants))
+    struct admission_question question = { .purpose = ADMISSION_LINK,
+                                           .name = request->name,
+                                           .token = request->token };
+    if (!native_admit(session, now_us, message, &question, &grants))
         return;
     bool waits;
     int result = call_device_link(calls_of(session), &session->device, request->link,

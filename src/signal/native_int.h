@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "room/directory.h"
 #include "runtime/address_limit.h"
+#include "signal/admission.h"
 #include "signal/calls.h"
 #include "signal/native.h"
 #include "signal/native_replay.h"
@@ -41,6 +42,7 @@ struct signal_native {
     struct list connected;              /**< connections with one */
     struct list away;                   /**< sessions without a connection, the longest first */
     struct address_limit address_limit; /**< of sessions */
+    struct bytes input;                 /**< what is being read */
     struct json_text out;               /**< what is being written */
     struct json_text frame;             /**< what is being sent: `out` with its number */
     uint64_t shared_serial;             /**< of the room event that `shared` says */
@@ -75,6 +77,16 @@ struct native_connection {
     bool closing; /**< by us: nothing is sent or heard any more */
 };
 
+/** A request that waits until it is decided whether its sender may come in. */
+struct native_parked {
+    char *text; /**< as it came; NULL: none waits */
+    size_t size;
+    uint64_t id;
+    bool for_keys;                   /**< else for an answer of `admission` */
+    bool ready;                      /**< it can run */
+    struct admission_answer *answer; /**< NULL: look at the token again */
+};
+
 struct native_session {
     struct list away_node;
     struct signal_native *native;
@@ -89,6 +101,7 @@ struct native_session {
     struct room_member *member; /**< NULL: in no room */
     bool name_is_fixed;         /**< a token gave the member's name */
     bool admitted;              /**< showed a valid token */
+    struct native_parked parked;
     struct call_device device;
 };
 
@@ -157,13 +170,22 @@ native_handler native_call_offer, native_call_answer;
 bool native_need_member(struct native_session *session, const struct wire_message *message);
 /** Unix time. */
 uint64_t native_unix_us(const struct signal_native *native, uint64_t now_us);
+/** ---- native_admission.c ---- */
+
 /**
- * Verifies a token where one is given or needed. Returns true with `ret_grants` (zeroed when there
- * is no token and none is needed); else refuses.
+ * Decides whether someone may do what `question` says (its `session` and `remote` are filled in).
+ * Returns true with `ret_grants` (zeroed when there is no token and none is needed); else the
+ * request is refused, or parked: it will run again.
  */
-bool native_check_token(struct native_session *session, uint64_t now_us,
-                        const struct wire_message *message, const char *token,
-                        struct token_grants *ret_grants);
+bool native_admit(struct native_session *session, uint64_t now_us,
+                  const struct wire_message *message, struct admission_question *question,
+                  struct token_grants *ret_grants);
+/** Runs the request that was parked, when it can and the client is connected. */
+void native_run_parked(struct native_session *session, uint64_t now_us);
+void native_parked_done(struct native_parked *parked);
+/** native.c: carries a request out. */
+void native_handle(struct native_session *session, uint64_t now_us,
+                   const struct wire_message *message);
 
 /** The ICE servers of a session as the protocol has them. Points into itself; holds a secret. */
 struct native_ice {

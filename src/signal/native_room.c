@@ -4,9 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/time.h"
 #include "signal/native_int.h"
-#include "signal/token_verifier.h"
 
 bool native_need_member(struct native_session *session, const struct wire_message *message)
 {
@@ -14,35 +12,6 @@ bool native_need_member(struct native_session *session, const struct wire_messag
         return true;
     native_refuse(session, message, WIRE_ERROR_NOT_IN_ROOM, NULL);
     return false;
-}
-
-bool native_check_token(struct native_session *session, uint64_t now_us,
-                        const struct wire_message *message, const char *token,
-                        struct token_grants *ret_grants)
-{
-    struct signal_native *native = session->native;
-    *ret_grants = (struct token_grants){ 0 };
-    if (!token) {
-        if (!native->config.require_token)
-            return true;
-        native_refuse(session, message, WIRE_ERROR_TOKEN_REQUIRED, NULL);
-        return false;
-    }
-    uint64_t now_unix_s = native_unix_us(native, now_us) / TIME_US_PER_S;
-    int result =
-        native->config.tokens
-            ? token_verifier_check(native->config.tokens, bytes_of_text(token), now_unix_s,
-                                   ret_grants)
-            : token_verify(bytes_of_text(token), native->config.token_key, now_unix_s, ret_grants);
-    if (result < 0) {
-        bool plain = result == -EBADMSG || result == -ENOKEY || result == -ETIME;
-        native_refuse(session, message,
-                      result == -ETIME ? WIRE_ERROR_TOKEN_EXPIRED : WIRE_ERROR_TOKEN_INVALID,
-                      plain ? NULL : token_problem(result));
-        return false;
-    }
-    session->admitted = true;
-    return true;
 }
 
 /** Everything in a room, as a newcomer sees it. */
@@ -127,7 +96,7 @@ static int enter(struct native_session *session, uint64_t now_us,
         .playout_delay = { request->has_playout_delay, (uint16_t)request->playout_delay },
         .hidden = grants->hidden,
         .denials = grants->denials,
-        .pass = token_pass(grants, request->token != NULL),
+        .pass = token_pass(grants, request->token || session->native->config.admission),
         .observer = &session->observer,
     };
     return room_join(room, &join, &session->member);
@@ -142,9 +111,14 @@ void native_join(struct native_session *session, uint64_t now_us,
         native_refuse(session, message, WIRE_ERROR_ALREADY_IN_ROOM, NULL);
         return;
     }
-    if (!native_check_token(session, now_us, message, request->token, &grants))
+    struct admission_question question = { .purpose = ADMISSION_JOIN,
+                                           .room = request->room,
+                                           .name = request->name,
+                                           .token = request->token };
+    if (!native_admit(session, now_us, message, &question, &grants))
         return;
-    if (request->token && !token_admits(&grants, request->room)) {
+    bool by_grants = request->token || session->native->config.admission;
+    if (by_grants && !token_admits(&grants, request->room)) {
         native_refuse(session, message, WIRE_ERROR_TOKEN_INVALID,
                       "The token is for another room. Ask for one for this room.");
         return;

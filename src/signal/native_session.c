@@ -155,6 +155,7 @@ void native_resume(struct native_connection *connection, uint64_t now_us,
                              &(struct wire_result_resume){ .replayed = replayed });
     native_send_bare(connection);
     come_back(session);
+    native_run_parked(session, now_us);
 }
 
 void native_ping(struct native_connection *connection, const struct wire_message *message)
@@ -213,6 +214,7 @@ void native_session_free(struct native_session *session)
     address_limit_release(&native->address_limit, &session->remote);
     native->kept_bytes -= session->replay.bytes;
     native_replay_done(&session->replay);
+    native_parked_done(&session->parked);
     memory_wipe(session->token, sizeof(session->token));
     free(session);
 }

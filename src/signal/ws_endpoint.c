@@ -210,6 +210,19 @@ void ws_endpoint_drain(struct ws_endpoint *endpoint, const char *message)
     signal_native_drain(endpoint->native, loop_now_us(endpoint->config.loop), message);
 }
 
+void ws_endpoint_admitted(struct ws_endpoint *endpoint, const char *session,
+                          const struct admission_answer *answer)
+{
+    signal_native_admitted(endpoint->native, read_clock(endpoint), session, answer);
+    arm(endpoint);
+}
+
+void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint)
+{
+    signal_native_keys_fetched(endpoint->native, read_clock(endpoint));
+    arm(endpoint);
+}
+
 void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint)
 {
     arm(endpoint);

@@ -38,6 +38,10 @@ void ws_endpoint_reload(struct ws_endpoint *endpoint, const struct ws_endpoint_c
 void ws_endpoint_media_ready(struct ws_endpoint *endpoint);
 /** Tells clients that the server stops, and closes their connections. */
 void ws_endpoint_drain(struct ws_endpoint *endpoint, const char *message);
+/** As signal_native_admitted and signal_native_keys_fetched. */
+void ws_endpoint_admitted(struct ws_endpoint *endpoint, const char *session,
+                          const struct admission_answer *answer);
+void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint);
 /** Others than clients changed rooms: deadlines may be nearer. */
 void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint);
 struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint);

@@ -251,6 +251,21 @@ describe('tokens', () => {
         await join(signed('RS256', claims));
     });
 
+    test('wait for keys that are being fetched', async (context) => {
+        let held = null;
+        const server = createServer((request, response) => { held = response; }).listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        context.after(() => { server.closeAllConnections(); server.close(); });
+        const roost = await withServer(context, { 'auth.require_token': true, 'auth.jwks_url': `http://127.0.0.1:${server.address().port}/` });
+        await until('the fetch', () => held);
+        const client = await NativeClient.start(roost);
+        context.after(() => client.goodbye());
+        const id = client.send('join', { room: 'demo', name: 'Me', token: signed('EdDSA', { room: 'demo' }) });
+        await client.settle();
+        held.writeHead(200).end(JSON.stringify(keySet));
+        assert.equal((await client.reply(id)).result.room, 'demo');
+    });
+
     test('grant sources one by one', async (context) => {
         const server = await withServer(context, { 'auth.require_token': true });
         const { token } = await must(server, 'POST', '/api/v1/tokens', { room: 'demo', publish: ['camera'], data: false });
@@ -291,5 +306,80 @@ describe('tokens', () => {
         const back = await NativeClient.join(again, 'demo', 'Ada', { token: one.token });
         await back.goodbye();
         assert.equal((await ask(again, 'DELETE', '/api/v1/revocations?jti=one')).status, 404);
+    });
+});
+
+describe('admission by the operator\'s own server', () => {
+    const secret = 'a secret between two';
+    const settings = (url) => ({ 'auth.mode': 'webhook', 'auth.webhook_url': url, 'auth.webhook_secret': secret, 'auth.webhook_timeout': '2s' });
+
+    test('is asked with a signature, and grants or refuses', async (context) => {
+        const questions = [];
+        const url = await listen(context, (request, body) => {
+            const { 'webhook-id': id, 'webhook-timestamp': time, 'webhook-signature': signature } = request.headers;
+            assert.equal(signature, `v1,${createHmac('sha256', secret).update(`${id}.${time}.${body}`).digest('base64')}`);
+            const question = JSON.parse(body);
+            questions.push(question);
+            if (question.name === 'Mallory') return { status: 200, body: JSON.stringify({ allow: false, message: 'Pay first.' }) };
+            return { status: 200, body: JSON.stringify({ allow: true, user: 'ada', name: 'Ada L.', publish: ['camera'], admin: true }) };
+        });
+        const server = await withServer(context, settings(url));
+        const ada = await NativeClient.join(server, 'demo', 'whoever', { token: 'a ticket' });
+        context.after(() => ada.goodbye());
+        assert.equal(questions[0].type, 'join');
+        assert.equal(questions[0].room, 'demo');
+        assert.equal(questions[0].token, 'a ticket');
+        assert.equal(questions[0].address, '127.0.0.1');
+        const self = ada.joined.members.find(({ id }) => id === ada.member);
+        assert.deepEqual([self.name, self.user], ['Ada L.', 'ada']);
+        await refuses(ada.request('offer', offerOf('microphone')), 'not_permitted');
+        const refused = await refuses(NativeClient.join(server, 'demo', 'Mallory'), 'not_permitted');
+        assert.equal(refused.sentence, 'Pay first.');
+        assert.equal((await server.metrics()).get('admission_answers_total{answer="allowed"}'), 1);
+    });
+
+    test('lets nobody in while it fails', async (context) => {
+        const answers = [500, 204, 0, { status: 200, body: '' }, { status: 200, body: '{}' }, { status: 200, body: '[true]' },
+            { status: 200, body: '{"allow":"yes"}' }, { status: 200, body: '{"allow":true,"subscribe":"no"}' }, { status: 302, body: '' },
+            { status: 200, body: `{"allow":true,"x":"${'x'.repeat(20000)}"}` }, { status: 200, body: '{"allow":true,"exp":1}' }];
+        const url = await listen(context, () => answers[0]);
+        const server = await withServer(context, settings(url));
+        while (answers.length) {
+            await refuses(NativeClient.join(server, 'demo', 'Ada'), 'server_full');
+            answers.shift();
+        }
+        const nowhere = await withServer(context, settings('http://127.0.0.1:1/'));
+        await refuses(NativeClient.join(nowhere, 'demo', 'Ada'), 'server_full');
+        await refuses(NativeClient.start(nowhere).then((client) => client.request('register', { user: 'ada', name: 'Ada' })), 'server_full');
+    });
+
+    test('may take its time: one question at a time, and others go on', async (context) => {
+        const waiting = [];
+        const server = createServer((request, response) => {
+            request.resume().on('end', () => waiting.push(response));
+        }).listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        context.after(() => { server.closeAllConnections(); server.close(); });
+        const roost = await withServer(context, { ...settings(`http://127.0.0.1:${server.address().port}/`), 'auth.webhook_timeout': '10s' });
+        const ada = await NativeClient.start(roost);
+        const first = ada.send('join', { room: 'demo', name: 'Ada' });
+        await until('the question', () => waiting.length === 1);
+        await refuses(ada.request('join', { room: 'demo', name: 'Ada' }), 'bad_request');
+        await ada.settle();
+        // the answer comes while she is away, and waits for her
+        await ada.cut();
+        waiting[0].writeHead(200).end('{"allow":true}');
+        await until('the answer', async () => (await roost.metrics()).get('admission_answers_total{answer="allowed"}') === 1);
+        await ada.resume();
+        assert.equal((await ada.reply(first)).result.room, 'demo');
+        // one who is gone is no longer let in
+        const ben = await NativeClient.start(roost);
+        ben.send('join', { room: 'demo', name: 'Ben' });
+        await until('the second question', () => waiting.length === 2);
+        await ben.goodbye();
+        waiting[1].writeHead(200).end('{"allow":true}');
+        await until('the second answer', async () => (await roost.metrics()).get('admission_answers_total{answer="allowed"}') === 2);
+        assert.equal((await must(roost, 'GET', '/api/v1/rooms/demo')).participants, 1);
+        await ada.goodbye();
     });
 });
