@@ -38,6 +38,8 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants/{participant}", control_member_get },
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}/participants/{participant}", control_member_update },
     { HTTP_METHOD_DELETE, "/api/v1/rooms/{room}/participants/{participant}", control_member_kick },
+    { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants/{participant}/stats",
+      control_member_stats },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/tracks", control_tracks_list },
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}/tracks/{track}", control_track_update },
     { HTTP_METHOD_POST, "/api/v1/tokens", control_token_make },
@@ -53,6 +55,7 @@ int control_api_new(const struct control_api_config *config, struct control_api 
     api->config = *config;
     // also after a failure: routes that were added point here until the server is gone
     *ret_api = api;
+    list_init(&api->samples);
     for (const struct control_route *row = control_routes; row->pattern; row++) {
         int result = http_server_add_route(config->http,
                                            &(struct http_route){ .methods = row->method,
@@ -64,6 +67,14 @@ int control_api_new(const struct control_api_config *config, struct control_api 
             return result;
     }
     return 0;
+}
+
+void control_api_detach(struct control_api *api)
+{
+    if (!api)
+        return;
+    api->config.http = NULL;
+    control_stats_stop(api);
 }
 
 struct control_api *control_api_free(struct control_api *api)

@@ -11,12 +11,14 @@
 #include "signal/token_verifier.h"
 
 struct control_api;
+struct media_host;
 
 struct control_api_config {
     struct http_server *http;
     struct loop *loop;
     const struct log *log;
     struct room_directory *rooms; /**< of signaling; the routes end before it does */
+    struct media_host *media;     /**< for statistics */
     struct token_verifier *tokens;
     struct bytes (*token_key)(void *owner); /**< what signs tokens that are asked for */
     int (*save_revocations)(void *owner);   /**< 0 or a negative errno */
@@ -27,7 +29,9 @@ struct control_api_config {
 /** Adds the routes. Returns 0 or what http_server_add_route returned. */
 must_check int control_api_new(const struct control_api_config *config,
                                struct control_api **ret_api);
-/** After the HTTP server is gone. Accepts NULL; returns NULL. */
+/** The HTTP server is about to go: nothing under way is answered any more. Accepts NULL. */
+void control_api_detach(struct control_api *api);
+/** After the HTTP server and the media host are gone. Accepts NULL; returns NULL. */
 struct control_api *control_api_free(struct control_api *api);
 struct metric_set control_api_metrics(const struct control_api *api);
 

@@ -5,6 +5,7 @@
 
 #include "admin/control_api.h"
 #include "admin/control_json.h"
+#include "base/list.h"
 
 enum control_api_metric {
 #define METRIC(id, kind, name, labels, help) id,
@@ -15,6 +16,7 @@ enum control_api_metric {
 
 struct control_api {
     struct control_api_config config;
+    struct list samples; /**< of control_stats.c: requests that wait */
     metric_value metrics[CONTROL_API_METRIC_COUNT];
 };
 
@@ -58,5 +60,9 @@ control_handler control_room_end, control_room_message;
 /** control_members.c */
 control_handler control_members_list, control_member_get, control_member_update;
 control_handler control_member_kick, control_tracks_list, control_track_update;
+/** control_stats.c */
+control_handler control_member_stats;
+/** Nothing is answered any more. */
+void control_stats_stop(struct control_api *api);
 /** control_tokens.c */
 control_handler control_token_make, control_revocations_get, control_revoke, control_unrevoke;

@@ -134,7 +134,7 @@ static const struct part parts[] = {
     { "signaling", serve_signal_start, serve_signal_stop },
     { "web application", serve_app_start, NULL },
     { "TURN over HTTP", serve_turn_api_start, serve_turn_api_detach },
-    { "control API", serve_control_start, NULL },
+    { "control API", serve_control_start, serve_control_detach },
     { "ports", serve_listen_start, NULL },
 };
 

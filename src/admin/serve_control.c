@@ -27,6 +27,7 @@ int serve_control_start(struct serve *serve)
         .loop = &serve->loop,
         .log = &serve->log,
         .rooms = ws_endpoint_rooms(serve->signal),
+        .media = serve->media,
         .tokens = &serve->tokens,
         .token_key = token_key,
         .save_revocations = save_revocations,
@@ -39,6 +40,11 @@ int serve_control_start(struct serve *serve)
     struct metric_set metrics = control_api_metrics(serve->control_api);
     metrics_page_add(serve->metrics, &metrics);
     return 0;
+}
+
+void serve_control_detach(struct serve *serve)
+{
+    control_api_detach(serve->control_api);
 }
 
 void serve_control_stop(struct serve *serve)

@@ -139,7 +139,9 @@ void serve_turn_stop(struct serve *serve);
 void serve_turn_attached(struct serve *serve);
 must_check int serve_turn_listen(struct serve *serve);
 must_check int serve_control_start(struct serve *serve);
-/** After the HTTP server has gone. */
+/** Before the HTTP server goes. */
+void serve_control_detach(struct serve *serve);
+/** After the media server has gone. */
 void serve_control_stop(struct serve *serve);
 must_check int serve_turn_api_start(struct serve *serve);
 /** Before the HTTP server goes. */

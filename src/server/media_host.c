@@ -103,6 +103,10 @@ static void received(void *owner, const struct message *message)
         media_session_adopted(host, adopted->session, adopted->worker);
         return;
     }
+    if (message->type == MEDIA_MESSAGE_STATS_ANSWER) {
+        media_stats_answered(host, message_body(message, struct media_message_stats_answer));
+        return;
+    }
     const struct media_event *event = message_body(message, struct media_event);
     // the session may have been closed while its worker wrote
     if (!handle_table_find(&host->sessions, event->session))
@@ -115,6 +119,8 @@ static void discard(void *owner unused, const struct message *message)
 {
     if (message->type >= TURN_MESSAGE_SETTINGS)
         turn_message_discard(message);
+    else if (message->type == MEDIA_MESSAGE_STATS_ANSWER)
+        free(message_body(message, struct media_message_stats_answer)->stats);
 }
 
 static const struct mailbox_ops mailbox_ops = { .received = received, .discard = discard };
@@ -157,6 +163,7 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     host->control.event = take_event;
     list_init(&host->events);
     list_init(&host->unsent);
+    list_init(&host->questions);
     loop_timer_init(&host->resend, config->loop, resend);
     handle_table_init(&host->sessions, config->max_sessions);
     certificate_ref(config->certificate);
@@ -204,6 +211,7 @@ struct media_host *media_host_stop(struct media_host *host)
         turn_host_detach(host->config.turn);
     host->shared.group = worker_group_stop(host->shared.group);
     loop_timer_cancel(&host->resend);
+    media_stats_stop(host);
     struct host_unsent *unsent;
     list_each(unsent, &host->unsent, node)
     {

@@ -58,6 +58,9 @@ struct media_host {
     size_t unsent_count;
     uint32_t unsent_of[TRACK_WORKERS_MAX]; /**< those to one worker, so that order is kept */
     struct loop_timer resend;
+    struct list questions; /**< of media_stats.c */
+    uint32_t question_count;
+    uint64_t question_last;
 };
 
 static inline struct media_host *media_host_of(struct media_control *control)
@@ -70,6 +73,13 @@ static inline struct media_host *media_host_of(struct media_control *control)
 void media_host_send(struct media_host *host, uint32_t worker, uint32_t type, const void *body,
                      size_t size);
 void media_host_event_add(struct media_host *host, const struct media_event *event);
+
+// media_stats.c
+struct media_message_stats_answer;
+void media_stats_answered(struct media_host *host,
+                          const struct media_message_stats_answer *message);
+/** Nothing is answered any more: all who asked are told so. */
+void media_stats_stop(struct media_host *host);
 
 // media_session.c: the operations of media_control
 extern const struct media_control media_session_control;

@@ -3,6 +3,7 @@
 
 #include "room/exchange.h"
 #include "rtc/params.h"
+#include "rtc/peer_stats.h"
 #include "server/media_claim.h"
 
 enum media_message {
@@ -10,10 +11,12 @@ enum media_message {
     MEDIA_MESSAGE_CLOSE,    /**< struct media_message_close */
     MEDIA_MESSAGE_SLOT,     /**< struct media_message_slot */
     MEDIA_MESSAGE_BLOCK,    /**< struct media_message_block */
+    MEDIA_MESSAGE_STATS,    /**< struct media_message_stats */
     MEDIA_MESSAGE_EXCHANGE, /**< struct exchange_message, between workers */
     // to the control thread
-    MEDIA_MESSAGE_ADOPTED, /**< struct media_message_adopted */
-    MEDIA_MESSAGE_EVENT,   /**< struct media_event */
+    MEDIA_MESSAGE_ADOPTED,      /**< struct media_message_adopted */
+    MEDIA_MESSAGE_EVENT,        /**< struct media_event */
+    MEDIA_MESSAGE_STATS_ANSWER, /**< struct media_message_stats_answer */
 };
 
 struct media_message_session {
@@ -40,6 +43,16 @@ struct media_message_block {
     handle session;
     uint32_t section;
     bool blocked;
+};
+
+struct media_message_stats {
+    handle session;
+    uint64_t number; /**< of the question */
+};
+
+struct media_message_stats_answer {
+    uint64_t number;
+    struct rtc_peer_stats *stats; /**< heap, the receiver's; NULL: no such session */
 };
 
 struct media_message_adopted {

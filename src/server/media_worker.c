@@ -187,6 +187,19 @@ static void take_close(struct media_worker *worker, const struct media_message_c
     media_routes_remove(&worker->routes, transport);
 }
 
+static void take_stats(struct media_worker *worker, const struct media_message_stats *message)
+{
+    const struct media_transport *transport =
+        media_routes_by_session(&worker->routes, message->session);
+    struct media_message_stats_answer answer = { .number = message->number };
+    if (transport && transport->peer) {
+        answer.stats = memory_new(struct rtc_peer_stats);
+        rtc_peer_read_stats(transport->peer, media_now_us(worker), answer.stats);
+    }
+    if (!tell_control(worker, MEDIA_MESSAGE_STATS_ANSWER, &answer, sizeof(answer)))
+        free(answer.stats);
+}
+
 static void take_slot(struct media_worker *worker, const struct media_message_slot *message)
 {
     bool empty = message->publisher.session == 0;
@@ -228,8 +241,12 @@ static void received(struct worker *base, void *owner unused, const struct messa
         exchange_message_input(worker->exchange, media_now_us(worker),
                                message_body(message, struct exchange_message), &worker->batch);
         break;
+    case MEDIA_MESSAGE_STATS:
+        take_stats(worker, message_body(message, struct media_message_stats));
+        break;
     case MEDIA_MESSAGE_ADOPTED:
     case MEDIA_MESSAGE_EVENT:
+    case MEDIA_MESSAGE_STATS_ANSWER:
         break;
     default:
         turn_worker_received(worker->turn, message);

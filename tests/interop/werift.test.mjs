@@ -7,7 +7,7 @@ import nodeDataChannel from 'node-datachannel';
 import * as werift from 'werift';
 
 import { NativeClient } from '../support/native_client.mjs';
-import { Server } from '../support/server.mjs';
+import { Server, runCommand } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
 
 let server;
@@ -214,6 +214,38 @@ test("a member's Opus and VP8 arrive in another's slots, rewritten and without a
         assert.equal((video[i].header.timestamp - video[i - 1].header.timestamp) >>> 0,
             ((vp8Read(video[i].payload).number - vp8Read(video[i - 1].payload).number) * 1800) >>> 0, 'timestamps keep their distance');
     await ben.client.event('track_updated', ({ track }) => track.live && track.kind === 'video');
+});
+
+test('the control API has the numbers of both ends', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    ann.send();
+    await until('packets', () => ben.received.video.length > 50, 15000);
+    const token = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
+    const ask = (member) => server.fetch(`/api/v1/rooms/${room}/participants/${member}/stats`, { headers: { authorization: `Bearer ${token}` } });
+    const [from, to] = (await Promise.all([ask(ann.client.member), ask(ben.client.member)])).map(({ status, body }) => {
+        assert.equal(status, 200, body);
+        return JSON.parse(body);
+    });
+    assert.ok(from.connected && to.connected);
+    assert.match(from.remote, /^(127\.0\.0\.1|[\d.]+|\[.*\]):\d+$/);
+    const incoming = from.streams.filter(({ direction }) => direction === 'from_participant');
+    const outgoing = to.streams.filter(({ direction }) => direction === 'to_participant');
+    assert.equal(incoming.length, 2);
+    assert.equal(outgoing.length, 2);
+    const sent = new Set([ann.senders.audio.sender.ssrc, ann.senders.video.sender.ssrc]);
+    assert.deepEqual(new Set(incoming.map(({ ssrc }) => ssrc)), sent);
+    // 50 packets per second of 45 bytes (sound) and some 75 (picture)
+    for (const { bitrate_bps, packets, lost } of [...incoming, ...outgoing]) {
+        assert.ok(bitrate_bps > 5000 && bitrate_bps < 100000, `${bitrate_bps} bit/s`);
+        assert.ok(packets > 50);
+        assert.equal(lost, 0);
+    }
+    const silent = await NativeClient.join(server, room, 'Cleo');
+    assert.equal((await ask(silent.member)).status, 409);
+    await silent.goodbye();
 });
 
 test('a late joiner gets a key frame at once: its wish reaches the publisher', async (context) => {

@@ -43,7 +43,7 @@ static void test_each_address_is_a_place_to_open(void **state)
     assert_non_null(strstr(text, "https://[2001:db8::5]:8443/\n"));
     assert_non_null(strstr(text, "self-signed"));
     assert_non_null(strstr(text, "./roost-data"));
-    assert_non_null(strstr(text, "auth.require_token"));
+    assert_non_null(strstr(text, "auth.mode"));
     assert_null(strchr(text, '\x1b')); // no colours and no code outside of a terminal
 }
 

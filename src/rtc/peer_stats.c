@@ -1,0 +1,66 @@
+#include "rtc/peer_stats.h"
+
+#include "base/time.h"
+#include "rtc/peer_int.h"
+
+static struct rtc_stream_stats *add(struct rtc_peer_stats *stats)
+{
+    if (stats->stream_count == RTC_STATS_STREAMS_MAX)
+        return NULL;
+    return &stats->streams[stats->stream_count++];
+}
+
+static void add_incoming(struct rtc_peer_stats *stats, const struct rtc_stream *stream)
+{
+    // repairs are counted with what they repair
+    struct rtc_stream_stats *out = stream->repair ? NULL : add(stats);
+    if (!out)
+        return;
+    *out = (struct rtc_stream_stats){
+        .section = stream->section,
+        .layer = stream->layer,
+        .ssrc = stream->ssrc,
+        .packets = stream->stats.packets_received,
+        .bytes = stream->stats.bytes_received,
+        .lost = stream->stats.started ? rtp_receive_stats_lost(&stream->stats) : 0,
+        .jitter_us = rtp_receive_stats_jitter_us(&stream->stats),
+    };
+}
+
+static void add_outgoing(struct rtc_peer_stats *stats, const struct rtc_sender *sender)
+{
+    struct rtc_stream_stats *out = sender && sender->stats.started ? add(stats) : NULL;
+    if (!out)
+        return;
+    uint32_t clock_hz = sender->stats.clock_rate_hz;
+    *out = (struct rtc_stream_stats){
+        .section = sender->section,
+        .outgoing = true,
+        .ssrc = sender->ssrc,
+        .packets = sender->stats.packet_count,
+        .bytes = sender->stats.octet_count,
+        .lost = sender->stats.cumulative_lost,
+        .fraction_lost = sender->stats.fraction_lost,
+        .jitter_us = clock_hz ? sender->stats.jitter * TIME_US_PER_S / clock_hz : 0,
+        .round_trip_us = sender->stats.round_trip_us,
+    };
+}
+
+void rtc_peer_read_stats(const struct rtc_peer *peer, uint64_t now_us,
+                         struct rtc_peer_stats *ret_stats)
+{
+    *ret_stats = (struct rtc_peer_stats){
+        .at_us = now_us,
+        .connected = rtc_peer_connected(peer),
+        .rtt_us = rtc_peer_rtt_us(peer),
+        .bandwidth_bps = rtc_peer_bandwidth_bps(peer),
+        .allocated_bps = peer->allocated_bps,
+        .wanted_bps = peer->wanted_bps,
+    };
+    if (!rtc_peer_path(peer, &ret_stats->path))
+        ret_stats->path = (struct net_path){ 0 };
+    for (uint32_t i = 0; i < peer->stream_count; i++)
+        add_incoming(ret_stats, &peer->streams[i]);
+    for (size_t i = 0; i < peer->sender_count; i++)
+        add_outgoing(ret_stats, peer->senders[i]);
+}
