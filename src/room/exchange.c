@@ -5,7 +5,6 @@
 
 #include "base/memory.h"
 
-#define LOOK_US (250 * TIME_US_PER_MS)
 /** A mirror that gets nothing asks again: its wish may have met a full mailbox. */
 #define MIRROR_ASK_US (2 * TIME_US_PER_S)
 /** A publication without packets for this long is reported as silent. */
@@ -239,30 +238,6 @@ void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle sess
     }
 }
 
-/**
- * Subscriptions that wait for a picture, or for a better layer, keep asking. Those of a broadcast
- * are thousands: they are looked at as often as a key frame may be asked for, and first when they
- * attach.
- */
-static void tick_subscriptions(struct track *track, uint64_t now_us)
-{
-    if (track->looked_us + LOOK_US > now_us)
-        return;
-    track->looked_us = now_us;
-    uint8_t best = track_best_layer(track, now_us);
-    struct subscription *subscription;
-    list_each(subscription, &track->subscriptions, by_track)
-    {
-        if (subscription->layer == best || subscription->replay.active ||
-            !rtc_sender_ready(subscription->sender))
-            continue;
-        if (subscription->layer == SUBSCRIPTION_NO_LAYER)
-            gop_replay_begin(subscription, now_us);
-        else
-            track_want_key_frame(track, best);
-    }
-}
-
 static void ask_for_key_frames(struct exchange *exchange, struct track *track, uint64_t now_us)
 {
     struct exchange_peer *peer = exchange_find_peer(exchange, track->key.session);
@@ -336,13 +311,14 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_b
 {
     uint64_t gop_age_us = gop_age(exchange);
     exchange->gop_policy.budget = GOP_TICK_PACKETS;
+    exchange_allocate_tick(exchange, now_us);
     size_t cursor = 0;
     void *value;
     while (map_next(&exchange->tracks, &cursor, NULL, &value)) {
         struct track *track = value;
         track_expire(track, now_us, gop_age_us);
         if (track->video) {
-            tick_subscriptions(track, now_us);
+            track_measure(track, now_us);
             tick_replays(exchange, track, now_us, batch);
             ask_for_key_frames(exchange, track, now_us);
         }

@@ -11,6 +11,7 @@
 #include "room/media_control.h"
 #include "room/metrics.h"
 #include "room/track.h"
+#include "room/wish.h"
 #include "rtc/peer.h"
 
 struct exchange;
@@ -91,6 +92,9 @@ int exchange_slot_set(struct exchange *exchange, uint64_t now_us, handle session
 void exchange_publication_block(struct exchange *exchange, handle session, uint32_t section,
                                 bool blocked);
 
+/** How a slot is to be filled; holds for whatever fills it until told otherwise. */
+void exchange_slot_wish(struct exchange *exchange, handle session, uint32_t section,
+                        const struct media_wish *wish);
 /**
  * A publication that is here, or mirrored here, belongs to a group (a room): if it is audio, it is
  * forwarded only while it is among the `places` loudest of that group. A `name` or `places` of 0

@@ -12,6 +12,9 @@ struct exchange {
     struct map groups; /**< name -> struct exchange_group */
     struct room_metrics metrics;
     struct gop_policy gop_policy;
+    /** For one peer at a time: what its bandwidth is divided over. */
+    struct allocate_item allocate_items[RTC_SECTIONS_MAX];
+    struct subscription *allocate_video[RTC_SECTIONS_MAX];
 };
 
 /** A peer's sections on this worker. Both arrays have `section_count` places. */
@@ -19,6 +22,9 @@ struct exchange_peer {
     handle session;
     struct rtc_peer *rtc;
     size_t section_count;
+    uint64_t allocated_us;               /**< when its bandwidth was last divided; 0: divide now */
+    uint64_t allocated_bps;              /**< what that needs, audio included */
+    uint64_t divided_bps;                /**< the bandwidth that it was divided from */
     struct track **tracks;               /**< NULL where the section is no publication */
     struct subscription **subscriptions; /**< NULL where the section is no slot */
 };
@@ -39,6 +45,8 @@ struct track *exchange_mirror_get(struct exchange *exchange, const struct track_
                                   uint16_t worker, bool video);
 /** Tells the publisher's worker that packets are wanted here. */
 void exchange_mirror_ask(struct exchange *exchange, const struct track *track);
+/** Divides the bandwidth of the peers whose time it is; key frames are asked for. */
+void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us);
 /** Takes a track out of its group. */
 void exchange_group_leave(struct exchange *exchange, struct track *track);
 /** Leaves in `packets` those that are to be heard; returns how many. */

@@ -31,7 +31,10 @@ static bool find_run(const struct subscription *subscription, uint64_t now_us, u
     const struct track *track = subscription->track;
     if (!track->gop_policy || track->blocked)
         return false;
-    for (int i = track_best_layer(track, now_us); i >= 0; i--) {
+    uint8_t best = subscription_best_layer(subscription, now_us);
+    if (best == SUBSCRIPTION_NO_LAYER)
+        return false;
+    for (int i = best; i >= 0; i--) {
         const struct track_layer *layer = &track->layers[i];
         if (layer->last_packet_us + LAYER_SILENT_US < now_us ||
             !gop_cache_run(&layer->gop, &layer->ring, now_us, track->gop_policy, ret_run) ||

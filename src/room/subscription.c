@@ -13,6 +13,8 @@ struct subscription *subscription_new(struct rtc_sender *sender)
     subscription->sender = sender;
     subscription->layer = SUBSCRIPTION_NO_LAYER;
     subscription->repairs_left = SUBSCRIPTION_REPAIRS;
+    subscription->wish = MEDIA_WISH_DEFAULT;
+    allocate_state_init(&subscription->allocation);
     struct rtc_numbers numbers;
     rtc_sender_start_numbers(sender, &numbers);
     rewrite_init(&subscription->rewrite, numbers.sequence, numbers.timestamp);
@@ -51,6 +53,7 @@ void subscription_attach(struct subscription *subscription, uint64_t now_us, str
     subscription_detach(subscription);
     subscription_remap(subscription, publisher, receiver);
     subscription->track = track;
+    allocate_state_init(&subscription->allocation);
     list_append(&track->subscriptions, &subscription->by_track);
     gop_replay_begin(subscription, now_us);
 }
@@ -79,13 +82,51 @@ void subscription_restart(struct subscription *subscription)
     subscription->layer = SUBSCRIPTION_NO_LAYER;
 }
 
+uint8_t subscription_best_layer(const struct subscription *subscription, uint64_t now_us)
+{
+    uint8_t limit = subscription->allocation.layer;
+    if (limit == ALLOCATE_NONE)
+        return SUBSCRIPTION_NO_LAYER;
+    const struct track *track = subscription->track;
+    for (int i = limit; i >= 0; i--) {
+        if (track_layer_sent(track, now_us, (uint8_t)i))
+            return (uint8_t)i;
+    }
+    // nothing so small is sent: what is, is better than nothing
+    for (uint8_t i = (uint8_t)(limit + 1); i < TRACK_LAYERS_MAX; i++) {
+        if (track_layer_sent(track, now_us, i))
+            return i;
+    }
+    return 0;
+}
+
+void subscription_allocated(struct subscription *subscription, uint64_t now_us)
+{
+    uint8_t best = subscription_best_layer(subscription, now_us);
+    if (best == SUBSCRIPTION_NO_LAYER) {
+        if (subscription->layer != SUBSCRIPTION_NO_LAYER || subscription->replay.active)
+            subscription_restart(subscription);
+        return;
+    }
+    if (subscription->layer == best || subscription->replay.active ||
+        !rtc_sender_ready(subscription->sender))
+        return;
+    if (subscription->layer == SUBSCRIPTION_NO_LAYER)
+        gop_replay_begin(subscription, now_us);
+    else
+        track_want_key_frame(subscription->track, best);
+}
+
 void subscription_want_key_frame(struct subscription *subscription, uint64_t now_us)
 {
     struct track *track = subscription->track;
     if (!track)
         return;
-    uint8_t layer = subscription->layer != SUBSCRIPTION_NO_LAYER ? subscription->layer
-                                                                 : track_best_layer(track, now_us);
+    uint8_t layer = subscription->layer != SUBSCRIPTION_NO_LAYER
+                        ? subscription->layer
+                        : subscription_best_layer(subscription, now_us);
+    if (layer == SUBSCRIPTION_NO_LAYER)
+        return;
     track_want_key_frame(track, layer);
 }
 
@@ -101,7 +142,7 @@ void subscription_update_clock(struct subscription *subscription)
 
 /**
  * Whether the outgoing stream may move to this packet's layer with this packet: audio at any time,
- * video only where a decoder may begin, and upwards or when the present layer has stopped.
+ * video only where a decoder may begin, towards the layer that the receiver should get.
  */
 static bool may_switch(const struct subscription *subscription, uint64_t now_us,
                        const struct media_info *info)
@@ -110,9 +151,15 @@ static bool may_switch(const struct subscription *subscription, uint64_t now_us,
         return true;
     if (!info->key_frame)
         return false;
-    if (subscription->layer == SUBSCRIPTION_NO_LAYER || info->layer >= subscription->layer)
+    uint8_t best = subscription_best_layer(subscription, now_us);
+    if (best == SUBSCRIPTION_NO_LAYER)
+        return false;
+    if (info->layer == best)
         return true;
-    return track_best_layer(subscription->track, now_us) == info->layer;
+    // on the way up any step is one
+    return info->layer < best &&
+           (subscription->layer == SUBSCRIPTION_NO_LAYER || (subscription->layer < info->layer) ||
+            subscription->layer > best);
 }
 
 static void switch_to(struct subscription *subscription, uint64_t now_us,
@@ -160,7 +207,7 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
                                       struct datagram_batch *batch, struct packet *const *packets,
                                       uint32_t count, uint16_t pad_to)
 {
-    if (!rtc_sender_ready(subscription->sender))
+    if (subscription->allocation.layer == ALLOCATE_NONE || !rtc_sender_ready(subscription->sender))
         return 0;
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -4,10 +4,12 @@
  */
 #pragma once
 
+#include "room/allocate.h"
 #include "room/gop_replay.h"
 #include "room/redundancy.h"
 #include "room/rewrite.h"
 #include "room/track.h"
+#include "room/wish.h"
 #include "rtc/negotiate.h"
 
 #define SUBSCRIPTION_NO_LAYER 0xff
@@ -34,9 +36,11 @@ struct subscription {
     struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
     struct gop_replay replay;
     struct redundancy redundancy;
-    uint8_t red_payload_type; /**< the receiver's for redundant audio; 0: it takes none */
-    uint8_t epoch;            /**< of the stream being forwarded */
-    uint8_t layer;            /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    struct media_wish wish;
+    struct allocate_state allocation; /**< of video: the best layer that may be sent */
+    uint8_t red_payload_type;         /**< the receiver's for redundant audio; 0: it takes none */
+    uint8_t epoch;                    /**< of the stream being forwarded */
+    uint8_t layer; /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */
     uint8_t payload_types[RTP_PAYLOAD_TYPE_MAX + 1];
 };
@@ -76,6 +80,13 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
 uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
                              struct datagram_batch *batch, const uint16_t *lost, uint32_t count,
                              uint32_t *ret_refused);
+/**
+ * The layer that should be forwarded now: the best that is sent and may be; SUBSCRIPTION_NO_LAYER
+ * when none may.
+ */
+uint8_t subscription_best_layer(const struct subscription *subscription, uint64_t now_us);
+/** After a division: stops what may not be sent at all, asks for the key frame of a new layer. */
+void subscription_allocated(struct subscription *subscription, uint64_t now_us);
 /** The receiver cannot decode: a key frame of what it gets. */
 void subscription_want_key_frame(struct subscription *subscription, uint64_t now_us);
 /** Hands the track's clock on to the sender, for its reports. */

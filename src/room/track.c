@@ -13,6 +13,7 @@
 /** A NACK for what is older comes too late for any picture. */
 #define HISTORY_US (1000 * TIME_US_PER_MS)
 /** A layer without packets for this long is not being sent (a paused simulcast layer). */
+#define MEASURE_US      (250 * TIME_US_PER_MS)
 #define LAYER_SILENT_US (1000 * TIME_US_PER_MS)
 
 struct track *track_new(const struct track_key *key, bool video)
@@ -50,6 +51,9 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     }
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
+    layer->bytes += info->payload_size + RTP_HEADER_SIZE;
+    if (info->pixels > 0)
+        layer->pixels = info->pixels;
     if (info->key_frame) {
         keyframe_arrived(&layer->key_frame);
         gop_cache_packet(&layer->gop, packet);
@@ -91,11 +95,33 @@ void track_forget_gops(struct track *track)
         gop_cache_forget(&track->layers[i].gop);
 }
 
+bool track_layer_sent(const struct track *track, uint64_t now_us, uint8_t layer)
+{
+    uint64_t last_us = track->layers[layer].last_packet_us;
+    return last_us > 0 && now_us - last_us < LAYER_SILENT_US;
+}
+
+void track_measure(struct track *track, uint64_t now_us)
+{
+    uint64_t passed_us = now_us - track->measured_us;
+    if (passed_us < MEASURE_US)
+        return;
+    bool first = track->measured_us == 0;
+    track->measured_us = now_us;
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++) {
+        struct track_layer *layer = &track->layers[i];
+        uint64_t rate_bps = first ? 0 : layer->bytes * 8 * TIME_US_PER_S / passed_us;
+        layer->bytes = 0;
+        // a new layer counts at once, one key frame does not make a stream dear
+        layer->bitrate_bps =
+            layer->bitrate_bps == 0 ? rate_bps : (layer->bitrate_bps * 3 + rate_bps) / 4;
+    }
+}
+
 uint8_t track_best_layer(const struct track *track, uint64_t now_us)
 {
     for (uint8_t i = TRACK_LAYERS_MAX; i > 0; i--) {
-        uint64_t last_us = track->layers[i - 1].last_packet_us;
-        if (last_us > 0 && now_us - last_us < LAYER_SILENT_US)
+        if (track_layer_sent(track, now_us, (uint8_t)(i - 1)))
             return (uint8_t)(i - 1);
     }
     return 0;

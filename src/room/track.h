@@ -37,6 +37,9 @@ struct track_layer {
     struct rtc_clock clock;
     uint8_t epoch;           /**< of the newest stream, to which `clock` belongs */
     uint64_t last_packet_us; /**< 0: no packet yet */
+    uint64_t bytes;          /**< of RTP packets since the rate was last measured */
+    uint64_t bitrate_bps;    /**< smoothed over a second or so */
+    uint32_t pixels;         /**< per picture, 0: not known */
 };
 
 struct track {
@@ -49,8 +52,8 @@ struct track {
     bool blocked;           /**< a moderator muted it: packets are dropped */
     bool live;              /**< packets came in the last seconds */
     uint64_t last_packet_us;
-    uint64_t looked_us; /**< when its subscriptions were last asked what they wait for */
-    uint64_t asked_us;  /**< a mirror's last wish for packets */
+    uint64_t asked_us;    /**< a mirror's last wish for packets */
+    uint64_t measured_us; /**< when the layers' rates were measured */
     struct speech speech;
     struct loudest_voice voice; /**< of audio: is it among the loudest of its room? */
     bool unheard;               /**< it is not, and its subscriptions know */
@@ -82,6 +85,10 @@ void track_expire(struct track *track, uint64_t now_us, uint64_t gop_age_us);
 void track_forget_gops(struct track *track);
 /** The best layer that is being sent now. */
 uint8_t track_best_layer(const struct track *track, uint64_t now_us);
+/** Whether packets of a layer come now. */
+bool track_layer_sent(const struct track *track, uint64_t now_us, uint8_t layer);
+/** Measures the rates of all layers; call it some times a second. */
+void track_measure(struct track *track, uint64_t now_us);
 /** Asks for a key frame of a layer; a no-op for audio. */
 void track_want_key_frame(struct track *track, uint8_t layer);
 

@@ -255,16 +255,22 @@ static uint64_t client_deadline(void *owner)
     return client->publishing ? time_earlier(deadline_us, client->next_frame_us) : deadline_us;
 }
 
+/** Each layer is four times as dear as the one below it. */
+static uint16_t layer_payload(uint32_t layer)
+{
+    return (uint16_t)(PACKET_PAYLOAD >> (2 * (WORLD_LAYERS - 1 - layer)));
+}
+
 /**
  * One RTP payload: a VP8 descriptor (RFC 7741, 4.2) and header, filler, and at its end the frame's
  * number and the publisher's name.
  */
 static void fill_payload(struct world_client *client, struct packet *packet, uint32_t part,
-                         bool video)
+                         bool video, uint32_t layer)
 {
     struct media_info *info = media_info_of(packet);
     uint8_t *payload = packet->bytes;
-    uint16_t size = video ? PACKET_PAYLOAD : AUDIO_PAYLOAD;
+    uint16_t size = video ? layer_payload(layer) : AUDIO_PAYLOAD;
     memset(payload, 0xaa, size);
     bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
     bool key = client->key_frame_next ||
@@ -272,9 +278,15 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     if (video) {
         payload[0] = part == 0 ? 0x10 : 0x00; // S: start of a partition
         payload[1] = part == 0 ? (key ? 0x10 : 0x11) : 0xaa;
-        static const uint8_t start_code[] = { 0x9d, 0x01, 0x2a, 0x80, 0x02, 0xe0, 0x01 };
-        if (part == 0 && key)
+        static const uint8_t start_code[] = { 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02 };
+        if (part == 0 && key) {
             memcpy(payload + 4, start_code, sizeof(start_code));
+            uint32_t halvings = WORLD_LAYERS - 1 - layer;
+            payload[7] = (uint8_t)(1280 >> halvings);
+            payload[8] = (uint8_t)(1280 >> halvings >> 8);
+            payload[9] = (uint8_t)(720 >> halvings);
+            payload[10] = (uint8_t)(720 >> halvings >> 8);
+        }
     }
     payload[size - 9] = 0;
     store_u32(payload + size - 8, client->frame);
@@ -301,8 +313,8 @@ static void publish_layer(struct world_client *client, uint32_t number,
     for (uint32_t part = 0; !layer->paused && part < PACKETS_A_FRAME; part++) {
         struct packet *packet = packet_pool_take(&client->pool);
         assert_non_null(packet);
-        fill_payload(client, packet, part, true);
-        packet->bytes[PACKET_PAYLOAD - 9] = (uint8_t)number;
+        fill_payload(client, packet, part, true, number);
+        packet->bytes[layer_payload(number) - 9] = (uint8_t)number;
         const struct media_info *info = media_info_of(packet);
         struct rtp_rewrite fields = { .timestamp = info->timestamp + number * 777777,
                                       .sequence = layer->sequence++,
@@ -334,7 +346,8 @@ static void publish_frame(struct world_client *client, uint64_t now_us,
         for (uint32_t part = 0; sender && part < (video ? PACKETS_A_FRAME : 1); part++) {
             struct packet *packet = packet_pool_take(&client->pool);
             assert_non_null(packet);
-            fill_payload(client, packet, video ? part : PACKETS_A_FRAME - 1, video);
+            fill_payload(client, packet, video ? part : PACKETS_A_FRAME - 1, video,
+                         WORLD_LAYERS - 1);
             media_info_of(packet)->sequence = client->output[i]++;
             struct rtc_outgoing outgoing = outgoing_of(client, i, media_info_of(packet));
             packet_ring_put(&client->sent[i], packet);

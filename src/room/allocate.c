@@ -1,0 +1,185 @@
+#include "room/allocate.h"
+
+#include "base/time.h"
+
+/** Going up must leave this much of the new layer's rate over: 1/8. */
+#define SPARE_SHARE  8
+#define PAUSE_MIN_US (2 * TIME_US_PER_S)
+#define PAUSE_MAX_US (32 * TIME_US_PER_S)
+/** Down again this soon after going up: it was a mistake. */
+#define MISTAKE_US (10 * TIME_US_PER_S)
+/** The first layer of a lone video may be tried without room for it, for this long. */
+#define TRIAL_US (2 * TIME_US_PER_S)
+/** A place is filled well enough by 3/4 of its pixels: the next layer has four times as many. */
+#define ENOUGH_PARTS 3
+#define ENOUGH_OF    4
+/** What a best layer of unknown size is taken for. */
+#define PIXELS_GUESS (1280 * 720)
+
+void allocate_state_init(struct allocate_state *state)
+{
+    *state = (struct allocate_state){ .layer = ALLOCATE_LAYERS_MAX - 1 };
+}
+
+/** The next layer that is sent, above `layer` (ALLOCATE_NONE: the lowest one), or ALLOCATE_NONE. */
+static uint8_t layer_above(const struct allocate_item *item, uint8_t layer)
+{
+    for (uint8_t i = layer == ALLOCATE_NONE ? 0 : layer + 1; i < ALLOCATE_LAYERS_MAX; i++) {
+        if (item->layers[i].sent)
+            return i;
+    }
+    return ALLOCATE_NONE;
+}
+
+static uint64_t pixels_of(const struct allocate_item *item, uint8_t layer, uint8_t best)
+{
+    if (item->layers[layer].pixels > 0)
+        return item->layers[layer].pixels;
+    uint64_t pixels = item->layers[best].pixels > 0 ? item->layers[best].pixels : PIXELS_GUESS;
+    // each layer has half the width and height of the next
+    return pixels >> (2 * (best - layer));
+}
+
+uint8_t allocate_wanted_layer(const struct allocate_item *item)
+{
+    uint8_t best = ALLOCATE_NONE;
+    for (uint8_t i = 0; i < ALLOCATE_LAYERS_MAX; i++) {
+        if (item->layers[i].sent)
+            best = i;
+    }
+    if (best == ALLOCATE_NONE || item->wanted_pixels == 0)
+        return best;
+    for (uint8_t i = 0; i < best; i++) {
+        if (item->layers[i].sent &&
+            pixels_of(item, i, best) * ENOUGH_OF >= (uint64_t)item->wanted_pixels * ENOUGH_PARTS)
+            return i;
+    }
+    return best;
+}
+
+static uint64_t bitrate_of(const struct allocate_item *item, uint8_t layer)
+{
+    return layer == ALLOCATE_NONE ? 0 : item->layers[layer].bitrate_bps;
+}
+
+static bool is_above(uint8_t layer, uint8_t other)
+{
+    return layer != ALLOCATE_NONE && (other == ALLOCATE_NONE || layer > other);
+}
+
+struct division {
+    uint64_t now_us;
+    uint64_t left_bps;
+    bool nothing_yet;
+    const struct allocate_item *items;
+    size_t count;
+    uint8_t *chosen;
+};
+
+/** Whether an item may go from its choice so far to `layer`; takes its rate off what is left. */
+static bool take_step(struct division *division, size_t index, uint8_t layer)
+{
+    const struct allocate_item *item = &division->items[index];
+    const struct allocate_state *state = item->state;
+    uint64_t have = bitrate_of(item, division->chosen[index]);
+    uint64_t rate = bitrate_of(item, layer);
+    uint64_t cost = rate > have ? rate - have : 0;
+    bool up = is_above(layer, state->layer);
+    if (up && division->now_us < state->up_after_us)
+        return false;
+    bool fits = cost + (up ? rate / SPARE_SHARE : 0) <= division->left_bps;
+    // no picture at all tells nothing about the path: one is tried now and then
+    bool trial = division->nothing_yet && division->chosen[index] == ALLOCATE_NONE &&
+                 (up || division->now_us - state->raised_us < TRIAL_US);
+    if (!fits && !trial)
+        return false;
+    division->left_bps -= min_of(cost, division->left_bps);
+    division->chosen[index] = layer;
+    division->nothing_yet = false;
+    return true;
+}
+
+/** One step up for each item of a priority; false when nobody took one. */
+static bool take_round(struct division *division, uint8_t priority, const uint8_t *wanted,
+                       bool first)
+{
+    bool taken = false;
+    for (size_t i = 0; i < division->count; i++) {
+        const struct allocate_item *item = &division->items[i];
+        bool begun = division->chosen[i] != ALLOCATE_NONE;
+        if (item->priority != priority || wanted[i] == ALLOCATE_NONE || begun == first ||
+            division->chosen[i] == wanted[i])
+            continue;
+        uint8_t next = layer_above(item, division->chosen[i]);
+        if (next != ALLOCATE_NONE)
+            taken |= take_step(division, i, next);
+    }
+    return taken;
+}
+
+/** The highest priority below `below`; -1 when there is none. */
+static int next_priority(const struct allocate_item *items, size_t count, int below)
+{
+    int highest = -1;
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].priority < below && items[i].priority > highest)
+            highest = items[i].priority;
+    }
+    return highest;
+}
+
+static void remember(struct allocate_state *state, uint64_t now_us, uint8_t chosen, uint8_t wanted)
+{
+    // what was lowered because less is wanted or sent is no sign of a narrow path
+    bool narrow = is_above(wanted, chosen);
+    if (is_above(chosen, state->layer))
+        state->raised_us = now_us;
+    if (narrow && is_above(state->layer, chosen)) {
+        bool mistake = state->raised_us > 0 && now_us - state->raised_us < MISTAKE_US;
+        state->pause_us = mistake ? min_of(max_of(state->pause_us * 2, PAUSE_MIN_US), PAUSE_MAX_US)
+                                  : PAUSE_MIN_US;
+        state->up_after_us = now_us + state->pause_us;
+    }
+    state->layer = chosen;
+    state->starved = narrow;
+}
+
+void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
+                     const struct allocate_item *items, size_t count,
+                     struct allocate_sums *ret_sums)
+{
+    struct allocate_sums sums = { 0 };
+    uint8_t chosen[ALLOCATE_ITEMS_MAX], wanted[ALLOCATE_ITEMS_MAX];
+    ensure(count <= ALLOCATE_ITEMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = items[i].paused ? ALLOCATE_NONE : allocate_wanted_layer(&items[i]);
+        chosen[i] = ALLOCATE_NONE;
+        sums.wanted_bps += bitrate_of(&items[i], wanted[i]);
+    }
+    if (available_bps > 0 || starved) {
+        struct division division = { now_us, available_bps, true, items, count, chosen };
+        for (int p = INT16_MAX; (p = next_priority(items, count, p)) >= 0;)
+            take_round(&division, (uint8_t)p, wanted, true);
+        for (int p = INT16_MAX; (p = next_priority(items, count, p)) >= 0;) {
+            while (take_round(&division, (uint8_t)p, wanted, false))
+                continue;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool unknown = available_bps == 0 && !starved;
+        if (unknown)
+            chosen[i] = wanted[i];
+        sums.allocated_bps += bitrate_of(&items[i], chosen[i]);
+        if (items[i].paused) {
+            items[i].state->layer = ALLOCATE_NONE;
+            items[i].state->up_after_us = 0; // wanted again: at once
+            items[i].state->starved = false;
+        } else if (wanted[i] == ALLOCATE_NONE) {
+            // nothing comes yet: the first that does is welcome
+            allocate_state_init(items[i].state);
+        } else {
+            remember(items[i].state, now_us, chosen[i], wanted[i]);
+        }
+    }
+    *ret_sums = sums;
+}

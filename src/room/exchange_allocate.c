@@ -1,0 +1,83 @@
+// Which layers each peer gets: the bandwidth of its path divided over its slots.
+#include "room/exchange_int.h"
+
+/** How often a peer's bandwidth is divided anew when nothing presses. */
+#define DIVIDE_US (250 * TIME_US_PER_MS)
+/** Of a voice that has not been measured: Opus with its headers, as browsers send it. */
+#define AUDIO_BPS 40000
+/** What is not given away: retransmissions, reports, and what the estimate is wrong by. */
+#define RESERVE_SHARE 20
+
+_Static_assert(RTC_SECTIONS_MAX <= ALLOCATE_ITEMS_MAX && TRACK_LAYERS_MAX <= ALLOCATE_LAYERS_MAX,
+               "all slots of a peer are divided at once");
+
+static void describe(const struct subscription *subscription, uint64_t now_us,
+                     struct allocate_item *item)
+{
+    const struct track *track = subscription->track;
+    item->priority = subscription->wish.priority;
+    item->paused = subscription->wish.paused;
+    item->wanted_pixels = (uint32_t)subscription->wish.width * subscription->wish.height;
+    for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++)
+        item->layers[i] = (struct allocate_layer){
+            .sent = track_layer_sent(track, now_us, i),
+            .bitrate_bps = track->layers[i].bitrate_bps,
+            .pixels = track->layers[i].pixels,
+        };
+}
+
+static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64_t now_us,
+                   uint64_t bandwidth_bps)
+{
+    struct allocate_item *items = exchange->allocate_items;
+    struct subscription **video = exchange->allocate_video;
+    size_t count = 0;
+    uint64_t audio_bps = 0;
+    for (size_t i = 0; i < peer->section_count; i++) {
+        struct subscription *subscription = peer->subscriptions[i];
+        if (!subscription || !subscription->track)
+            continue;
+        if (!subscription->track->video) {
+            audio_bps += subscription->track->unheard ? 0 : AUDIO_BPS;
+            continue;
+        }
+        video[count] = subscription;
+        items[count].state = &subscription->allocation;
+        describe(subscription, now_us, &items[count++]);
+    }
+    uint64_t usable_bps = bandwidth_bps - bandwidth_bps / RESERVE_SHARE;
+    uint64_t left_bps = usable_bps > audio_bps ? usable_bps - audio_bps : 0;
+    struct allocate_sums sums;
+    allocate_divide(now_us, left_bps, bandwidth_bps > 0 && left_bps == 0, items, count, &sums);
+    for (size_t i = 0; i < count; i++)
+        subscription_allocated(video[i], now_us);
+    peer->allocated_bps = sums.allocated_bps + audio_bps;
+    rtc_peer_set_demand(peer->rtc, sums.allocated_bps + audio_bps, sums.wanted_bps + audio_bps);
+}
+
+void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us)
+{
+    size_t cursor = 0;
+    void *value;
+    while (map_next(&exchange->peers, &cursor, NULL, &value)) {
+        struct exchange_peer *peer = value;
+        uint64_t bandwidth_bps = rtc_peer_bandwidth_bps(peer->rtc);
+        bool narrow = bandwidth_bps > 0 && bandwidth_bps < peer->allocated_bps &&
+                      bandwidth_bps < peer->divided_bps;
+        if (!narrow && peer->allocated_us > 0 && now_us - peer->allocated_us < DIVIDE_US)
+            continue;
+        peer->allocated_us = now_us;
+        peer->divided_bps = bandwidth_bps;
+        divide(exchange, peer, now_us, bandwidth_bps);
+    }
+}
+
+void exchange_slot_wish(struct exchange *exchange, handle session, uint32_t section,
+                        const struct media_wish *wish)
+{
+    struct exchange_peer *peer = exchange_find_peer(exchange, session);
+    if (!peer || section >= peer->section_count || !peer->subscriptions[section])
+        return;
+    peer->subscriptions[section]->wish = *wish;
+    peer->allocated_us = 0;
+}
