@@ -40,6 +40,13 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_DELETE, "/api/v1/rooms/{room}/participants/{participant}", control_member_kick },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants/{participant}/stats",
       control_member_stats },
+    { HTTP_METHOD_POST, "/api/v1/rooms/{room}/participants/{participant}/capture",
+      control_capture_start },
+    { HTTP_METHOD_GET, "/api/v1/captures", control_captures_list },
+    { HTTP_METHOD_GET, "/api/v1/captures/{capture}", control_capture_get },
+    { HTTP_METHOD_DELETE, "/api/v1/captures/{capture}", control_capture_delete },
+    { HTTP_METHOD_POST, "/api/v1/captures/{capture}/stop", control_capture_stop },
+    { HTTP_METHOD_GET, "/api/v1/captures/{capture}/pcap", control_capture_download },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/tracks", control_tracks_list },
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}/tracks/{track}", control_track_update },
     { HTTP_METHOD_POST, "/api/v1/tokens", control_token_make },
@@ -56,6 +63,7 @@ int control_api_new(const struct control_api_config *config, struct control_api 
     // also after a failure: routes that were added point here until the server is gone
     *ret_api = api;
     list_init(&api->samples);
+    list_init(&api->captures.items);
     for (const struct control_route *row = control_routes; row->pattern; row++) {
         int result = http_server_add_route(config->http,
                                            &(struct http_route){ .methods = row->method,
@@ -75,6 +83,7 @@ void control_api_detach(struct control_api *api)
         return;
     api->config.http = NULL;
     control_stats_stop(api);
+    control_captures_stop(api);
 }
 
 struct control_api *control_api_free(struct control_api *api)

@@ -20,6 +20,7 @@ struct control_api_config {
     struct room_directory *rooms; /**< of signaling; the routes end before it does */
     struct media_host *media;     /**< for statistics */
     struct token_verifier *tokens;
+    const char *data_dir;                   /**< captures are written into a folder of it */
     struct bytes (*token_key)(void *owner); /**< what signs tokens that are asked for */
     int (*save_revocations)(void *owner);   /**< 0 or a negative errno */
     void (*changed)(void *owner);           /**< rooms were changed: deadlines may be nearer */

@@ -6,6 +6,7 @@
 #include "admin/control_api.h"
 #include "admin/control_json.h"
 #include "base/list.h"
+#include "runtime/jobs.h"
 
 enum control_api_metric {
 #define METRIC(id, kind, name, labels, help) id,
@@ -16,6 +17,12 @@ enum control_api_metric {
 
 struct control_api {
     struct control_api_config config;
+    struct {
+        struct list items; /**< of control_captures.c */
+        size_t count;
+        struct jobs *jobs; /**< NULL before the first capture */
+        struct job_inbox inbox;
+    } captures;
     struct list samples; /**< of control_stats.c: requests that wait */
     metric_value metrics[CONTROL_API_METRIC_COUNT];
 };
@@ -64,5 +71,10 @@ control_handler control_member_kick, control_tracks_list, control_track_update;
 control_handler control_member_stats;
 /** Nothing is answered any more. */
 void control_stats_stop(struct control_api *api);
+/** control_captures.c */
+control_handler control_capture_start, control_captures_list, control_capture_get;
+control_handler control_capture_stop, control_capture_download, control_capture_delete;
+/** Writes what there is, and forgets all captures; their files stay. */
+void control_captures_stop(struct control_api *api);
 /** control_tokens.c */
 control_handler control_token_make, control_revocations_get, control_revoke, control_unrevoke;

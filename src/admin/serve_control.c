@@ -29,6 +29,7 @@ int serve_control_start(struct serve *serve)
         .rooms = ws_endpoint_rooms(serve->signal),
         .media = serve->media,
         .tokens = &serve->tokens,
+        .data_dir = serve->data.path,
         .token_key = token_key,
         .save_revocations = save_revocations,
         .changed = changed,

@@ -103,6 +103,13 @@ static void received(void *owner, const struct message *message)
         media_session_adopted(host, adopted->session, adopted->worker);
         return;
     }
+    if (message->type == MEDIA_MESSAGE_CAPTURED) {
+        struct media_captured piece = *message_body(message, struct media_captured);
+        if (host->captured)
+            host->captured(host->captured_owner, &piece);
+        free(piece.data);
+        return;
+    }
     if (message->type == MEDIA_MESSAGE_STATS_ANSWER) {
         media_stats_answered(host, message_body(message, struct media_message_stats_answer));
         return;
@@ -119,6 +126,8 @@ static void discard(void *owner unused, const struct message *message)
 {
     if (message->type >= TURN_MESSAGE_SETTINGS)
         turn_message_discard(message);
+    else if (message->type == MEDIA_MESSAGE_CAPTURED)
+        free(message_body(message, struct media_captured)->data);
     else if (message->type == MEDIA_MESSAGE_STATS_ANSWER)
         free(message_body(message, struct media_message_stats_answer)->stats);
 }

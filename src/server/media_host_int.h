@@ -3,6 +3,7 @@
 
 #include "base/list.h"
 #include "runtime/mailbox.h"
+#include "server/media_capture.h"
 #include "server/media_host.h"
 #include "server/media_worker.h"
 
@@ -61,6 +62,9 @@ struct media_host {
     struct list questions; /**< of media_stats.c */
     uint32_t question_count;
     uint64_t question_last;
+    uint64_t capture_last;
+    void (*captured)(void *owner, struct media_captured *piece); /**< NULL: nobody asked */
+    void *captured_owner;
 };
 
 static inline struct media_host *media_host_of(struct media_control *control)

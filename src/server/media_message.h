@@ -4,6 +4,7 @@
 #include "room/exchange.h"
 #include "rtc/params.h"
 #include "rtc/peer_stats.h"
+#include "server/media_capture.h"
 #include "server/media_claim.h"
 
 enum media_message {
@@ -12,10 +13,12 @@ enum media_message {
     MEDIA_MESSAGE_SLOT,     /**< struct media_message_slot */
     MEDIA_MESSAGE_BLOCK,    /**< struct media_message_block */
     MEDIA_MESSAGE_STATS,    /**< struct media_message_stats */
+    MEDIA_MESSAGE_CAPTURE,  /**< struct media_message_capture */
     MEDIA_MESSAGE_EXCHANGE, /**< struct exchange_message, between workers */
     // to the control thread
     MEDIA_MESSAGE_ADOPTED,      /**< struct media_message_adopted */
     MEDIA_MESSAGE_EVENT,        /**< struct media_event */
+    MEDIA_MESSAGE_CAPTURED,     /**< struct media_captured */
     MEDIA_MESSAGE_STATS_ANSWER, /**< struct media_message_stats_answer */
 };
 
@@ -48,6 +51,13 @@ struct media_message_block {
 struct media_message_stats {
     handle session;
     uint64_t number; /**< of the question */
+};
+
+struct media_message_capture {
+    handle session;
+    uint64_t number; /**< 0: end the one that there is */
+    uint64_t bytes_max;
+    uint64_t duration_us;
 };
 
 struct media_message_stats_answer {

@@ -143,6 +143,9 @@ static void input(struct media_worker *worker, const struct udp_datagram *datagr
             hand_over(worker, transport, datagram);
             continue;
         }
+        if (transport->capture)
+            media_capture_incoming(worker, transport, &datagram->path,
+                                   bytes_of(datagram->data, datagram->size));
         if (worker->media.count == RTC_MEDIA_MAX)
             exchange_media(worker->exchange, now_us, transport->session, &worker->media,
                            &worker->batch);

@@ -16,12 +16,15 @@
 #define MEDIA_OLD_PARAMS 2
 
 /** A session as one worker sees it; `peer` is set on the worker that owns it. */
+struct media_capture;
+
 struct media_transport {
     handle session;
     struct media_claim *claim;
     struct rtc_params *params;
     struct rtc_params *old[MEDIA_OLD_PARAMS]; /**< of other fragments, newest first; or NULL */
     struct rtc_peer *peer;
+    struct media_capture *capture; /**< NULL: none */
     bool untold; /**< the control thread's mailbox was full: it does not know that we have it */
     struct list routes;
     uint32_t route_count;

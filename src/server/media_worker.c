@@ -120,6 +120,7 @@ static void drop_peer(struct media_worker *worker, struct media_transport *trans
         return;
     rtc_peer_close(transport->peer);
     rtc_peer_output(transport->peer, media_now_us(worker), &worker->batch);
+    media_capture_end(worker, transport);
     exchange_peer_remove(worker->exchange, transport->session);
     transport->peer = rtc_peer_free(transport->peer);
     worker->rtc.event_count = 0;
@@ -244,7 +245,11 @@ static void received(struct worker *base, void *owner unused, const struct messa
     case MEDIA_MESSAGE_STATS:
         take_stats(worker, message_body(message, struct media_message_stats));
         break;
+    case MEDIA_MESSAGE_CAPTURE:
+        media_capture_take(worker, message_body(message, struct media_message_capture));
+        break;
     case MEDIA_MESSAGE_ADOPTED:
+    case MEDIA_MESSAGE_CAPTURED:
     case MEDIA_MESSAGE_EVENT:
     case MEDIA_MESSAGE_STATS_ANSWER:
         break;
@@ -296,6 +301,7 @@ static void tick_expired(struct loop_timer *timer, uint64_t now_us)
     exchange_tick(worker->exchange, now_us, &worker->batch);
     if (worker->untold)
         tell_adopted_again(worker);
+    media_capture_tick(worker, now_us);
     loop_timer_set(timer, now_us + TICK_US);
 }
 
@@ -303,6 +309,8 @@ static void tick_expired(struct loop_timer *timer, uint64_t now_us)
 static void send_batch(struct datagram_batch *batch, void *owner)
 {
     struct media_worker *worker = owner;
+    if (!list_empty(&worker->captures))
+        media_capture_outgoing(worker);
     if (worker->turn)
         turn_worker_take_batch(worker->turn, batch);
     if (!datagram_batch_empty(batch))
@@ -353,6 +361,7 @@ static int start(struct worker *base, void *owner)
     worker->log = (struct log){ worker->shared->log_sink, "media", &base->log_rate };
     snprintf(worker->labels, sizeof(worker->labels), "worker=\"%u\"", base->index);
     list_init(&worker->awake);
+    list_init(&worker->captures);
     int error = handoff_init(&worker->handoff, &base->loop, HANDOFF_CAPACITY, handed_over, worker);
     if (!error)
         error = open_socket(worker);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "rtc/peer.h"
+#include "server/media_capture.h"
 #include "server/media_metrics.h"
 #include "server/media_routes.h"
 #include "server/media_worker.h"
@@ -22,6 +23,7 @@ struct media_worker {
     struct rtc_thread rtc;
     struct rtc_media media; /**< of the transport whose datagrams are being read */
     bool untold;            /**< some of our sessions are: see media_transport */
+    struct list captures;   /**< of our transports */
     struct list awake;      /**< transports with output, served at the end of the turn */
     metric_value metrics[MEDIA_METRIC_COUNT];
     char labels[24];

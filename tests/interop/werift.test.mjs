@@ -1,6 +1,9 @@
 // Two independent WebRTC stacks, werift (TypeScript) and libdatachannel (C++), in rooms of ours.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import nodeDataChannel from 'node-datachannel';
@@ -246,6 +249,85 @@ test('the control API has the numbers of both ends', async (context) => {
     const silent = await NativeClient.join(server, room, 'Cleo');
     assert.equal((await ask(silent.member)).status, 409);
     await silent.goodbye();
+});
+
+/** Records of a pcap file: addresses, ports and payloads of UDP. */
+function readPcap(file) {
+    assert.equal(file.readUInt32BE(0), 0xa1b2c3d4);
+    assert.equal(file.readUInt32BE(20), 101);
+    const records = [];
+    for (let at = 24; at < file.length;) {
+        const size = file.readUInt32BE(at + 8);
+        const packet = file.subarray(at + 16, at + 16 + size);
+        const head = packet[0] >> 4 === 4 ? 20 : 40;
+        assert.equal(packet.length, size, 'a record is cut off');
+        assert.equal(packet[head === 20 ? 9 : 6], 17);
+        records.push({ from: packet.readUInt16BE(head), to: packet.readUInt16BE(head + 2), payload: packet.subarray(head + 8) });
+        at += 16 + size;
+    }
+    return records;
+}
+
+test('a capture has the packets of one member both ways, as they were on the wire', async (context) => {
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ben = await Member.join(room, 'Ben');
+    leaving(context, [ann, ben]);
+    const token = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
+    const ask = async (method, path, body) => {
+        const text = body && JSON.stringify(body);
+        return server.fetch(`/api/v1/${path}`, { method, body: text, headers: { authorization: `Bearer ${token}`, ...(text ? { 'content-length': text.length } : {}) } });
+    };
+    const begin = async (member, limits) => {
+        const { status, body } = await ask('POST', `rooms/${room}/participants/${member}/capture`, limits);
+        assert.equal(status, 201, body);
+        return JSON.parse(body).id;
+    };
+    const look = async (id) => JSON.parse((await ask('GET', `captures/${id}`)).body);
+    const capture = await begin(ann.client.member, {});
+    const small = await begin(ben.client.member, { max_bytes: 5000 });
+    ann.send();
+    await until('packets', async () => (await look(capture)).packets > 100);
+    await ask('POST', `captures/${capture}/stop`);
+    await until('the end', async () => !(await look(capture)).running);
+    await until('the other end', async () => !(await look(small)).running);
+    const told = await until('all on the disk', async () => {
+        const info = await look(capture);
+        const size = statSync(join(server.dataDir, 'captures', `${capture}.pcap`)).size;
+        return info.bytes === size && info;
+    });
+    assert.equal(told.missed, 0);
+    const path = join(server.dataDir, 'captures', `${capture}.pcap`);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.ok(statSync(join(server.dataDir, 'captures', `${small}.pcap`)).size <= 5000);
+    const file = readFileSync(path);
+    const records = readPcap(file);
+    assert.equal(records.length, told.packets);
+    const media = records.filter(({ payload }) => payload[0] >> 6 === 2 && (payload[1] & 0x7f) >= 96);
+    const ours = media[0].to;
+    assert.ok(media.length > 50 && media.every(({ from, to }) => from === ours || to === ours));
+    assert.ok(records.some(({ from }) => from === ours) && records.some(({ to }) => to === ours), 'both ways');
+    // what opusPayload and vp8Payload write is nowhere to be read
+    for (const clear of [Buffer.alloc(40, 7), Buffer.from([0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0])]) assert.equal(file.indexOf(clear), -1);
+    const { headers, body } = await ask('GET', `captures/${capture}/pcap`);
+    assert.equal(headers['content-type'], 'application/vnd.tcpdump.pcap');
+    assert.equal(Number(headers['content-length']), file.length);
+    assert.ok(body.length > 0);
+    // a second opinion, where it is installed
+    if (existsSync('/usr/bin/tshark')) {
+        const text = execFileSync('/usr/bin/tshark', ['-r', path, '-o', 'udp.check_checksum:TRUE', '-T', 'fields', '-e', 'udp.checksum.status', '-e', '_ws.malformed'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+        const lines = text.trim().split('\n');
+        assert.equal(lines.length, records.length);
+        assert.ok(lines.every((line) => line.trim() === '1'), 'tshark does not like a packet');
+    }
+    for (const id of [capture, small]) assert.equal((await ask('DELETE', `captures/${id}`)).status, 204);
+    assert.ok(!existsSync(path));
+    assert.equal((await ask('GET', `captures/${capture}`)).status, 404);
+    // a capture ends with its session
+    const last = await begin(ben.client.member, {});
+    await ben.client.request('leave');
+    await until('its end', async () => !(await look(last)).running);
+    await ask('DELETE', `captures/${last}`);
 });
 
 test('a late joiner gets a key frame at once: its wish reaches the publisher', async (context) => {
