@@ -38,6 +38,8 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants/{participant}", control_member_get },
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}/participants/{participant}", control_member_update },
     { HTTP_METHOD_DELETE, "/api/v1/rooms/{room}/participants/{participant}", control_member_kick },
+    { HTTP_METHOD_POST, "/api/v1/rooms/{room}/participants/{participant}/move",
+      control_member_move },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants/{participant}/stats",
       control_member_stats },
     { HTTP_METHOD_POST, "/api/v1/rooms/{room}/participants/{participant}/capture",

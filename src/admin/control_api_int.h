@@ -66,7 +66,7 @@ control_handler control_rooms_list, control_rooms_create, control_room_get, cont
 control_handler control_room_end, control_room_message;
 /** control_members.c */
 control_handler control_members_list, control_member_get, control_member_update;
-control_handler control_member_kick, control_tracks_list, control_track_update;
+control_handler control_member_kick, control_member_move, control_tracks_list, control_track_update;
 /** control_stats.c */
 control_handler control_member_stats;
 /** Nothing is answered any more. */

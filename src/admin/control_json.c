@@ -68,6 +68,8 @@ const char *control_reason_name(enum room_left_reason reason)
         return "lost";
     case ROOM_LEFT_KICKED:
         return "kicked";
+    case ROOM_LEFT_MOVED:
+        return "moved";
     default:
         return "ended";
     }

@@ -1,9 +1,17 @@
 // The control API: members of rooms and their tracks.
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "admin/control_api_int.h"
 #include "base/text.h"
+#include "base/time.h"
+#include "runtime/clock.h"
 #include "runtime/loop.h"
+
+/** A client that was away comes back within its resume window. */
+#define MOVE_VALID_S 600
 
 void control_members_list(struct http_exchange *exchange, void *owner)
 {
@@ -75,6 +83,48 @@ void control_member_kick(struct http_exchange *exchange, void *owner)
     room_kick(member, loop_now_us(api->config.loop),
               *message ? message : "The operator removed you from the room.");
     control_done(api, exchange);
+}
+
+/** What the member has here, for another room. */
+static struct token_grants grants_for(const struct room_member *member, const char *room,
+                                      uint64_t now_s)
+{
+    struct token_grants grants = { .moderator = member->moderator,
+                                   .hidden = member->hidden,
+                                   .denials = member->denials,
+                                   .expires_unix_s = now_s + MOVE_VALID_S };
+    snprintf(grants.room, sizeof(grants.room), "%s", room);
+    snprintf(grants.user, sizeof(grants.user), "%s", member->user);
+    // revoking the token that it came with ends this one, too
+    snprintf(grants.id, sizeof(grants.id), "%s", member->pass.id);
+    return grants;
+}
+
+void control_member_move(struct http_exchange *exchange, void *owner)
+{
+    struct control_api *api = owner;
+    struct room_member *member = control_member(api, exchange);
+    json_t *body = member ? control_body(exchange) : NULL;
+    if (!body)
+        return;
+    const char *room = "";
+    const struct control_field fields[] = {
+        { "room", CONTROL_TEXT, ROOM_NAME_SIZE - 1, true, &room, NULL },
+    };
+    if (!control_fields(exchange, body, fields, array_size(fields))) {
+    } else if (!control_is_name(room) || strcmp(room, member->room->name) == 0) {
+        http_exchange_fail(exchange, 400, "room is the name of another room.");
+    } else {
+        uint64_t now_s = clock_unix_us() / TIME_US_PER_S;
+        struct token_grants grants = grants_for(member, room, now_s);
+        char *token = token_mint(&grants, api->config.token_key(api->config.owner), now_s);
+        log_info(api->config.log, "participant moved by the control API",
+                 log_text("participant", member->id), log_text("to", room));
+        room_move(member, loop_now_us(api->config.loop), room, token);
+        free(token);
+        control_done(api, exchange);
+    }
+    json_decref(body);
 }
 
 void control_tracks_list(struct http_exchange *exchange, void *owner)

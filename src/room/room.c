@@ -343,6 +343,16 @@ void room_demote(struct room_member *member)
     room_member_tell_updated(member);
 }
 
+void room_move(struct room_member *member, uint64_t now_us, const char *to_room, const char *token)
+{
+    room_tell(member, &(struct room_event){ .kind = ROOM_EVENT_REMOVED,
+                                            .member = member,
+                                            .reason = ROOM_LEFT_MOVED,
+                                            .to_room = to_room,
+                                            .token = token });
+    room_leave(member, now_us, ROOM_LEFT_MOVED);
+}
+
 void room_remove(struct room_member *member, uint64_t now_us, const char *message)
 {
     tell_removed(member, ROOM_LEFT_KICKED, message);

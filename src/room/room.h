@@ -62,6 +62,7 @@ enum room_left_reason {
     ROOM_LEFT_LOST,
     ROOM_LEFT_KICKED,
     ROOM_LEFT_ENDED,
+    ROOM_LEFT_MOVED, /**< to another room: room_move */
 };
 
 /** A published track: one sending section of a member. */
@@ -111,6 +112,8 @@ struct room_event {
     enum room_left_reason reason;
     const char *text;
     const char *from_name; /**< CHAT without `member`: the server's own word, by this name */
+    const char *to_room; /**< REMOVED because of ROOM_LEFT_MOVED: where to, and the token for it */
+    const char *token;
     struct room_member *to;
     uint64_t time_ms;                         /**< CHAT: Unix time */
     struct room_publication *const *speakers; /**< loudest first */
@@ -246,6 +249,8 @@ void room_block(struct room_publication *publication, bool blocked);
 void room_promote(struct room_member *member);
 /** Takes the role away; unlike room_leave nobody gets it instead. */
 void room_demote(struct room_member *member);
+/** Takes the member out and sends it to another room, which `token` admits it to. */
+void room_move(struct room_member *member, uint64_t now_us, const char *to_room, const char *token);
 /** As room_kick, but the member may come back. */
 void room_remove(struct room_member *member, uint64_t now_us, const char *message);
 /** Removes all members. */

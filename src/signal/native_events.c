@@ -13,7 +13,8 @@ _Static_assert((int)WIRE_MEDIA_STATE_NONE == (int)ROOM_MEDIA_NONE &&
 _Static_assert((int)WIRE_LEFT_REASON_LEFT == (int)ROOM_LEFT_LEFT &&
                    (int)WIRE_LEFT_REASON_LOST == (int)ROOM_LEFT_LOST &&
                    (int)WIRE_LEFT_REASON_KICKED == (int)ROOM_LEFT_KICKED &&
-                   (int)WIRE_LEFT_REASON_ENDED == (int)ROOM_LEFT_ENDED,
+                   (int)WIRE_LEFT_REASON_ENDED == (int)ROOM_LEFT_ENDED &&
+                   (int)WIRE_LEFT_REASON_MOVED == (int)ROOM_LEFT_MOVED,
                "the schema's reasons are the room's");
 _Static_assert((int)WIRE_KIND_AUDIO == (int)MEDIA_AUDIO && (int)WIRE_KIND_VIDEO == (int)MEDIA_VIDEO,
                "the schema's kinds are media's");
@@ -94,12 +95,16 @@ static void write_chat(struct json_text *out, const struct room_event *event)
 static void write_removed(struct json_text *out, const struct room_event *event)
 {
     const char *text = event->text;
-    if (!text || !text[0])
+    if (event->reason == ROOM_LEFT_MOVED)
+        text = "You are wanted in another room.";
+    else if (!text || !text[0])
         text = event->reason == ROOM_LEFT_KICKED ? "A moderator removed you from the room."
                                                  : "A moderator ended the meeting.";
     wire_write_event_removed(
         out, &(struct wire_event_removed){ .reason = (enum wire_left_reason)event->reason,
-                                           .message = text });
+                                           .message = text,
+                                           .room = event->to_room,
+                                           .token = event->token });
 }
 
 static void write_member_event(struct json_text *out, const struct room_event *event)

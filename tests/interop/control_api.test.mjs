@@ -48,6 +48,22 @@ const microphoneOffer = [
 const offerOf = (source) => ({ sdp: microphoneOffer, tracks: [{ mid: '0', source }] });
 
 describe('the control API', () => {
+    test('moves a participant to another room with what it may do', async (context) => {
+        const server = await withServer(context, { 'auth.require_token': true });
+        const { token } = await must(server, 'POST', '/api/v1/tokens', { room: 'waiting', user: 'ada', publish: ['camera'] });
+        const ada = await NativeClient.join(server, 'waiting', 'Ada', { token });
+        context.after(() => ada.goodbye());
+        const path = `/api/v1/rooms/waiting/participants/${ada.member}/move`;
+        assert.equal((await ask(server, 'POST', path, { room: 'waiting' })).status, 400);
+        await must(server, 'POST', path, { room: 'hall' });
+        const moved = await ada.event('removed');
+        assert.deepEqual([moved.reason, moved.room], ['moved', 'hall']);
+        await refuses(ada.request('join', { room: 'elsewhere', name: 'Ada', token: moved.token }), 'token_invalid');
+        const { self, members } = await ada.request('join', { room: 'hall', name: 'Ada', token: moved.token });
+        assert.equal(members.find(({ id }) => id === self).user, 'ada');
+        await refuses(ada.request('offer', offerOf('microphone')), 'not_permitted');
+    });
+
     test('is for holders of an admin token only, but its document is for all', async (context) => {
         const server = await withServer(context);
         const document = await ask(server, 'GET', '/api/v1/openapi.json', undefined, null);

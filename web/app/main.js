@@ -117,6 +117,11 @@ async function joinCall(link, own) {
 function showEnded(reason) {
     roostApp.room = null;
     const problem = reason instanceof RoostError ? reason : null;
+    if (problem?.moved) {
+        // the operator sent us there: its lobby, with the devices still chosen
+        go(`${roomPath(problem.moved.room)}#token=${problem.moved.token}`);
+        return;
+    }
     const text = problem && problemText(problem);
     const key = reason === 'hangup' ? 'hangup' : 'left';
     /** @type {Record<string, string>} */

@@ -63,6 +63,7 @@ const PROBLEMS = {
     'room-locked': ['This room is locked.', 'Ask somebody inside to unlock it, then try again.'],
     'room-ended': ['This meeting has ended.', 'Start a new one from the first page.'],
     kicked: ['You were removed from this room.', 'Ask the moderator if this was a mistake.'],
+    moved: ['You are wanted in another room.', 'Join it with the token that came with this.'],
     replaced: ['You joined from another tab or device.', 'Continue there, or join again here.'],
     'token-required': ['This server lets people in by invitation only.', 'Ask for a link.'],
     'token-invalid': ['This invitation is not valid.', 'Ask for a new link.'],
@@ -100,7 +101,7 @@ const PROBLEMS = {
 export class RoostError extends Error {
     /**
      * @param {string} code
-     * @param {{sentence?: string, remedy?: string, cause?: unknown}} [details]
+     * @param {{sentence?: string, remedy?: string, cause?: unknown, moved?: {room: string, token: string}}} [details]
      */
     constructor(code, details = {}) {
         const known = /** @type {Record<string, string[]>} */ (PROBLEMS)[code];
@@ -108,6 +109,8 @@ export class RoostError extends Error {
         this.name = 'RoostError';
         /** @readonly */
         this.code = code;
+        /** @readonly with the code `moved`: where to, and the token that admits there */
+        this.moved = details.moved ?? null;
         /** @readonly */
         this.remedy =
             details.remedy ??

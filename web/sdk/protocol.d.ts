@@ -15,8 +15,8 @@ export type MediaState = "none" | "connecting" | "connected" | "disconnected" | 
 /** What a caller means to use. */
 export type CallMedia = "audio" | "video";
 
-/** Why a member left: by itself (`left`), its connection stayed away (`lost`), a moderator removed it (`kicked`), a moderator ended the room (`ended`). */
-export type LeftReason = "left" | "lost" | "kicked" | "ended";
+/** Why a member left: by itself (`left`), its connection stayed away (`lost`), a moderator removed it (`kicked`), a moderator ended the room (`ended`), the operator sent it to another room (`moved`). */
+export type LeftReason = "left" | "lost" | "kicked" | "ended" | "moved";
 
 /** Why a call ended: `hangup` by the other side, `cancelled` by the caller before an answer, `rejected` by the callee, `busy` callee, `timeout` nobody answered, `lost` the other side's connection stayed away, `elsewhere` another device of the user answered or rejected, `glare` both called at once and the other call goes on. */
 export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "timeout" | "lost" | "elsewhere" | "glare";
@@ -631,6 +631,10 @@ export interface RemovedEvent {
     reason: LeftReason;
     /** A sentence for the user. */
     message: string;
+    /** With `moved`: the room to join now. */
+    room?: string;
+    /** With `moved`: a token that admits to it, for a few minutes. */
+    token?: string;
 }
 
 /** Someone publishes a track (not sent to the publisher, who learns ids from the reply to `offer`). */

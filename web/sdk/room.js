@@ -532,7 +532,7 @@ export class Room extends Emitter {
                 });
                 break;
             case 'removed':
-                this.#remove(removedError(message.reason, message.message));
+                this.#remove(removedError(message));
                 break;
         }
     }
@@ -600,16 +600,17 @@ export function joinFields(room, name, token, autoSubscribe, playoutDelay) {
 }
 
 /**
- * @param {import('./protocol.js').LeftReason} reason
- * @param {string} message
+ * @param {{reason: import('./protocol.js').LeftReason, message: string, room?: string | null, token?: string | null}} event
  * @returns {RoostError}
  */
-function removedError(reason, message) {
+function removedError({ reason, message, room, token }) {
     switch (reason) {
         case 'kicked':
             return new RoostError('kicked', { sentence: message });
         case 'ended':
             return new RoostError('room-ended');
+        case 'moved':
+            return new RoostError('moved', { moved: { room: room ?? '', token: token ?? '' } });
         default:
             return new RoostError('session-lost');
     }
