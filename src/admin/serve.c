@@ -132,6 +132,7 @@ static const struct part parts[] = {
     { "requests to other servers", serve_outgoing_start, serve_outgoing_stop },
     { "web server", serve_http_start, serve_http_stop },
     { "signaling", serve_signal_start, serve_signal_stop },
+    { "WHIP and WHEP", serve_whip_start, serve_whip_stop },
     { "web application", serve_app_start, NULL },
     { "TURN over HTTP", serve_turn_api_start, serve_turn_api_detach },
     { "control API", serve_control_start, serve_control_detach },

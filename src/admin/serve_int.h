@@ -24,6 +24,7 @@
 #include "server/turn_listener.h"
 #include "signal/token_verifier.h"
 #include "signal/turn_offer.h"
+#include "signal/whip.h"
 #include "signal/ws_endpoint.h"
 #include "users/user_watch.h"
 
@@ -89,6 +90,7 @@ struct serve {
     struct control_api *control_api;
     struct media_host *media;
     struct ws_endpoint *signal;
+    struct whip_endpoint *whip;
     struct native_ice_server ice_server;
 
     char problem_text[SERVE_PROBLEM_MAX];
@@ -176,6 +178,11 @@ struct media_control *serve_media_control(struct serve *serve);
 must_check int serve_signal_start(struct serve *serve);
 void serve_signal_stop(struct serve *serve);
 void serve_signal_reload(struct serve *serve);
+
+/** After signaling, whose rooms it shares. */
+must_check int serve_whip_start(struct serve *serve);
+void serve_whip_stop(struct serve *serve);
+void serve_whip_reload(struct serve *serve);
 
 /** Reads the configuration again and applies what reloads. */
 void serve_reload(struct serve *serve);

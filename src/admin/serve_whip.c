@@ -1,0 +1,61 @@
+// WHIP and WHEP of the process: publishing and watching over HTTP.
+#include <errno.h>
+#include <string.h>
+
+#include "admin/serve_int.h"
+
+static void rooms_changed(void *owner)
+{
+    struct serve *serve = owner;
+    ws_endpoint_rooms_changed(serve->signal);
+}
+
+static struct whip_config config_of(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    return (struct whip_config){
+        .loop = &serve->loop,
+        .server = serve->http,
+        .random = &serve->entropy.random,
+        .rooms = ws_endpoint_rooms(serve->signal),
+        .tokens = &serve->tokens,
+        .turn = serve->turn ? &serve->turn_offer : NULL,
+        .ice_servers = (const char *const *)options->signal.ice_servers.items,
+        .ice_server_count = options->signal.ice_servers.count,
+        .log = &serve->log,
+        .require_token = options->auth.require_token,
+        .session_count_max = options->whip.max_sessions,
+        .path_timeout_us = options->whip.path_timeout_us,
+        .rooms_changed = rooms_changed,
+        .owner = serve,
+    };
+}
+
+int serve_whip_start(struct serve *serve)
+{
+    if (!serve->signal || !serve->options->whip.enabled)
+        return 0;
+    struct whip_config config = config_of(serve);
+    int result = whip_endpoint_new(&config, &serve->whip);
+    if (result < 0) {
+        text_append_format(&serve->problem, "cannot start WHIP and WHEP: %s", strerror(-result));
+        return result;
+    }
+    struct metric_set set = whip_endpoint_metrics(serve->whip);
+    metrics_page_add(serve->metrics, &set);
+    return 0;
+}
+
+void serve_whip_stop(struct serve *serve)
+{
+    whip_endpoint_free(serve->whip);
+    serve->whip = NULL;
+}
+
+void serve_whip_reload(struct serve *serve)
+{
+    if (!serve->whip)
+        return;
+    struct whip_config config = config_of(serve);
+    whip_endpoint_reload(serve->whip, &config);
+}

@@ -1,0 +1,89 @@
+/** Shared by whip*.c only. */
+#pragma once
+
+#include "base/map.h"
+#include "runtime/address_limit.h"
+#include "signal/whip.h"
+
+#define WHIP_ID_LENGTH 32 /**< 190 random bits */
+#define WHIP_ETAG_SIZE 64
+
+enum whip_metric {
+#define METRIC(id, kind, name, labels, help) WHIP_METRIC_##id,
+#include "signal/whip_metrics.def"
+#undef METRIC
+    WHIP_METRIC_COUNT,
+};
+
+struct whip_session {
+    struct room_observer observer; /**< first: rooms give it back */
+    struct list node;              /**< in whip_endpoint.sessions */
+    struct whip_endpoint *endpoint;
+    char id[WHIP_ID_LENGTH + 1];
+    char etag[WHIP_ETAG_SIZE];        /**< quoted; the ICE session's own name */
+    char publisher[ROOM_MEMBER_SIZE]; /**< whom a viewer watches; "": what the room shows */
+    bool viewer;
+    bool over;                  /**< ends with the next look */
+    bool wishes_stale;          /**< the named publisher may have new tracks */
+    struct room_member *member; /**< NULL: removed from the room */
+    char *offer;                /**< the client's last whole one */
+    uint64_t pathless_us;       /**< since when it has no path; 0: it has one */
+};
+
+struct whip_endpoint {
+    struct whip_config config;
+    struct loop_timer timer; /**< looks after sessions */
+    struct list sessions;
+    struct map by_id;
+    struct address_rate rate;
+    metric_value metrics[WHIP_METRIC_COUNT];
+};
+
+static inline void whip_count(struct whip_endpoint *endpoint, enum whip_metric metric)
+{
+    metric_add(&endpoint->metrics[metric], 1);
+}
+
+/** What an offer came to. */
+struct whip_result {
+    unsigned status;     /**< 201, or what to refuse with */
+    const char *problem; /**< a sentence; constant, or in `text` */
+    char text[256];
+    struct whip_session *session;
+    char *answer; /**< heap, the caller frees; NULL when refused */
+};
+
+/** Who asks for what. */
+struct whip_request {
+    bool viewer;
+    const char *room;
+    const char *name; /**< "": none */
+    struct bytes offer;
+    bool loopback;
+    bool has_token;
+    struct token_grants grants;
+};
+
+// whip_session.c
+/** Joins the room and answers the offer. */
+void whip_session_open(struct whip_endpoint *endpoint, const struct whip_request *request,
+                       struct whip_result *ret_result);
+struct whip_session *whip_session_find(struct whip_endpoint *endpoint, const char *id, bool viewer);
+/** Leaves the room and frees. */
+void whip_session_end(struct whip_session *session, enum room_left_reason reason);
+/**
+ * Restarts ICE with the credentials of a fragment. Returns 0 with our own fragment (heap, the
+ * caller frees) and a new ETag, or -EINVAL with a sentence.
+ */
+must_check int whip_session_restart(struct whip_session *session, struct bytes ufrag,
+                                    struct bytes pwd, char **ret_fragment,
+                                    const char **ret_problem);
+/** Whether the fragment's credentials are those in use. */
+bool whip_session_has_credentials(const struct whip_session *session, struct bytes ufrag,
+                                  struct bytes pwd);
+/** Looks after all sessions: ends those that are over, renews wishes. */
+void whip_sessions_look(struct whip_endpoint *endpoint, uint64_t now_us);
+
+// whip_answer.c
+/** Link fields with ICE servers (RFC 9725, 4.6). */
+void whip_add_links(struct whip_endpoint *endpoint, struct http_exchange *exchange);
