@@ -1,0 +1,145 @@
+// WHIP publishers and WHEP viewers in real browsers, beside members who use the native protocol.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { chromium, colours, firefox, roomPage, sameColour } from './helpers/browsers.mjs';
+import { startRoost, until } from './helpers/roost.mjs';
+
+/** @type {Awaited<ReturnType<typeof startRoost>>} */
+let roost;
+/** @type {import('puppeteer-core').Browser} */
+let browser;
+/** @type {import('puppeteer-core').Browser} */
+let fox;
+
+before(async () => {
+    roost = await startRoost();
+    [browser, fox] = await Promise.all([chromium(), firefox()]);
+});
+
+after(async () => {
+    await Promise.all([browser?.close(), fox?.close()]);
+    await roost?.stop();
+});
+
+async function blankPage(by = browser) {
+    const page = await by.newPage();
+    await page.goto(`${roost.url}/healthz`);
+    return page;
+}
+
+/** Publishes a picture of one colour. @param {keyof typeof colours} colour */
+async function publisher(path, colour, { simulcast = false } = {}) {
+    const page = await blankPage();
+    await page.bringToFront();
+    await page.evaluate(async (endpoint, rgb, layers) => {
+        const { publish } = await import('/sdk/whip.js');
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [640, 360];
+        const context = canvas.getContext('2d');
+        let count = 0;
+        setInterval(() => {
+            context.fillStyle = `rgb(${rgb.join(',')})`;
+            context.fillRect(0, 0, 640, 360);
+            context.fillStyle = 'black';
+            context.fillRect((count++ * 4) % 640, 340, 20, 20);
+        }, 50);
+        const stream = canvas.captureStream(20);
+        const tone = new AudioContext();
+        const out = tone.createMediaStreamDestination();
+        const oscillator = tone.createOscillator();
+        oscillator.connect(out);
+        oscillator.start();
+        stream.addTrack(out.stream.getAudioTracks()[0]);
+        globalThis.session = await publish(endpoint, stream, { simulcast: layers });
+    }, path, colours[colour], simulcast);
+    return page;
+}
+
+async function viewer(path, { by = browser, options = {} } = {}) {
+    const page = await blankPage(by);
+    await page.evaluate(async (endpoint, chosen) => {
+        const { watch } = await import('/sdk/whep.js');
+        globalThis.waits = 0;
+        const video = document.createElement('video');
+        Object.assign(video, { muted: true, autoplay: true, playsInline: true });
+        document.body.append(video);
+        globalThis.look = () => {
+            const context = new OffscreenCanvas(16, 16).getContext('2d', { willReadFrequently: true });
+            context.drawImage(video, 0, 0, 16, 16);
+            return [...context.getImageData(4, 4, 1, 1).data].slice(0, 3);
+        };
+        globalThis.count = async (kind) => [...(await globalThis.session.peerConnection.getStats()).values()]
+            .filter((report) => report.type === 'inbound-rtp' && report.kind === kind)
+            .reduce((sum, report) => sum + (report.kind === 'video' ? report.framesDecoded ?? 0 : report.packetsReceived ?? 0), 0);
+        globalThis.watching = watch(endpoint, { ...chosen, onWaiting: () => { globalThis.waits++; } }).then((session) => {
+            globalThis.session = session;
+            video.srcObject = session.stream;
+            void video.play().catch(() => {});
+        });
+        globalThis.watching.catch((error) => { globalThis.refused = { status: error.status, message: error.message }; });
+    }, path, options);
+    return page;
+}
+
+async function sees(page, colour, what) {
+    await until(what, async () => {
+        const rgb = await page.evaluate(() => (globalThis.session ? globalThis.look() : null));
+        return (rgb && sameColour(rgb, colours[colour])) || Promise.reject(JSON.stringify([rgb, await page.evaluate(() => globalThis.refused)]));
+    }, 30000);
+}
+
+test('a WHIP publisher is seen by WHEP viewers in Chromium and Firefox, and by a member of the room', async () => {
+    const ann = await publisher('/whip/stage/ann', 'green');
+    const member = await roomPage(browser, roost.url, { room: 'stage', name: 'ben', publish: false });
+    const [one, two] = [await viewer('/whep/stage'), await viewer('/whep/stage/ann', { by: fox })];
+    await sees(one, 'green', 'Chromium sees the publisher');
+    await sees(two, 'green', 'Firefox sees the publisher');
+    await until('the member sees it', async () => (await member.evaluate(() => globalThis.test.look()))
+        .some((tile) => tile.from === 'ann' && sameColour(tile.rgb, colours.green)), 30000);
+    for (const page of [one, two]) {
+        await until('sound arrives', async () => (await page.evaluate(() => globalThis.count('audio'))) > 20);
+    }
+    // viewers are nobody's members
+    assert.deepEqual(await member.evaluate(() => globalThis.test.events.filter(({ event }) => event === 'member-joined')), []);
+
+    // a restart keeps media going
+    for (const page of [ann, one, two]) await page.evaluate(() => globalThis.session.restart());
+    for (const page of [one, two]) {
+        const before = await page.evaluate(() => globalThis.count('video'));
+        await until('pictures go on after ICE restarts', async () => (await page.evaluate(() => globalThis.count('video'))) > before + 20);
+    }
+    assert.equal((await roost.metric('whip_ice_restarts_total'))[''], 3);
+
+    await ann.evaluate(() => globalThis.session.stop());
+    await until('the publisher is gone', async () => (await member.evaluate(() => globalThis.test.look())).length === 0);
+    for (const page of [one, two]) await page.evaluate(() => globalThis.session.stop());
+    assert.deepEqual(await roost.metric('whip_sessions'), { 'kind="whip"': 0, 'kind="whep"': 0 });
+    for (const page of [ann, member, one, two]) await page.close();
+});
+
+test('a viewer who comes early waits, and sees the picture when it begins', async () => {
+    const early = await viewer('/whep/later', { options: { waitForStart: true } });
+    await until('it was told to wait', () => early.evaluate(() => globalThis.waits > 0));
+    const ann = await publisher('/whip/later', 'blue');
+    await sees(early, 'blue', 'the picture begins');
+    await early.close();
+    await ann.close();
+});
+
+test('a viewer of one publisher is not shown another', async () => {
+    const pages = [await publisher('/whip/two/ann', 'red'), await publisher('/whip/two/ben', 'yellow')];
+    const watching = await viewer('/whep/two/ben', { options: { waitForStart: true } });
+    await sees(watching, 'yellow', 'the named publisher is seen');
+    const nobody = await viewer('/whep/two/zoe');
+    await until('nobody of that name is live', () => nobody.evaluate(() => globalThis.refused?.status === 409));
+    for (const page of [...pages, watching, nobody]) await page.close();
+});
+
+test('a simulcast publisher is seen', async () => {
+    const ann = await publisher('/whip/layers', 'green', { simulcast: true });
+    const watching = await viewer('/whep/layers', { options: { waitForStart: true } });
+    await sees(watching, 'green', 'a layer is seen');
+    await ann.close();
+    await watching.close();
+});

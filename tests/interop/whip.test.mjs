@@ -1,0 +1,178 @@
+// WHIP (RFC 9725) and WHEP, rule by rule, over plain HTTP; OBS's habits with libdatachannel.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import nodeDataChannel from 'node-datachannel';
+
+import { runCommand, Server } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
+
+let server, guarded;
+before(async () => {
+    server = await Server.start({ sanitized: true, set: { 'server.workers': 2, 'whip.path_timeout': '5s', 'whip.max_sessions': 20 } });
+    guarded = await Server.start({ sanitized: true, set: { 'auth.require_token': true } });
+});
+after(async () => {
+    nodeDataChannel.cleanup();
+    for (const one of [server, guarded]) assert.deepEqual(await one?.stop(), { status: 0, signal: null });
+    setTimeout(() => process.exit(), 500).unref();
+});
+
+const PWD = 'abcdefghijklmnopqrstuvwx';
+/** An offer of one audio and one video section. */
+function offer(direction = 'sendonly', { ufrag = 'abcd', pwd = PWD } = {}) {
+    const section = (kind, mid, type, codec) => [`m=${kind} 9 UDP/TLS/RTP/SAVPF ${type}`, 'c=IN IP4 0.0.0.0', `a=mid:${mid}`, `a=${direction}`, 'a=rtcp-mux',
+        `a=ice-ufrag:${ufrag}`, `a=ice-pwd:${pwd}`, `a=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}`, 'a=setup:actpass', `a=rtpmap:${type} ${codec}`];
+    return `${['v=0', 'o=- 1 1 IN IP4 0.0.0.0', 's=-', 't=0 0', 'a=group:BUNDLE 0 1', ...section('audio', 0, 111, 'opus/48000/2'),
+        ...section('video', 1, 96, 'VP8/90000')].join('\r\n')}\r\n`;
+}
+const call = (path, method, { type = 'application/sdp', body, fields = {}, at = server } = {}) => fetch(`${at.url}${path}`,
+    { method, body, headers: { ...(body !== undefined && { 'Content-Type': type }), ...fields }, redirect: 'manual' });
+const post = (path, body = offer(), rest = {}) => call(path, 'POST', { body, ...rest });
+const fragment = (ufrag, pwd = PWD) => `a=ice-ufrag:${ufrag}\r\na=ice-pwd:${pwd}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n`
+    + 'a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\na=end-of-candidates\r\n';
+const patch = (path, body, fields = {}, type = 'application/trickle-ice-sdpfrag') => call(path, 'PATCH', { body, fields, type });
+
+test('POST answers 201 with answer, Location, ETag and ICE servers; DELETE ends it with 200', async () => {
+    const created = await post('/whip/rules/ann');
+    assert.equal(created.status, 201);
+    assert.equal(created.headers.get('content-type'), 'application/sdp');
+    const answer = await created.text();
+    assert.match(answer, /a=recvonly/);
+    assert.match(answer, /a=setup:passive/);
+    const location = created.headers.get('location');
+    assert.match(location, /^\/whip-session\/\w{32}$/);
+    assert.match(created.headers.get('etag'), /^"[^"]+"$/);
+    assert.match(created.headers.get('link'), /<(stun|turn):[^>]+>; rel="ice-server"/);
+    assert.match(created.headers.get('access-control-expose-headers'), /Location.*Link.*ETag/);
+    assert.equal((await call(location, 'DELETE')).status, 200);
+    assert.equal((await call(location, 'DELETE')).status, 404);
+});
+
+test('what is no offer is refused, and says why', async () => {
+    assert.equal((await post('/whip/rules', offer(), { type: 'text/plain' })).status, 415);
+    for (const [path, body] of [['/whip/rules', 'hello'], ['/whip/rules', ''], ['/whip/rules', offer('recvonly')]]) {
+        const refused = await post(path, body);
+        assert.equal(refused.status, 400, body);
+        assert.ok((await refused.text()).length > 20);
+    }
+    assert.equal((await post(`/whip/${'x'.repeat(65)}`)).status, 404);
+});
+
+test('OPTIONS, HEAD and GET tell what the endpoint takes', async () => {
+    const options = await call('/whip/rules', 'OPTIONS');
+    assert.equal(options.status, 204);
+    assert.equal(options.headers.get('accept-post'), 'application/sdp');
+    assert.match(options.headers.get('link'), /rel="ice-server"/);
+    const preflight = await call('/whip/rules', 'OPTIONS', { fields: { Origin: 'https://example.com', 'Access-Control-Request-Method': 'POST' } });
+    assert.match(preflight.headers.get('access-control-allow-methods'), /POST.*PATCH.*DELETE/);
+    assert.match(preflight.headers.get('access-control-allow-headers'), /Authorization.*Content-Type.*If-Match/);
+    assert.equal(preflight.headers.get('access-control-allow-origin'), '*');
+    const head = await call('/whep/rules', 'HEAD');
+    assert.deepEqual([head.status, head.headers.get('content-type')], [200, 'application/sdp']);
+    const get = await call('/whip/rules', 'GET');
+    assert.deepEqual([get.status, await get.text()], [204, '']);
+});
+
+test('PATCH: trickle 204, restart 200 with a new ETag, 428, 412, 415, 400', async () => {
+    const created = await post('/whip/rules/patch');
+    const [location, etag] = [created.headers.get('location'), created.headers.get('etag')];
+    assert.equal((await patch(location, fragment('abcd'))).status, 428);
+    assert.equal((await patch(location, fragment('abcd'), { 'If-Match': '"another"' })).status, 412);
+    assert.equal((await patch(location, fragment('abcd'), { 'If-Match': etag }, 'application/json')).status, 415);
+    assert.equal((await patch(location, 'no fragment', { 'If-Match': etag })).status, 400);
+    assert.equal((await patch(location, 'a=ice-ufrag:half\r\n', { 'If-Match': etag })).status, 400);
+    const trickle = await patch(location, fragment('abcd'), { 'If-Match': etag });
+    assert.deepEqual([trickle.status, trickle.headers.get('etag')], [204, null]);
+
+    const restart = await patch(location, fragment('efgh', `${PWD}2`), { 'If-Match': '*' });
+    assert.equal(restart.status, 200);
+    assert.equal(restart.headers.get('content-type'), 'application/trickle-ice-sdpfrag');
+    const renewed = restart.headers.get('etag');
+    assert.notEqual(renewed, etag);
+    const ours = await restart.text();
+    assert.equal(`"${/a=ice-ufrag:(.*)\r/.exec(ours)[1]}"`, renewed);
+    assert.match(ours, /a=ice-pwd:/);
+    // the credentials of before are another session's now
+    assert.equal((await patch(location, fragment('efgh', `${PWD}2`), { 'If-Match': etag })).status, 412);
+    assert.equal((await patch(location, fragment('efgh', `${PWD}2`), { 'If-Match': renewed })).status, 204);
+    assert.equal((await call(location, 'DELETE')).status, 200);
+    assert.equal((await patch(location, fragment('abcd'), { 'If-Match': '*' })).status, 404);
+});
+
+test('WHEP answers 409 with Retry-After while nothing is live', async () => {
+    const refused = await post('/whep/empty', offer('recvonly'));
+    assert.deepEqual([refused.status, refused.headers.get('retry-after')], [409, '2']);
+});
+
+test('a session whose client never comes ends by itself', async () => {
+    const created = await post('/whip/rules/ghost');
+    assert.equal(created.status, 201);
+    const location = created.headers.get('location');
+    await until('it has ended', async () => (await patch(location, fragment('abcd'), { 'If-Match': '*' })).status === 404, 15000);
+});
+
+test('more sessions than whip.max_sessions are told to come back', async () => {
+    const all = await Promise.all(Array.from({ length: 30 }, (_, i) => post('/whip/crowd', offer('sendonly', { ufrag: `ufrag${i}` }))));
+    const [made, refused] = [201, 503].map((wanted) => all.filter(({ status }) => status === wanted));
+    assert.deepEqual([made.length, refused.length], [20, 10]);
+    assert.ok(refused.every(({ headers }) => headers.get('retry-after')));
+    for (const created of made) assert.equal((await call(created.headers.get('location'), 'DELETE')).status, 200);
+});
+
+test('tokens decide who publishes and who watches, and where', async () => {
+    const token = async (...args) => {
+        const { status, output } = await runCommand(['token', '--data', guarded.dataDir, ...args], { sanitized: true });
+        assert.equal(status, 0, output);
+        return output.split('\n').find((line) => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(line.trim())).trim();
+    };
+    const status = async (path, bearer) => (await post(path, offer(path.startsWith('/whip') ? 'sendonly' : 'recvonly'),
+        { at: guarded, fields: bearer ? { Authorization: `Bearer ${bearer}` } : {} })).status;
+    const good = await token('--room', 'stage', '--user', 'ann');
+    assert.equal(await status('/whip/stage'), 401);
+    assert.equal(await status('/whip/stage', 'no.good.token'), 401);
+    assert.equal(await status('/whip/other', good), 403);
+    assert.equal(await status('/whip/stage', good), 201);
+    assert.equal(await status('/whep/stage'), 401);
+    assert.equal(await status('/whep/stage', good), 409);
+    const refused = await post('/whip/stage', offer(), { at: guarded });
+    assert.equal(refused.headers.get('www-authenticate'), 'Bearer');
+});
+
+test('a publisher with the habits of OBS goes live: libdatachannel, no PATCH, candidates after the answer', async () => {
+    const peer = new nodeDataChannel.PeerConnection('obs', { iceServers: [], bindAddress: '127.0.0.1' });
+    const audio = new nodeDataChannel.Audio('0', 'SendOnly');
+    audio.addOpusCodec(111);
+    audio.addSSRC(1001, 'obs', 'stream', 'audio');
+    const video = new nodeDataChannel.Video('1', 'SendOnly');
+    video.addH264Codec(96, 'profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1');
+    video.addSSRC(1002, 'obs', 'stream', 'video');
+    const tracks = [peer.addTrack(audio), peer.addTrack(video)];
+    const description = new Promise((resolve) => peer.onLocalDescription((sdp) => resolve(sdp)));
+    peer.setLocalDescription('offer');
+    const created = await post('/whip/obs', await description);
+    assert.equal(created.status, 201);
+    peer.setRemoteDescription(await created.text(), 'answer');
+    await until('it is connected', () => peer.state() === 'connected');
+    let sequence = 0;
+    const timer = setInterval(() => {
+        const packet = Buffer.alloc(12 + 40, 7);
+        packet[0] = 0x80;
+        packet[1] = 111;
+        packet.writeUInt16BE(sequence & 0xffff, 2);
+        packet.writeUInt32BE((sequence++ * 960) >>> 0, 4);
+        packet.writeUInt32BE(1001, 8);
+        packet[12] = 0xfc;
+        tracks[0].sendMessageBinary(packet);
+    }, 20);
+    try {
+        await until('viewers are let in', async () => {
+            const watching = await post('/whep/obs', offer('recvonly'));
+            return watching.status === 201;
+        });
+    } finally {
+        clearInterval(timer);
+    }
+    assert.equal((await call(created.headers.get('location'), 'DELETE')).status, 200);
+    peer.close();
+});

@@ -1,0 +1,147 @@
+// What WHIP (RFC 9725) and WHEP have in common: an offer that is POSTed, a session that is a resource.
+// @ts-check
+
+/** A request that the server refused. */
+export class HttpSessionError extends Error {
+    /**
+     * @param {string} message for people
+     * @param {number} status of HTTP
+     * @param {number} retryAfterS what the server said; 0: nothing
+     */
+    constructor(message, status, retryAfterS) {
+        super(message);
+        this.name = 'HttpSessionError';
+        this.status = status;
+        this.retryAfterS = retryAfterS;
+    }
+}
+
+/**
+ * ICE servers from Link fields (RFC 9725, 4.6).
+ * @param {string | null} field
+ * @returns {RTCIceServer[]}
+ */
+export function iceServersOf(field) {
+    /** @type {RTCIceServer[]} */
+    const servers = [];
+    for (const [, url, parameters] of (field ?? '').matchAll(/<([^>]*)>([^<]*)/g)) {
+        /** @type {Record<string, string>} */
+        const values = {};
+        for (const [, name, value] of parameters.matchAll(/;\s*([\w-]+)="((?:[^"\\]|\\.)*)"/g))
+            values[name.toLowerCase()] = value.replace(/\\(.)/g, '$1');
+        if (values.rel !== 'ice-server') continue;
+        servers.push(values.username === undefined ? { urls: url }
+            : { urls: url, username: values.username, credential: values.credential });
+    }
+    return servers;
+}
+
+/** One peer connection that is negotiated by HTTP. */
+export class HttpSession {
+    /** @type {RTCPeerConnection} */
+    peerConnection;
+    #endpoint;
+    #token;
+    /** @type {string | null} */
+    #resource = null;
+    #etag = '*';
+    #closed = false;
+    #restarting = false;
+
+    /**
+     * @param {string} endpoint URL of the WHIP or WHEP endpoint
+     * @param {{token?: string, configuration?: RTCConfiguration}} options
+     */
+    constructor(endpoint, { token, configuration } = {}) {
+        this.#endpoint = new URL(endpoint, globalThis.location?.href).href;
+        this.#token = token;
+        this.peerConnection = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...configuration });
+        this.peerConnection.addEventListener('iceconnectionstatechange', () => {
+            if (this.peerConnection.iceConnectionState === 'failed') this.restart().catch(() => {});
+        });
+    }
+
+    /** Sends the offer. Call it once all tracks are there. */
+    async start() {
+        const { peerConnection } = this;
+        await peerConnection.setLocalDescription(await peerConnection.createOffer());
+        const answer = await this.#fetch(this.#endpoint, 'POST', 'application/sdp', peerConnection.localDescription?.sdp ?? '');
+        const sdp = await answer.text();
+        this.#resource = new URL(answer.headers.get('location') ?? '', this.#endpoint).href;
+        this.#etag = answer.headers.get('etag') ?? '*';
+        if (this.#closed) return this.#delete();
+        const servers = iceServersOf(answer.headers.get('link'));
+        if (servers.length > 0 && !peerConnection.getConfiguration().iceServers?.length)
+            peerConnection.setConfiguration({ ...peerConnection.getConfiguration(), iceServers: servers });
+        await peerConnection.setRemoteDescription({ type: 'answer', sdp });
+    }
+
+    /** Restarts ICE: the network has changed, or the path is lost. Media does not begin anew. */
+    async restart() {
+        if (this.#closed || !this.#resource || this.#restarting) return;
+        this.#restarting = true;
+        try {
+            const { peerConnection } = this;
+            const offer = await peerConnection.createOffer({ iceRestart: true });
+            await peerConnection.setLocalDescription(offer);
+            const kept = /^(a=ice-ufrag:|a=ice-pwd:|a=mid:|m=|a=group:)/;
+            const lines = (offer.sdp ?? '').split(/\r?\n/);
+            const second = lines.findIndex((line, at) => line.startsWith('m=') && lines.slice(0, at).some((before) => before.startsWith('m=')));
+            const fragment = (second < 0 ? lines : lines.slice(0, second)).filter((line) => kept.test(line));
+            const answer = await this.#fetch(this.#resource, 'PATCH', 'application/trickle-ice-sdpfrag', `${fragment.join('\r\n')}\r\n`,
+                { 'If-Match': this.#etag });
+            const text = await answer.text();
+            this.#etag = answer.headers.get('etag') ?? '*';
+            const line = (/** @type {string} */ name) => new RegExp(`^a=${name}:(.*)$`, 'm').exec(text)?.[1].trim() ?? '';
+            const candidates = [...text.matchAll(/^a=candidate:.*$/gm)].map(([candidate]) => candidate.trim());
+            const before = peerConnection.remoteDescription?.sdp ?? '';
+            const sdp = before.replace(/^a=ice-ufrag:.*$/gm, `a=ice-ufrag:${line('ice-ufrag')}`)
+                .replace(/^a=ice-pwd:.*$/gm, `a=ice-pwd:${line('ice-pwd')}`)
+                .replace(/^a=candidate:.*\r?\n/gm, '')
+                .replace(/^(a=ice-pwd:.*)$/m, [`$1`, ...candidates].join('\r\n'));
+            await peerConnection.setRemoteDescription({ type: 'answer', sdp });
+        } finally {
+            this.#restarting = false;
+        }
+    }
+
+    /** Ends the session here and at the server. */
+    async stop() {
+        if (this.#closed) return;
+        this.#closed = true;
+        this.peerConnection.close();
+        await this.#delete();
+    }
+
+    async #delete() {
+        const resource = this.#resource;
+        this.#resource = null;
+        // keepalive: the page may be on its way out
+        if (resource) await fetch(resource, { method: 'DELETE', headers: this.#headers(), keepalive: true }).catch(() => {});
+    }
+
+    /** @returns {Record<string, string>} */
+    #headers() {
+        return this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
+    }
+
+    /**
+     * @param {string} url
+     * @param {string} method
+     * @param {string} type
+     * @param {string} body
+     * @param {Record<string, string>} fields
+     */
+    async #fetch(url, method, type, body, fields = {}) {
+        const answer = await fetch(url, { method, body, headers: { 'Content-Type': type, Accept: 'application/sdp, application/json', ...this.#headers(), ...fields } });
+        if (answer.ok) return answer;
+        const text = await answer.text();
+        let message = text;
+        try {
+            message = JSON.parse(text).error ?? text;
+        } catch {
+            // a proxy's page
+        }
+        throw new HttpSessionError(String(message), answer.status, Number(answer.headers.get('retry-after')) || 0);
+    }
+}
