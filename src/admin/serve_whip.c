@@ -23,7 +23,7 @@ static struct whip_config config_of(struct serve *serve)
         .ice_servers = (const char *const *)options->signal.ice_servers.items,
         .ice_server_count = options->signal.ice_servers.count,
         .log = &serve->log,
-        .require_token = options->auth.require_token,
+        .require_token = options_are_closed(options),
         .session_count_max = options->whip.max_sessions,
         .path_timeout_us = options->whip.path_timeout_us,
         .rooms_changed = rooms_changed,

@@ -233,11 +233,6 @@ struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint)
     return &endpoint->rooms;
 }
 
-void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint)
-{
-    arm(endpoint);
-}
-
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,
                            size_t capacity)
 {

@@ -45,8 +45,6 @@ void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint);
 /** Others than clients changed rooms: deadlines may be nearer. */
 void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint);
 struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint);
-/** Another binding has changed rooms and settled them: what is due next may be due earlier. */
-void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint);
 /** Writes at most `capacity` metric sets; returns how many. */
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,
                            size_t capacity);
