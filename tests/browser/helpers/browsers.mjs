@@ -62,9 +62,9 @@ export const colours = { red: [220, 30, 30], green: [30, 200, 30], blue: [30, 30
  * @param {import('puppeteer-core').Browser} browser
  * @param {string} url of the server
  * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean, key?: string, codec?: string,
- *     simulcast?: boolean, size?: [number, number], prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads
+ *     simulcast?: boolean, size?: [number, number], options?: import('../../../web/sdk/room.js').JoinOptions, prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads
  */
-export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, key, codec, simulcast, size, prepare }) {
+export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, key, codec, simulcast, size, options, prepare }) {
     const page = await browser.newPage();
     await prepare?.(page);
     const problems = [];
@@ -73,15 +73,15 @@ export async function roomPage(browser, url, { room, name, colour = 'red', hertz
     await page.goto(`${url}/healthz`);
     // Firefox has no sound system here: its own fake microphone speaks, and energy is what it hears
     const sound = (await browser.version()).toLowerCase().includes('firefox') ? 'device' : 'synthetic';
-    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound, key, codec, simulcast, size });
+    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound, key, codec, simulcast, size, options });
     return Object.assign(page, { problems, label: name });
 }
 
 /** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
-async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180] }) {
+async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180], options }) {
     const { connect } = await import('/sdk/roost.js');
     const client = await connect({ name });
-    const joined = await client.join(room, { name, ...(key && { e2ee: { key } }) });
+    const joined = await client.join(room, { name, ...options, ...(key && { e2ee: { key } }) });
     const videos = new Map();
     const sink = sound === 'synthetic' ? new AudioContext() : null;
     const test = { client, room: joined, videos, errors: [], events: [], local: [] };

@@ -1,0 +1,143 @@
+// Fast starts and redundant sound with real browsers (docs/loss-repair.md).
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { chromium, everyoneMeets, firefox, roomPage } from './helpers/browsers.mjs';
+import { startRoost, until } from './helpers/roost.mjs';
+
+/** @type {Awaited<ReturnType<typeof startRoost>>} */
+let roost;
+/** @type {import('puppeteer-core').Browser} */
+let chrome;
+/** @type {import('puppeteer-core').Browser} */
+let fox;
+
+before(async () => {
+    roost = await startRoost({ workers: 2 });
+    [chrome, fox] = await Promise.all([chromium(), firefox()]);
+});
+
+after(async () => {
+    await Promise.allSettled([chrome?.close(), fox?.close()]);
+    await roost?.stop();
+});
+
+const ann = { name: 'ann', colour: 'red', hertz: 440 };
+
+const sum = (values) => Object.values(values).reduce((a, b) => a + b, 0);
+const metric = async (name) => sum(await roost.metric(name));
+
+async function leave(pages) {
+    for (const page of pages) {
+        assert.deepEqual(await page.evaluate(() => globalThis.test.errors), []);
+        assert.deepEqual(page.problems, []);
+        await page.close();
+    }
+}
+
+/** Notes when the page had a peer connection and when its first picture. */
+const timePicture = (page) => page.evaluateOnNewDocument(() => {
+    const Native = globalThis.RTCPeerConnection;
+    let made = 0;
+    globalThis.RTCPeerConnection = class extends Native {
+        constructor(...parameters) {
+            super(...parameters);
+            made ||= performance.now();
+        }
+    };
+    document.addEventListener('loadeddata', (event) => {
+        if (event.target instanceof HTMLVideoElement) globalThis.firstPictureMs ??= performance.now() - made;
+    }, true);
+});
+
+/** Puts RED before Opus in what the page offers to send. */
+const preferRed = (page) => page.evaluateOnNewDocument(() => {
+    const add = RTCPeerConnection.prototype.addTransceiver;
+    RTCPeerConnection.prototype.addTransceiver = function addTransceiver(kind, options) {
+        const transceiver = add.call(this, kind, options);
+        const { codecs } = RTCRtpSender.getCapabilities('audio');
+        const red = codecs.filter(({ mimeType }) => mimeType === 'audio/red');
+        if (kind === 'audio' || kind.kind === 'audio')
+            transceiver.setCodecPreferences([...red, ...codecs.filter((codec) => !red.includes(codec))]);
+        return transceiver;
+    };
+});
+
+const inbound = (page, kind) => page.evaluate(async (wanted) => {
+    const stats = await globalThis.test.room.peerConnection.getStats();
+    const reports = [...stats.values()].filter(({ type, kind: of, packetsReceived }) => type === 'inbound-rtp' && of === wanted && packetsReceived > 0);
+    return reports.map((report) => ({
+        codec: stats.get(report.codecId)?.mimeType,
+        delay: report.jitterBufferDelay,
+        emitted: report.jitterBufferEmittedCount,
+        lost: report.packetsLost,
+        decoded: report.framesDecoded,
+    }));
+}, kind);
+
+test('a joiner sees the cached picture at once, and its delay does not grow by it', async (t) => {
+    const publisher = await roomPage(chrome, roost.url, { room: 'cached', ...ann });
+    const first = await roomPage(chrome, roost.url, { room: 'cached', name: 'first', publish: false });
+    await everyoneMeets([first], [ann]);
+    const replays = await metric('media_gop_replays_total');
+    // the first of these asks for a key frame when there is none that is young enough
+    const times = [];
+    const pages = [];
+    for (let i = 0; i < 4; i++) {
+        const page = await roomPage(chrome, roost.url, { room: 'cached', name: `joiner-${i}`, publish: false, prepare: timePicture });
+        pages.push(page);
+        await until('a picture', () => page.evaluate(() => globalThis.firstPictureMs > 0), 10000);
+        times.push(Math.round(await page.evaluate(() => globalThis.firstPictureMs)));
+    }
+    t.diagnostic(`first pictures after ${times} ms`);
+    assert.ok(await metric('media_gop_replays_total') > replays, 'somebody began with the cached pictures');
+    await everyoneMeets(pages, [ann]);
+    for (const page of pages) {
+        const [before] = await inbound(page, 'video');
+        let report;
+        await until('thirty more frames', async () => {
+            [report] = await inbound(page, 'video');
+            return report.emitted > before.emitted + 30;
+        });
+        const delay = (report.delay - before.delay) / (report.emitted - before.emitted);
+        assert.ok(delay < 0.4, `pictures wait for ${delay} s`);
+        assert.equal(report.lost, 0);
+    }
+    await leave([publisher, first, ...pages]);
+});
+
+test('redundant sound of Chromium is passed to Chromium, and plain to Firefox', async () => {
+    const publisher = await roomPage(chrome, roost.url, { room: 'red', ...ann, prepare: preferRed });
+    const pages = [
+        await roomPage(chrome, roost.url, { room: 'red', name: 'with', publish: false }),
+        await roomPage(fox, roost.url, { room: 'red', name: 'without', publish: false }),
+    ];
+    await everyoneMeets(pages, [ann]);
+    // statistics name Opus whatever is around it: what is repeated shows in the size
+    const size = (page, direction) => page.evaluate(async (type) => {
+        const stats = await globalThis.test.room.peerConnection.getStats();
+        const report = [...stats.values()].find(({ type: of, kind, packetsSent, packetsReceived }) =>
+            of === type && kind === 'audio' && (packetsSent ?? packetsReceived) > 0);
+        return (report.bytesSent ?? report.bytesReceived) / (report.packetsSent ?? report.packetsReceived);
+    }, direction);
+    const sent = await size(publisher, 'outbound-rtp');
+    const [took, plain] = [await size(pages[0], 'inbound-rtp'), await size(pages[1], 'inbound-rtp')];
+    assert.ok(plain < sent * 0.75, `${plain} of ${sent} bytes go to who takes no redundancy`);
+    assert.ok(took > sent * 0.9, `${took} of ${sent} bytes go to who takes it`);
+    await leave([publisher, ...pages]);
+});
+
+test('a member who wants no playout delay gets its pictures at once', async () => {
+    const publisher = await roomPage(chrome, roost.url, { room: 'delay', ...ann });
+    const page = await roomPage(chrome, roost.url, { room: 'delay', name: 'robot', publish: false, options: { playoutDelay: 0 } });
+    await everyoneMeets([page], [ann]);
+    const [before] = await inbound(page, 'video');
+    let report;
+    await until('thirty more frames', async () => {
+        [report] = await inbound(page, 'video');
+        return report.emitted > before.emitted + 30;
+    });
+    const delay = (report.delay - before.delay) / (report.emitted - before.emitted);
+    assert.ok(delay < 0.1, `pictures wait for ${delay} s`);
+    await leave([publisher, page]);
+});
