@@ -74,6 +74,7 @@ static struct media_host_config host_config(struct serve *serve)
         },
         .max_sessions = options->media.max_sessions,
         .gop_age_us = options->media.gop_cache_us,
+        .protection = (enum protection_mode)options->media.fec,
         .random = &serve->entropy.random,
         .loop = &serve->loop,
         .log = &serve->log,

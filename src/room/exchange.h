@@ -10,6 +10,7 @@
 
 #include "room/media_control.h"
 #include "room/metrics.h"
+#include "room/protection.h"
 #include "room/track.h"
 #include "room/wish.h"
 #include "rtc/peer.h"
@@ -59,6 +60,7 @@ struct exchange_config {
     uint16_t worker; /**< our index */
     const struct exchange_ops *ops;
     void *owner;
+    enum protection_mode protection; /**< forward error correction of video */
     uint64_t gop_age_us; /**< GOP_AGE_DEFAULT_US is a good one; 0: joiners wait for a key frame */
     struct packet_pool *pool; /**< of our publishers' packets; NULL: nobody minds how full it is */
 };

@@ -51,8 +51,10 @@ static void sync_section(struct exchange *exchange, struct exchange_peer *peer, 
     // a slot that was given up and taken again has a new sender
     if (peer->subscriptions[index] && peer->subscriptions[index]->sender != sender)
         drop_subscription(exchange, peer, index);
-    if (sender && !peer->subscriptions[index])
+    if (sender && !peer->subscriptions[index]) {
         peer->subscriptions[index] = subscription_new(sender);
+        peer->subscriptions[index]->protection.mode = exchange->config.protection;
+    }
     bool publishes = section->role == RTC_ROLE_PUBLISH &&
                      (section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO);
     if (!publishes) {

@@ -55,6 +55,28 @@ uint32_t rewrite_timestamp(const struct rewrite_span *span, uint32_t input_times
     return input_timestamp + span->timestamp_offset + moved;
 }
 
+/** The span `age` before the current one. */
+static const struct rewrite_span *span_at(const struct rewrite *rewrite, int age)
+{
+    int place = (rewrite->current + REWRITE_SPANS - age) % REWRITE_SPANS;
+    return &rewrite->spans[place];
+}
+
+uint64_t rewrite_skip(struct rewrite *rewrite, uint32_t count)
+{
+    struct rewrite_span next = rewrite->spans[rewrite->current];
+    uint64_t skipped = rewrite->last_output + 1;
+    next.first_input += skipped - next.first_output;
+    next.first_output = skipped + count;
+    next.continues = true;
+    rewrite->last_output += count;
+    rewrite->current = (uint8_t)((rewrite->current + 1) % REWRITE_SPANS);
+    if (rewrite->count < REWRITE_SPANS)
+        rewrite->count++;
+    rewrite->spans[rewrite->current] = next;
+    return skipped;
+}
+
 const struct rewrite_span *rewrite_current(const struct rewrite *rewrite)
 {
     return rewrite->count ? &rewrite->spans[rewrite->current] : NULL;
@@ -64,7 +86,10 @@ bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint3
                  uint64_t *ret_output, uint32_t *ret_timestamp)
 {
     const struct rewrite_span *span = rewrite_current(rewrite);
-    if (!span || input < span->first_input)
+    // a late packet may be from before numbers that were skipped, but not from before a switch
+    for (int age = 1; span && input < span->first_input; age++)
+        span = span->continues && age < rewrite->count ? span_at(rewrite, age) : NULL;
+    if (!span)
         return false;
     *ret_output = span->first_output + (input - span->first_input);
     *ret_timestamp = rewrite_timestamp(span, input_timestamp);
@@ -93,9 +118,12 @@ bool rewrite_find(const struct rewrite *rewrite, uint16_t output, uint64_t *ret_
         return false;
     uint64_t whole = rewrite->last_output - behind;
     for (int i = 0; i < rewrite->count; i++) {
-        const struct rewrite_span *span =
-            &rewrite->spans[(rewrite->current + REWRITE_SPANS - i) % REWRITE_SPANS];
+        const struct rewrite_span *span = span_at(rewrite, i);
         if (whole >= span->first_output) {
+            const struct rewrite_span *after = i > 0 ? span_at(rewrite, i - 1) : NULL;
+            if (after && after->continues &&
+                span->first_input + (whole - span->first_output) >= after->first_input)
+                return false; // one of the skipped numbers
             *ret_output = whole;
             *ret_span = span;
             *ret_input = span->first_input + (whole - span->first_output);

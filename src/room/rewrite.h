@@ -17,6 +17,7 @@ struct rewrite_span {
     uint64_t first_input;      /**< its incoming number */
     uint32_t timestamp_offset; /**< outgoing minus incoming, modulo 2^32 */
     uint32_t source;           /**< which incoming stream: the caller's name for it */
+    bool continues;            /**< the span before it, behind numbers that were skipped */
     bool squeezed;             /**< timestamps before `squeezed_until` are drawn together */
     uint32_t squeezed_until;   /**< an incoming timestamp */
 };
@@ -53,6 +54,11 @@ uint32_t rewrite_timestamp(const struct rewrite_span *span, uint32_t input_times
  */
 bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint32_t input_timestamp,
                  uint64_t *ret_output, uint32_t *ret_timestamp);
+/**
+ * Takes the next `count` outgoing numbers for packets of the caller's own, and returns the first of
+ * them. There is a current span.
+ */
+uint64_t rewrite_skip(struct rewrite *rewrite, uint32_t count);
 /** How far `input` is ahead of the newest packet of the current span; 0 when it is not. */
 uint64_t rewrite_ahead(const struct rewrite *rewrite, uint64_t input);
 /**

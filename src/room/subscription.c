@@ -203,12 +203,42 @@ static void add_redundancy(struct subscription *subscription, uint64_t now_us,
     outgoing->payload_type = subscription->red_payload_type;
 }
 
+/** Packets for each FEC packet towards this receiver now; 0: none. */
+static uint8_t protection_group(struct subscription *subscription, uint64_t now_us)
+{
+    if (!subscription->track->video || !rtc_sender_can_protect(subscription->sender))
+        return 0;
+    struct rtc_reported reported;
+    rtc_sender_reported(subscription->sender, &reported);
+    return protection_update(&subscription->protection, now_us, &reported);
+}
+
+/**
+ * Receivers take lost numbers of FEC packets for lost pictures, unless the codec numbers its
+ * pictures itself.
+ */
+static bool can_skip_numbers(const struct media_info *info)
+{
+    return info->codec == CODEC_VP8 || info->codec == CODEC_VP9;
+}
+
+/** At the end of a picture, when enough was sent: FEC packets, in numbers of their own. */
+static void send_fec(struct subscription *subscription, uint64_t now_us,
+                     struct datagram_batch *batch, uint8_t group)
+{
+    uint32_t count = rtc_sender_fec_due(subscription->sender, now_us, group);
+    if (count > 0)
+        rtc_sender_send_fec(subscription->sender, now_us, batch,
+                            rewrite_skip(&subscription->rewrite, count));
+}
+
 uint32_t subscription_forward_packets(struct subscription *subscription, uint64_t now_us,
                                       struct datagram_batch *batch, struct packet *const *packets,
                                       uint32_t count, uint16_t pad_to)
 {
     if (subscription->allocation.layer == ALLOCATE_NONE || !rtc_sender_ready(subscription->sender))
         return 0;
+    uint8_t fec_group = protection_group(subscription, now_us);
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct media_info *info = media_info_of(packets[i]);
@@ -231,7 +261,10 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
         uint8_t redundant[REDUNDANCY_SIZE_MAX];
         if (subscription->red_payload_type)
             add_redundancy(subscription, now_us, packets[i], redundant, &outgoing);
+        outgoing.protect = fec_group > 0 && can_skip_numbers(info) && info->payload_size > 0;
         sent += rtc_sender_send(subscription->sender, now_us, batch, packets[i], &outgoing);
+        if (outgoing.protect && info->marker)
+            send_fec(subscription, now_us, batch, fec_group);
     }
     subscription->repairs_left =
         min_of(subscription->repairs_left + sent, (uint32_t)SUBSCRIPTION_REPAIRS);

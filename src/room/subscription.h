@@ -6,6 +6,7 @@
 
 #include "room/allocate.h"
 #include "room/gop_replay.h"
+#include "room/protection.h"
 #include "room/redundancy.h"
 #include "room/rewrite.h"
 #include "room/track.h"
@@ -36,6 +37,7 @@ struct subscription {
     struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
     struct gop_replay replay;
     struct redundancy redundancy;
+    struct protection protection;
     struct media_wish wish;
     struct allocate_state allocation; /**< of video: the best layer that may be sent */
     uint8_t red_payload_type;         /**< the receiver's for redundant audio; 0: it takes none */

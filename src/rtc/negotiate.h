@@ -77,6 +77,9 @@ struct rtc_section {
     uint32_t slot_index; /**< counts the slots of its kind from 0 */
     uint32_t ssrc;
     uint32_t rtx_ssrc; /**< 0 for audio */
+    /** Of video with forward error correction (RFC 5109 in RFC 2198); 0: the client takes none. */
+    uint8_t red_payload_type;
+    uint8_t ulpfec_payload_type;
 };
 
 struct rtc_fingerprint {

@@ -8,6 +8,8 @@ enum {
     RTCP_LIKE_MAX = 95,
 };
 
+#define VIDEO_CLOCK_HZ 90000
+
 /** The retransmission payload type whose apt is `payload_type` (RFC 4588, 8.6), or NONE. */
 static uint8_t rtx_find(const struct sdp_section *offered, uint8_t payload_type)
 {
@@ -201,6 +203,43 @@ static bool is_taken(const struct rtc_codec *codecs, size_t count, uint64_t payl
     return false;
 }
 
+/** A payload type of video that is no codec, such as "red"; 0: not offered. */
+static uint8_t helper_find(const struct sdp_section *offered, const char *name)
+{
+    for (size_t i = 0; i < offered->rtpmaps.count; i++) {
+        const struct sdp_rtpmap *map = &offered->rtpmaps.items[i];
+        if (text_equal_ignore_case(map->name, name) && map->clock_rate_hz == VIDEO_CLOCK_HZ &&
+            (map->payload_type < RTCP_LIKE_MIN || map->payload_type > RTCP_LIKE_MAX))
+            return map->payload_type;
+    }
+    return 0;
+}
+
+static void answer_helper(struct sdp *answer, struct sdp_section *answered, uint8_t payload_type,
+                          const char *name)
+{
+    *sdp_list_add(answer, &answered->formats) = sdp_text(answer, "%u", payload_type);
+    *sdp_list_add(answer, &answered->rtpmaps) = (struct sdp_rtpmap){
+        .payload_type = payload_type,
+        .name = bytes_of_text(name),
+        .clock_rate_hz = VIDEO_CLOCK_HZ,
+    };
+}
+
+/** Forward error correction of what we send: both payload types or none. */
+static void negotiate_fec(struct negotiation_work *work, const struct sdp_section *offered,
+                          struct rtc_section *section, struct sdp_section *answered)
+{
+    uint8_t red = helper_find(offered, "red");
+    uint8_t ulpfec = helper_find(offered, "ulpfec");
+    if (section->kind != RTC_KIND_VIDEO || section->role != RTC_ROLE_SLOT || !red || !ulpfec)
+        return;
+    section->red_payload_type = red;
+    section->ulpfec_payload_type = ulpfec;
+    answer_helper(work->answer, answered, red, "red");
+    answer_helper(work->answer, answered, ulpfec, "ulpfec");
+}
+
 int negotiation_codecs(struct negotiation_work *work, const struct sdp_section *offered,
                        struct rtc_section *section, struct sdp_section *answered)
 {
@@ -226,5 +265,6 @@ int negotiation_codecs(struct negotiation_work *work, const struct sdp_section *
     section->codecs = list_of(work, codecs, count);
     for (size_t i = 0; i < count; i++)
         answer_codec(work->answer, answered, &section->codecs->codecs[i]);
+    negotiate_fec(work, offered, section, answered);
     return 0;
 }

@@ -1,6 +1,7 @@
 /** The inside of a peer, shared by peer*.c, receiver.c, sender.c and rtcp*.c only. */
 #pragma once
 
+#include "proto/fec/ulpfec.h"
 #include "proto/ice/ice_agent.h"
 #include "proto/ice/ice_lite.h"
 #include "proto/rtp/nack_generator.h"
@@ -40,6 +41,16 @@ struct rtc_stream {
     struct rtp_nack_generator nack;
 };
 
+/** Groups of packets that are protected at a time, turn by turn. */
+#define RTC_FEC_INTERLEAVE RTC_SENDER_FEC_NUMBERS
+
+struct rtc_sender_fec {
+    uint8_t next;      /**< the group of the next packet */
+    uint8_t spread;    /**< groups in use: a thin stream would be doubled by all */
+    uint64_t since_us; /**< when the first packet was taken in */
+    struct ulpfec_encoder encoders[RTC_FEC_INTERLEAVE];
+};
+
 struct rtc_sender {
     struct rtc_peer *peer;
     struct rtc_sender *next_replaced;
@@ -59,6 +70,7 @@ struct rtc_sender {
     struct rtc_playout_delay playout_delay; /**< what the receiver shall know */
     bool playout_delay_told;                /**< it does: a report has said so */
     uint16_t playout_delay_since;           /**< the first number that told it */
+    struct rtc_sender_fec *fec;             /**< NULL until something is protected */
 };
 
 enum rtc_peer_state {
@@ -140,6 +152,16 @@ void peer_drop_streams(struct rtc_peer *peer);
 // sender.c
 struct rtc_sender *peer_sender_new(struct rtc_peer *peer, uint16_t section);
 struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc);
+struct rtc_sender *peer_sender_free(struct rtc_sender *sender);
+/** Protects and commits one packet whose header stands at `at`, as a packet of `index`. */
+bool peer_sender_commit(struct rtc_sender *sender, struct secure_rtp_sender *index, uint8_t *at,
+                        size_t header_size, struct bytes payload, struct datagram_batch *batch);
+/**
+ * Takes a packet into a group of FEC and puts it into RED: the payload type of `header` becomes
+ * RED's. Returns the new payload, in `buffer`, which has a byte more than `payload`.
+ */
+struct bytes peer_sender_wrap(struct rtc_sender *sender, uint64_t now_us, uint8_t *header,
+                              size_t header_size, struct bytes payload, uint8_t *buffer);
 /** A report of the receiver: `highest` is the newest sequence number that it has got. */
 void peer_sender_acknowledged(struct rtc_sender *sender, uint16_t highest);
 /** Makes and drops senders so that they fit the sections. */

@@ -42,13 +42,10 @@ void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clo
     sender->clock = *clock;
 }
 
-/**
- * Protects and commits one packet whose header stands at `at`. `peer` gives the keys and the path.
- */
-static bool protect_and_commit(struct rtc_peer *peer, struct secure_rtp_sender *index, uint8_t *at,
-                               size_t header_size, struct bytes payload,
-                               struct datagram_batch *batch)
+bool peer_sender_commit(struct rtc_sender *sender, struct secure_rtp_sender *index, uint8_t *at,
+                        size_t header_size, struct bytes payload, struct datagram_batch *batch)
 {
+    struct rtc_peer *peer = sender->peer;
     ssize_t size = secure_rtp_protect(peer->sending, index, bytes_of(at, header_size), payload, at,
                                       DATAGRAM_SIZE_MAX);
     if (size < 0) {
@@ -74,7 +71,7 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
         return false;
     }
     // the receiver left a padding count of 1 behind every payload
-    bool pad = !own && payload_size + 1 == outgoing->pad_to;
+    bool pad = !own && !outgoing->protect && payload_size + 1 == outgoing->pad_to;
     struct rtp_rewrite fields = {
         .timestamp = outgoing->timestamp,
         .sequence = (uint16_t)outgoing->sequence,
@@ -88,7 +85,10 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
     struct bytes payload =
         own ? outgoing->payload
             : bytes_of(packet->bytes + info->payload_at, payload_size + (pad ? 1 : 0));
-    if (!protect_and_commit(peer, &sender->index, at, header.size, payload, batch))
+    uint8_t wrapped[1 + DATAGRAM_MAX];
+    if (outgoing->protect)
+        payload = peer_sender_wrap(sender, now_us, at, header.size, payload, wrapped);
+    if (!peer_sender_commit(sender, &sender->index, at, header.size, payload, batch))
         return false;
     peer->transport_sequence =
         (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
@@ -138,7 +138,7 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
     uint8_t payload[RTX_OSN_SIZE + DATAGRAM_MAX];
     rtx_osn_store(payload, (uint16_t)outgoing->sequence);
     memcpy(payload + RTX_OSN_SIZE, packet->bytes + info->payload_at, info->payload_size);
-    if (!protect_and_commit(peer, &sender->rtx_index, at, header.size,
+    if (!peer_sender_commit(sender, &sender->rtx_index, at, header.size,
                             bytes_of(payload, RTX_OSN_SIZE + (size_t)info->payload_size), batch))
         return false;
     sender->rtx_sequence++;
@@ -258,7 +258,7 @@ static void free_replaced(struct rtc_peer *peer)
     while (peer->replaced) {
         struct rtc_sender *sender = peer->replaced;
         peer->replaced = sender->next_replaced;
-        free(sender);
+        peer_sender_free(sender);
     }
 }
 
@@ -295,7 +295,7 @@ void peer_drop_senders(struct rtc_peer *peer)
 {
     free_replaced(peer);
     for (size_t i = 0; i < peer->sender_count; i++)
-        free(peer->senders[i]);
+        peer_sender_free(peer->senders[i]);
     free(peer->senders);
     peer->senders = NULL;
     peer->sender_count = 0;

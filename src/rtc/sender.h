@@ -33,6 +33,7 @@ struct rtc_outgoing {
      * run of equal datagrams.
      */
     uint16_t pad_to;
+    bool protect;         /**< video: rtc_sender_can_protect, and it shall be */
     struct bytes payload; /**< instead of the packet's; empty: that */
 };
 
@@ -66,3 +67,16 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
 void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clock);
 /** Where the stream's numbers go on: random at first, behind the last packet later. */
 void rtc_sender_start_numbers(const struct rtc_sender *sender, struct rtc_numbers *ret_numbers);
+
+/** Whether the receiver takes forward error correction of video (ULPFEC in RED). */
+bool rtc_sender_can_protect(const struct rtc_sender *sender);
+/** FEC packets that rtc_sender_send_fec sends at most. */
+#define RTC_SENDER_FEC_NUMBERS 4
+/**
+ * How many FEC packets should go now, at the end of a picture, for what was sent with `protect`:
+ * one for `group` packets, or when these wait for long. 0: none yet.
+ */
+uint32_t rtc_sender_fec_due(const struct rtc_sender *sender, uint64_t now_us, uint8_t group);
+/** Sends so many FEC packets, in numbers from `sequence` on. */
+void rtc_sender_send_fec(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch,
+                         uint64_t sequence);

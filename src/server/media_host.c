@@ -184,6 +184,7 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     host->shared.count = config->workers;
     host->shared.media = !config->turn_only;
     host->shared.gop_age_us = config->gop_age_us;
+    host->shared.protection = config->protection;
     if (config->turn) {
         host->shared.turn = turn_host_shared(config->turn);
         host->shared.turn->control = &host->mailbox;

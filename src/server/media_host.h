@@ -9,6 +9,7 @@
 #include "base/metric.h"
 #include "base/random.h"
 #include "room/media_control.h"
+#include "room/protection.h"
 #include "runtime/loop.h"
 #include "runtime/udp.h"
 #include "server/media_candidates.h"
@@ -24,9 +25,10 @@ struct media_host_config {
     struct media_candidate_config candidates; /**< what it points to outlives the host */
     struct certificate *certificate;          /**< for DTLS; a reference is taken */
     uint32_t max_sessions;
-    uint64_t gop_age_us;   /**< see exchange_config */
-    struct random *random; /**< the control thread's */
-    struct loop *loop;     /**< the control thread's */
+    uint64_t gop_age_us;             /**< see exchange_config */
+    enum protection_mode protection; /**< the same */
+    struct random *random;           /**< the control thread's */
+    struct loop *loop;               /**< the control thread's */
     struct log *log;
     struct turn_host *turn; /**< its TURN server runs on the same workers; may be NULL */
     bool turn_only;         /**< no media server: relays do not reach one */

@@ -383,6 +383,7 @@ static int start(struct worker *base, void *owner)
         .ops = &exchange_ops,
         .owner = worker,
         .gop_age_us = worker->shared->gop_age_us,
+        .protection = worker->shared->protection,
         .pool = &base->packets,
     };
     worker->exchange = exchange_new(&exchange);

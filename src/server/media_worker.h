@@ -25,9 +25,10 @@ struct media_workers {
     struct log_sink *log_sink;
     int64_t unix_offset_us;
     uint32_t count;
-    bool media;               /**< a media server runs here, not TURN alone */
-    uint64_t gop_age_us;      /**< see exchange_config */
-    struct turn_shared *turn; /**< NULL: no TURN server */
+    bool media;                      /**< a media server runs here, not TURN alone */
+    enum protection_mode protection; /**< the same */
+    uint64_t gop_age_us;             /**< see exchange_config */
+    struct turn_shared *turn;        /**< NULL: no TURN server */
     _Atomic(struct media_worker *) workers[TRACK_WORKERS_MAX]; /**< set by each at its start */
 };
 

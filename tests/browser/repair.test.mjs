@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { chromium, everyoneMeets, firefox, roomPage } from './helpers/browsers.mjs';
+import { loseUdp } from './helpers/network.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -140,4 +141,38 @@ test('a member who wants no playout delay gets its pictures at once', async () =
     const delay = (report.delay - before.delay) / (report.emitted - before.emitted);
     assert.ok(delay < 0.1, `pictures wait for ${delay} s`);
     await leave([publisher, page]);
+});
+
+test('Chromium takes forward error correction, and its picture lives with losses', async (t) => {
+    const server = await startRoost({ workers: 1, set: { 'media.fec': 'always' } });
+    try {
+        const publisher = await roomPage(chrome, server.url, { room: 'fec', ...ann, codec: 'video/VP8', size: [640, 360] });
+        const page = await roomPage(chrome, server.url, { room: 'fec', name: 'viewer', publish: false });
+        await everyoneMeets([page], [ann]);
+        const report = () => page.evaluate(async () => {
+            const stats = await globalThis.test.room.peerConnection.getStats();
+            return [...stats.values()].find(({ type, kind, packetsReceived }) =>
+                type === 'inbound-rtp' && kind === 'video' && packetsReceived > 0);
+        });
+        const sent = async () => sum(await server.metric('rtp_fec_packets_sent_total'));
+        await until('FEC packets go out', async () => await sent() > 20);
+        const first = await report();
+        assert.equal(first.packetsLost, 0, 'FEC packets leave no gap');
+        assert.equal(first.nackCount, 0);
+        assert.ok(first.packetsReceived > first.framesReceived + 20, 'the browser counts them');
+        const loss = loseUdp(server.mediaPort, 5);
+        try {
+            const before = await report();
+            await until('the picture moves on', async () => (await report()).framesDecoded > before.framesDecoded + 100, 30000);
+            const seen = await report();
+            t.diagnostic(`${await sent()} FEC packets, ${seen.nackCount} NACKs, frozen ${seen.totalFreezesDuration} s`);
+            assert.ok(seen.pliCount <= before.pliCount + 3, `${seen.pliCount} PLIs`);
+        } finally {
+            loss.restore();
+        }
+        await everyoneMeets([page], [ann]);
+        await leave([publisher, page]);
+    } finally {
+        await server.stop();
+    }
 });

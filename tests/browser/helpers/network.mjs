@@ -27,3 +27,22 @@ export function cutUdp(/** @type {number} */ port) {
         },
     };
 }
+
+/** Loses this many of a hundred datagrams that a UDP port sends, at random, until restored. */
+export function loseUdp(/** @type {number} */ port, /** @type {number} */ percent) {
+    const losing = `${table}_loss`;
+    nft(`table inet ${losing} {
+        chain input {
+            type filter hook input priority 0
+            udp sport ${port} numgen random mod 100 < ${percent} drop
+        }
+    }
+    `);
+    let lossy = true;
+    return {
+        restore() {
+            if (lossy) nft(`delete table inet ${losing}\n`);
+            lossy = false;
+        },
+    };
+}

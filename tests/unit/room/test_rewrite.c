@@ -142,6 +142,46 @@ static void test_a_past_is_drawn_together_and_the_present_keeps_its_pace(void **
     assert_in_range(rewrite_timestamp(span, first + 3000), 5000 + 93, 5000 + 94);
 }
 
+static void test_numbers_of_other_packets_are_skipped(void **state)
+{
+    (void)state;
+    struct rewrite rewrite;
+    rewrite_init(&rewrite, 100, 5000);
+    rewrite_switch(&rewrite, 1000000, 3, 500, 0, 90000);
+    uint64_t output;
+    uint32_t timestamp;
+    for (uint32_t i = 0; i < 10; i++) {
+        if (i != 4) // comes late
+            assert_true(rewrite_map(&rewrite, 1000000, 500 + i, 0, &output, &timestamp));
+        if (i == 4)
+            continue;
+        if (i == 5)
+            assert_int_equal(rewrite_skip(&rewrite, 2) & 0xffff, 106);
+    }
+    assert_int_equal(output & 0xffff, 111);
+    assert_int_equal(rewrite_ahead(&rewrite, 510), 1);
+    assert_true(rewrite_map(&rewrite, 1000000, 504, 0, &output, &timestamp));
+    assert_int_equal(output & 0xffff, 104);
+    assert_int_equal(rewrite_skip(&rewrite, 1) & 0xffff, 112);
+    assert_int_equal(rewrite_skip(&rewrite, 1) & 0xffff, 113);
+    assert_true(rewrite_map(&rewrite, 1000000, 510, 0, &output, &timestamp));
+    assert_int_equal(output & 0xffff, 114);
+    const struct rewrite_span *span;
+    uint64_t input;
+    static const uint16_t own[] = { 106, 107, 112, 113 };
+    for (size_t i = 0; i < array_size(own); i++)
+        assert_false(rewrite_find(&rewrite, own[i], &output, &span, &input));
+    assert_true(rewrite_find(&rewrite, 105, &output, &span, &input));
+    assert_int_equal(input, 505);
+    assert_true(rewrite_find(&rewrite, 108, &output, &span, &input));
+    assert_int_equal(input, 506);
+    assert_true(rewrite_find(&rewrite, 114, &output, &span, &input));
+    assert_int_equal(input, 510);
+    // but what is from before a switch stays out
+    rewrite_switch(&rewrite, 1000000, 3, 600, 0, 90000);
+    assert_false(rewrite_map(&rewrite, 1000000, 510, 0, &output, &timestamp));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_many_wishes_make_one_key_frame_request),
         cmocka_unit_test(test_speech_begins_soon_and_survives_a_breath),
         cmocka_unit_test(test_a_past_is_drawn_together_and_the_present_keeps_its_pace),
+        cmocka_unit_test(test_numbers_of_other_packets_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

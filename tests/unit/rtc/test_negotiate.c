@@ -395,6 +395,30 @@ static void test_odd_simulcast_and_sources_are_bounded(void **state)
     teardown(&fixture);
 }
 
+static void test_fec_is_agreed_on_for_what_we_send_alone(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    setup(&fixture);
+    offer_sample(&fixture, "chromium-slots");
+    size_t videos = 0;
+    for (size_t i = 0; i < fixture.result->section_count; i++) {
+        const struct rtc_section *section = &fixture.result->sections[i];
+        bool video = section->kind == RTC_KIND_VIDEO;
+        videos += video;
+        assert_int_equal(section->red_payload_type, video ? 118 : 0);
+        assert_int_equal(section->ulpfec_payload_type, video ? 120 : 0);
+    }
+    assert_true(videos > 0);
+    assert_non_null(strstr(fixture.answer_text, "a=rtpmap:120 ulpfec/90000\r\n"));
+    teardown(&fixture);
+    setup(&fixture);
+    offer_sample(&fixture, "chromium-publish-sendonly");
+    assert_null(strstr(fixture.answer_text, "ulpfec"));
+    assert_int_equal(fixture.result->sections[1].red_payload_type, 0);
+    teardown(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_hostile_offers_are_refused_and_change_nothing),
         cmocka_unit_test(test_offer_with_nothing_to_take_is_refused),
         cmocka_unit_test(test_odd_simulcast_and_sources_are_bounded),
+        cmocka_unit_test(test_fec_is_agreed_on_for_what_we_send_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
