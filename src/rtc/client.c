@@ -51,6 +51,7 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
     bool audio = section->kind == RTC_KIND_AUDIO;
     text_append(out, audio && section->red ? "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"
                      : audio               ? "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
+                     : section->fec        ? "m=video 9 UDP/TLS/RTP/SAVPF 96 97 118 120\r\n"
                                            : "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
     write_transport(out, offer);
     text_append_format(out, "a=mid:%zu\r\n", index);
@@ -66,6 +67,8 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
                              "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
     if (audio && section->red)
         text_append(out, "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n");
+    if (!audio && section->fec)
+        text_append(out, "a=rtpmap:118 red/90000\r\na=rtpmap:120 ulpfec/90000\r\n");
     if (!section->sends)
         return;
     text_append_format(out, "a=msid:client track%zu\r\n", index);

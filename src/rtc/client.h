@@ -13,6 +13,7 @@ struct rtc_client_section {
     bool sends;
     bool inactive; /**< rests: keeps its place and its SSRCs */
     bool red;      /**< audio: may come and go in RED (RFC 2198) */
+    bool fec;      /**< video: takes ULPFEC in RED (RFC 5109) */
     uint32_t ssrc; /**< of what is sent */
     uint32_t rtx_ssrc;
     /** Simulcast layers by rid, without announced SSRCs; the caller sends them (RFC 8853). */
@@ -29,10 +30,12 @@ struct rtc_client_offer {
     size_t section_count;
 };
 
-#define RTC_CLIENT_OPUS    111
-#define RTC_CLIENT_RED     63
-#define RTC_CLIENT_VP8     96
-#define RTC_CLIENT_VP8_RTX 97
+#define RTC_CLIENT_OPUS      111
+#define RTC_CLIENT_RED       63
+#define RTC_CLIENT_VP8       96
+#define RTC_CLIENT_VIDEO_RED 118
+#define RTC_CLIENT_ULPFEC    120
+#define RTC_CLIENT_VP8_RTX   97
 
 /** The offer's text; heap, the caller frees. */
 char *rtc_client_offer_write(const struct rtc_client_offer *offer);

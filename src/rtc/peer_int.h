@@ -70,6 +70,7 @@ struct rtc_sender {
     struct rtc_playout_delay playout_delay; /**< what the receiver shall know */
     bool playout_delay_told;                /**< it does: a report has said so */
     uint16_t playout_delay_since;           /**< the first number that told it */
+    bool can_protect;                       /**< the section has RED and ULPFEC */
     struct rtc_sender_fec *fec;             /**< NULL until something is protected */
 };
 

@@ -188,6 +188,7 @@ static void init_rewriters(struct rtc_sender *sender, const struct rtc_section *
         .transport_sequence = true,
         .pass = RTP_REWRITE_PASS_DEFAULT,
     };
+    sender->can_protect = section->red_payload_type != 0 && section->ulpfec_payload_type != 0;
     uint8_t playout_delay[3];
     if (tells_playout_delay(sender, section)) {
         write_playout_delay(&sender->playout_delay, playout_delay);

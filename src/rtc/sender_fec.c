@@ -18,8 +18,7 @@ static const struct rtc_section *section_of(const struct rtc_sender *sender)
 
 bool rtc_sender_can_protect(const struct rtc_sender *sender)
 {
-    const struct rtc_section *section = section_of(sender);
-    return section->red_payload_type != 0 && section->ulpfec_payload_type != 0;
+    return sender->can_protect;
 }
 
 /** Packets taken in, and `*ret_groups` in how many groups. */

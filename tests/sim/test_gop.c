@@ -93,6 +93,33 @@ static void test_an_old_group_is_not_replayed_and_one_key_frame_serves_all(void 
     world_free(world);
 }
 
+static void test_thousands_of_joins_in_a_second_ask_once(void **state)
+{
+    (void)state;
+    struct world *world = a_room(1);
+    struct world_client *publisher = &world->clients[0];
+    network_run(world->net, time_from_s(4));
+    uint32_t asked = publisher->key_frames_asked;
+    for (int i = 0; i < 1000; i++) {
+        for (uint32_t j = 2; j < 4; j++) {
+            struct world_client *viewer = &world->clients[j];
+            assert_int_equal(exchange_slot_set(world->workers[1].exchange, network_now(world->net),
+                                               viewer->session, 0, NULL, 0, NULL),
+                             0);
+            world_show(viewer, 0, publisher, 0);
+        }
+        network_run(world->net, time_from_ms(1));
+    }
+    network_run(world->net, time_from_ms(200));
+    assert_in_range(publisher->key_frames_asked - asked, 1, 2);
+    for (uint32_t j = 2; j < 4; j++) {
+        const struct world_received *video = &world->clients[j].received[0];
+        expect_seamless(video);
+        assert_in_range(video->last_frame, publisher->frame - 4, publisher->frame);
+    }
+    world_free(world);
+}
+
 static void test_losses_of_a_replay_are_repaired(void **state)
 {
     (void)state;
@@ -161,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_a_joiner_sees_a_picture_at_once_and_nobody_is_asked),
         cmocka_unit_test(test_so_does_the_first_joiner_of_another_worker),
         cmocka_unit_test(test_an_old_group_is_not_replayed_and_one_key_frame_serves_all),
+        cmocka_unit_test(test_thousands_of_joins_in_a_second_ask_once),
         cmocka_unit_test(test_losses_of_a_replay_are_repaired),
         cmocka_unit_test(test_what_was_sent_before_a_block_is_not_replayed),
         cmocka_unit_test(test_subscribers_who_ask_all_the_time_get_a_budget),

@@ -231,6 +231,16 @@ static void client_input(void *owner, uint64_t now_us, const struct net_path *pa
 {
     struct world_client *client = owner;
     struct rtc_media media = { .count = 0 };
+    // RFC 7983 and RFC 5761: RTP, not RTCP
+    if (client->tap && datagram.size > 12 && datagram.data[0] >> 6 == 2 &&
+        (datagram.data[1] < 192 || datagram.data[1] > 223)) {
+        uint8_t plain[PACKET_BYTES_MAX];
+        ssize_t size =
+            secure_rtp_unprotect(client->peer->receiving, datagram, plain, sizeof(plain), NULL);
+        if (size > 0)
+            client->tap(client->tap_owner, bytes_of(plain, (size_t)size));
+        return;
+    }
     (void)rtc_peer_input(client->peer, now_us, path, datagram, &media);
     for (uint32_t i = 0; i < media.count; i++) {
         count_received(client, media.sections[i], media.packets[i]);
@@ -421,6 +431,7 @@ struct world *world_new(uint64_t seed)
             .worker = i,
             .ops = &exchange_ops,
             .owner = worker,
+            .protection = PROTECTION_ALWAYS, // for those who offer to take it
             .gop_age_us = GOP_AGE_DEFAULT_US,
             .pool = &worker->pool,
         };

@@ -65,6 +65,9 @@ struct world_client {
     struct rtc_peer *server_peer;
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
+    /** Gets decrypted RTP packets in place of the engine. */
+    void (*tap)(void *owner, struct bytes packet);
+    void *tap_owner;
     struct rtc_playout_delay playout_delay; /**< what the server shall tell it */
     bool sends_red;                         /**< its sound, with two packets repeated in each */
     uint8_t audio_level;                    /**< of its sound, -dBov (RFC 6464); 0: not told */
