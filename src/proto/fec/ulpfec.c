@@ -111,7 +111,8 @@ ssize_t ulpfec_recover(const struct ulpfec *fec, const struct bytes *packets, si
     uint8_t made[ULPFEC_PACKET_MAX] = { 0 };
     uint8_t head[8];
     memcpy(head, fec->head, sizeof(head));
-    memcpy(made + RTP_FIXED, fec->parity.data, fec->parity.size);
+    if (fec->parity.size > 0)
+        memcpy(made + RTP_FIXED, fec->parity.data, fec->parity.size);
     uint16_t length = fec->length;
     uint64_t missing = fec->mask;
     for (size_t i = 0; i < count; i++) {
