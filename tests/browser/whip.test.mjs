@@ -143,3 +143,65 @@ test('a simulcast publisher is seen', async () => {
     await ann.close();
     await watching.close();
 });
+
+/** Leaves a picture where ROOST_SCREENSHOTS says. */
+async function picture(page, name) {
+    if (process.env.ROOST_SCREENSHOTS) await page.screenshot({ path: `${process.env.ROOST_SCREENSHOTS}/${name}.png` });
+}
+
+test('the page /watch asks for nothing, waits, shows the picture, and offers sound', async () => {
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1280, height: 800 });
+    await page.evaluateOnNewDocument(() => {
+        navigator.mediaDevices.getUserMedia = () => { throw new Error('asked for a device'); };
+    });
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    await page.goto(`${roost.url}/watch/evening`);
+    const state = () => page.$eval('.watch-state', (element) => element.textContent);
+    await until('it says that nothing is live', async () => /Nothing is live/.test(await state()));
+    await picture(page, 'watch-waiting');
+    const ann = await publisher('/whip/evening/ann', 'green');
+    await page.bringToFront();
+    await until('the picture is there', () => page.evaluate(() => document.querySelector('.watch-cover').hidden
+        && document.querySelector('video').videoWidth > 0 && !document.querySelector('.watch-header .live-badge').hidden), 30000);
+    await picture(page, 'watch-live');
+    assert.equal(await page.$eval('video', (video) => video.muted), true);
+    await page.click('.watch-sound');
+    assert.equal(await page.$eval('video', (video) => video.muted), false);
+    await until('the button has gone', () => page.$eval('.watch-sound', (button) => button.hidden));
+    await page.setViewport({ width: 390, height: 844 });
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+    await picture(page, 'watch-live-phone-dark');
+    await ann.evaluate(() => globalThis.session.stop());
+    await until('it says that the broadcast has paused', async () => /paused/.test(await state()), 30000);
+    const again = await publisher('/whip/evening/ann', 'blue');
+    await page.bringToFront();
+    await until('it goes on by itself', () => page.evaluate(() => document.querySelector('.watch-cover').hidden), 30000);
+    assert.deepEqual(errors, []);
+    for (const one of [page, ann, again]) await one.close();
+});
+
+test('a page of another site embeds the viewer with one script tag', async () => {
+    const open = await startRoost({ set: { 'app.frame_ancestors': '*' } });
+    const { createServer } = await import('node:http');
+    const site = createServer((request, response) => {
+        response.setHeader('Content-Type', 'text/html');
+        response.end(`<!doctype html><title>Site</title><p>Before</p><script src="${open.url}/sdk/embed.js" data-room="stage" data-token="a.b.c"></script>`);
+    });
+    await new Promise((resolve) => site.listen(0, '127.0.0.1', () => resolve(undefined)));
+    try {
+        const page = await browser.newPage();
+        await page.goto(`http://localhost:${/** @type {import('node:net').AddressInfo} */ (site.address()).port}/`);
+        const frame = await until('the frame has the viewer', async () => {
+            const found = page.frames().find((one) => one.url().startsWith(`${open.url}/watch/stage`));
+            return found && (await found.$('.watch-page.embedded')) ? found : null;
+        });
+        assert.equal(new URL(frame.url()).hash, '#token=a.b.c');
+        await until('it waits for the broadcast', () => frame.$eval('.watch-state', (element) => /Nothing is live/.test(element.textContent ?? '')));
+        await page.close();
+    } finally {
+        site.close();
+        await open.stop();
+    }
+});

@@ -5,6 +5,7 @@ import { callPage } from './pages/call.js';
 import { lobbyPage } from './pages/lobby.js';
 import { messagePage } from './pages/message.js';
 import { roomPage } from './pages/room.js';
+import { watchPage } from './pages/watch.js';
 import { callPath, parseRoute, roomPath, secretLink } from './router.js';
 import { client, roostApp } from './session.js';
 import { applyLanguage, t, tMaybe } from './texts.js';
@@ -47,6 +48,8 @@ function route() {
             return showLobby({ room: where.room });
         case 'call':
             return showLobby({ link: where.link });
+        case 'watch':
+            return show('watch', watchPage({ room: where.room, publisher: where.publisher, token: tokenOfAddress(), embedded: window.parent !== window }));
         default:
             return show('message', {
                 element: messagePage({
@@ -74,12 +77,16 @@ function showLobby({ room, link }) {
     );
 }
 
+/** Links of `roost token --link` have it behind #, where no server and no proxy reads it. */
+function tokenOfAddress() {
+    return new URLSearchParams(location.hash.slice(1)).get('token')
+        ?? new URLSearchParams(location.search).get('token') ?? undefined;
+}
+
 /** @param {{room: string, name: string, key: string | null, encrypt: boolean}} choice */
 async function joinRoom({ room: name, name: own, key: given, encrypt }) {
     const key = given ?? (encrypt ? keyToText(E2ee.createKey()) : null);
-    // links of `roost token --link` have it behind #, where no server and no proxy reads it
-    const token = new URLSearchParams(location.hash.slice(1)).get('token')
-        ?? new URLSearchParams(location.search).get('token') ?? undefined;
+    const token = tokenOfAddress();
     const room = await (await client()).join(name, {
         name: own,
         token,
