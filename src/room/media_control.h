@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/handle.h"
+#include "room/wish.h"
 
 typedef handle media_session;
 
@@ -102,6 +103,12 @@ struct media_control {
      */
     int (*slot_set)(struct media_control *self, media_session subscriber, const char *slot_mid,
                     media_session publisher, const char *publish_mid);
+    /**
+     * How what fills a slot is shown; slot_set begins again with MEDIA_WISH_DEFAULT.
+     * Returns 0, or -ENOENT when the session or section does not exist.
+     */
+    int (*slot_wish)(struct media_control *self, media_session subscriber, const char *slot_mid,
+                     const struct media_wish *wish);
     /**
      * Stops or resumes forwarding of a publication at the server (moderation: a muted member's
      * packets are dropped whatever the client does).

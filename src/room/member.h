@@ -42,6 +42,12 @@ void room_publication_mute(struct room_publication *publication, bool muted);
 /** Wants a publication or does not. */
 void room_member_subscribe(struct room_member *member, struct room_publication *publication,
                            bool wanted);
+/** Says how a video track is shown; ignored for audio and own tracks. */
+void room_member_wish(struct room_member *member, struct room_publication *publication,
+                      const struct media_wish *wish);
+/** What was said of a track, or what is usual for its source. */
+struct media_wish room_member_wish_of(const struct room_member *member,
+                                      const struct room_publication *publication);
 bool room_member_wants(const struct room_member *member,
                        const struct room_publication *publication);
 struct room_publication *room_member_find_mid(const struct room_member *member, const char *mid);

@@ -122,6 +122,7 @@ static struct room_member *member_new(struct room *room, const struct room_join 
     list_init(&member->publications);
     room_slots_init(&member->slots);
     map_init(&member->exceptions, (uint64_t[2]){ 0, 0 }); // its keys are our own random ids
+    map_init(&member->wishes, (uint64_t[2]){ 0, 0 });
     room_make_id(room->directory, 'm', member->id);
     return member;
 }
@@ -156,6 +157,11 @@ void room_member_free(struct room_member *member)
     list_each(publication, &member->publications, member_node) free(publication);
     room_slots_done(&member->slots);
     map_done(&member->exceptions);
+    size_t cursor = 0;
+    void *wish;
+    while (map_next(&member->wishes, &cursor, NULL, &wish))
+        free(wish);
+    map_done(&member->wishes);
     free(member);
 }
 

@@ -156,6 +156,7 @@ struct room_member {
     bool blocked_kinds[MEDIA_DATA + 1];
     struct room_slots slots;
     struct map exceptions; /**< tracks that differ from auto_subscribe, by id */
+    struct map wishes;     /**< how tracks are shown: struct media_wish (heap) by track id */
     uint64_t order;        /**< of joining, in the room */
     uint64_t spoke_us;     /**< when it last began to speak; 0: never */
     bool slots_dirty;      /**< its own wishes changed */

@@ -14,6 +14,7 @@ struct host_slot {
     struct host_session *publisher; /**< NULL: empty */
     uint32_t section;               /**< of the slot */
     uint32_t publisher_section;
+    struct media_wish wish;
 };
 
 struct host_session {

@@ -39,6 +39,7 @@ struct media_message_slot {
     struct track_key publisher; /**< session 0: empty the slot */
     uint64_t group;             /**< of the publisher, see media_session_config */
     uint32_t loudest;
+    struct media_wish wish;
     struct rtc_params *publisher_params; /**< a reference for the receiver; NULL when empty */
 };
 

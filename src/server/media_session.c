@@ -46,6 +46,7 @@ static void send_slot(struct media_host *host, const struct host_slot *slot)
     struct media_message_slot message = {
         .session = slot->subscriber->session,
         .section = slot->section,
+        .wish = slot->wish,
     };
     if (publisher) {
         message.publisher =
@@ -63,6 +64,7 @@ static void empty_slot(struct host_slot *slot)
     if (slot->publisher)
         list_remove(&slot->watcher);
     slot->publisher = NULL;
+    slot->wish = MEDIA_WISH_DEFAULT;
 }
 
 void media_session_free(struct media_host *host, struct host_session *session)
@@ -113,7 +115,9 @@ static void grow_sections(struct host_session *session, size_t count)
     struct host_slot *slots = memory_new_array(struct host_slot, count);
     bool *blocked = memory_new_array(bool, count);
     for (size_t i = 0; i < count; i++) {
-        slots[i] = (struct host_slot){ .subscriber = session, .section = (uint32_t)i };
+        slots[i] = (struct host_slot){ .subscriber = session,
+                                       .section = (uint32_t)i,
+                                       .wish = MEDIA_WISH_DEFAULT };
         list_init(&slots[i].watcher);
         if (i >= session->section_count)
             continue;
@@ -123,6 +127,7 @@ static void grow_sections(struct host_session *session, size_t count)
             continue;
         slots[i].publisher = old->publisher;
         slots[i].publisher_section = old->publisher_section;
+        slots[i].wish = old->wish;
         list_append(&old->publisher->watchers, &slots[i].watcher);
         empty_slot(old);
     }
@@ -307,6 +312,22 @@ static int slot_set(struct media_control *control, media_session subscriber_name
     return 0;
 }
 
+static int slot_wish(struct media_control *control, media_session subscriber_name,
+                     const char *slot_mid, const struct media_wish *wish)
+{
+    struct host_session *subscriber = find_session(control, subscriber_name);
+    int section = find_section(subscriber, slot_mid, RTC_ROLE_SLOT);
+    if (section < 0)
+        return section;
+    struct host_slot *slot = &subscriber->slots[section];
+    if (memcmp(&slot->wish, wish, sizeof(*wish)) == 0)
+        return 0;
+    slot->wish = *wish;
+    if (slot->publisher)
+        send_slot(media_host_of(control), slot);
+    return 0;
+}
+
 static void send_block(struct media_host *host, const struct host_session *session, size_t section)
 {
     struct media_message_block message = {
@@ -356,5 +377,6 @@ const struct media_control media_session_control = {
     .session_close = session_close,
     .offer = offer,
     .slot_set = slot_set,
+    .slot_wish = slot_wish,
     .publication_block = publication_block,
 };

@@ -212,6 +212,8 @@ static void take_slot(struct media_worker *worker, const struct media_message_sl
                                   message->section, empty ? NULL : &message->publisher,
                                   (uint16_t)message->publisher_worker, publisher);
     if (!error && !empty)
+        exchange_slot_wish(worker->exchange, message->session, message->section, &message->wish);
+    if (!error && !empty)
         exchange_publication_group(worker->exchange, &message->publisher, message->group,
                                    message->loudest);
     if (error && !empty)

@@ -36,6 +36,7 @@ static native_handler *const handlers[WIRE_REQUEST_COUNT] = {
     [WIRE_REQUEST_MUTE] = native_mute,
     [WIRE_REQUEST_SUBSCRIBE] = native_subscribe,
     [WIRE_REQUEST_UNSUBSCRIBE] = native_unsubscribe,
+    [WIRE_REQUEST_WISH] = native_wish,
     [WIRE_REQUEST_CHAT] = native_chat,
     [WIRE_REQUEST_KEYS] = native_keys,
     [WIRE_REQUEST_KICK] = native_kick,

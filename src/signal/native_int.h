@@ -157,7 +157,7 @@ native_handler native_goodbye;                              // native_session.c
 native_handler native_ice_request;                          // native_ice.c
 native_handler native_join, native_leave, native_update;    // native_room.c
 native_handler native_offer, native_candidate, native_mute; // native_media.c
-native_handler native_subscribe, native_unsubscribe;
+native_handler native_subscribe, native_unsubscribe, native_wish;
 native_handler native_chat, native_keys;               // native_chat.c
 native_handler native_kick, native_lock, native_block; // native_moderation.c
 native_handler native_promote, native_end;

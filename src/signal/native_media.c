@@ -166,3 +166,26 @@ void native_unsubscribe(struct native_session *session, uint64_t now_us,
     const struct wire_request_unsubscribe *request = &message->request.unsubscribe;
     set_wanted(session, message, request->tracks, request->tracks_count, false);
 }
+
+void native_wish(struct native_session *session, uint64_t now_us,
+                 const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_wish *request = &message->request.wish;
+    if (!native_need_member(session, message))
+        return;
+    struct room_member *member = session->member;
+    for (size_t i = 0; i < request->tracks_count; i++) {
+        const struct wire_track_wish *wished = &request->tracks[i];
+        struct room_publication *publication = room_find_publication(member->room, wished->track);
+        struct media_wish wish = {
+            .width = (uint16_t)wished->width,
+            .height = (uint16_t)wished->height,
+            .priority = (uint8_t)wished->priority,
+            .paused = wished->paused,
+        };
+        if (publication)
+            room_member_wish(member, publication, &wish);
+    }
+    native_ok(session, message);
+}

@@ -20,6 +20,7 @@ struct fake_section {
     struct media_section section;
     media_session filled_by; /**< slots: 0 is empty */
     char filled_mid[MEDIA_MID_MAX];
+    struct media_wish wish; /**< slots: as told last */
     bool blocked;
 };
 
@@ -163,6 +164,17 @@ static inline int fake_slot_set(struct media_control *control, media_session sub
     return 0;
 }
 
+static inline int fake_slot_wish(struct media_control *control, media_session subscriber,
+                                 const char *slot_mid, const struct media_wish *wish)
+{
+    struct fake_section *slot =
+        fake_session_section(fake_media_find(fake_media_of(control), subscriber), slot_mid);
+    assert_non_null(slot);
+    assert_int_equal(slot->section.role, MEDIA_SLOT);
+    slot->wish = *wish;
+    return 0;
+}
+
 static inline int fake_publication_block(struct media_control *control, media_session publisher,
                                          const char *publish_mid, bool blocked)
 {
@@ -190,6 +202,7 @@ static inline void fake_media_init(struct fake_media *media)
                                                .session_close = fake_session_close,
                                                .offer = fake_offer,
                                                .slot_set = fake_slot_set,
+                                               .slot_wish = fake_slot_wish,
                                                .publication_block = fake_publication_block,
                                                .event = fake_event } };
     handle_table_init(&media->sessions, 100000);

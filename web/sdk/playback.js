@@ -3,6 +3,7 @@
  */
 
 import { RoostError } from './errors.js';
+import { noteShown } from './shown.js';
 
 /**
  * Shows or plays a track in an element, replacing what it played before. The element may be moved
@@ -17,6 +18,7 @@ export async function attach(element, mediaTrack) {
     const shown = element.srcObject instanceof MediaStream ? element.srcObject.getTracks() : [];
     if (mediaTrack === (shown[0] ?? null)) return;
     element.srcObject = mediaTrack ? new MediaStream([mediaTrack]) : null;
+    noteShown(element, mediaTrack);
     if (mediaTrack) await play(element);
 }
 

@@ -123,6 +123,20 @@ export interface KeyMessage {
     data: string;
 }
 
+/** How the client wants to get a video track. */
+export interface TrackWish {
+    /** The track. */
+    track: string;
+    /** Width of the place where it is shown, in pixels of the screen. 0 with `height` 0: as large as there is. */
+    width: number;
+    /** Height. */
+    height: number;
+    /** Who is served first when the path is narrow: 100 is usual, higher is first. */
+    priority: number;
+    /** It is not shown at all now: nothing of it is sent. */
+    paused?: boolean;
+}
+
 /** A section that the server receives. */
 export interface Publication {
     /** The section's `a=mid`. */
@@ -369,6 +383,14 @@ export interface UnsubscribeRequest {
     id?: number;
     /** Tracks. */
     tracks: string[];
+}
+
+/** Says how video tracks are shown, so that the server sends the layers that fit. It holds while the track is published; tracks that are not named keep what was said before. Without a wish the best layer that the path carries is sent. Tracks that are gone already are ignored. */
+export interface WishRequest {
+    type: "wish";
+    id?: number;
+    /** Wishes. */
+    tracks: TrackWish[];
 }
 
 /** Sends a text to all members, or to one. The sender gets the `chat` event as well, so that all see one order. */
@@ -879,6 +901,7 @@ export type Request =
     | MuteRequest
     | SubscribeRequest
     | UnsubscribeRequest
+    | WishRequest
     | ChatRequest
     | KeysRequest
     | KickRequest
@@ -970,6 +993,7 @@ export interface ResultMap {
     mute: undefined;
     subscribe: undefined;
     unsubscribe: undefined;
+    wish: undefined;
     chat: undefined;
     keys: undefined;
     kick: undefined;
@@ -1007,6 +1031,7 @@ export interface RequestMap {
     mute: MuteRequest;
     subscribe: SubscribeRequest;
     unsubscribe: UnsubscribeRequest;
+    wish: WishRequest;
     chat: ChatRequest;
     keys: KeysRequest;
     kick: KickRequest;

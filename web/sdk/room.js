@@ -10,6 +10,7 @@ import { LocalTrack, encodingsFor } from './local_track.js';
 import { MediaConnection } from './media.js';
 import { StatsReader } from './quality.js';
 import { Roster } from './roster.js';
+import { Wishes } from './wishes.js';
 
 const STATS_EVERY_MS = 2000;
 const UNSUBSCRIBE_AFTER_MS = 3000;
@@ -88,6 +89,7 @@ export class Room extends Emitter {
     #leaving = new Map();
     /** @type {Set<string>} track ids that we unsubscribed */
     #unsubscribed = new Set();
+    #wishes;
     #offs;
 
     /**
@@ -118,6 +120,10 @@ export class Room extends Emitter {
             signaling.on('renewed', () => void this.#rejoin()),
             signaling.on('state', (state) => this.#signalingChanged(state)),
         ];
+        this.#wishes = new Wishes(
+            () => this.#roster.tracks(),
+            (tracks) => this.#quietly(this.#signaling.request('wish', { tracks })),
+        );
         if (!e2ee) return;
         this.#offs.push(
             this.on('member-joined', (member) => e2ee.memberJoined(member)),
@@ -316,6 +322,18 @@ export class Room extends Emitter {
         await this.#signaling.request('block', { track: track.id, blocked });
     }
 
+    /**
+     * Says how large a video track is to be and how much it matters, or that nothing of it is wanted
+     * for a while. Without it the server goes by the elements that `attach` filled: their size, and
+     * whether anybody can see them.
+     *
+     * @param {RemoteTrack} track
+     * @param {import('./wishes.js').Wish | null} wish null: by its elements again
+     */
+    setWish(track, wish) {
+        this.#wishes.set(track, wish);
+    }
+
     /** @param {Member} member to become a moderator, too */
     async promote(member) {
         await this.#signaling.request('promote', { member: member.id });
@@ -352,6 +370,7 @@ export class Room extends Emitter {
 
     #close() {
         clearInterval(this.#statsTimer);
+        this.#wishes.close();
         for (const timer of this.#leaving.values()) clearTimeout(timer);
         for (const off of this.#offs) off();
         for (const local of this.#local) local.release();
@@ -479,6 +498,7 @@ export class Room extends Emitter {
             this.#unsubscribed.clear();
             this.#roster.replace(joined);
             this.#media = this.#makeMedia(joined);
+            this.#wishes.renew();
             this.#startE2ee();
             for (const { publication } of this.#local) {
                 publication.transceiver = null;

@@ -92,6 +92,16 @@ static int media_slot(struct media_control *self, media_session subscriber, cons
     return 0;
 }
 
+static int media_wish(struct media_control *self, media_session subscriber, const char *slot_mid,
+                      const struct media_wish *wish)
+{
+    (void)self;
+    (void)subscriber;
+    (void)slot_mid;
+    (void)wish;
+    return 0;
+}
+
 static int media_block(struct media_control *self, media_session publisher, const char *mid,
                        bool blocked)
 {
@@ -153,8 +163,8 @@ static void transport_close(struct native_transport *self, void *socket, uint16_
 static void start(struct server *server)
 {
     server->now_us = TIME_US_PER_S;
-    server->media = (struct media_control){ media_open, media_close, media_offer,
-                                            media_slot, media_block, media_event_take };
+    server->media = (struct media_control){ media_open, media_close, media_offer,     media_slot,
+                                            media_wish, media_block, media_event_take };
     server->transport.send = transport_send;
     server->transport.close = transport_close;
     random_seeded_init(&server->random, 3);

@@ -131,6 +131,36 @@ static void test_tracks_may_be_chosen(void **state)
     client_done(&grace);
 }
 
+static void test_a_wish_follows_its_track_into_a_slot(void **state)
+{
+    (void)state;
+    struct client ada, grace;
+    client_enter(&ada, "room", "Ada");
+    json_t *result = client_must(&ada, offer_request("a+v+"));
+    char track[32];
+    snprintf(track, sizeof(track), "%s", text_at(item_at(result, "publications", 1), "track"));
+    client_enter(&grace, "room", "Grace");
+    client_must(&grace, offer_request("a0v0a-v-"));
+    client_must(&grace, json_pack("{s:s,s:[{s:s,s:i,s:i,s:i}]}", "type", "wish", "tracks", "track",
+                                  track, "width", 320, "height", 180, "priority", 7));
+    const struct room *room = room_directory_find(&world.rooms, "room");
+    const struct room_member *member =
+        container_of(room->members.previous, struct room_member, node);
+    const struct fake_session *session = fake_media_find(&world.media, member->media);
+    const struct fake_section *slot = &session->sections[3];
+    assert_int_equal(slot->section.role, MEDIA_SLOT);
+    assert_true(slot->filled_by != 0);
+    assert_int_equal(slot->wish.width, 320);
+    assert_int_equal(slot->wish.priority, 7);
+    assert_false(slot->wish.paused);
+    // one that has gone in the meantime is no error
+    client_must(&grace,
+                json_pack("{s:s,s:[{s:s,s:i,s:i,s:i,s:b}]}", "type", "wish", "tracks", "track",
+                          "tgone", "width", 1, "height", 1, "priority", 7, "paused", 1));
+    client_done(&ada);
+    client_done(&grace);
+}
+
 static void test_keys_reach_the_others_or_those_named_as_they_are(void **state)
 {
     (void)state;
@@ -407,6 +437,7 @@ int main(void)
         TEST(test_slots_are_asked_for_when_they_run_out),
         TEST(test_mute_is_told_to_all),
         TEST(test_tracks_may_be_chosen),
+        TEST(test_a_wish_follows_its_track_into_a_slot),
         TEST(test_keys_reach_the_others_or_those_named_as_they_are),
         TEST(test_chat_reaches_all_in_one_order_or_one),
         TEST(test_requests_outside_a_room_are_refused),
