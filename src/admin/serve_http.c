@@ -46,6 +46,8 @@ static struct http_server_config http_config(struct serve *serve)
         .frame_ancestors = serve->frame_ancestors,
         .adopt_turn = serve_turn_on_https(serve) ? turn_listener_adopt : NULL,
         .turn_owner = serve->turn_listener,
+        .adopt_media = serve_media_takes_tcp(serve) ? media_host_adopt_stream : NULL,
+        .media_owner = serve->media,
     };
 }
 
@@ -123,6 +125,8 @@ static int listen_on(struct serve *serve, enum http_listener_kind kind, uint16_t
             return result;
         }
         *ret_port = bound.port;
+        if (kind == HTTP_LISTENER_TLS && serve_media_takes_tcp(serve))
+            media_host_add_tcp_port(serve->media, &bound);
     }
     return 0;
 }

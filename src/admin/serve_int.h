@@ -171,6 +171,8 @@ void serve_app_reload(struct serve *serve);
 
 /** The media workers, and what signaling asks of them. */
 must_check int serve_media_start(struct serve *serve);
+/** Whether the media server takes ICE over TCP. */
+bool serve_media_takes_tcp(const struct serve *serve);
 void serve_media_stop(struct serve *serve);
 void serve_media_reload(struct serve *serve);
 struct media_control *serve_media_control(struct serve *serve);

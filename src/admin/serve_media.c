@@ -79,6 +79,7 @@ static struct media_host_config host_config(struct serve *serve)
         .loop = &serve->loop,
         .log = &serve->log,
         .turn = serve->turn,
+        .ice_tcp = options->media.ice_tcp,
         .turn_only = !option_list_has(&options->server.roles, "media"),
         .wake = media_woken,
         .owner = serve,
@@ -161,6 +162,13 @@ int serve_media_start(struct serve *serve)
     }
     explain(serve, result, &config.udp.bind, problem);
     return result;
+}
+
+bool serve_media_takes_tcp(const struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    return serve->media && options->media.ice_tcp &&
+           option_list_has(&options->server.roles, "media");
 }
 
 void serve_media_stop(struct serve *serve)

@@ -320,6 +320,8 @@ static int listen_on(struct serve *serve, uint16_t port, const char *option, uin
             return result;
         }
         *ret_port = bound.port;
+        if (ret_port == &serve->turn_port && serve_media_takes_tcp(serve))
+            media_host_add_tcp_port(serve->media, &bound);
     }
     return 0;
 }

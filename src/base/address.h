@@ -11,11 +11,11 @@ enum net_family {
 
 /** An IP address and a port. Unused bytes are zero, so that equality is equality of bytes. */
 struct net_address {
-    uint8_t ip[16];   /**< network order; IPv4 in the first 4 bytes */
-    uint32_t scope;   /**< IPv6 interface index of a link-local address, else 0 */
-    uint16_t port;    /**< host order */
-    uint8_t family;   /**< enum net_family */
-    uint8_t reserved; /**< always 0 */
+    uint8_t ip[16]; /**< network order; IPv4 in the first 4 bytes */
+    uint32_t scope; /**< IPv6 interface index of a link-local address, else 0 */
+    uint16_t port;  /**< host order */
+    uint8_t family; /**< enum net_family */
+    uint8_t stream; /**< 1: the end of a TCP connection (RFC 6544), 0: UDP */
 };
 
 /** The two ends of a datagram's way: ours and theirs. A local port of 0 means "any of ours". */

@@ -358,6 +358,14 @@ static void take_given_up(struct rtc_peer *peer)
     }
 }
 
+void rtc_peer_path_lost(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path)
+{
+    if (peer->client)
+        return;
+    ice_lite_path_lost(&peer->ice, now_us, path);
+    take_ice_events(peer, now_us);
+}
+
 void rtc_peer_tick(struct rtc_peer *peer, uint64_t now_us)
 {
     if (peer->client)

@@ -96,6 +96,8 @@ must_check int rtc_peer_add_local(struct rtc_peer *peer, const struct net_addres
 must_check int rtc_peer_add_remote(struct rtc_peer *peer, uint64_t now_us,
                                    const struct ice_candidate *candidate);
 
+/** Server: the TCP connection under `path` has ended (ice_lite_path_lost). */
+void rtc_peer_path_lost(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path);
 void rtc_peer_tick(struct rtc_peer *peer, uint64_t now_us);
 /** When rtc_peer_tick and rtc_peer_output have work next. */
 uint64_t rtc_peer_deadline(const struct rtc_peer *peer);

@@ -243,6 +243,21 @@ static void hand_to_turn(struct http_connection *connection)
     http_connection_abort(connection);
 }
 
+/** The same to the media server: ICE over TCP. */
+static void hand_to_media(struct http_connection *connection)
+{
+    const struct http_server_config *config = &connection->server->config;
+    if (!config->adopt_media || connection->server->draining) {
+        reject(connection, HTTP_REJECTED_ICE_TCP);
+        return;
+    }
+    http_count(&connection->server->metrics, HTTP_HANDED_OVER_MEDIA);
+    struct stream_parcel *parcel = stream_detach(connection->stream);
+    connection->stream = NULL;
+    config->adopt_media(config->media_owner, parcel, &connection->remote, &connection->local);
+    http_connection_abort(connection);
+}
+
 /** Whether ALPN has said that this is TURN (RFC 7443): then it is nothing else. */
 static bool chose_turn(const struct http_connection *connection)
 {
@@ -272,7 +287,7 @@ static void first_bytes(struct http_connection *connection)
         hand_to_turn(connection);
         break;
     case PROTOCOL_ICE_TCP:
-        reject(connection, HTTP_REJECTED_ICE_TCP);
+        hand_to_media(connection);
         break;
     case PROTOCOL_MQTT:
         reject(connection, HTTP_REJECTED_MQTT);

@@ -72,6 +72,10 @@ struct http_server_config {
     void (*adopt_turn)(void *owner, struct stream_parcel *parcel, const struct net_address *remote,
                        const struct net_address *local);
     void *turn_owner;
+    /** The same for one that speaks ICE over TCP (RFC 6544). NULL: refused. */
+    void (*adopt_media)(void *owner, struct stream_parcel *parcel, const struct net_address *remote,
+                        const struct net_address *local);
+    void *media_owner;
 };
 
 /** Never NULL. */

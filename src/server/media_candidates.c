@@ -53,24 +53,54 @@ static bool only_loopback(const struct media_candidates *candidates)
     return true;
 }
 
+/** Candidates of one call, and the text they are written into. */
+struct lines {
+    struct text_builder builder;
+    struct bytes *lines;
+    size_t count;
+};
+
+static void add_line(struct lines *out, const struct ice_candidate *candidate)
+{
+    if (out->count == MEDIA_CANDIDATES_MAX || out->builder.truncated)
+        return;
+    size_t start = out->builder.length + sizeof(CANDIDATE_NAME) - 1; // the value alone
+    ice_candidate_write(candidate, &out->builder);
+    if (!out->builder.truncated)
+        out->lines[out->count++] = bytes_of(out->builder.data + start, out->builder.length - start);
+}
+
+static bool listens_on(const struct net_address *listener, const struct net_address *address)
+{
+    return listener->family == NET_NONE || net_address_is_unspecified(listener) ||
+           net_address_same_ip(listener, address);
+}
+
 size_t media_candidates_write(const struct media_candidates *candidates, uint16_t port,
                               bool loopback, char *text, size_t capacity,
                               struct bytes lines[MEDIA_CANDIDATES_MAX])
 {
     bool with_loopback = loopback || only_loopback(candidates);
-    struct text_builder builder = text_builder_of(text, capacity);
-    size_t count = 0;
-    for (size_t i = 0; i < candidates->count; i++) {
-        if (candidates->loopback[i] && !with_loopback)
-            continue;
-        struct net_address address = candidates->addresses[i];
-        address.port = port;
-        struct ice_candidate candidate = ice_candidate_host(&address, (uint16_t)(UINT16_MAX - i));
-        size_t start = builder.length + sizeof(CANDIDATE_NAME) - 1; // the value alone
-        ice_candidate_write(&candidate, &builder);
-        if (builder.truncated)
-            break;
-        lines[count++] = bytes_of(text + start, builder.length - start);
+    struct lines out = { .builder = text_builder_of(text, capacity), .lines = lines };
+    for (size_t t = 0; t <= candidates->tcp_count; t++) {
+        for (size_t i = 0; i < candidates->count; i++) {
+            struct net_address address = candidates->addresses[i];
+            if (candidates->loopback[i] && !with_loopback)
+                continue;
+            struct ice_candidate candidate;
+            address.port = port;
+            if (t == 0) {
+                candidate = ice_candidate_host(&address, (uint16_t)(UINT16_MAX - i));
+            } else {
+                const struct net_address *listener = &candidates->tcp[t - 1];
+                if (!listens_on(listener, &address))
+                    continue;
+                address.port = listener->port;
+                candidate = ice_candidate_tcp_host(
+                    &address, (uint16_t)(8191 - (t - 1) * MEDIA_CANDIDATES_MAX - i));
+            }
+            add_line(&out, &candidate);
+        }
     }
-    return count;
+    return out.count;
 }

@@ -4,7 +4,8 @@
 #include "base/address.h"
 #include "base/bytes.h"
 
-#define MEDIA_CANDIDATES_MAX 32
+#define MEDIA_CANDIDATES_MAX     32
+#define MEDIA_CANDIDATES_TCP_MAX 4
 
 struct media_candidate_config {
     /** Chosen by the operator; none: every usable interface address. */
@@ -21,6 +22,9 @@ struct media_candidates {
     struct net_address addresses[MEDIA_CANDIDATES_MAX]; /**< port 0 */
     bool loopback[MEDIA_CANDIDATES_MAX];
     size_t count;
+    /** TCP ports for ICE: the address they listen on (unspecified: all of ours) and the port. */
+    struct net_address tcp[MEDIA_CANDIDATES_TCP_MAX];
+    size_t tcp_count;
 };
 
 /** Collects the addresses as they are now. Returns 0 or a negative errno. */

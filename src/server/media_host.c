@@ -8,6 +8,7 @@
 #include "crypto/x509.h"
 #include "runtime/clock.h"
 #include "server/media_host_int.h"
+#include "server/media_stream.h"
 #include "server/turn_host.h"
 
 #define MAILBOX_CAPACITY 16384
@@ -18,6 +19,9 @@
 #define WORKER_PACKETS 65536
 /** Events that wait for signaling at most; it is told of sessions' ends by closing them. */
 #define EVENTS_MAX 65536
+/** ICE-TCP connections of the HTTPS port: of one address (a site behind one NAT), and in all. */
+#define STREAMS_PER_ADDRESS_MAX 512
+#define STREAMS_MAX             20000
 
 /** Sends what waits, each worker's in order, until its mailbox is full again. */
 static void resend(struct loop_timer *timer, uint64_t now_us unused)
@@ -110,6 +114,11 @@ static void received(void *owner, const struct message *message)
         free(piece.data);
         return;
     }
+    if (message->type == MEDIA_MESSAGE_STREAM_CLOSED) {
+        address_limit_release(&host->streams,
+                              &message_body(message, struct media_message_stream_closed)->limited);
+        return;
+    }
     if (message->type == MEDIA_MESSAGE_STATS_ANSWER) {
         media_stats_answered(host, message_body(message, struct media_message_stats_answer));
         return;
@@ -175,6 +184,9 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     list_init(&host->questions);
     loop_timer_init(&host->resend, config->loop, resend);
     handle_table_init(&host->sessions, config->max_sessions);
+    uint64_t secret[2];
+    random_fill(config->random, secret, sizeof(secret));
+    address_limit_init(&host->streams, STREAMS_PER_ADDRESS_MAX, STREAMS_MAX, secret);
     certificate_ref(config->certificate);
     host->ciphers = cipher_provider_new(CIPHER_BEST);
     host->shared.udp = config->udp;
@@ -183,6 +195,7 @@ int media_host_start(const struct media_host_config *config, struct media_host *
     host->shared.control = &host->mailbox;
     host->shared.count = config->workers;
     host->shared.media = !config->turn_only;
+    host->shared.ice_tcp = config->ice_tcp && !config->turn_only;
     host->shared.gop_age_us = config->gop_age_us;
     host->shared.protection = config->protection;
     if (config->turn) {
@@ -234,6 +247,7 @@ struct media_host *media_host_stop(struct media_host *host)
         media_session_free(host, session);
     handle_table_done(&host->sessions);
     mailbox_done(&host->mailbox);
+    address_limit_done(&host->streams);
     struct media_event event;
     while (take_event(&host->control, &event))
         ;
@@ -256,7 +270,48 @@ uint16_t media_host_port(const struct media_host *host)
 
 int media_host_refresh_candidates(struct media_host *host)
 {
-    return media_candidates_collect(&host->config.candidates, &host->candidates);
+    struct media_candidates fresh;
+    int error = media_candidates_collect(&host->config.candidates, &fresh);
+    if (error)
+        return error;
+    memcpy(fresh.tcp, host->candidates.tcp, sizeof(fresh.tcp));
+    fresh.tcp_count = host->candidates.tcp_count;
+    host->candidates = fresh;
+    return 0;
+}
+
+void media_host_add_tcp_port(struct media_host *host, const struct net_address *bound)
+{
+    struct media_candidates *candidates = &host->candidates;
+    for (size_t i = 0; i < candidates->tcp_count; i++) {
+        // one port on every IPv4 and every IPv6 address is one line for each of ours
+        if (candidates->tcp[i].port == bound->port && net_address_is_unspecified(bound))
+            return;
+    }
+    if (candidates->tcp_count < MEDIA_CANDIDATES_TCP_MAX)
+        candidates->tcp[candidates->tcp_count++] = *bound;
+}
+
+void media_host_adopt_stream(void *owner, struct stream_parcel *parcel,
+                             const struct net_address *remote, const struct net_address *local)
+{
+    struct media_host *host = owner;
+    struct net_address address = net_address_unmapped(remote);
+    if (!address_limit_take(&host->streams, &address)) {
+        stream_parcel_free(parcel);
+        log_warning(host->config.log, "too many media connections over TCP",
+                    log_address("from", &address));
+        return;
+    }
+    struct media_message_stream message = {
+        .parcel = parcel,
+        .remote = address,
+        .local = *local,
+        .limited = address,
+        .limit = MEDIA_STREAM_LIMIT_MEDIA,
+    };
+    media_host_send(host, host->next_stream++ % host->shared.count, MEDIA_MESSAGE_STREAM, &message,
+                    sizeof(message));
 }
 
 size_t media_host_metric_sets(const struct media_host *host, struct metric_set *out,

@@ -16,6 +16,7 @@
 
 struct media_host;
 struct certificate;
+struct stream_parcel;
 struct turn_host;
 
 struct media_host_config {
@@ -32,6 +33,7 @@ struct media_host_config {
     struct log *log;
     struct turn_host *turn; /**< its TURN server runs on the same workers; may be NULL */
     bool turn_only;         /**< no media server: relays do not reach one */
+    bool ice_tcp;           /**< TURN's TCP ports take ICE (RFC 6544), too */
     /** There are events to fetch from `media_control.event`. On the control thread. */
     void (*wake)(void *owner);
     void *owner;
@@ -51,6 +53,15 @@ uint16_t media_host_port(const struct media_host *host);
 /** Addresses may have changed (an interface came up, a reload): new sessions get the present ones.
  */
 must_check int media_host_refresh_candidates(struct media_host *host);
+
+/**
+ * A TCP port that takes ICE (RFC 6544): offered as a passive candidate from now on, after UDP.
+ * Unspecified: on all of our addresses. At most MEDIA_CANDIDATES_TCP_MAX.
+ */
+void media_host_add_tcp_port(struct media_host *host, const struct net_address *bound);
+/** A connection that speaks ICE: http_server_config.adopt_media. Owns the parcel. */
+void media_host_adopt_stream(void *host, struct stream_parcel *parcel,
+                             const struct net_address *remote, const struct net_address *local);
 
 /** Counter sets of all workers: at most `capacity` are written; returns how many there are. */
 size_t media_host_metric_sets(const struct media_host *host, struct metric_set *out,

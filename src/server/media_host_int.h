@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "runtime/address_limit.h"
 #include "runtime/mailbox.h"
 #include "server/media_capture.h"
 #include "server/media_host.h"
@@ -53,6 +54,8 @@ struct media_host {
     struct cipher_provider *ciphers;
     struct mailbox mailbox;
     struct media_candidates candidates;
+    struct address_limit streams; /**< ICE-TCP connections of the HTTPS port */
+    uint32_t next_stream;         /**< they go to the workers in turn */
     struct handle_table sessions;
     struct list events;
     size_t event_count;

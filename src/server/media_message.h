@@ -15,11 +15,13 @@ enum media_message {
     MEDIA_MESSAGE_STATS,    /**< struct media_message_stats */
     MEDIA_MESSAGE_CAPTURE,  /**< struct media_message_capture */
     MEDIA_MESSAGE_EXCHANGE, /**< struct exchange_message, between workers */
+    MEDIA_MESSAGE_STREAM,   /**< struct media_message_stream (media_stream.h), from any thread */
     // to the control thread
-    MEDIA_MESSAGE_ADOPTED,      /**< struct media_message_adopted */
-    MEDIA_MESSAGE_EVENT,        /**< struct media_event */
-    MEDIA_MESSAGE_CAPTURED,     /**< struct media_captured */
-    MEDIA_MESSAGE_STATS_ANSWER, /**< struct media_message_stats_answer */
+    MEDIA_MESSAGE_ADOPTED,       /**< struct media_message_adopted */
+    MEDIA_MESSAGE_EVENT,         /**< struct media_event */
+    MEDIA_MESSAGE_CAPTURED,      /**< struct media_captured */
+    MEDIA_MESSAGE_STREAM_CLOSED, /**< struct media_message_stream_closed (media_stream.h) */
+    MEDIA_MESSAGE_STATS_ANSWER,  /**< struct media_message_stats_answer */
 };
 
 struct media_message_session {

@@ -167,3 +167,15 @@ void media_port_relayed(void *worker, const struct udp_datagram *datagrams, size
 {
     input(worker, datagrams, count, true);
 }
+
+int media_port_check_owner(struct media_worker *worker, struct bytes datagram, uint32_t *ret_owner)
+{
+    struct bytes ufrag;
+    if (!stun_message_is(datagram.data, datagram.size) || ice_request_ufrag(datagram, &ufrag) < 0)
+        return -EACCES;
+    struct media_transport *transport = media_routes_by_ufrag(&worker->routes, ufrag);
+    if (!transport || !check_is_authentic(transport, datagram, ufrag))
+        return -EACCES;
+    *ret_owner = media_claim_owner(transport->claim);
+    return 0;
+}

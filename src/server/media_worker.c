@@ -22,6 +22,23 @@ static bool tell_control(struct media_worker *worker, enum media_message type, c
     return false;
 }
 
+bool media_stream_tell_closed(const struct media_worker *worker, enum media_stream_limit limit,
+                              const struct net_address *limited)
+{
+    struct mailbox *control = worker->shared->control;
+    struct media_message_stream_closed closed = { *limited };
+    struct turn_message_closed turn_closed = { .remote = *limited };
+    switch (limit) {
+    case MEDIA_STREAM_LIMIT_MEDIA:
+        return mailbox_send(control, MEDIA_MESSAGE_STREAM_CLOSED, &closed, sizeof(closed)) == 0;
+    case MEDIA_STREAM_LIMIT_TURN:
+        return mailbox_send(control, TURN_MESSAGE_CLOSED, &turn_closed, sizeof(turn_closed)) == 0;
+    case MEDIA_STREAM_LIMIT_NONE:
+        break;
+    }
+    return true;
+}
+
 static void tell_event(struct media_worker *worker, handle session, enum media_event_kind kind,
                        const char *reason)
 {
@@ -250,9 +267,13 @@ static void received(struct worker *base, void *owner unused, const struct messa
     case MEDIA_MESSAGE_CAPTURE:
         media_capture_take(worker, message_body(message, struct media_message_capture));
         break;
+    case MEDIA_MESSAGE_STREAM:
+        media_streams_adopt(worker->streams, message_body(message, struct media_message_stream));
+        break;
     case MEDIA_MESSAGE_ADOPTED:
     case MEDIA_MESSAGE_CAPTURED:
     case MEDIA_MESSAGE_EVENT:
+    case MEDIA_MESSAGE_STREAM_CLOSED:
     case MEDIA_MESSAGE_STATS_ANSWER:
         break;
     default:
@@ -274,6 +295,8 @@ void media_message_discard(const struct message *message)
         rtc_params_unref(message_body(message, struct media_message_slot)->publisher_params);
     } else if (message->type == MEDIA_MESSAGE_EXCHANGE) {
         exchange_message_discard(message_body(message, struct exchange_message));
+    } else if (message->type == MEDIA_MESSAGE_STREAM) {
+        stream_parcel_free(message_body(message, struct media_message_stream)->parcel);
     }
 }
 
@@ -313,6 +336,7 @@ static void send_batch(struct datagram_batch *batch, void *owner)
     struct media_worker *worker = owner;
     if (!list_empty(&worker->captures))
         media_capture_outgoing(worker);
+    media_streams_take_batch(worker->streams, batch);
     if (worker->turn)
         turn_worker_take_batch(worker->turn, batch);
     if (!datagram_batch_empty(batch))
@@ -351,6 +375,12 @@ static int open_socket(struct media_worker *worker)
     worker->batch.flush = send_batch;
     worker->batch.owner = worker;
     return 0;
+}
+
+static void turn_gave_stream(void *owner, const struct media_message_stream *message)
+{
+    struct media_worker *worker = owner;
+    media_streams_adopt(worker->streams, message);
 }
 
 static void stop(struct worker *base, void *owner);
@@ -394,11 +424,14 @@ static int start(struct worker *base, void *owner)
     loop_timer_init(&worker->tick, &base->loop, tick_expired);
     if (worker->shared->media) // a TURN server alone sleeps while nothing comes
         loop_timer_set_after(&worker->tick, TICK_US);
+    worker->streams = media_streams_new(worker);
     base->state = worker;
     if (worker->shared->turn)
         error = turn_worker_new(base, worker->shared->turn, worker->socket,
                                 worker->shared->media ? media_port_relayed : NULL, worker,
                                 &worker->turn);
+    if (worker->turn && worker->shared->ice_tcp)
+        turn_worker_set_media_stream(worker->turn, turn_gave_stream);
     if (error) {
         stop(base, owner);
         handoff_done(&worker->handoff);
@@ -419,6 +452,7 @@ static void stop(struct worker *base, void *owner unused)
         media_routes_remove(&worker->routes, transport);
     }
     send_batch(&worker->batch, worker); // the goodbyes
+    worker->streams = media_streams_free(worker->streams);
     turn_worker_stop(worker->turn);
     exchange_drop_all(worker->exchange);
     worker->exchange = exchange_free(worker->exchange);

@@ -20,6 +20,7 @@ struct media_workers {
     struct udp_config udp;
     uint16_t port; /**< the real one: set by the first worker before the others start */
     bool ipv6;     /**< so is this: IPv6 peers can be reached */
+    bool ice_tcp;  /**< TURN's TCP ports take ICE */
     struct dtls_context *dtls;
     const struct cipher_provider *ciphers;
     struct log_sink *log_sink;

@@ -5,6 +5,7 @@
 #include "server/media_capture.h"
 #include "server/media_metrics.h"
 #include "server/media_routes.h"
+#include "server/media_stream.h"
 #include "server/media_worker.h"
 #include "server/turn_worker.h"
 
@@ -19,7 +20,8 @@ struct media_worker {
     struct loop_timer tick;
     struct media_routes routes;
     struct exchange *exchange;
-    struct turn_worker *turn; /**< NULL: no TURN server here */
+    struct media_streams *streams; /**< clients over TCP */
+    struct turn_worker *turn;      /**< NULL: no TURN server here */
     struct rtc_thread rtc;
     struct rtc_media media; /**< of the transport whose datagrams are being read */
     bool untold;            /**< some of our sessions are: see media_transport */
@@ -43,8 +45,14 @@ static inline uint64_t media_now_us(const struct media_worker *worker)
 /** A batch of datagrams from our socket or from another worker. */
 void media_port_input(struct media_worker *worker, const struct udp_datagram *datagrams,
                       size_t count);
-/** Media that reaches us through a TURN allocation of this server; never TURN again. */
+/** Media that reaches us through a TURN allocation of this server or a connection; never TURN. */
 void media_port_relayed(void *worker, const struct udp_datagram *datagrams, size_t count);
+/**
+ * Which worker a STUN check is for: `ret_owner` is its index, or MEDIA_CLAIM_NOBODY when whoever
+ * takes the check first gets the session. Returns 0, or -EACCES when it is no authentic check.
+ */
+must_check int media_port_check_owner(struct media_worker *worker, struct bytes datagram,
+                                      uint32_t *ret_owner);
 
 // media_worker.c
 /** Makes the peer of a session that this worker has just claimed. */

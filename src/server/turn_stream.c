@@ -7,6 +7,7 @@
 #include "proto/stun/stun.h"
 #include "runtime/secure_stream.h"
 #include "runtime/tcp.h"
+#include "server/media_stream.h"
 #include "server/protocol_sniff.h"
 #include "server/turn_host.h"
 #include "server/turn_stream_int.h"
@@ -279,6 +280,27 @@ static void begin_tls(struct turn_stream *stream)
     }
 }
 
+/** ICE over TCP (RFC 6544) on TURN's ports: the media server of this worker takes it from here. */
+static void give_to_media(struct turn_stream *stream)
+{
+    struct media_message_stream message = {
+        .parcel = stream_detach(stream->stream),
+        .remote = stream->source.path.remote,
+        .local = stream->source.path.local,
+        .limited = stream->origin.remote,
+        .limit = stream->origin.limited ? MEDIA_STREAM_LIMIT_TURN : MEDIA_STREAM_LIMIT_NONE,
+        .ends_us = stream->timer.deadline_us,
+    };
+    stream->stream = NULL;
+    if (turn_worker_give_media_stream(stream->streams->turn, &message) < 0) {
+        stream_parcel_free(message.parcel);
+        turn_stream_end_dead(stream, TURN_STREAM_CLOSED_NOT_TURN);
+        return;
+    }
+    stream->origin.limited = false; // its place goes along
+    turn_stream_end_dead(stream, TURN_STREAM_CLOSED_MEDIA);
+}
+
 static void read_first_bytes(struct turn_stream *stream)
 {
     switch (protocol_sniff(stream_input(stream->stream))) {
@@ -290,6 +312,9 @@ static void read_first_bytes(struct turn_stream *stream)
     case PROTOCOL_STUN:
         become_client(stream);
         read_messages(stream);
+        break;
+    case PROTOCOL_ICE_TCP:
+        give_to_media(stream);
         break;
     default:
         turn_stream_end(stream, TURN_STREAM_CLOSED_NOT_TURN, false);

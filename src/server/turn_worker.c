@@ -1,5 +1,6 @@
 #include "server/turn_worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -421,4 +422,18 @@ void turn_worker_metric_sets(const struct turn_worker *turn,
     ret_sets[4].labels = turn->dtls_labels;
     if (turn->discovery)
         ret_sets[5] = turn_nat_discovery_metrics(turn->discovery, turn->labels);
+}
+
+void turn_worker_set_media_stream(struct turn_worker *turn, turn_worker_media_stream *take)
+{
+    turn->media_stream = take;
+}
+
+int turn_worker_give_media_stream(struct turn_worker *turn,
+                                  const struct media_message_stream *message)
+{
+    if (!turn->media_stream)
+        return -ENOTSUP;
+    turn->media_stream(turn->media_owner, message);
+    return 0;
 }

@@ -18,6 +18,7 @@ struct message;
 struct metric_set;
 struct tls_server_context;
 struct turn_dtls_parcel;
+struct media_message_stream; // media_stream.h
 
 /** ---- for the media worker ---- */
 
@@ -34,6 +35,13 @@ typedef void turn_worker_media(void *owner, const struct udp_datagram *datagrams
 must_check int turn_worker_new(struct worker *worker, struct turn_shared *shared,
                                struct udp_socket *socket, turn_worker_media *media,
                                void *media_owner, struct turn_worker **ret_turn);
+/** A connection of TURN's ports that speaks ICE: owns what the message carries. */
+typedef void turn_worker_media_stream(void *owner, const struct media_message_stream *message);
+/** Who takes such connections, with the `media_owner` of before; without it they are closed. */
+void turn_worker_set_media_stream(struct turn_worker *turn, turn_worker_media_stream *take);
+/** Gives one on. Returns 0, or -ENOTSUP with the message still the caller's. */
+must_check int turn_worker_give_media_stream(struct turn_worker *turn,
+                                             const struct media_message_stream *message);
 /** Ends all allocations, on the worker's thread. Accepts NULL. */
 void turn_worker_stop(struct turn_worker *turn);
 /** When all workers have stopped: frees the rest. Accepts NULL; returns NULL. */

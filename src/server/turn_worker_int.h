@@ -65,6 +65,7 @@ struct turn_worker {
 
     turn_worker_media *media; /**< our own media server */
     void *media_owner;
+    turn_worker_media_stream *media_stream; /**< takes connections that speak ICE; or NULL */
     struct udp_datagram waiting[TURN_MEDIA_MAX];
     size_t waiting_count;
 

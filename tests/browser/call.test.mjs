@@ -15,7 +15,7 @@ let fox;
 
 before(async () => {
     // a relay over TCP would carry on where a test cuts UDP
-    roost = await startRoost({ workers: 4, set: { 'turn.tcp': 'false', 'turn.tls': 'false', 'turn.https': 'false' } });
+    roost = await startRoost({ workers: 4, set: { 'media.ice_tcp': 'false', 'turn.tcp': 'false', 'turn.tls': 'false', 'turn.https': 'false' } });
     [chrome, fox] = await Promise.all([chromium(), firefox()]);
 });
 

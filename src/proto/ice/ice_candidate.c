@@ -202,6 +202,18 @@ uint64_t ice_pair_priority(uint32_t controlling, uint32_t controlled)
     return (min_of(g, d) << 32) + 2 * max_of(g, d) + (g > d ? 1 : 0);
 }
 
+/** Equal for candidates of one address and transport (section 5.1.1.3). */
+static void set_foundation(struct ice_candidate *candidate)
+{
+    // FNV-1a of the IP: equal for equal bases, different else as good as always
+    uint32_t hash = candidate->transport == ICE_UDP ? 2166136261u : 2166136262u;
+    for (size_t i = 0; i < sizeof(candidate->address.ip); i++)
+        hash = (hash ^ candidate->address.ip[i]) * 16777619u;
+    struct text_builder foundation =
+        text_builder_of(candidate->foundation, sizeof(candidate->foundation));
+    text_append_format(&foundation, "%u", hash);
+}
+
 struct ice_candidate ice_candidate_host(const struct net_address *address,
                                         uint16_t local_preference)
 {
@@ -212,12 +224,16 @@ struct ice_candidate ice_candidate_host(const struct net_address *address,
         .priority = ice_priority(ICE_HOST, local_preference, 1),
         .address = *address,
     };
-    // FNV-1a of the IP: equal for equal bases, different else as good as always
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < sizeof(address->ip); i++)
-        hash = (hash ^ address->ip[i]) * 16777619u;
-    struct text_builder foundation =
-        text_builder_of(candidate.foundation, sizeof(candidate.foundation));
-    text_append_format(&foundation, "%u", hash);
+    set_foundation(&candidate);
+    return candidate;
+}
+
+struct ice_candidate ice_candidate_tcp_host(const struct net_address *address,
+                                            uint16_t other_preference)
+{
+    struct ice_candidate candidate = ice_candidate_host(
+        address, (uint16_t)(4u << 13 | min_of(other_preference, (uint16_t)8191)));
+    candidate.transport = ICE_TCP_PASSIVE;
+    set_foundation(&candidate);
     return candidate;
 }

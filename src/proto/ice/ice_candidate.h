@@ -68,3 +68,9 @@ uint64_t ice_pair_priority(uint32_t controlling, uint32_t controlled);
  */
 struct ice_candidate ice_candidate_host(const struct net_address *address,
                                         uint16_t local_preference);
+/**
+ * A passive TCP host candidate (RFC 6544, section 4.2: direction preference 4), always behind UDP
+ * ones whose local preference is above 40959. `other_preference`: up to 8191.
+ */
+struct ice_candidate ice_candidate_tcp_host(const struct net_address *address,
+                                            uint16_t other_preference);

@@ -198,6 +198,34 @@ int ice_lite_input(struct ice_lite *ice, uint64_t now_us, const struct net_path 
     }
 }
 
+/** The path on which the peer was heard last, of those it has nominated; or NONE. */
+static int8_t best_left(const struct ice_lite *ice)
+{
+    int8_t best = NONE;
+    for (int8_t i = 0; i < ice->path_count; i++) {
+        const struct ice_lite_path *path = &ice->paths[i];
+        if (path->nominated_us > 0 && (best == NONE || path->heard_us > ice->paths[best].heard_us))
+            best = i;
+    }
+    return best;
+}
+
+void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
+{
+    int8_t index = find_path(ice, path);
+    if (index == NONE)
+        return;
+    ice->paths[index].heard_us = ice->paths[index].nominated_us = 0;
+    ice->paths[index].priority = 0;
+    int8_t next = index == ice->selected ? best_left(ice) : NONE;
+    if (next == NONE)
+        return;
+    ice->selected = next;
+    ice->selected_pending = true;
+    ice_consent_start(&ice->consent, now_us, false);
+    ice_count(ice->metrics, ICE_SELECTIONS);
+}
+
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
 {
     if (ice_consent_tick(&ice->consent, now_us))

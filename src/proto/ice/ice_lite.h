@@ -70,6 +70,11 @@ must_check int ice_lite_restart(struct ice_lite *ice, const struct ice_credentia
  */
 int ice_lite_input(struct ice_lite *ice, uint64_t now_us, const struct net_path *path,
                    struct bytes datagram);
+/**
+ * The carrier of `path` is gone (a TCP connection has ended): the next nomination of any other path
+ * replaces it at once. Nothing for paths that are not known.
+ */
+void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us);
 /** When tick or output has work next: 0 when answers wait, TIME_NEVER before a selection. */
 uint64_t ice_lite_deadline(const struct ice_lite *ice);

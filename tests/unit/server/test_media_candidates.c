@@ -64,11 +64,35 @@ static void test_loopback_is_told_to_this_machine_only(void **state)
                      1);
 }
 
+static void test_tcp_ports_are_told_behind_udp(void **state)
+{
+    (void)state;
+    struct media_candidates candidates = {
+        .addresses = { net_address_ipv4(192, 0, 2, 7, 0), net_address_ipv4(192, 0, 2, 8, 0) },
+        .count = 2,
+        .tcp = { net_address_ipv4(0, 0, 0, 0, 443), net_address_ipv4(192, 0, 2, 8, 3478) },
+        .tcp_count = 2,
+    };
+    char text[MEDIA_CANDIDATES_MAX * ICE_CANDIDATE_TEXT_MAX];
+    struct bytes lines[MEDIA_CANDIDATES_MAX];
+    size_t count = media_candidates_write(&candidates, 3478, false, text, sizeof(text), lines);
+    assert_int_equal(count, 5); // a port on every address, and one on the second alone
+    uint32_t before = UINT32_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct ice_candidate candidate;
+        assert_int_equal(ice_candidate_parse(lines[i], &candidate), 0);
+        assert_int_equal(candidate.transport, i < 2 ? ICE_UDP : ICE_TCP_PASSIVE);
+        assert_true(candidate.priority < before);
+        before = candidate.priority;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_address_bound_to_is_the_only_one_told),
         cmocka_unit_test(test_the_external_address_comes_first_and_chosen_ones_replace_the_found),
+        cmocka_unit_test(test_tcp_ports_are_told_behind_udp),
         cmocka_unit_test(test_loopback_is_told_to_this_machine_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

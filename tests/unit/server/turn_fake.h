@@ -48,6 +48,12 @@ struct loop *turn_worker_loop(struct turn_worker *turn)
     return &turn->loop;
 }
 
+int turn_worker_give_media_stream(struct turn_worker *turn unused,
+                                  const struct media_message_stream *message unused)
+{
+    return -ENOTSUP;
+}
+
 struct turn_server *turn_worker_server(struct turn_worker *turn)
 {
     return (struct turn_server *)(void *)turn; // what the engine's fakes below get

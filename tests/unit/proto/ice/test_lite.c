@@ -655,6 +655,36 @@ static void test_demux_finds_the_local_fragment(void **state)
     bench_end(&bench);
 }
 
+static void test_when_a_connection_ends_another_nominated_path_takes_over(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path udp = path_from(1, 5000), tcp = path_from(1, 5000);
+    tcp.local.stream = tcp.remote.stream = 1; // the same ports: still another path
+    nominate(&bench, &udp, LOW);
+    nominate(&bench, &tcp, HIGH);
+    assert_selected(&bench, &tcp);
+    ice_lite_path_lost(&bench.ice, bench.now_us, &tcp);
+    assert_selected(&bench, &udp);
+    bench_end(&bench);
+}
+
+static void test_when_the_only_connection_ends_any_nomination_replaces_it(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path tcp = path_from(1, 5000), udp = path_from(1, 6000);
+    tcp.local.stream = tcp.remote.stream = 1;
+    nominate(&bench, &tcp, HIGH);
+    assert_selected(&bench, &tcp);
+    ice_lite_path_lost(&bench.ice, bench.now_us, &tcp);
+    nominate(&bench, &udp, LOW);
+    assert_selected(&bench, &udp);
+    bench_end(&bench);
+}
+
 static void test_metrics_describe_every_counter(void **state)
 {
     (void)state;
@@ -688,6 +718,8 @@ int main(void)
         cmocka_unit_test(test_illegal_credentials_are_refused),
         cmocka_unit_test(test_the_longest_credentials_fit_into_messages),
         cmocka_unit_test(test_demux_finds_the_local_fragment),
+        cmocka_unit_test(test_when_a_connection_ends_another_nominated_path_takes_over),
+        cmocka_unit_test(test_when_the_only_connection_ends_any_nomination_replaces_it),
         cmocka_unit_test(test_metrics_describe_every_counter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
