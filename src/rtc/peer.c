@@ -308,6 +308,15 @@ static int input_dtls(struct rtc_peer *peer, uint64_t now_us, struct bytes datag
     return error;
 }
 
+/** Media that was authentic came over `path`: the other side may have moved there. */
+static void note_used(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path)
+{
+    if (peer->client || (peer->has_path && net_path_equal(path, &peer->path)))
+        return;
+    ice_lite_used(&peer->ice, now_us, path);
+    take_ice_events(peer, now_us);
+}
+
 int rtc_peer_input(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path,
                    struct bytes datagram, struct rtc_media *media)
 {
@@ -321,9 +330,13 @@ int rtc_peer_input(struct rtc_peer *peer, uint64_t now_us, const struct net_path
         peer_count(peer, RTC_METRIC_DROPPED_PATH, 1);
         return -EACCES;
     }
-    if (first >= 128 && first <= 191)
-        return rtp_is_rtcp(datagram.data) ? peer_receive_rtcp(peer, now_us, datagram)
-                                          : peer_receive_rtp(peer, now_us, datagram, media);
+    if (first >= 128 && first <= 191) {
+        int error = rtp_is_rtcp(datagram.data) ? peer_receive_rtcp(peer, now_us, datagram)
+                                               : peer_receive_rtp(peer, now_us, datagram, media);
+        if (error == 0)
+            note_used(peer, now_us, path);
+        return error;
+    }
     if (first >= 20 && first <= 63)
         return input_dtls(peer, now_us, datagram);
     peer_count(peer, RTC_METRIC_DROPPED_UNKNOWN_BYTE, 1);

@@ -1,3 +1,4 @@
+#include "rtc/peer_int.h"
 #include "sim/world.h"
 #include "support/check.h"
 
@@ -176,6 +177,36 @@ static void test_media_goes_on_over_an_ice_restart(void **state)
     world_free(world);
 }
 
+/** A client comes from another address, as from Wi-Fi to a mobile network; it checks at once. */
+static void test_a_client_that_changes_networks_misses_less_than_200_ms(void **state)
+{
+    (void)state;
+    struct world *world = a_call(0, 1, 0);
+    struct world_client *subscriber = &world->clients[1];
+    world->clients[0].publishing = true;
+    show_both(world);
+    network_run(world->net, time_from_s(2));
+    struct net_address outside = subscriber->address;
+    outside.port = 6000;
+    network_translate(subscriber->endpoint, &subscriber->address, &outside);
+    world_restart_ice(subscriber);
+    const struct world_received *video = &subscriber->received[1];
+    uint32_t packets = video->packets;
+    uint64_t silent_us = 0, longest_us = 0;
+    for (int i = 0; i < 300; i++) {
+        network_run(world->net, time_from_ms(10));
+        silent_us = video->packets == packets ? silent_us + time_from_ms(10) : 0;
+        longest_us = max_of(longest_us, silent_us);
+        packets = video->packets;
+    }
+    assert_true(longest_us < time_from_ms(200));
+    struct net_path path;
+    assert_true(ice_lite_path(&subscriber->server_peer->ice, &path));
+    assert_true(net_address_equal(&path.remote, &outside));
+    assert_false(subscriber->server_disconnected);
+    world_free(world);
+}
+
 static void test_a_slot_changes_tracks_without_a_seam(void **state)
 {
     (void)state;
@@ -238,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_losses_on_both_hops_are_repaired),
         cmocka_unit_test(test_a_key_frame_mends_what_repair_cannot),
         cmocka_unit_test(test_media_goes_on_over_an_ice_restart),
+        cmocka_unit_test(test_a_client_that_changes_networks_misses_less_than_200_ms),
         cmocka_unit_test(test_a_slot_changes_tracks_without_a_seam),
         cmocka_unit_test(test_more_sections_come_with_a_later_offer),
         cmocka_unit_test(test_a_vanished_client_is_noticed),

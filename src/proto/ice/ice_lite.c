@@ -226,6 +226,22 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
     ice_count(ice->metrics, ICE_SELECTIONS);
 }
 
+void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
+{
+    int8_t index = find_path(ice, path);
+    if (index == NONE || index == ice->selected || ice->selected == NONE)
+        return;
+    struct ice_lite_path *used = &ice->paths[index];
+    used->heard_us = now_us;
+    // packets that were late on the way we left do not take us back
+    if (used->nominated_us == 0 || used->nominated_us <= ice->paths[ice->selected].nominated_us)
+        return;
+    ice->selected = index;
+    ice->selected_pending = true;
+    ice_consent_start(&ice->consent, now_us, false);
+    ice_count(ice->metrics, ICE_SELECTIONS);
+}
+
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
 {
     if (ice_consent_tick(&ice->consent, now_us))

@@ -75,6 +75,12 @@ int ice_lite_input(struct ice_lite *ice, uint64_t now_us, const struct net_path 
  * replaces it at once. Nothing for paths that are not known.
  */
 void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
+/**
+ * Packets that only the peer can have made came over `path`: when the peer has nominated it since
+ * it nominated the selected one, it has moved there (another network), and so does the selection,
+ * at once and whatever the priorities say.
+ */
+void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us);
 /** When tick or output has work next: 0 when answers wait, TIME_NEVER before a selection. */
 uint64_t ice_lite_deadline(const struct ice_lite *ice);

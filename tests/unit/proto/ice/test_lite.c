@@ -655,6 +655,27 @@ static void test_demux_finds_the_local_fragment(void **state)
     bench_end(&bench);
 }
 
+static void test_media_on_a_newly_nominated_path_moves_the_selection_at_once(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path wifi = path_from(1, 5000), mobile = path_from(2, 6000), never = path_from(3, 7);
+    nominate(&bench, &wifi, HIGH);
+    bench.now_us += 1000000;
+    ping(&bench, &wifi, HIGH);
+    nominate(&bench, &mobile, LOW);
+    assert_selected(&bench, &wifi); // one nomination of a worse path is not enough
+    ice_lite_used(&bench.ice, bench.now_us, &mobile);
+    assert_selected(&bench, &mobile);
+    // what was late on the old way, or comes over one that was never nominated, changes nothing
+    ping(&bench, &never, HIGH);
+    ice_lite_used(&bench.ice, bench.now_us, &wifi);
+    ice_lite_used(&bench.ice, bench.now_us, &never);
+    assert_selected(&bench, &mobile);
+    bench_end(&bench);
+}
+
 static void test_when_a_connection_ends_another_nominated_path_takes_over(void **state)
 {
     (void)state;
@@ -718,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_illegal_credentials_are_refused),
         cmocka_unit_test(test_the_longest_credentials_fit_into_messages),
         cmocka_unit_test(test_demux_finds_the_local_fragment),
+        cmocka_unit_test(test_media_on_a_newly_nominated_path_moves_the_selection_at_once),
         cmocka_unit_test(test_when_a_connection_ends_another_nominated_path_takes_over),
         cmocka_unit_test(test_when_the_only_connection_ends_any_nomination_replaces_it),
         cmocka_unit_test(test_metrics_describe_every_counter),
