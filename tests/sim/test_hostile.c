@@ -364,6 +364,82 @@ static void test_media_that_finds_no_place_is_dropped_not_leaked(void **state)
     world_free(world); // checks that every packet came home
 }
 
+/** Datagrams of every kind and size that anybody may forge from a publisher's address. */
+static void test_forged_datagrams_disturb_nobody(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    const struct net_path path = { .local = publisher->address, .remote = world->server_address };
+    struct random *random = network_random(world->net);
+    uint32_t before = world->clients[1].received[1].frames;
+    for (int i = 0; i < 10000; i++) {
+        uint8_t bytes[1500];
+        size_t size = random_u32(random) % (sizeof(bytes) + 1);
+        random_fill(random, bytes, size);
+        if (i % 4 == 1 && size > 12) { // of a real stream, with all sources, an extension, padding
+            bytes[0] = 0xbf;
+            store_u32(bytes + 8, publisher->sections[1].ssrc);
+        }
+        if (i % 4 == 2 && size > 13) { // a DTLS handshake record of the right length
+            bytes[0] = 22;
+            store_u16(bytes + 1, 0xfefd);
+            store_u16(bytes + 11, (uint16_t)(size - 13));
+        }
+        network_inject(world->net, &path, bytes, size);
+        if (i % 10 == 0)
+            network_run(world->net, time_from_ms(2));
+    }
+    assert_true(world->clients[1].received[1].frames > before + 40);
+    const metric_value *counters = world->workers[0].thread.counters.values;
+    assert_true(counters[RTC_METRIC_DROPPED_SRTP] > 1000);
+    assert_true(counters[RTC_METRIC_DROPPED_UNKNOWN_BYTE] > 500);
+    expect_picture(world);
+    assert_false(publisher->failed);
+    world_free(world); // checks that every packet came home
+}
+
+/** Reports, lies about arrivals, requests for pictures and repairs: well sealed, of no sense. */
+static void send_nonsense(struct world_client *client, uint32_t ssrc)
+{
+    struct random *random = network_random(client->world->net);
+    uint8_t bytes[1200];
+    size_t size = 0;
+    while (size < 1000) {
+        size_t words = 1 + random_u32(random) % 24;
+        uint8_t *at = bytes + size;
+        random_fill(random, at, 4 * (words + 1));
+        at[0] = (uint8_t)(0x80 | (at[0] & 0x1f));
+        at[1] = (uint8_t)(200 + random_u32(random) % 8);
+        store_u16(at + 2, (uint16_t)words);
+        if (words >= 2 && random_u32(random) % 2)
+            store_u32(at + 8, ssrc); // of a stream that there is
+        size += 4 * (words + 1);
+    }
+    world_send_rtcp(client, bytes_of(bytes, size));
+}
+
+static void test_sealed_nonsense_of_members_disturbs_nobody_else(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    struct world_client *subscriber = &world->clients[1];
+    uint32_t ssrc = rtc_peer_sender(subscriber->server_peer, 1)->ssrc;
+    uint32_t before = subscriber->received[1].frames;
+    for (int i = 0; i < 1000; i++) {
+        send_nonsense(subscriber, ssrc);
+        send_nonsense(publisher, publisher->sections[1].ssrc);
+        network_run(world->net, time_from_ms(3));
+    }
+    assert_true(subscriber->received[1].frames > before + 60);
+    // a thousand requests for a picture are not passed on to the publisher
+    assert_true(publisher->key_frames_asked < 40);
+    expect_picture(world);
+    assert_false(publisher->failed || subscriber->failed);
+    world_free(world); // checks that every packet came home
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +457,8 @@ int main(void)
         cmocka_unit_test(test_a_late_end_of_the_publication_before_does_not_empty_a_slot),
         cmocka_unit_test(test_media_that_finds_no_place_is_dropped_not_leaked),
         cmocka_unit_test(test_history_does_not_eat_the_pool),
+        cmocka_unit_test(test_forged_datagrams_disturb_nobody),
+        cmocka_unit_test(test_sealed_nonsense_of_members_disturbs_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
