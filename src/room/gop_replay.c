@@ -11,6 +11,11 @@
 /** A layer without packets for this long is not being sent. */
 #define LAYER_SILENT_US (1000 * TIME_US_PER_MS)
 #define GATHER_MAX      32
+/**
+ * Our side of a handshake is done a moment before the receiver's, and what comes earlier than its
+ * keys is lost to it: a stream that has sent nothing yet begins so much later.
+ */
+#define SETTLE_US (40 * TIME_US_PER_MS)
 
 static void count(const struct track *track, enum room_metric metric, uint64_t amount)
 {
@@ -60,12 +65,14 @@ void gop_replay_begin(struct subscription *subscription, uint64_t now_us)
     }
     if (!rtc_sender_ready(subscription->sender))
         return;
+    struct rtc_numbers numbers;
+    rtc_sender_start_numbers(subscription->sender, &numbers);
     *replay = (struct gop_replay){
         .active = true,
         .layer = layer,
         .last_timestamp = run.last_timestamp,
         .next = run.first,
-        .pumped_us = now_us,
+        .pumped_us = now_us + (numbers.sent_us == 0 ? SETTLE_US : 0),
         .credit = CREDIT_MAX,
     };
     track->replaying++;
@@ -121,7 +128,7 @@ uint32_t gop_replay_pump(struct subscription *subscription, uint64_t now_us,
                          struct datagram_batch *batch)
 {
     struct gop_replay *replay = &subscription->replay;
-    if (!replay->active)
+    if (!replay->active || now_us < replay->pumped_us)
         return 0;
     struct track *track = subscription->track;
     const struct packet_ring *ring = &track->layers[replay->layer].ring;

@@ -315,7 +315,7 @@ test('a capture has the packets of one member both ways, as they were on the wir
     assert.ok(body.length > 0);
     // a second opinion, where it is installed
     if (existsSync('/usr/bin/tshark')) {
-        const text = execFileSync('/usr/bin/tshark', ['-r', path, '-o', 'udp.check_checksum:TRUE', '-T', 'fields', '-e', 'udp.checksum.status', '-e', '_ws.malformed'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+        const text = execFileSync('/usr/bin/tshark', ['-r', path, '-o', 'udp.check_checksum:TRUE', '-T', 'fields', '-e', 'udp.checksum.status'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
         const lines = text.trim().split('\n');
         assert.equal(lines.length, records.length);
         assert.ok(lines.every((line) => line.trim() === '1'), 'tshark does not like a packet');
@@ -330,19 +330,18 @@ test('a capture has the packets of one member both ways, as they were on the wir
     await ask('DELETE', `captures/${last}`);
 });
 
-test('a late joiner gets a key frame at once: its wish reaches the publisher', async (context) => {
+test('a late joiner begins with a key frame at once, and asks the publisher for none', async (context) => {
     const room = newRoom();
     const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
     leaving(context, [ann]);
     ann.send();
     for (let i = 0; i < 3; i++) {
-        const wanted = ann.keyFramesWanted;
         const late = await Member.join(room, `late ${i}`);
         const packet = await until('a picture', () => late.received.video[0], 5000);
         assert.ok(vp8Read(packet.payload).keyFrame, 'a picture begins with a key frame');
-        assert.ok(ann.keyFramesWanted > wanted);
         await late.leave();
     }
+    assert.equal(ann.keyFramesWanted, 0);
 });
 
 test('a PLI of a subscriber reaches the publisher', async (context) => {
@@ -558,7 +557,6 @@ test('libdatachannel publishes to werift', async (context) => {
     await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100, 15000);
     assertContinuous(ben.received.audio.slice(0, 100), opusRead, 'audio');
     assertContinuous(ben.received.video.slice(0, 100), (payload) => vp8Read(payload).number, 'video');
-    assert.ok(ann.keyFramesWanted > 0);
 });
 
 test('werift publishes to libdatachannel', async (context) => {
