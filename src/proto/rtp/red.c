@@ -53,8 +53,10 @@ ssize_t red_write(const struct red_payload *payload, uint8_t *out, size_t capaci
         at += 4;
     }
     for (size_t i = 0; i < payload->count; i++) {
-        memcpy(at, payload->blocks[i].data.data, payload->blocks[i].data.size);
-        at += payload->blocks[i].data.size;
+        struct bytes data = payload->blocks[i].data;
+        if (data.size > 0) // an empty block may have no place
+            memcpy(at, data.data, data.size);
+        at += data.size;
     }
     return (ssize_t)size;
 }
