@@ -155,10 +155,11 @@ test('keys change while people come and go, and pictures go on', async () => {
         const now = await id(page);
         assert.ok(now.generation === before[index].generation && now.step > before[index].step, 'ratcheted for the newcomer');
     }
-    const freezes = (page) => page.evaluate(async () => [...(await globalThis.test.room.peerConnection.getStats()).values()]
+    // a lost picture would have been mended by a key frame; a request alone is what a slow machine does, too
+    const keyFrames = (page) => page.evaluate(async () => [...(await globalThis.test.room.peerConnection.getStats()).values()]
         .filter(({ type, kind, framesDecoded }) => type === 'inbound-rtp' && kind === 'video' && framesDecoded > 0)
-        .map(({ keyFramesDecoded, pliCount }) => ({ keyFramesDecoded, pliCount })));
-    const asked = await freezes(pages[0]);
+        .map(({ keyFramesDecoded }) => keyFramesDecoded));
+    const decoded = await keyFrames(pages[0]);
     await third.close();
     for (const [index, page] of pages.entries()) {
         await until('a new key is used', async () => (await id(page)).generation > before[index].generation);
@@ -171,7 +172,7 @@ test('keys change while people come and go, and pictures go on', async () => {
     const [frames] = (await pages[0].evaluate(() => globalThis.test.look())).map((tile) => tile.frames);
     await until('pictures move under the last key', async () => (await pages[0].evaluate(() => globalThis.test.look()))[0].frames > frames + 20);
     await everyoneMeets(pages, [ann, ben]);
-    assert.deepEqual((await freezes(pages[0]))[0], asked[0], 'no picture was lost: no key frame was asked for');
+    assert.equal((await keyFrames(pages[0]))[0], decoded[0], 'no picture was lost: no key frame was needed');
     assert.deepEqual([await security(pages[0]), await security(pages[1])], [{ ben: 'secure' }, { ann: 'secure' }]);
     await leave(pages);
 });
