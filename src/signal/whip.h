@@ -8,8 +8,7 @@
  *     PATCH, DELETE /whip-session/{id}, /whep-session/{id}
  *
  * A publisher is a member of the room like any other; a viewer is a hidden member, which nobody is
- * told of, so that thousands may come at once. The id in the path is the session's only key: it is
- * random and as long as a secret.
+ * told of. The id in the path is the session's only key: it is random and as long as a secret.
  */
 #pragma once
 
