@@ -113,7 +113,7 @@ suite_unit() {
 
 suite_threads() {
     local targets
-    mapfile -t targets < <(test_targets tsan 'unit_(runtime|users|server|admin|signal|app|proto_turn)_.*|sim_.*|roost')
+    mapfile -t targets < <(test_targets tsan 'unit_(base|runtime|users|server|admin|signal|app|proto_turn)_.*|sim_.*|roost')
     if [ "${#targets[@]}" -eq 0 ]; then
         add "threads" 0 0 0 "$logs/configure-tsan.log"
         return
@@ -122,7 +122,7 @@ suite_threads() {
     counted "threads" ctest "$logs/threads.log" "$logs/threads.xml" \
         env TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
         ctest --test-dir build/tsan -j "$JOBS" --output-on-failure --timeout 300 \
-        -R '^(unit/(runtime|users|server|admin|signal|app|proto/turn)|sim)/' \
+        -R '^(unit/(base|runtime|users|server|admin|signal|app|proto/turn)|sim)/' \
         --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
         --output-junit "$logs/threads.xml"
 }
