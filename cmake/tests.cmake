@@ -13,6 +13,13 @@ if(support_sources)
     target_link_libraries(roost_test_support PUBLIC roost_base)
 endif()
 
+# the thread sanitizer makes the longest simulations several times slower
+if(ROOST_SANITIZE STREQUAL "thread")
+    set(roost_test_timeout_s 300)
+else()
+    set(roost_test_timeout_s 120)
+endif()
+
 function(roost_add_test folder source prefix)
     get_filename_component(name "${source}" NAME_WE)
     string(REPLACE "/" "_" flat "${folder}")
@@ -32,7 +39,7 @@ function(roost_add_test folder source prefix)
     endif()
     target_compile_definitions(${target} PRIVATE ROOST_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME "${prefix}/${folder}/${short}" COMMAND ${target})
-    set_tests_properties("${prefix}/${folder}/${short}" PROPERTIES TIMEOUT 120)
+    set_tests_properties("${prefix}/${folder}/${short}" PROPERTIES TIMEOUT ${roost_test_timeout_s})
 endfunction()
 
 file(STRINGS "${CMAKE_SOURCE_DIR}/src/layers.txt" lines REGEX "^[a-z]")
