@@ -10,13 +10,11 @@ static json_t *text_or_null(const char *text)
 
 json_t *control_room_json(const struct room *room)
 {
-    uint32_t limit = room->directory->config.member_count_max;
-    if (room->member_count_max)
-        limit = min_of(limit, room->member_count_max);
-    return json_pack("{s:s,s:i,s:i,s:i,s:i,s:b,s:b}", "name", room->name, "participants",
-                     (int)room->member_count, "hidden", (int)room->hidden_count, "tracks",
-                     (int)room->publications_by_id.count, "max_participants", (int)limit, "locked",
-                     (int)room->locked, "kept", (int)room->kept);
+    return json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:b,s:b}", "name", room->name, "participants",
+                     (int)room->member_count, "hidden", (int)room->viewer_count, "tracks",
+                     (int)room->publications_by_id.count, "max_participants",
+                     (int)room_member_limit(room), "max_hidden", (int)room_viewer_limit(room),
+                     "locked", (int)room->locked, "kept", (int)room->kept);
 }
 
 static json_t *sources_json(const struct room_member *member)

@@ -19,8 +19,8 @@ void control_members_list(struct http_exchange *exchange, void *owner)
     if (!room)
         return;
     json_t *array = json_array();
-    const struct room_member *member;
-    list_each(member, &room->members, node)
+    const struct room_member *member = NULL;
+    while ((member = room_next_member(room, member)))
         json_array_append_new(array, control_member_json(member));
     control_respond(exchange, 200, json_pack("{s:o}", "participants", array));
 }

@@ -28,7 +28,7 @@ void control_rooms_create(struct http_exchange *exchange, void *owner)
 {
     struct control_api *api = owner;
     const char *name = "";
-    uint64_t limit = 0;
+    uint64_t limit = 0, hidden_limit = 0;
     bool locked = false, kept = true;
     if (!control_admit(api, exchange))
         return;
@@ -38,6 +38,7 @@ void control_rooms_create(struct http_exchange *exchange, void *owner)
     const struct control_field fields[] = {
         { "name", CONTROL_TEXT, ROOM_NAME_SIZE - 1, true, &name, NULL },
         { "max_participants", CONTROL_NUMBER, UINT32_MAX, false, &limit, NULL },
+        { "max_hidden", CONTROL_NUMBER, UINT32_MAX, false, &hidden_limit, NULL },
         { "locked", CONTROL_FLAG, 0, false, &locked, NULL },
         { "kept", CONTROL_FLAG, 0, false, &kept, NULL },
     };
@@ -52,6 +53,7 @@ void control_rooms_create(struct http_exchange *exchange, void *owner)
         http_exchange_fail(exchange, 503, "The server holds as many rooms as it may.");
     } else {
         room->member_count_max = (uint32_t)limit;
+        room->viewer_count_max = (uint32_t)hidden_limit;
         room_lock(room, locked);
         room_set_kept(room, kept, now_us);
         api->config.changed(api->config.owner);
@@ -74,15 +76,17 @@ void control_room_update(struct http_exchange *exchange, void *owner)
     json_t *body = room ? control_body(exchange) : NULL;
     if (!body)
         return;
-    uint64_t limit = room->member_count_max;
+    uint64_t limit = room->member_count_max, hidden_limit = room->viewer_count_max;
     bool locked = room->locked, kept = room->kept;
     const struct control_field fields[] = {
         { "max_participants", CONTROL_NUMBER, UINT32_MAX, false, &limit, NULL },
+        { "max_hidden", CONTROL_NUMBER, UINT32_MAX, false, &hidden_limit, NULL },
         { "locked", CONTROL_FLAG, 0, false, &locked, NULL },
         { "kept", CONTROL_FLAG, 0, false, &kept, NULL },
     };
     if (control_fields(exchange, body, fields, array_size(fields))) {
         room->member_count_max = (uint32_t)limit;
+        room->viewer_count_max = (uint32_t)hidden_limit;
         room_lock(room, locked);
         room_set_kept(room, kept, loop_now_us(api->config.loop));
         api->config.changed(api->config.owner);

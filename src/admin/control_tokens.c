@@ -75,8 +75,8 @@ static void remove_revoked(struct control_api *api)
     while (map_next(&api->config.rooms->rooms, &cursor, NULL, &item)) {
         struct room *room = item;
         struct room_member *member;
-        list_each(member, &room->members, node)
-        {
+        for (struct room_member *next = room_next_member(room, NULL); (member = next);) {
+            next = room_next_member(room, member);
             if (!member->pass.used ||
                 !token_revocations_cover(&api->config.tokens->revocations, member->pass.id,
                                          member->user, member->pass.issued_unix_s))

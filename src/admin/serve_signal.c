@@ -10,6 +10,7 @@ static struct room_directory_config rooms_config(struct serve *serve)
     return (struct room_directory_config){
         .room_count_max = options->rooms.max_rooms,
         .member_count_max = options->rooms.max_members,
+        .viewer_count_max = options->rooms.max_viewers,
         .track_count_max = options->rooms.max_tracks,
         .audio_slot_count_max = options->rooms.max_audio_slots,
         .loudest_audio = options->rooms.loudest_audio,

@@ -27,6 +27,11 @@ static inline void list_append(struct list *list, struct list *node)
     list->previous = node;
 }
 
+static inline void list_prepend(struct list *list, struct list *node)
+{
+    list_append(list->next, node);
+}
+
 /** Takes a node out of its list; harmless for a node that is in none. */
 static inline void list_remove(struct list *node)
 {

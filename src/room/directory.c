@@ -61,6 +61,8 @@ static struct room *room_new(struct room_directory *directory, uint64_t now_us, 
     room->number = ++directory->last_number;
     snprintf(room->name, sizeof(room->name), "%s", name);
     list_init(&room->members);
+    list_init(&room->viewers);
+    list_init(&room->unsettled_members);
     list_init(&room->unsettled_node);
     list_init(&room->empty_node);
     // their keys are our own random ids
@@ -73,14 +75,15 @@ static struct room *room_new(struct room_directory *directory, uint64_t now_us, 
 void room_free(struct room *room)
 {
     struct room_member *member;
-    list_each(member, &room->members, node)
-    {
+    for (struct room_member *next = room_next_member(room, NULL); (member = next);) {
+        next = room_next_member(room, member);
         list_remove(&member->node);
         room_member_free(member);
     }
     map_done(&room->members_by_id);
     map_done(&room->publications_by_id);
     free(room->ranked);
+    free(room->ranking);
     free(room->bans);
     free(room);
 }
@@ -89,7 +92,7 @@ void room_free(struct room *room)
 static void forget(struct room *room)
 {
     struct room_directory *directory = room->directory;
-    ensure(room->member_count == 0);
+    ensure(room_has_nobody(room));
     room_watch(room, &(struct room_watch_event){ .kind = ROOM_WATCH_ROOM_ENDED });
     list_remove(&room->unsettled_node);
     list_remove(&room->empty_node);
@@ -132,7 +135,7 @@ int room_directory_open(struct room_directory *directory, uint64_t now_us, const
 
 int room_directory_forget(struct room *room)
 {
-    if (room->member_count > 0)
+    if (!room_has_nobody(room))
         return -EBUSY;
     forget(room);
     return 0;
@@ -143,7 +146,7 @@ void room_set_kept(struct room *room, bool kept, uint64_t now_us)
     if (room->kept == kept)
         return;
     room->kept = kept;
-    if (room->member_count > 0)
+    if (!room_has_nobody(room))
         return;
     list_remove(&room->empty_node);
     if (!kept) {

@@ -9,7 +9,8 @@ struct room_directory_config {
     struct media_control *media;
     struct random *random; /**< the system's: ids are not to be guessed */
     uint32_t room_count_max;
-    uint32_t member_count_max; /**< per room */
+    uint32_t member_count_max; /**< per room, of those who can be seen */
+    uint32_t viewer_count_max; /**< per room, of hidden ones */
     uint32_t track_count_max;  /**< per member */
     uint32_t audio_slot_count_max;
     uint32_t video_slot_count_max;

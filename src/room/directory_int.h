@@ -3,9 +3,10 @@
 
 #include "room/directory.h"
 
-/** Tells all members of a room but `except` (NULL: all). Sets the event's room and serial. */
+/** Tells all who hear of the room but `except` (NULL: all). Sets the event's room and serial. */
 void room_broadcast(struct room *room, struct room_event *event, const struct room_member *except);
-/** Tells all members, or only the member itself when it is hidden, but never `except`. */
+/** Tells all who hear of the room, or only the member itself when it is hidden, but never `except`.
+ */
 void room_tell_of_member(struct room_member *member, struct room_event *event,
                          const struct room_member *except);
 /** Tells the directory's watcher, if any. Sets the event's room. */
@@ -14,8 +15,10 @@ void room_watch(const struct room *room, struct room_watch_event *event);
 void room_tell(struct room_member *member, struct room_event *event);
 /** A new id: `letter` and ROOM_ID_SIZE - 2 random letters and digits. */
 void room_make_id(struct room_directory *directory, char letter, char out[ROOM_ID_SIZE]);
-/** The ranking or someone's wishes or slots changed: to be settled. */
+/** Everyone may get something else: to be settled. */
 void room_mark_slots(struct room *room);
+/** The same, if publications turn out to be in another order than before. */
+void room_mark_ranking(struct room *room);
 /** Only this member wants something else: the others' slots stay as they are. */
 void room_mark_member_slots(struct room_member *member);
 void room_mark_speakers(struct room *room);
@@ -34,6 +37,8 @@ void room_member_tell_updated(struct room_member *member);
 /** Fills the slots of one member; `quiet`: the member is not told. */
 void room_member_settle(struct room_member *member, bool quiet);
 
+/** Neither members nor viewers. */
+bool room_has_nobody(const struct room *room);
 void room_free(struct room *room);
 /** Frees a member that is in no room's list any more. */
 void room_member_free(struct room_member *member);

@@ -17,8 +17,11 @@ void room_member_tell_updated(struct room_member *member)
 
 void room_member_update(struct room_member *member, const char *name, const char *status)
 {
-    if (name)
+    if (name && strcmp(member->name, name) != 0) {
         snprintf(member->name, sizeof(member->name), "%s", name);
+        if (member->publication_count > 0) // others may follow it by its name
+            room_mark_slots(member->room);
+    }
     if (status)
         snprintf(member->status, sizeof(member->status), "%s", status);
     if (name || status)
@@ -56,9 +59,7 @@ static void watch_publication(const struct room_publication *publication, enum r
 
 static void publication_changed(struct room_publication *publication)
 {
-    struct room *room = publication->member->room;
-    room->ranked_valid = false;
-    room_mark_slots(room);
+    room_mark_ranking(publication->member->room);
     tell_publication(publication, ROOM_EVENT_TRACK_UPDATED, NULL);
 }
 
@@ -113,9 +114,8 @@ static void unpublish(struct room_publication *publication, bool silent)
     map_remove(&room->publications_by_id, bytes_of_text(publication->id));
     metric_subtract(&room->directory->metrics[ROOM_DIRECTORY_METRIC_PUBLICATIONS], 1);
     room->ranked_valid = false;
-    struct room_member *other;
-    list_each(other, &room->members, node)
-    {
+    struct room_member *other = NULL;
+    while ((other = room_next_member(room, other))) {
         room_slots_vacate(&other->slots, publication);
         if (other->exceptions.count > 0)
             map_remove(&other->exceptions, bytes_of_text(publication->id));
@@ -159,14 +159,23 @@ void room_member_close_media(struct room_member *member, bool silent)
 
 /** ---- subscriptions ---- */
 
+/** Whether a member wants a publication when nothing was said of that one. */
+static bool wants_unasked(const struct room_member *member,
+                          const struct room_publication *publication)
+{
+    return member->follows[0] ? strcmp(publication->member->name, member->follows) == 0
+                              : member->auto_subscribe;
+}
+
 bool room_member_wants(const struct room_member *member, const struct room_publication *publication)
 {
     if (member->denials.subscribe)
         return false;
+    bool wanted = wants_unasked(member, publication);
     if (member->exceptions.count == 0)
-        return member->auto_subscribe;
+        return wanted;
     bool differs = map_find(&member->exceptions, bytes_of_text(publication->id)) != NULL;
-    return member->auto_subscribe != differs;
+    return wanted != differs;
 }
 
 void room_member_subscribe(struct room_member *member, struct room_publication *publication,
@@ -174,7 +183,7 @@ void room_member_subscribe(struct room_member *member, struct room_publication *
 {
     if (room_member_wants(member, publication) == wanted)
         return;
-    if (wanted != member->auto_subscribe)
+    if (wanted != wants_unasked(member, publication))
         map_set(&member->exceptions, bytes_of_text(publication->id), member);
     else
         map_remove(&member->exceptions, bytes_of_text(publication->id));
@@ -298,7 +307,7 @@ static void take_publication(struct room_member *member, const struct media_sect
     if (track)
         describe(publication, track);
     enforce_block(publication);
-    member->room->ranked_valid = false;
+    room_mark_ranking(member->room);
     tell_publication(publication, ROOM_EVENT_TRACK_PUBLISHED, member);
     watch_publication(publication, ROOM_WATCH_TRACK_PUBLISHED);
 }
@@ -353,7 +362,7 @@ int room_member_offer(struct room_member *member, const struct room_offer *offer
     }
     take_sections(member, offer, &answer);
     room_member_settle(member, true);
-    room_mark_slots(member->room);
+    room_mark_member_slots(member);
     *ret_answer = answer;
     return 0;
 }
@@ -379,8 +388,7 @@ static void set_speaking(struct room_publication *publication, uint64_t now_us,
     room_mark_speakers(member->room);
     if (event->speaking && !publication->speaking) {
         member->spoke_us = max_of(now_us, (uint64_t)1);
-        member->room->ranked_valid = false;
-        room_mark_slots(member->room);
+        room_mark_ranking(member->room);
     }
     publication->speaking = event->speaking;
 }

@@ -25,6 +25,13 @@ void room_broadcast(struct room *room, struct room_event *event, const struct ro
         if (member != except)
             member->observer->notify(member->observer, event);
     }
+    list_each(member, &room->viewers, node)
+    {
+        if (member->own_events_only)
+            break;
+        if (member != except)
+            member->observer->notify(member->observer, event);
+    }
 }
 
 void room_make_id(struct room_directory *directory, char letter, char out[ROOM_ID_SIZE])
@@ -33,26 +40,35 @@ void room_make_id(struct room_directory *directory, char letter, char out[ROOM_I
     random_identifier(directory->config.random, out + 1, ROOM_ID_SIZE - 2);
 }
 
-void room_mark_slots(struct room *room)
+static void mark(struct room *room)
 {
-    room->slots_dirty = true;
     if (list_empty(&room->unsettled_node))
         list_append(&room->directory->unsettled, &room->unsettled_node);
 }
 
+void room_mark_slots(struct room *room)
+{
+    room->slots_dirty = true;
+    mark(room);
+}
+
+void room_mark_ranking(struct room *room)
+{
+    room->ranked_valid = false;
+    mark(room);
+}
+
 void room_mark_member_slots(struct room_member *member)
 {
-    struct room *room = member->room;
-    member->slots_dirty = room->members_dirty = true;
-    if (list_empty(&room->unsettled_node))
-        list_append(&room->directory->unsettled, &room->unsettled_node);
+    if (list_empty(&member->unsettled_node))
+        list_append(&member->room->unsettled_members, &member->unsettled_node);
+    mark(member->room);
 }
 
 void room_mark_speakers(struct room *room)
 {
     room->speakers_dirty = true;
-    if (list_empty(&room->unsettled_node))
-        list_append(&room->directory->unsettled, &room->unsettled_node);
+    mark(room);
 }
 
 void room_tell_of_member(struct room_member *member, struct room_event *event,
@@ -87,12 +103,22 @@ static void ban(struct room *room, const char *key)
     snprintf(room->bans[room->ban_count++], sizeof(*room->bans), "%s", key);
 }
 
-static int check_join(const struct room *room, const struct room_join *join)
+uint32_t room_member_limit(const struct room *room)
 {
     uint32_t limit = room->directory->config.member_count_max;
-    if (room->member_count_max)
-        limit = min_of(limit, room->member_count_max);
-    if (room->member_count >= limit)
+    return room->member_count_max ? min_of(limit, room->member_count_max) : limit;
+}
+
+uint32_t room_viewer_limit(const struct room *room)
+{
+    uint32_t limit = room->directory->config.viewer_count_max;
+    return room->viewer_count_max ? min_of(limit, room->viewer_count_max) : limit;
+}
+
+static int check_join(const struct room *room, const struct room_join *join)
+{
+    if (join->hidden ? room->viewer_count >= room_viewer_limit(room)
+                     : room->member_count >= room_member_limit(room))
         return -ENOSPC;
     if (join->moderator)
         return 0;
@@ -110,21 +136,42 @@ static struct room_member *member_new(struct room *room, const struct room_join 
     snprintf(member->user, sizeof(member->user), "%s", join->user ? join->user : "");
     snprintf(member->ban_key, sizeof(member->ban_key), "%s", join->ban_key ? join->ban_key : "");
     // the first one that can be seen runs the room
-    member->moderator =
-        join->moderator || (!join->hidden && room->member_count == room->hidden_count);
+    member->moderator = join->moderator || (!join->hidden && room->member_count == 0);
     member->hidden = join->hidden;
+    member->own_events_only = join->hidden && join->own_events_only;
+    snprintf(member->follows, sizeof(member->follows), "%s", join->follows ? join->follows : "");
     member->denials = join->denials;
     member->pass = join->pass;
     member->auto_subscribe = join->auto_subscribe;
     member->loopback = join->loopback;
     member->playout_delay = join->playout_delay;
     member->order = room->next_order++;
+    list_init(&member->unsettled_node);
     list_init(&member->publications);
     room_slots_init(&member->slots);
     map_init(&member->exceptions, (uint64_t[2]){ 0, 0 }); // its keys are our own random ids
     map_init(&member->wishes, (uint64_t[2]){ 0, 0 });
     room_make_id(room->directory, 'm', member->id);
     return member;
+}
+
+static enum room_directory_metric gauge_of(const struct room_member *member)
+{
+    return member->hidden ? ROOM_DIRECTORY_METRIC_VIEWERS : ROOM_DIRECTORY_METRIC_MEMBERS;
+}
+
+static void attach(struct room_member *member)
+{
+    struct room *room = member->room;
+    if (!member->hidden)
+        list_append(&room->members, &member->node);
+    else if (member->own_events_only)
+        list_append(&room->viewers, &member->node);
+    else
+        list_prepend(&room->viewers, &member->node);
+    *(member->hidden ? &room->viewer_count : &room->member_count) += 1;
+    map_set(&room->members_by_id, bytes_of_text(member->id), member);
+    list_remove(&room->empty_node);
 }
 
 int room_join(struct room *room, const struct room_join *join, struct room_member **ret_member)
@@ -136,13 +183,9 @@ int room_join(struct room *room, const struct room_join *join, struct room_membe
         return result;
     }
     struct room_member *member = member_new(room, join);
-    list_append(&room->members, &member->node);
-    map_set(&room->members_by_id, bytes_of_text(member->id), member);
-    room->member_count++;
-    room->hidden_count += member->hidden;
-    list_remove(&room->empty_node);
+    attach(member);
     room_count(directory, ROOM_DIRECTORY_METRIC_JOINS, 1);
-    room_count(directory, ROOM_DIRECTORY_METRIC_MEMBERS, 1);
+    room_count(directory, gauge_of(member), 1);
     room_tell_of_member(
         member, &(struct room_event){ .kind = ROOM_EVENT_MEMBER_JOINED, .member = member }, member);
     room_watch(room,
@@ -165,37 +208,38 @@ void room_member_free(struct room_member *member)
     free(member);
 }
 
+bool room_has_nobody(const struct room *room)
+{
+    return room->member_count + room->viewer_count == 0;
+}
+
 /** Out of the room's tables; its publications are gone already. */
 static void detach(struct room_member *member, uint64_t now_us)
 {
     struct room *room = member->room;
     list_remove(&member->node);
+    list_remove(&member->unsettled_node);
     map_remove(&room->members_by_id, bytes_of_text(member->id));
-    room->member_count--;
-    room->hidden_count -= member->hidden;
-    metric_subtract(&room->directory->metrics[ROOM_DIRECTORY_METRIC_MEMBERS], 1);
-    if (room->member_count == 0 && !room->kept) {
+    *(member->hidden ? &room->viewer_count : &room->member_count) -= 1;
+    metric_subtract(&room->directory->metrics[gauge_of(member)], 1);
+    if (room_has_nobody(room) && !room->kept) {
         room->locked = false; // or nobody could ever come in again
         room->empty_since_us = now_us;
         list_append(&room->directory->empty, &room->empty_node);
     }
 }
 
+/** The last moderator that can be seen leaves: who came first of the others runs the room. */
 static void pass_moderation_on(struct room *room)
 {
     struct room_member *member;
     list_each(member, &room->members, node)
     {
-        if (member->moderator && !member->hidden)
+        if (member->moderator)
             return;
     }
-    list_each(member, &room->members, node)
-    {
-        if (!member->hidden) {
-            room_promote(member);
-            return;
-        }
-    }
+    if (!list_empty(&room->members))
+        room_promote(container_of(room->members.next, struct room_member, node));
 }
 
 static void watch_leaving(const struct room_member *member, enum room_left_reason reason)
@@ -216,14 +260,34 @@ void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reas
                            .kind = ROOM_EVENT_MEMBER_LEFT, .member = member, .reason = reason },
                        NULL);
     watch_leaving(member, reason);
-    pass_moderation_on(room);
-    room_mark_slots(room);
+    if (!member->hidden)
+        pass_moderation_on(room);
     room_member_free(member);
 }
 
 struct room_member *room_find_member(const struct room *room, const char *id)
 {
     return map_find(&room->members_by_id, bytes_of_text(id));
+}
+
+struct room_member *room_next_member(const struct room *room, const struct room_member *current)
+{
+    struct list *next = current ? current->node.next : room->members.next;
+    if (next == &room->members)
+        next = room->viewers.next;
+    return next == &room->viewers ? NULL : container_of(next, struct room_member, node);
+}
+
+bool room_is_live(const struct room *room, const char *name)
+{
+    size_t cursor = 0;
+    void *item;
+    while (map_next(&room->publications_by_id, &cursor, NULL, &item)) {
+        const struct room_publication *publication = item;
+        if (publication->live && (!name[0] || strcmp(publication->member->name, name) == 0))
+            return true;
+    }
+    return false;
 }
 
 struct room_publication *room_find_publication(const struct room *room, const char *id)
@@ -316,8 +380,7 @@ void room_set_blocked(struct room_publication *publication, bool blocked)
     struct media_control *media = room->directory->config.media;
     // -ENOENT: the session ended this moment, and its event is on the way
     (void)!media->publication_block(media, publication->member->media, publication->mid, blocked);
-    room->ranked_valid = false;
-    room_mark_slots(room);
+    room_mark_ranking(room);
     room_broadcast(room,
                    &(struct room_event){ .kind = ROOM_EVENT_TRACK_UPDATED,
                                          .publication = publication,
@@ -367,11 +430,12 @@ void room_remove(struct room_member *member, uint64_t now_us, const char *messag
 
 void room_end(struct room *room, uint64_t now_us, const char *message)
 {
-    struct room_member *member;
-    list_each(member, &room->members, node) tell_removed(member, ROOM_LEFT_ENDED, message);
+    struct room_member *member = NULL;
+    while ((member = room_next_member(room, member)))
+        tell_removed(member, ROOM_LEFT_ENDED, message);
     // all are told already: nobody needs to hear of each other's leaving
-    list_each(member, &room->members, node)
-    {
+    for (struct room_member *next = room_next_member(room, NULL); (member = next);) {
+        next = room_next_member(room, member);
         room_member_close_media(member, true);
         detach(member, now_us);
         watch_leaving(member, ROOM_LEFT_ENDED);

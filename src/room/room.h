@@ -130,7 +130,8 @@ struct room_observer {
 };
 
 struct room_member {
-    struct list node; /**< in room.members */
+    struct list node;           /**< in room.members or room.viewers */
+    struct list unsettled_node; /**< in room.unsettled_members, or in none */
     struct room *room;
     struct room_observer *observer;
     char id[ROOM_ID_SIZE];
@@ -142,10 +143,14 @@ struct room_member {
     /** Announced to nobody and listed for nobody; it publishes and says nothing (viewers of a
      *  broadcast, recorders). */
     bool hidden;
+    /** Hears of itself alone, not of the room: its coming costs no more than its own slots. */
+    bool own_events_only;
     struct room_denials denials;
     struct room_pass pass;
     bool away;
     bool auto_subscribe;
+    /** Wants what members of this name publish and nothing else; "": see auto_subscribe. */
+    char follows[ROOM_MEMBER_SIZE];
     bool loopback;
     struct media_playout_delay playout_delay; /**< not set: the directory's */
     enum room_media_state media_state;
@@ -155,11 +160,10 @@ struct room_member {
     /** By media kind: a moderator's mute holds for what is published after it, too. */
     bool blocked_kinds[MEDIA_DATA + 1];
     struct room_slots slots;
-    struct map exceptions; /**< tracks that differ from auto_subscribe, by id */
+    struct map exceptions; /**< tracks wanted although others are not, or the other way, by id */
     struct map wishes;     /**< how tracks are shown: struct media_wish (heap) by track id */
     uint64_t order;        /**< of joining, in the room */
     uint64_t spoke_us;     /**< when it last began to speak; 0: never */
-    bool slots_dirty;      /**< its own wishes changed */
     uint32_t asked_audio;  /**< last SLOTS_NEEDED */
     uint32_t asked_video;
 };
@@ -170,21 +174,26 @@ struct room {
     struct room_directory *directory;
     char name[ROOM_NAME_SIZE];
     uint64_t number;     /**< names it for media: never used again, not 0 */
-    struct list members; /**< in the order of joining */
+    struct list members; /**< those who can be seen, in the order of joining */
     uint32_t member_count;
-    uint32_t hidden_count; /**< of them, hidden ones */
-    struct map members_by_id;
+    /** Hidden members: a broadcast has tens of thousands, so that nothing one of them does may walk
+     *  this list. Those who hear of the room come first. */
+    struct list viewers;
+    uint32_t viewer_count;
+    struct map members_by_id; /**< viewers, too */
     struct map publications_by_id;
     /** All publications, most important first; `ranked_valid` false: to be sorted again. */
     struct room_publication **ranked;
+    struct room_publication **ranking; /**< of the same capacity: where they are sorted */
     size_t ranked_count;
     size_t ranked_capacity;
     bool ranked_valid;
-    bool slots_dirty;   /**< of all members */
-    bool members_dirty; /**< of those whose own flag is set */
+    bool slots_dirty;              /**< of everyone */
+    struct list unsettled_members; /**< whose own wishes or slots changed */
     bool locked;
     bool kept;                 /**< see room_set_kept */
     uint32_t member_count_max; /**< of this room; 0: the directory's */
+    uint32_t viewer_count_max; /**< the same of viewers */
     bool speakers_dirty;
     uint64_t speakers_told_us;
     uint64_t next_order; /**< of members and publications */
@@ -202,10 +211,16 @@ struct room_join {
     bool loopback;                            /**< see struct media_session_config */
     struct media_playout_delay playout_delay; /**< not set: the directory's */
     bool hidden;                              /**< see struct room_member */
+    bool own_events_only;                     /**< with `hidden` only */
+    const char *follows;                      /**< NULL: nobody in particular */
     struct room_denials denials;
     struct room_pass pass;
     struct room_observer *observer;
 };
+
+/** How many may be in the room that can be seen, or are hidden. */
+uint32_t room_member_limit(const struct room *room);
+uint32_t room_viewer_limit(const struct room *room);
 
 /**
  * Adds a member and tells the others. Returns 0; -ENOSPC (full), -EACCES (locked), -EPERM (kicked
@@ -216,6 +231,13 @@ must_check int room_join(struct room *room, const struct room_join *join,
 /** Removes a member, closes its media and tells the others. The member is freed. */
 void room_leave(struct room_member *member, uint64_t now_us, enum room_left_reason reason);
 struct room_member *room_find_member(const struct room *room, const char *id);
+/**
+ * Walks everyone: members, then viewers. NULL begins; returns NULL at the end. The next one is to
+ * be asked for before the current one is removed.
+ */
+struct room_member *room_next_member(const struct room *room, const struct room_member *current);
+/** Whether anything is published and arrives, by a member of that name; "": by anyone. */
+bool room_is_live(const struct room *room, const char *name);
 struct room_publication *room_find_publication(const struct room *room, const char *id);
 /** Whether the member may publish from a source (enum room_source). */
 bool room_may_publish(const struct room_member *member, enum room_source source);

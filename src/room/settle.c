@@ -37,27 +37,38 @@ static int compare_rank(const void *first, const void *second)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
+static void reserve_ranking(struct room *room, size_t count)
+{
+    if (count <= room->ranked_capacity)
+        return;
+    room->ranked_capacity = max_of(count, room->ranked_capacity * 2);
+    size_t size = room->ranked_capacity * sizeof(room->ranked[0]);
+    room->ranked = memory_resize(room->ranked, size);
+    room->ranking = memory_resize(room->ranking, size);
+}
+
+/** Sorts the publications again. Another order than before is everyone's affair: a broadcast's one
+ *  publisher may speak and pause without a look at its viewers. */
 static void rank(struct room *room)
 {
     if (room->ranked_valid)
         return;
-    size_t count = room->publications_by_id.count;
-    if (count > room->ranked_capacity) {
-        room->ranked_capacity = max_of(count, room->ranked_capacity * 2);
-        room->ranked = memory_resize(room->ranked, room->ranked_capacity * sizeof(room->ranked[0]));
-    }
-    room->ranked_count = 0;
-    struct room_member *member;
-    struct room_publication *publication;
-    list_each(member, &room->members, node)
-    {
-        list_each(publication, &member->publications, member_node)
-            room->ranked[room->ranked_count++] = publication;
-    }
-    ensure(room->ranked_count == count);
+    reserve_ranking(room, room->publications_by_id.count);
+    struct room_publication **ranking = room->ranking;
+    size_t count = 0, cursor = 0;
+    void *publication;
+    while (map_next(&room->publications_by_id, &cursor, NULL, &publication))
+        ranking[count++] = publication;
     if (count > 1)
-        qsort(room->ranked, count, sizeof(room->ranked[0]), compare_rank);
+        qsort(ranking, count, sizeof(ranking[0]), compare_rank);
+    bool same = count == room->ranked_count &&
+                (count == 0 || memcmp(ranking, room->ranked, count * sizeof(ranking[0])) == 0);
+    room->ranking = room->ranked;
+    room->ranked = ranking;
+    room->ranked_count = count;
     room->ranked_valid = true;
+    if (!same)
+        room_mark_slots(room);
 }
 
 /** Tracks of a member that belong together: camera with microphone, screen with its sound. */
@@ -151,6 +162,7 @@ void room_member_settle(struct room_member *member, bool quiet)
 {
     struct room *room = member->room;
     rank(room);
+    room_count(room->directory, ROOM_DIRECTORY_METRIC_MEMBERS_SETTLED, 1);
     struct wishes wishes;
     collect_wishes(room, member, &wishes);
     uint16_t changed[MEDIA_SECTIONS_MAX];
@@ -168,12 +180,12 @@ void room_suggest_slots(const struct room *room, const struct room_member *membe
                         uint32_t *ret_audio, uint32_t *ret_video)
 {
     uint32_t wanted[2] = { 0, 0 };
-    struct room_member *other;
-    struct room_publication *publication;
-    list_each(other, &room->members, node)
-    {
-        list_each(publication, &other->publications, member_node) wanted[publication->kind] +=
-            other != member && room_member_wants(member, publication);
+    size_t cursor = 0;
+    void *item;
+    while (map_next(&room->publications_by_id, &cursor, NULL, &item)) {
+        const struct room_publication *publication = item;
+        wanted[publication->kind] +=
+            publication->member != member && room_member_wants(member, publication);
     }
     // someone will come
     bool some = member->auto_subscribe && !member->denials.subscribe;
@@ -215,19 +227,27 @@ static uint64_t speakers_due(const struct room *room)
     return room->speakers_told_us ? room->speakers_told_us + SPEAKERS_INTERVAL_US : 0;
 }
 
+static void settle_everyone(struct room *room)
+{
+    room->slots_dirty = false;
+    room_count(room->directory, ROOM_DIRECTORY_METRIC_SETTLES, 1);
+    struct room_member *member = NULL;
+    while ((member = room_next_member(room, member))) {
+        list_remove(&member->unsettled_node);
+        room_member_settle(member, false);
+    }
+}
+
 static void settle_slots(struct room *room)
 {
-    bool all = room->slots_dirty;
-    if (!all && !room->members_dirty)
-        return;
-    room->slots_dirty = room->members_dirty = false;
-    room_count(room->directory, ROOM_DIRECTORY_METRIC_SETTLES, all);
+    rank(room);
+    if (room->slots_dirty)
+        settle_everyone(room);
     struct room_member *member;
-    list_each(member, &room->members, node)
+    list_each(member, &room->unsettled_members, unsettled_node)
     {
-        if (all || member->slots_dirty)
-            room_member_settle(member, false);
-        member->slots_dirty = false;
+        list_remove(&member->unsettled_node);
+        room_member_settle(member, false);
     }
 }
 
@@ -249,12 +269,17 @@ void room_directory_settle(struct room_directory *directory, uint64_t now_us)
     list_each(room, &directory->unsettled, unsettled_node) settle_room(room, now_us);
 }
 
+static bool needs_slots(const struct room *room)
+{
+    return room->slots_dirty || !room->ranked_valid || !list_empty(&room->unsettled_members);
+}
+
 uint64_t room_directory_deadline(const struct room_directory *directory)
 {
     uint64_t deadline = TIME_NEVER;
     struct room *room;
     list_each(room, &directory->unsettled, unsettled_node) deadline =
-        time_earlier(deadline, room->slots_dirty || room->members_dirty ? 0 : speakers_due(room));
+        time_earlier(deadline, needs_slots(room) ? 0 : speakers_due(room));
     if (!list_empty(&directory->empty)) {
         room = container_of(directory->empty.next, struct room, empty_node);
         deadline =

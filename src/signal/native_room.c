@@ -21,7 +21,7 @@ static void write_room(struct native_session *session, uint64_t now_us, uint64_t
     const struct room *room = session->member->room;
     size_t track_count = room->publications_by_id.count;
     cleanup(memory_free_at) struct wire_member *members =
-        memory_new_array(struct wire_member, room->member_count);
+        memory_new_array(struct wire_member, room->member_count + 1);
     cleanup(memory_free_at) struct wire_track *tracks =
         memory_new_array(struct wire_track, max_of(track_count, (size_t)1));
     struct native_ice ice;
@@ -31,13 +31,13 @@ static void write_room(struct native_session *session, uint64_t now_us, uint64_t
     const struct room_publication *publication;
     list_each(member, &room->members, node)
     {
-        if (member->hidden && member != session->member)
-            continue;
         members[member_place++] = native_wire_member(member);
         list_each(publication, &member->publications, member_node) tracks[track_place++] =
             native_wire_track(publication);
     }
-    ensure(member_place <= room->member_count && track_place == track_count);
+    if (session->member->hidden)
+        members[member_place++] = native_wire_member(session->member);
+    ensure(track_place == track_count);
     uint32_t audio, video;
     room_suggest_slots(room, session->member, &audio, &video);
     struct wire_slot_count slots = { .audio = audio, .video = video };

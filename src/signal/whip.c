@@ -42,8 +42,9 @@ static void look(struct loop_timer *timer, uint64_t now_us)
     struct whip_endpoint *endpoint = container_of(timer, struct whip_endpoint, timer);
     whip_sessions_look(endpoint, now_us);
     changed(endpoint);
-    // what was noticed meanwhile has set the timer
-    if (!list_empty(&endpoint->sessions))
+    if (!list_empty(&endpoint->over))
+        loop_timer_set(&endpoint->timer, now_us);
+    else if (!list_empty(&endpoint->pathless))
         loop_timer_set(&endpoint->timer, now_us + LOOK_US);
 }
 
@@ -358,6 +359,8 @@ int whip_endpoint_new(const struct whip_config *config, struct whip_endpoint **r
     struct whip_endpoint *endpoint = memory_new(struct whip_endpoint);
     endpoint->config = *config;
     list_init(&endpoint->sessions);
+    list_init(&endpoint->pathless);
+    list_init(&endpoint->over);
     uint64_t secret[2];
     random_fill(config->random, secret, sizeof(secret));
     map_init(&endpoint->by_id, secret);

@@ -18,13 +18,12 @@ enum whip_metric {
 struct whip_session {
     struct room_observer observer; /**< first: rooms give it back */
     struct list node;              /**< in whip_endpoint.sessions */
+    struct list look_node;         /**< in pathless or over, or in neither */
     struct whip_endpoint *endpoint;
     char id[WHIP_ID_LENGTH + 1];
-    char etag[WHIP_ETAG_SIZE];        /**< quoted; the ICE session's own name */
-    char publisher[ROOM_MEMBER_SIZE]; /**< whom a viewer watches; "": what the room shows */
+    char etag[WHIP_ETAG_SIZE]; /**< quoted; the ICE session's own name */
     bool viewer;
     bool over;                  /**< ends with the next look */
-    bool wishes_stale;          /**< the named publisher may have new tracks */
     struct room_member *member; /**< NULL: removed from the room */
     char *offer;                /**< the client's last whole one */
     uint64_t pathless_us;       /**< since when it has no path; 0: it has one */
@@ -34,6 +33,8 @@ struct whip_endpoint {
     struct whip_config config;
     struct loop_timer timer; /**< looks after sessions */
     struct list sessions;
+    struct list pathless; /**< those without a path, the longest first */
+    struct list over;     /**< those that end with the next look */
     struct map by_id;
     struct address_rate rate;
     metric_value metrics[WHIP_METRIC_COUNT];
@@ -81,7 +82,7 @@ must_check int whip_session_restart(struct whip_session *session, struct bytes u
 /** Whether the fragment's credentials are those in use. */
 bool whip_session_has_credentials(const struct whip_session *session, struct bytes ufrag,
                                   struct bytes pwd);
-/** Looks after all sessions: ends those that are over, renews wishes. */
+/** Ends sessions that are over, or without a path for too long. */
 void whip_sessions_look(struct whip_endpoint *endpoint, uint64_t now_us);
 
 // whip_answer.c

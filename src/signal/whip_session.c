@@ -22,18 +22,34 @@ static void look_soon(struct whip_endpoint *endpoint)
     loop_timer_set(&endpoint->timer, loop_now_us(endpoint->config.loop));
 }
 
+static void end_soon(struct whip_session *session)
+{
+    session->over = true;
+    list_remove(&session->look_node);
+    list_append(&session->endpoint->over, &session->look_node);
+    look_soon(session->endpoint);
+}
+
+static void lost_path(struct whip_session *session)
+{
+    struct whip_endpoint *endpoint = session->endpoint;
+    session->pathless_us = loop_now_us(endpoint->config.loop);
+    list_append(&endpoint->pathless, &session->look_node);
+    if (!loop_timer_armed(&endpoint->timer))
+        look_soon(endpoint);
+}
+
 static void media_state_changed(struct whip_session *session)
 {
     enum room_media_state state = session->member->media_state;
-    uint64_t now_us = max_of(loop_now_us(session->endpoint->config.loop), (uint64_t)1);
-    if (state == ROOM_MEDIA_CONNECTED)
-        session->pathless_us = 0;
-    else if (session->pathless_us == 0)
-        session->pathless_us = now_us;
-    if (state == ROOM_MEDIA_FAILED) {
-        session->over = true;
-        look_soon(session->endpoint);
-    }
+    if (session->over)
+        return;
+    if (state == ROOM_MEDIA_FAILED)
+        end_soon(session);
+    else if (state == ROOM_MEDIA_CONNECTED)
+        list_remove(&session->look_node);
+    else if (list_empty(&session->look_node))
+        lost_path(session);
 }
 
 static void notify(struct room_observer *self, const struct room_event *event)
@@ -42,60 +58,15 @@ static void notify(struct room_observer *self, const struct room_event *event)
     switch (event->kind) {
     case ROOM_EVENT_REMOVED:
         session->member = NULL;
-        session->over = true;
-        look_soon(session->endpoint);
+        end_soon(session);
         break;
     case ROOM_EVENT_MEDIA_STATE:
         if (session->member)
             media_state_changed(session);
         break;
-    case ROOM_EVENT_TRACK_PUBLISHED:
-    case ROOM_EVENT_MEMBER_UPDATED:
-        if (session->viewer && session->publisher[0]) {
-            session->wishes_stale = true;
-            look_soon(session->endpoint);
-        }
-        break;
     default:
         break;
     }
-}
-
-/** A viewer of one publisher gets that one's tracks, those of later, too. */
-static void renew_wishes(struct whip_session *session)
-{
-    session->wishes_stale = false;
-    if (!session->member || !session->publisher[0])
-        return;
-    struct room_member *member;
-    struct room_publication *publication;
-    list_each(member, &session->member->room->members, node)
-    {
-        if (strcmp(member->name, session->publisher) != 0)
-            continue;
-        list_each(publication, &member->publications, member_node)
-        {
-            if (!room_member_wants(session->member, publication))
-                room_member_subscribe(session->member, publication, true);
-        }
-    }
-}
-
-static bool is_live(const struct room *room, const char *publisher)
-{
-    const struct room_member *member;
-    const struct room_publication *publication;
-    list_each(member, &room->members, node)
-    {
-        if (publisher[0] && strcmp(member->name, publisher) != 0)
-            continue;
-        list_each(publication, &member->publications, member_node)
-        {
-            if (publication->live)
-                return true;
-        }
-    }
-    return false;
 }
 
 static void refuse(struct whip_result *result, unsigned status, const char *problem)
@@ -176,12 +147,11 @@ static struct whip_session *session_new(struct whip_endpoint *endpoint,
     session->endpoint = endpoint;
     session->observer.notify = notify;
     session->viewer = request->viewer;
-    session->pathless_us = max_of(loop_now_us(endpoint->config.loop), (uint64_t)1);
-    if (request->viewer)
-        snprintf(session->publisher, sizeof(session->publisher), "%s", request->name);
     random_identifier(endpoint->config.random, session->id, WHIP_ID_LENGTH);
     map_set(&endpoint->by_id, bytes_of(session->id, WHIP_ID_LENGTH), session);
     list_append(&endpoint->sessions, &session->node);
+    list_init(&session->look_node);
+    lost_path(session);
     metric_add(&endpoint->metrics[gauge_of(session)], 1);
     return session;
 }
@@ -197,19 +167,20 @@ static int join(struct whip_session *session, const struct whip_request *request
                        : request->name[0] ? request->name
                        : grants->user[0]  ? grants->user
                                           : "Live";
-    return room_join(
-        room,
-        &(struct room_join){ .name = name,
-                             .user = grants->user[0] ? grants->user : NULL,
-                             .ban_key = ban_key,
-                             .moderator = grants->moderator,
-                             .auto_subscribe = request->viewer && !session->publisher[0],
-                             .loopback = request->loopback,
-                             .hidden = request->viewer || grants->hidden,
-                             .denials = grants->denials,
-                             .pass = token_pass(grants, request->has_token),
-                             .observer = &session->observer },
-        &session->member);
+    return room_join(room,
+                     &(struct room_join){ .name = name,
+                                          .user = grants->user[0] ? grants->user : NULL,
+                                          .ban_key = ban_key,
+                                          .moderator = grants->moderator,
+                                          .auto_subscribe = request->viewer,
+                                          .follows = request->viewer ? request->name : NULL,
+                                          .loopback = request->loopback,
+                                          .hidden = request->viewer || grants->hidden,
+                                          .own_events_only = true,
+                                          .denials = grants->denials,
+                                          .pass = token_pass(grants, request->has_token),
+                                          .observer = &session->observer },
+                     &session->member);
 }
 
 static void refuse_join(struct whip_endpoint *endpoint, int result, struct whip_result *ret_result)
@@ -254,7 +225,7 @@ static struct room *find_room(struct whip_endpoint *endpoint, const struct whip_
     struct room_directory *rooms = endpoint->config.rooms;
     struct room *room = room_directory_find(rooms, request->room);
     if (request->viewer) {
-        if (room && is_live(room, request->name))
+        if (room && room_is_live(room, request->name))
             return room;
         // draft-ietf-wish-whep: nothing is live, come back later
         whip_count(endpoint, WHIP_METRIC_REFUSED_NOT_LIVE);
@@ -289,7 +260,6 @@ void whip_session_open(struct whip_endpoint *endpoint, const struct whip_request
         whip_session_end(session, ROOM_LEFT_LEFT);
         return;
     }
-    renew_wishes(session);
     const char *problem;
     result = offer(session, request->offer, &ret_result->answer, &problem);
     if (result == 0 && !is_of_use(session)) {
@@ -324,6 +294,7 @@ void whip_session_end(struct whip_session *session, enum room_left_reason reason
     }
     map_remove(&endpoint->by_id, bytes_of(session->id, WHIP_ID_LENGTH));
     list_remove(&session->node);
+    list_remove(&session->look_node);
     metric_subtract(&endpoint->metrics[gauge_of(session)], 1);
     free(session->offer);
     memory_wipe(session, sizeof(*session));
@@ -357,15 +328,12 @@ int whip_session_restart(struct whip_session *session, struct bytes ufrag, struc
 void whip_sessions_look(struct whip_endpoint *endpoint, uint64_t now_us)
 {
     struct whip_session *session;
-    list_each(session, &endpoint->sessions, node)
+    list_each(session, &endpoint->over, look_node) whip_session_end(session, ROOM_LEFT_LOST);
+    list_each(session, &endpoint->pathless, look_node)
     {
-        bool lost = session->pathless_us > 0 &&
-                    now_us > session->pathless_us + endpoint->config.path_timeout_us;
-        if (lost && !session->over)
-            whip_count(endpoint, WHIP_METRIC_ENDED_PATH);
-        if (lost || session->over)
-            whip_session_end(session, ROOM_LEFT_LOST);
-        else if (session->wishes_stale)
-            renew_wishes(session);
+        if (now_us <= session->pathless_us + endpoint->config.path_timeout_us)
+            break;
+        whip_count(endpoint, WHIP_METRIC_ENDED_PATH);
+        whip_session_end(session, ROOM_LEFT_LOST);
     }
 }

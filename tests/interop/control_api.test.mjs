@@ -85,7 +85,7 @@ describe('the control API', () => {
         const server = await withServer(context, { 'rooms.auto_create': false });
         await refuses(NativeClient.join(server, 'demo', 'Ada'), 'no_such_room');
         const made = await must(server, 'POST', '/api/v1/rooms', { name: 'demo', max_participants: 1 });
-        assert.deepEqual(made, { name: 'demo', participants: 0, hidden: 0, tracks: 0, max_participants: 1, locked: false, kept: true });
+        assert.deepEqual(made, { name: 'demo', participants: 0, hidden: 0, tracks: 0, max_participants: 1, max_hidden: 20000, locked: false, kept: true });
         assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'demo' })).status, 409);
         assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'a/b' })).status, 400);
         assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'b', colour: 'red' })).status, 400);

@@ -13,8 +13,7 @@
 #include "room/media_control.h"
 #include "support/check.h"
 
-#define FAKE_MEDIA_SECTIONS 128
-#define FAKE_MEDIA_EVENTS   64
+#define FAKE_MEDIA_EVENTS 64
 
 struct fake_section {
     struct media_section section;
@@ -26,8 +25,9 @@ struct fake_section {
 
 struct fake_session {
     media_session name;
-    struct fake_section sections[FAKE_MEDIA_SECTIONS];
+    struct fake_section *sections;
     size_t count;
+    bool publishes;
 };
 
 struct fake_media {
@@ -75,13 +75,21 @@ static inline int fake_session_open(struct media_control *control,
     return 0;
 }
 
+static inline void fake_session_free(struct fake_session *session)
+{
+    if (session)
+        free(session->sections);
+    free(session);
+}
+
 static inline void fake_session_close(struct media_control *control, media_session session)
 {
     struct fake_media *media = fake_media_of(control);
-    free(handle_table_remove(&media->sessions, session));
+    struct fake_session *closed = handle_table_remove(&media->sessions, session), *other;
+    bool published = closed && closed->publishes;
+    fake_session_free(closed);
     uint32_t cursor = 0;
-    struct fake_session *other;
-    while ((other = handle_table_next(&media->sessions, &cursor, NULL))) {
+    while (published && (other = handle_table_next(&media->sessions, &cursor, NULL))) {
         for (size_t i = 0; i < other->count; i++) {
             if (other->sections[i].filled_by == session)
                 other->sections[i].filled_by = 0;
@@ -94,13 +102,15 @@ static inline void fake_read_offer(struct bytes sdp, struct fake_session *sessio
 {
     struct fake_session old = *session;
     struct fake_section *current = NULL;
+    session->sections = NULL;
     session->count = 0;
     while (sdp.size > 0) {
         struct bytes line = text_trim(text_take_until(&sdp, '\n'));
         if (line.size > 0 && line.data[line.size - 1] == '\r')
             line.size--;
         if (text_starts_with(line, "m=")) {
-            assert_true(session->count < FAKE_MEDIA_SECTIONS);
+            session->sections = memory_resize(session->sections,
+                                              (session->count + 1) * sizeof(session->sections[0]));
             current = &session->sections[session->count++];
             *current = (struct fake_section){ 0 };
             current->section.kind = text_starts_with(line, "m=audio") ? MEDIA_AUDIO : MEDIA_VIDEO;
@@ -120,6 +130,9 @@ static inline void fake_read_offer(struct bytes sdp, struct fake_session *sessio
             current->section.role = MEDIA_INACTIVE;
         }
     }
+    free(old.sections);
+    for (size_t i = 0; i < session->count; i++)
+        session->publishes |= session->sections[i].section.role == MEDIA_PUBLISH;
 }
 
 static inline int fake_offer(struct media_control *control, media_session name, struct bytes sdp,
@@ -213,7 +226,7 @@ static inline void fake_media_done(struct fake_media *media)
     uint32_t cursor = 0;
     struct fake_session *session;
     while ((session = handle_table_next(&media->sessions, &cursor, NULL)))
-        free(session);
+        fake_session_free(session);
     handle_table_done(&media->sessions);
 }
 

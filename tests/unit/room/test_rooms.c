@@ -55,6 +55,7 @@ static int set_up(void **state)
                                                                  .random = &entropy,
                                                                  .room_count_max = 4,
                                                                  .member_count_max = 1000,
+                                                                 .viewer_count_max = 1000,
                                                                  .track_count_max = 4,
                                                                  .audio_slot_count_max = 16,
                                                                  .video_slot_count_max = 24,
@@ -567,7 +568,7 @@ static void test_hidden_members_are_announced_to_nobody_and_lead_nobody(void **s
     assert_int_equal(try_offer(&ghost, "a+", &microphone, 1, true), -EACCES);
     leave(&ghost);
     assert_int_equal(grace.heard[ROOM_EVENT_MEMBER_LEFT], 1); // ada's
-    assert_int_equal(grace.member->room->hidden_count, 0);
+    assert_int_equal(grace.member->room->viewer_count, 0);
 }
 
 static void test_sources_without_a_grant_are_refused_in_the_offer(void **state)
