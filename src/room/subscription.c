@@ -27,6 +27,7 @@ struct subscription *subscription_free(struct subscription *subscription)
     if (!subscription)
         return NULL;
     subscription_detach(subscription);
+    rewrite_done(&subscription->rewrite);
     free(subscription);
     return NULL;
 }
@@ -167,7 +168,7 @@ static void switch_to(struct subscription *subscription, uint64_t now_us,
 {
     subscription->clock_rate_hz = codec_get((enum codec_id)info->codec)->clock_rate_hz;
     rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
-                   subscription->clock_rate_hz);
+                   subscription->clock_rate_hz, &(struct rewrite_ids){ 0 });
     if (subscription->replay.active)
         rewrite_squeeze(&subscription->rewrite, info->timestamp,
                         subscription->replay.last_timestamp);
@@ -254,10 +255,12 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
             .payload_type = subscription->payload_types[info->payload_type],
             .pad_to = pad_to,
         };
+        struct rewrite_place place;
         if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE ||
-            !rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp,
-                         &outgoing.sequence, &outgoing.timestamp))
+            !rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp, &place))
             continue;
+        outgoing.sequence = place.output;
+        outgoing.timestamp = rewrite_timestamp(place.span, info->timestamp);
         uint8_t redundant[REDUNDANCY_SIZE_MAX];
         if (subscription->red_payload_type)
             add_redundancy(subscription, now_us, packets[i], redundant, &outgoing);
@@ -281,12 +284,11 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct rtc_outgoing outgoing = { 0 };
-        const struct rewrite_span *span;
-        uint64_t input;
-        if (!rewrite_find(&subscription->rewrite, lost[i], &outgoing.sequence, &span, &input))
+        struct rewrite_place place;
+        if (!rewrite_find(&subscription->rewrite, lost[i], &place))
             continue;
         struct packet *packet =
-            packet_ring_find(&subscription->track->layers[span->source].ring, input);
+            packet_ring_find(&subscription->track->layers[place.span->source].ring, place.input);
         if (!packet)
             continue;
         if (sent >= subscription->repairs_left) {
@@ -294,7 +296,8 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
             continue;
         }
         const struct media_info *info = media_info_of(packet);
-        outgoing.timestamp = rewrite_timestamp(span, info->timestamp);
+        outgoing.sequence = place.output;
+        outgoing.timestamp = rewrite_timestamp(place.span, info->timestamp);
         outgoing.payload_type = subscription->payload_types[info->payload_type];
         if (outgoing.payload_type != RTC_PAYLOAD_TYPE_NONE)
             sent += rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing);
