@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 
+/** Between looks at all tracks. */
+#define SWEEP_US (20 * TIME_US_PER_MS)
 /** A mirror that gets nothing asks again: its wish may have met a full mailbox. */
 #define MIRROR_ASK_US (2 * TIME_US_PER_S)
 /** A publication without packets for this long is reported as silent. */
@@ -18,9 +20,8 @@ struct exchange *exchange_new(const struct exchange_config *config)
     exchange->gop_policy = (struct gop_policy){
         .age_us = config->gop_age_us,
         .bytes = GOP_BYTES_MAX,
-        .budget = GOP_TICK_PACKETS,
-        .metrics = &exchange->metrics,
     };
+    follow_queue_init(&exchange->behind, &exchange->metrics);
     // keys are handles of our own making
     map_init(&exchange->peers, (uint64_t[2]){ 0 });
     map_init(&exchange->tracks, (uint64_t[2]){ 0 });
@@ -66,6 +67,7 @@ static metric_value *track_gauge(struct exchange *exchange, const struct track *
 void exchange_track_add(struct exchange *exchange, struct track *track)
 {
     track->gop_policy = &exchange->gop_policy;
+    track->behind = &exchange->behind;
     map_set(&exchange->tracks, track_key_bytes(&track->key), track);
     metric_add(track_gauge(exchange, track), 1);
 }
@@ -285,21 +287,6 @@ static void tick_mirror(struct exchange *exchange, struct track *track, uint64_t
     exchange_mirror_ask(exchange, track);
 }
 
-/** Brings subscriptions of a track further up to the present. */
-static void tick_replays(struct exchange *exchange, struct track *track, uint64_t now_us,
-                         struct datagram_batch *batch)
-{
-    struct subscription *subscription;
-    uint32_t sent = 0;
-    list_each(subscription, &track->subscriptions, by_track)
-    {
-        if (track->replaying == 0)
-            break;
-        sent += gop_replay_pump(subscription, now_us, batch);
-    }
-    exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED, sent);
-}
-
 /** How old a kept group may be: live media comes first when the pool is half empty. */
 static uint64_t gop_age(const struct exchange *exchange)
 {
@@ -307,10 +294,10 @@ static uint64_t gop_age(const struct exchange *exchange)
     return pool && packet_pool_in_use(pool) > pool->limit / 2 ? 0 : exchange->config.gop_age_us;
 }
 
-void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch)
+/** Looks after all tracks. */
+static void sweep(struct exchange *exchange, uint64_t now_us)
 {
     uint64_t gop_age_us = gop_age(exchange);
-    exchange->gop_policy.budget = GOP_TICK_PACKETS;
     exchange_allocate_tick(exchange, now_us);
     size_t cursor = 0;
     void *value;
@@ -319,7 +306,6 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_b
         track_expire(track, now_us, gop_age_us);
         if (track->video) {
             track_measure(track, now_us);
-            tick_replays(exchange, track, now_us, batch);
             ask_for_key_frames(exchange, track, now_us);
         }
         if (track->mirror)
@@ -327,4 +313,17 @@ void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_b
         else
             tick_liveness(exchange, track, now_us);
     }
+}
+
+uint64_t exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch)
+{
+    if (now_us - exchange->swept_us >= SWEEP_US) {
+        exchange->swept_us = now_us;
+        exchange->behind.budget = FOLLOW_TICK_PACKETS;
+        sweep(exchange, now_us);
+    }
+    exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
+                   follow_queue_tick(&exchange->behind, now_us, batch));
+    return list_empty(&exchange->behind.waiting) ? exchange->swept_us + SWEEP_US
+                                                 : now_us + FOLLOW_TICK_US;
 }

@@ -116,5 +116,8 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
                             const struct exchange_message *message, struct datagram_batch *batch);
 /** Frees what a message that nobody will handle carries. */
 void exchange_message_discard(const struct exchange_message *message);
-/** Key-frame requests, replays, speech and liveness; call about every 20 ms. */
-void exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);
+/**
+ * What is due: packets that waited for room, key-frame requests, the division of bandwidth, speech
+ * and liveness. Returns when to call it again, which is soon while packets wait.
+ */
+uint64_t exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);

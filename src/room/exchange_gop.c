@@ -52,7 +52,7 @@ void exchange_gop_input(struct exchange *exchange, uint64_t now_us,
             list_each(subscription, &track->subscriptions, by_track)
             {
                 gop_replay_begin(subscription, now_us);
-                sent += gop_replay_pump(subscription, now_us, batch);
+                sent += follow_pump(subscription, now_us, batch);
             }
         }
     }

@@ -12,6 +12,8 @@ struct exchange {
     struct map groups; /**< name -> struct exchange_group */
     struct room_metrics metrics;
     struct gop_policy gop_policy;
+    struct follow_queue behind; /**< subscriptions that wait for room, or come from the past */
+    uint64_t swept_us;          /**< when all tracks were last looked at */
     /** For one peer at a time: what its bandwidth is divided over. */
     struct allocate_item allocate_items[RTC_SECTIONS_MAX];
     struct subscription *allocate_video[RTC_SECTIONS_MAX];

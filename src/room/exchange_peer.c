@@ -114,7 +114,7 @@ void exchange_peer_ready(struct exchange *exchange, uint64_t now_us, handle sess
             continue;
         gop_replay_begin(peer->subscriptions[i], now_us);
         exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
-                       gop_replay_pump(peer->subscriptions[i], now_us, batch));
+                       follow_pump(peer->subscriptions[i], now_us, batch));
     }
 }
 

@@ -7,22 +7,17 @@
  */
 #pragma once
 
-#include "room/metrics.h"
 #include "room/packet_ring.h"
 
 /** What one worker allows, shared by all its tracks. Outlives them. */
 struct gop_policy {
     uint64_t age_us; /**< an older key frame is not replayed; 0: no group is */
     uint32_t bytes;  /**< nor is a group that has grown larger */
-    uint32_t budget; /**< packets that replays may still send in this tick */
-    struct room_metrics *metrics;
 };
 
 /** Bounds by default. */
 #define GOP_AGE_DEFAULT_US (2500 * TIME_US_PER_MS)
 #define GOP_BYTES_MAX      (1024 * 1024)
-/** Replayed packets of one worker in one tick of 20 ms, about a fifth of its time. */
-#define GOP_TICK_PACKETS 4000
 
 /** Zeroed: there is none. */
 struct gop_cache {

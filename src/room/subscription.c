@@ -15,6 +15,7 @@ struct subscription *subscription_new(struct rtc_sender *sender)
     subscription->repairs_left = SUBSCRIPTION_REPAIRS;
     subscription->wish = MEDIA_WISH_DEFAULT;
     allocate_state_init(&subscription->allocation);
+    follow_init(&subscription->follow);
     struct rtc_numbers numbers;
     rtc_sender_start_numbers(sender, &numbers);
     rewrite_init(&subscription->rewrite, numbers.sequence, numbers.timestamp);
@@ -63,7 +64,7 @@ void subscription_detach(struct subscription *subscription)
 {
     if (!subscription->track)
         return;
-    gop_replay_stop(subscription);
+    follow_stop(subscription);
     list_remove(&subscription->by_track);
     subscription->track = NULL;
     subscription_forget(subscription);
@@ -71,7 +72,7 @@ void subscription_detach(struct subscription *subscription)
 
 void subscription_forget(struct subscription *subscription)
 {
-    gop_replay_stop(subscription);
+    follow_stop(subscription);
     subscription->layer = SUBSCRIPTION_NO_LAYER;
     rewrite_forget(&subscription->rewrite);
     rtc_sender_set_clock(subscription->sender, &(struct rtc_clock){ .valid = false });
@@ -79,7 +80,7 @@ void subscription_forget(struct subscription *subscription)
 
 void subscription_restart(struct subscription *subscription)
 {
-    gop_replay_stop(subscription);
+    follow_stop(subscription);
     subscription->layer = SUBSCRIPTION_NO_LAYER;
 }
 
@@ -105,14 +106,17 @@ void subscription_allocated(struct subscription *subscription, uint64_t now_us)
 {
     uint8_t best = subscription_best_layer(subscription, now_us);
     if (best == SUBSCRIPTION_NO_LAYER) {
-        if (subscription->layer != SUBSCRIPTION_NO_LAYER || subscription->replay.active)
+        if (subscription->layer != SUBSCRIPTION_NO_LAYER || subscription->follow.active)
             subscription_restart(subscription);
         return;
     }
-    if (subscription->layer == best || subscription->replay.active ||
+    const struct follow *follow = &subscription->follow;
+    uint8_t layer = follow->active ? follow->layer : subscription->layer;
+    // up only when the past has been sent
+    if (layer == best || (follow->active && follow->past && layer < best) ||
         !rtc_sender_ready(subscription->sender))
         return;
-    if (subscription->layer == SUBSCRIPTION_NO_LAYER)
+    if (layer == SUBSCRIPTION_NO_LAYER)
         gop_replay_begin(subscription, now_us);
     else
         track_want_key_frame(subscription->track, best);
@@ -141,12 +145,8 @@ void subscription_update_clock(struct subscription *subscription)
     rtc_sender_set_clock(subscription->sender, &clock);
 }
 
-/**
- * Whether the outgoing stream may move to this packet's layer with this packet: audio at any time,
- * video only where a decoder may begin, towards the layer that the receiver should get.
- */
-static bool may_switch(const struct subscription *subscription, uint64_t now_us,
-                       const struct media_info *info)
+bool subscription_may_switch(const struct subscription *subscription, uint64_t now_us, uint8_t from,
+                             const struct media_info *info)
 {
     if (!subscription->track->video)
         return true;
@@ -159,8 +159,7 @@ static bool may_switch(const struct subscription *subscription, uint64_t now_us,
         return true;
     // on the way up any step is one
     return info->layer < best &&
-           (subscription->layer == SUBSCRIPTION_NO_LAYER || (subscription->layer < info->layer) ||
-            subscription->layer > best);
+           (from == SUBSCRIPTION_NO_LAYER || from < info->layer || from > best);
 }
 
 static void switch_to(struct subscription *subscription, uint64_t now_us,
@@ -169,21 +168,25 @@ static void switch_to(struct subscription *subscription, uint64_t now_us,
     subscription->clock_rate_hz = codec_get((enum codec_id)info->codec)->clock_rate_hz;
     rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
                    subscription->clock_rate_hz, &(struct rewrite_ids){ 0 });
-    if (subscription->replay.active)
+    if (subscription->follow.active && subscription->follow.past)
         rewrite_squeeze(&subscription->rewrite, info->timestamp,
-                        subscription->replay.last_timestamp);
+                        subscription->follow.last_timestamp);
     subscription->layer = info->layer;
     subscription->epoch = info->epoch;
     subscription_update_clock(subscription);
 }
 
 uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
-                              struct datagram_batch *batch, struct packet *const *packets,
-                              uint32_t count, uint16_t pad_to)
+                              struct datagram_batch *batch, const struct subscription_burst *burst)
 {
-    if (subscription->replay.active)
-        return gop_replay_burst(subscription, now_us, batch, packets, count);
-    return subscription_forward_packets(subscription, now_us, batch, packets, count, pad_to);
+    if (subscription->follow.active)
+        return follow_burst(subscription, now_us, batch, burst->packets, burst->count);
+    if (subscription->track->video &&
+        burst->bytes > rtc_sender_room(subscription->sender, now_us, RTC_URGENCY_LIVE))
+        return follow_overflow(subscription, now_us, batch, burst->packets, burst->count,
+                               burst->pad_to);
+    return subscription_forward_packets(subscription, now_us, batch, burst->packets, burst->count,
+                                        burst->pad_to);
 }
 
 /** Audio in RED for a receiver that takes it: `buffer` holds REDUNDANCY_SIZE_MAX. */
@@ -247,7 +250,7 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
             info->layer == subscription->layer)
             subscription_restart(subscription);
         if (info->layer != subscription->layer || info->epoch != subscription->epoch) {
-            if (!may_switch(subscription, now_us, info))
+            if (!subscription_may_switch(subscription, now_us, subscription->layer, info))
                 continue;
             switch_to(subscription, now_us, info);
         }
@@ -282,6 +285,7 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
     if (!subscription->track)
         return 0;
     uint32_t sent = 0;
+    uint32_t room = rtc_sender_room(subscription->sender, now_us, RTC_URGENCY_REPAIR);
     for (uint32_t i = 0; i < count; i++) {
         struct rtc_outgoing outgoing = { 0 };
         struct rewrite_place place;
@@ -291,7 +295,7 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
             packet_ring_find(&subscription->track->layers[place.span->source].ring, place.input);
         if (!packet)
             continue;
-        if (sent >= subscription->repairs_left) {
+        if (sent >= subscription->repairs_left || packet->size > room) {
             *ret_refused += 1;
             continue;
         }
@@ -299,8 +303,11 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
         outgoing.sequence = place.output;
         outgoing.timestamp = rewrite_timestamp(place.span, info->timestamp);
         outgoing.payload_type = subscription->payload_types[info->payload_type];
-        if (outgoing.payload_type != RTC_PAYLOAD_TYPE_NONE)
-            sent += rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing);
+        if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE ||
+            !rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing))
+            continue;
+        sent++;
+        room -= packet->size;
     }
     subscription->repairs_left -= sent;
     return sent;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "room/allocate.h"
+#include "room/follow.h"
 #include "room/gop_replay.h"
 #include "room/protection.h"
 #include "room/redundancy.h"
@@ -35,7 +36,7 @@ struct subscription {
     uint32_t clock_rate_hz; /**< of the last packet's codec */
     uint32_t repairs_left;  /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
     struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
-    struct gop_replay replay;
+    struct follow follow;                 /**< when it is behind its track */
     struct redundancy redundancy;
     struct protection protection;
     struct media_wish wish;
@@ -64,20 +65,33 @@ void subscription_detach(struct subscription *subscription);
 void subscription_restart(struct subscription *subscription);
 /** The track's packets are another publication's from now on. */
 void subscription_forget(struct subscription *subscription);
+/** Packets of one track that came together. */
+struct subscription_burst {
+    struct packet *const *packets; /**< in order */
+    uint32_t count;
+    uint32_t bytes;  /**< of all packets */
+    uint16_t pad_to; /**< see rtc_outgoing; 0 for bursts too short to pay */
+};
 /**
- * Forwards a burst in order. `pad_to`: see rtc_outgoing; 0 for bursts too short to pay.
- * Returns the number of packets sent.
+ * Forwards a burst: at once what the path to the receiver has room for, video that it has not in
+ * later ticks. Returns the number of packets sent.
  */
 uint32_t subscription_forward(struct subscription *subscription, uint64_t now_us,
-                              struct datagram_batch *batch, struct packet *const *packets,
-                              uint32_t count, uint16_t pad_to);
-/** As subscription_forward, but whatever replay goes on. For gop_replay.c. */
+                              struct datagram_batch *batch, const struct subscription_burst *burst);
+/** Forwards packets at once. Returns the number of packets sent. */
 uint32_t subscription_forward_packets(struct subscription *subscription, uint64_t now_us,
                                       struct datagram_batch *batch, struct packet *const *packets,
                                       uint32_t count, uint16_t pad_to);
 /**
+ * Whether a stream that is in layer `from` may go on with this packet: audio at any time, video
+ * only where a decoder may begin, towards the layer that the receiver should get.
+ */
+bool subscription_may_switch(const struct subscription *subscription, uint64_t now_us, uint8_t from,
+                             const struct media_info *info);
+/**
  * Answers a NACK of the receiver from the track's ring. Returns how many were sent again.
- * `ret_refused` counts those that were there, but more than a receiver may have.
+ * `ret_refused` counts those that were there, but more than a receiver may have, or more than its
+ * path has room for: it asks again.
  */
 uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
                              struct datagram_batch *batch, const uint16_t *lost, uint32_t count,

@@ -6,6 +6,7 @@
 
 #include "base/handle.h"
 #include "base/list.h"
+#include "room/follow.h"
 #include "room/gop_cache.h"
 #include "room/keyframe.h"
 #include "room/loudest.h"
@@ -59,8 +60,8 @@ struct track {
     bool unheard;               /**< it is not, and its subscriptions know */
     struct track_layer layers[TRACK_LAYERS_MAX];
     struct list subscriptions;
-    struct gop_policy *gop_policy; /**< of the worker; NULL: no group of pictures is replayed */
-    uint32_t replaying;            /**< subscriptions that are being brought up to the present */
+    const struct gop_policy *gop_policy;      /**< of the worker */
+    struct follow_queue *behind;              /**< of the worker */
     uint64_t mirrors[TRACK_WORKERS_MAX / 64]; /**< workers that mirror it */
 };
 

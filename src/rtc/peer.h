@@ -131,6 +131,11 @@ uint32_t rtc_peer_rtt_us(const struct rtc_peer *peer);
  */
 uint64_t rtc_peer_bandwidth_bps(const struct rtc_peer *peer);
 /**
+ * What may be sent at most for a moment: more than the path carries on average, so that a key frame
+ * is not late, and little enough that no queue on it grows long. 0: not known, nothing is paced.
+ */
+uint64_t rtc_peer_pacing_bps(const struct rtc_peer *peer);
+/**
  * What the room sends to the peer now (`allocated_bps`) and what it would send if it could
  * (`wanted_bps`), in the unit above. Probing aims at the latter and rests when both are equal.
  */

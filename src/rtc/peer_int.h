@@ -10,6 +10,7 @@
 #include "proto/rtp/send_stats.h"
 #include "proto/rtp/twcc_receiver.h"
 #include "rtc/media_info.h"
+#include "rtc/pacer.h"
 #include "rtc/peer.h"
 
 /** Streams (SSRCs) that a publisher may have; more are refused. */
@@ -114,6 +115,7 @@ struct rtc_peer {
     size_t sender_count;         /**< places in `senders` */
     struct rtc_sender *replaced; /**< by the last update: their users hear of it after it */
     uint16_t transport_sequence;
+    struct rtc_pacer pacer;
     uint64_t remb_bps; /**< what the receiver last said; 0: nothing */
     uint64_t allocated_bps;
     uint64_t wanted_bps;

@@ -9,6 +9,15 @@
 
 /** The first report follows soon: without one receivers cannot bring sound and picture together. */
 #define FIRST_REPORT_US (200 * TIME_US_PER_MS)
+/** Bursts may be as long as the pace makes good in this time; lost packets go before others. */
+#define BURST_US        (40 * TIME_US_PER_MS)
+#define REPAIR_BURST_US (2 * BURST_US)
+/** Of paths that nothing is known of: fast, but no burst that fills their queues. */
+#define UNKNOWN_PACE_BPS 24000000
+#define UNKNOWN_BURST_US (20 * TIME_US_PER_MS)
+/** A group of pictures is longer than any frame: it goes at 3/5 of the pace. */
+#define PAST_PARTS 3
+#define PAST_OF    5
 /** Largest datagram that we make. */
 #define DATAGRAM_MAX 1500
 
@@ -32,6 +41,21 @@ uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender)
     return rtc_peer_bandwidth_bps(sender->peer);
 }
 
+uint32_t rtc_sender_room(const struct rtc_sender *sender, uint64_t now_us, enum rtc_urgency urgency)
+{
+    struct rtc_peer *peer = sender->peer;
+    uint64_t pace_bps = rtc_peer_pacing_bps(peer);
+    if (urgency == RTC_URGENCY_PAST)
+        return pace_bps == 0
+                   ? rtc_pacer_room(&peer->pacer, now_us, UNKNOWN_PACE_BPS, UNKNOWN_BURST_US)
+                   : rtc_pacer_room(&peer->pacer, now_us, pace_bps * PAST_PARTS / PAST_OF,
+                                    BURST_US);
+    if (pace_bps == 0)
+        return UINT32_MAX;
+    return rtc_pacer_room(&peer->pacer, now_us, pace_bps,
+                          urgency == RTC_URGENCY_REPAIR ? REPAIR_BURST_US : BURST_US);
+}
+
 void rtc_sender_start_numbers(const struct rtc_sender *sender, struct rtc_numbers *ret_numbers)
 {
     *ret_numbers = sender->next;
@@ -53,6 +77,7 @@ bool peer_sender_commit(struct rtc_sender *sender, struct secure_rtp_sender *ind
         return false;
     }
     datagram_batch_commit(batch, &peer->path, (size_t)size);
+    peer->pacer.sent_bytes += (uint64_t)size;
     return true;
 }
 

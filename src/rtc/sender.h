@@ -48,6 +48,18 @@ struct rtc_reported {
 void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *ret_reported);
 /** What the path to the receiver carries, see rtc_peer_bandwidth_bps; 0: not known. */
 uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender);
+/** Why something shall be sent, in the order of what waits first when the path is full. */
+enum rtc_urgency {
+    RTC_URGENCY_PAST,   /**< packets of the past, to begin with; paced on unknown paths, too */
+    RTC_URGENCY_LIVE,   /**< video of this moment */
+    RTC_URGENCY_REPAIR, /**< what the receiver misses */
+};
+/**
+ * Bytes of datagrams that may go to the receiver now without filling queues on its path, over all
+ * its slots; UINT32_MAX when nothing has to wait. What is sent without asking (sound) counts, too.
+ */
+uint32_t rtc_sender_room(const struct rtc_sender *sender, uint64_t now_us,
+                         enum rtc_urgency urgency);
 /**
  * Rewrites, encrypts and appends one packet to the batch. Returns false when it was dropped
  * (counted): batch full or not connected.

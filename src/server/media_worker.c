@@ -323,11 +323,11 @@ static void handed_over(void *owner, const struct udp_datagram *datagrams, size_
 static void tick_expired(struct loop_timer *timer, uint64_t now_us)
 {
     struct media_worker *worker = container_of(timer, struct media_worker, tick);
-    exchange_tick(worker->exchange, now_us, &worker->batch);
+    uint64_t next_us = exchange_tick(worker->exchange, now_us, &worker->batch);
     if (worker->untold)
         tell_adopted_again(worker);
     media_capture_tick(worker, now_us);
-    loop_timer_set(timer, now_us + TICK_US);
+    loop_timer_set(timer, next_us);
 }
 
 /** What goes to clients behind TURN allocations of ours stays inside the process. */

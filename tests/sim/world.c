@@ -111,8 +111,8 @@ static void server_tick(void *owner, uint64_t now_us)
     for (int i = 0; i < WORLD_WORKERS; i++) {
         if (world->workers[i].tick_us > now_us)
             continue;
-        exchange_tick(world->workers[i].exchange, now_us, pending(world));
-        world->workers[i].tick_us = now_us + time_from_ms(20);
+        world->workers[i].tick_us =
+            exchange_tick(world->workers[i].exchange, now_us, pending(world));
     }
     deliver_messages(world, now_us, pending(world));
 }
@@ -271,6 +271,19 @@ static uint16_t layer_payload(uint32_t layer)
     return (uint16_t)(PACKET_PAYLOAD >> (2 * (WORLD_LAYERS - 1 - layer)));
 }
 
+static bool is_key_frame(const struct world_client *client)
+{
+    bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
+    return client->key_frame_next ||
+           client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
+}
+
+static uint32_t parts_of_frame(const struct world_client *client)
+{
+    return is_key_frame(client) && client->key_frame_parts > 0 ? client->key_frame_parts
+                                                               : PACKETS_A_FRAME;
+}
+
 /**
  * One RTP payload: a VP8 descriptor (RFC 7741, 4.2) and header, filler, and at its end the frame's
  * number and the publisher's name.
@@ -282,9 +295,7 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     uint8_t *payload = packet->bytes;
     uint16_t size = video ? layer_payload(layer) : AUDIO_PAYLOAD;
     memset(payload, 0xaa, size);
-    bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
-    bool key = client->key_frame_next ||
-               client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
+    bool key = is_key_frame(client);
     if (video) {
         payload[0] = part == 0 ? 0x10 : 0x00; // S: start of a partition
         payload[1] = part == 0 ? (key ? 0x10 : 0x11) : 0xaa;
@@ -305,7 +316,7 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
         .timestamp =
             video ? client->video_timestamp + client->frame * 3000u : client->frame * 1600u,
         .payload_size = size,
-        .marker = part == PACKETS_A_FRAME - 1,
+        .marker = part == (video ? parts_of_frame(client) : 1) - 1,
         .codec = video ? CODEC_VP8 : CODEC_OPUS,
     };
     if (!video && client->audio_level > 0) {
@@ -320,7 +331,7 @@ static void publish_layer(struct world_client *client, uint32_t number,
                           struct datagram_batch *batch)
 {
     struct world_layer *layer = &client->layers[number];
-    for (uint32_t part = 0; !layer->paused && part < PACKETS_A_FRAME; part++) {
+    for (uint32_t part = 0; !layer->paused && part < parts_of_frame(client); part++) {
         struct packet *packet = packet_pool_take(&client->pool);
         assert_non_null(packet);
         fill_payload(client, packet, part, true, number);
@@ -353,11 +364,10 @@ static void publish_frame(struct world_client *client, uint64_t now_us,
                 publish_layer(client, layer, batch);
             continue;
         }
-        for (uint32_t part = 0; sender && part < (video ? PACKETS_A_FRAME : 1); part++) {
+        for (uint32_t part = 0; sender && part < (video ? parts_of_frame(client) : 1); part++) {
             struct packet *packet = packet_pool_take(&client->pool);
             assert_non_null(packet);
-            fill_payload(client, packet, video ? part : PACKETS_A_FRAME - 1, video,
-                         WORLD_LAYERS - 1);
+            fill_payload(client, packet, part, video, WORLD_LAYERS - 1);
             media_info_of(packet)->sequence = client->output[i]++;
             struct rtc_outgoing outgoing = outgoing_of(client, i, media_info_of(packet));
             packet_ring_put(&client->sent[i], packet);

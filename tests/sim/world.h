@@ -71,6 +71,7 @@ struct world_client {
     struct rtc_playout_delay playout_delay; /**< what the server shall tell it */
     bool sends_red;                         /**< its sound, with two packets repeated in each */
     uint8_t audio_level;                    /**< of its sound, -dBov (RFC 6464); 0: not told */
+    uint32_t key_frame_parts; /**< packets of its key frames; 0: as many as of others */
     uint32_t frame;
     uint32_t video_timestamp; /**< of frame 0 */
     uint32_t key_frames_asked;
