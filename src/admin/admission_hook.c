@@ -109,9 +109,9 @@ static void decided(struct http_call *call, void *owner)
 static char *write_question(const struct admission_question *question)
 {
     static const char *const purposes[] = {
-        [ADMISSION_JOIN] = "join",
-        [ADMISSION_REGISTER] = "register",
-        [ADMISSION_LINK] = "link",
+        [ADMISSION_JOIN] = "join",   [ADMISSION_REGISTER] = "register",
+        [ADMISSION_LINK] = "link",   [ADMISSION_PUBLISH] = "publish",
+        [ADMISSION_WATCH] = "watch",
     };
     char address[NET_ADDRESS_TEXT_MAX];
     net_address_format_ip(&question->remote, address);

@@ -203,6 +203,12 @@ void options_check(const struct options *options, struct options_problems *probl
         (!*values->auth.webhook_url || !*values->auth.webhook_secret))
         options_problem(problems,
                         "auth.webhook_url and auth.webhook_secret are needed with auth.mode");
+    struct bytes redirect = bytes_of_text(values->whip.redirect);
+    if (redirect.size > 0 &&
+        ((!text_starts_with(redirect, "https://") && !text_starts_with(redirect, "http://")) ||
+         redirect.data[redirect.size - 1] == '/'))
+        options_problem(problems, "whip.redirect must be an address such as "
+                                  "https://live2.example.com, without a slash at its end");
     if (values->webhooks.urls.count > 4)
         options_problem(problems, "webhooks.urls: at most 4 addresses");
     if (values->webhooks.urls.count > 0 && !*values->webhooks.secret)

@@ -60,6 +60,12 @@ enum option_auth_mode {
     OPTION_AUTH_MODE_WEBHOOK,
 };
 
+enum option_whip_same_name {
+    OPTION_WHIP_SAME_NAME_AUTO,
+    OPTION_WHIP_SAME_NAME_REPLACE,
+    OPTION_WHIP_SAME_NAME_REFUSE,
+};
+
 #define OPTION_FIELD_BOOL(key)      bool key;
 #define OPTION_FIELD_NUMBER(key)    uint32_t key;
 #define OPTION_FIELD_PORT(key)      uint16_t key;

@@ -159,19 +159,20 @@ static void write_man(struct text_builder *out)
                 "the environment (ROOST_SECTION_KEY, such as ROOST_HTTP_HTTPS_PORT) and "
                 "\\-\\-set section.key=value. Unknown names and bad values are errors.\n");
     write_man_options(out);
-    text_append(out,
-                ".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nEnd after open requests are answered "
-                "and members are told.\n.TP\n.B SIGHUP\nRead the configuration again, apply "
-                "what reloads (certificates too), and log what needs a restart.\n.TP\n.B SIGUSR1\n"
-                "Drain the TURN server for turn.drain_timeout: no new allocations. A TURN server "
-                "alone ends with its last one.\n"
-                ".SH EXIT STATUS\n.TP\n.B 0\nsuccess\n.TP\n.B 1\nsomething failed at run "
-                "time\n.TP\n.B 2\nunknown command, option or argument\n.TP\n.B 3\nthe "
-                "configuration is not valid, or cannot work here (a port in use, no "
-                "permission)\n"
-                ".SH FILES\n.TP\n.I /etc/roost/roost.conf\nThe configuration, unless "
-                "\\-\\-config or ROOST_CONFIG names another.\n.TP\n.I ./roost\\-data\nThe data "
-                "folder; /var/lib/roost as a service.\n");
+    text_append(
+        out, ".SH SIGNALS\n.TP\n.B SIGTERM, SIGINT\nEnd after open requests are answered "
+             "and members are told.\n.TP\n.B SIGHUP\nRead the configuration again, apply "
+             "what reloads (certificates too), and log what needs a restart.\n.TP\n.B SIGUSR1\n"
+             "Before a stop: drain the TURN server for turn.drain_timeout (no new allocations; a "
+             "TURN server alone ends with its last one), and send publishers and viewers of "
+             "WHIP and WHEP elsewhere.\n"
+             ".SH EXIT STATUS\n.TP\n.B 0\nsuccess\n.TP\n.B 1\nsomething failed at run "
+             "time\n.TP\n.B 2\nunknown command, option or argument\n.TP\n.B 3\nthe "
+             "configuration is not valid, or cannot work here (a port in use, no "
+             "permission)\n"
+             ".SH FILES\n.TP\n.I /etc/roost/roost.conf\nThe configuration, unless "
+             "\\-\\-config or ROOST_CONFIG names another.\n.TP\n.I ./roost\\-data\nThe data "
+             "folder; /var/lib/roost as a service.\n");
 }
 
 /** Text in a Markdown table: the bar ends a cell. */

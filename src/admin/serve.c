@@ -190,6 +190,8 @@ static void begin_drain(struct serve *serve)
     serve->drain_until_us = loop_now_us(&serve->loop) + serve->options->server.stop_timeout_us;
     if (serve->signal)
         ws_endpoint_drain(serve->signal, "The server is stopping.");
+    if (serve->whip)
+        whip_endpoint_drain(serve->whip);
     if (serve->turn_listener)
         turn_listener_drain(serve->turn_listener);
     serve_turn_drain(serve, true, serve->options->server.stop_timeout_us);

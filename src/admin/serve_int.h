@@ -158,7 +158,8 @@ void serve_turn_certificate(struct serve *serve);
 void serve_turn_reload(struct serve *serve);
 /** No new allocations, and none longer than `timeout_us` from now; or as before. */
 void serve_turn_drain(struct serve *serve, bool on, uint64_t timeout_us);
-/** For turn.drain_timeout; a TURN server alone stops when nobody relays any more. */
+/** Before a stop: newcomers of TURN, WHIP and WHEP are refused. A TURN server alone
+ *  stops when nobody relays any more, or after turn.drain_timeout. */
 void serve_turn_drain_and_stop(struct serve *serve);
 
 /** Asks for the external address where the configuration says so. */
@@ -177,6 +178,8 @@ void serve_media_stop(struct serve *serve);
 void serve_media_reload(struct serve *serve);
 struct media_control *serve_media_control(struct serve *serve);
 
+/** Whether keys of an identity provider are on their way. */
+bool serve_keys_pending(void *owner);
 must_check int serve_signal_start(struct serve *serve);
 void serve_signal_stop(struct serve *serve);
 void serve_signal_reload(struct serve *serve);

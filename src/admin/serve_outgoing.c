@@ -10,6 +10,8 @@ static void keys_fetched(void *owner)
     struct serve *serve = owner;
     if (serve->signal)
         ws_endpoint_keys_fetched(serve->signal);
+    if (serve->whip)
+        whip_endpoint_keys_fetched(serve->whip);
 }
 
 static void decided(void *owner, const char *session, const struct admission_answer *answer)
@@ -17,6 +19,8 @@ static void decided(void *owner, const char *session, const struct admission_ans
     struct serve *serve = owner;
     if (serve->signal)
         ws_endpoint_admitted(serve->signal, session, answer);
+    if (serve->whip)
+        whip_endpoint_admitted(serve->whip, session, answer);
 }
 
 static void start_admission(struct serve *serve)

@@ -22,7 +22,7 @@ static struct room_directory_config rooms_config(struct serve *serve)
     };
 }
 
-static bool keys_pending(void *owner)
+bool serve_keys_pending(void *owner)
 {
     const struct serve *serve = owner;
     return serve->token_fetch && token_fetch_is_busy(serve->token_fetch);
@@ -48,7 +48,7 @@ static struct native_config native_config(struct serve *serve)
         .message_burst = options->signal.message_burst,
         .require_token = options_are_closed(options),
         .admission = serve->admission ? admission_hook_admission(serve->admission) : NULL,
-        .keys_pending = keys_pending,
+        .keys_pending = serve_keys_pending,
         .keys_owner = serve,
         .tokens = &serve->tokens,
         .ice_servers = &serve->ice_server,

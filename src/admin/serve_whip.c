@@ -12,6 +12,11 @@ static void rooms_changed(void *owner)
 
 static struct whip_config config_of(struct serve *serve)
 {
+    static const enum whip_same_name same_names[] = {
+        [OPTION_WHIP_SAME_NAME_AUTO] = WHIP_SAME_NAME_AUTO,
+        [OPTION_WHIP_SAME_NAME_REPLACE] = WHIP_SAME_NAME_REPLACE,
+        [OPTION_WHIP_SAME_NAME_REFUSE] = WHIP_SAME_NAME_REFUSE,
+    };
     const struct roost_options *options = serve->options;
     return (struct whip_config){
         .loop = &serve->loop,
@@ -23,7 +28,12 @@ static struct whip_config config_of(struct serve *serve)
         .ice_servers = (const char *const *)options->signal.ice_servers.items,
         .ice_server_count = options->signal.ice_servers.count,
         .log = &serve->log,
+        .admission = serve->admission ? admission_hook_admission(serve->admission) : NULL,
+        .keys_pending = serve_keys_pending,
         .require_token = options_are_closed(options),
+        .allowed_origins = (const char *const *)options->whip.allowed_origins.items,
+        .same_name = same_names[options->whip.same_name],
+        .redirect = options->whip.redirect,
         .session_count_max = options->whip.max_sessions,
         .path_timeout_us = options->whip.path_timeout_us,
         .rooms_changed = rooms_changed,

@@ -17,6 +17,7 @@
 #define ROOM_MEMBER_SIZE  65 /**< display and user names */
 #define ROOM_STATUS_SIZE  65
 #define ROOM_ID_SIZE      12 /**< ids of members and tracks: a letter and 10 random ones */
+#define ROOM_BAN_KEY_SIZE 128
 #define ROOM_BANS_MAX     256
 #define ROOM_SPEAKERS_MAX 16
 
@@ -138,7 +139,7 @@ struct room_member {
     char name[ROOM_MEMBER_SIZE];
     char user[ROOM_MEMBER_SIZE]; /**< "" when no token vouched for one */
     char status[ROOM_STATUS_SIZE];
-    char ban_key[ROOM_MEMBER_SIZE + 8];
+    char ban_key[ROOM_BAN_KEY_SIZE];
     bool moderator;
     /** Announced to nobody and listed for nobody; it publishes and says nothing (viewers of a
      *  broadcast, recorders). */
@@ -197,7 +198,7 @@ struct room {
     bool speakers_dirty;
     uint64_t speakers_told_us;
     uint64_t next_order; /**< of members and publications */
-    char (*bans)[ROOM_MEMBER_SIZE + 8];
+    char (*bans)[ROOM_BAN_KEY_SIZE];
     uint32_t ban_count;
     uint64_t empty_since_us;
 };

@@ -180,6 +180,21 @@ const char *http_exchange_origin(struct http_exchange *exchange)
     return exchange->origin;
 }
 
+bool http_exchange_is_from(struct http_exchange *exchange, const char *const *origins)
+{
+    struct bytes origin = http_exchange_field(exchange, "origin");
+    if (!origin.data)
+        return true;
+    const char *own = http_exchange_origin(exchange);
+    if (own[0] && text_equal_ignore_case(origin, own))
+        return true;
+    for (; origins && *origins; origins++) {
+        if (strcmp(*origins, "*") == 0 || text_equal_ignore_case(origin, *origins))
+            return true;
+    }
+    return false;
+}
+
 struct http_server *http_exchange_server(const struct http_exchange *exchange)
 {
     return exchange->connection->server;

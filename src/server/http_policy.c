@@ -29,18 +29,34 @@ static void page_policy_write(const struct http_exchange *exchange, struct text_
         http_field_write_text(out, "Cross-Origin-Opener-Policy", "same-origin-allow-popups");
 }
 
-void http_policy_write(const struct http_exchange *exchange, const char *type,
-                       struct text_builder *out)
+/** Which pages of other origins may read the answer, and what of it besides the body. */
+static void sharing_write(struct http_exchange *exchange, struct text_builder *out)
+{
+    static const char *const everyone[] = { "*", NULL };
+    const struct http_route *route = exchange->match.route;
+    const char *const *origins = route && route->origins ? route->origins(route->owner) : everyone;
+    if (origins && *origins && strcmp(*origins, "*") == 0) {
+        http_field_write_text(out, "Access-Control-Allow-Origin", "*");
+    } else {
+        http_field_write_text(out, "Vary", "Origin");
+        struct bytes origin = http_exchange_field(exchange, "origin");
+        if (!origin.data || !http_exchange_is_from(exchange, origins))
+            return;
+        http_field_write(out, "Access-Control-Allow-Origin", origin);
+    }
+    http_field_write_text(out, "Access-Control-Expose-Headers",
+                          "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After");
+}
+
+void http_policy_write(struct http_exchange *exchange, const char *type, struct text_builder *out)
 {
     const struct http_connection *connection = exchange->connection;
     bool shared = exchange->match.flags & HTTP_ROUTE_CORS;
     http_field_write_text(out, "X-Content-Type-Options", "nosniff");
     http_field_write_text(out, "Cross-Origin-Resource-Policy",
                           shared ? "cross-origin" : "same-origin");
-    if (shared) {
-        http_field_write_text(out, "Access-Control-Allow-Origin", "*");
-        http_field_write_text(out, "Access-Control-Expose-Headers", "Location, Link, ETag");
-    }
+    if (shared)
+        sharing_write(exchange, out);
     if (connection->over_tls && connection->server->config.hsts_s > 0)
         text_append_format(out, "Strict-Transport-Security: max-age=%u\r\n",
                            connection->server->config.hsts_s);

@@ -137,6 +137,9 @@ struct http_route {
     void *owner;
     uint64_t body_size_max; /**< 0: the server's */
     unsigned flags;         /**< mask of enum http_route_flag */
+    /** With HTTP_ROUTE_CORS: the origins that are meant, as http_exchange_is_from takes them. NULL:
+     *  every one. */
+    const char *const *(*origins)(void *owner);
 };
 
 /** Returns 0, -EEXIST (pattern and method are taken) or -EINVAL (bad pattern). Copies the route. */
@@ -164,6 +167,12 @@ const struct net_address *http_exchange_remote(const struct http_exchange *excha
 const struct net_address *http_exchange_local(const struct http_exchange *exchange);
 /** "https://host[:port]" of the request itself, for Location and links; "" without Host. */
 const char *http_exchange_origin(struct http_exchange *exchange);
+
+/**
+ * Whether the request is no page's (it has no Origin), one of a page of this host, or of a page of
+ * these origins: NULL-terminated, "*" is every one; NULL is none.
+ */
+bool http_exchange_is_from(struct http_exchange *exchange, const char *const *origins);
 
 struct http_server *http_exchange_server(const struct http_exchange *exchange);
 

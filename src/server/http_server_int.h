@@ -154,8 +154,7 @@ void http_answer_refusal(struct http_exchange *exchange, unsigned status, const 
 
 /** ---- http_policy.c ---- */
 /** Fields that every answer carries, by its type and its page. */
-void http_policy_write(const struct http_exchange *exchange, const char *type,
-                       struct text_builder *out);
+void http_policy_write(struct http_exchange *exchange, const char *type, struct text_builder *out);
 /** Answers what no handler should see: redirects to HTTPS, unknown paths, methods, OPTIONS. */
 bool http_policy_answers(struct http_exchange *exchange);
 

@@ -14,14 +14,16 @@ enum admission_purpose {
     ADMISSION_JOIN,     /**< a room */
     ADMISSION_REGISTER, /**< a user name, for calls */
     ADMISSION_LINK,     /**< a call by a link */
+    ADMISSION_PUBLISH,  /**< into a room by WHIP */
+    ADMISSION_WATCH,    /**< a room by WHEP */
 };
 
 /** What someone wants. Valid within the call; the texts are the client's word. */
 struct admission_question {
     enum admission_purpose purpose;
-    const char *room;  /**< JOIN; else NULL */
+    const char *room;  /**< JOIN, PUBLISH, WATCH; else NULL */
     const char *user;  /**< REGISTER; else NULL */
-    const char *name;  /**< display name */
+    const char *name;  /**< display name; WATCH: of the publisher; NULL: none */
     const char *token; /**< as it was shown; NULL: none */
     const char *session;
     struct net_address remote;
@@ -37,8 +39,9 @@ struct admission_answer {
 /** An operator's endpoint, as the engine sees it. */
 struct admission {
     /**
-     * Asks. The answer comes through signal_native_admitted for `question->session`, later. Returns
-     * 0, or a negative errno when it cannot be asked: nothing will come.
+     * Asks. The answer comes through signal_native_admitted or whip_endpoint_admitted for
+     * `question->session`, later. Returns 0, or a negative errno when it cannot be asked: nothing
+     * will come.
      */
     int (*ask)(struct admission *self, const struct admission_question *question);
 };

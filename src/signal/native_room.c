@@ -83,7 +83,7 @@ static int enter(struct native_session *session, uint64_t now_us,
                                      grants->moderator, &room);
     if (result < 0)
         return result;
-    char ban_key[ROOM_MEMBER_SIZE + 8];
+    char ban_key[ROOM_BAN_KEY_SIZE];
     snprintf(ban_key, sizeof(ban_key), "%s%s",
              grants->user[0] ? "user:" : "session:", grants->user[0] ? grants->user : session->id);
     struct room_join join = {

@@ -5,6 +5,7 @@
  *
  *     POST /whip/{room}[/{name}]   publishes under a name        -> 201, Location, ETag, Link
  *     POST /whep/{room}[/{name}]   watches one publisher, or what the room shows  -> 201, or 409
+ *     POST /whep/...?wait=true     the same, but 201 although nothing is live: it comes later
  *     PATCH, DELETE /whip-session/{id}, /whep-session/{id}
  *
  * A publisher is a member of the room like any other; a viewer is a hidden member, which nobody is
@@ -17,8 +18,16 @@
 #include "room/directory.h"
 #include "runtime/loop.h"
 #include "server/http_server.h"
+#include "signal/admission.h"
 #include "signal/token_verifier.h"
 #include "signal/turn_offer.h"
+
+/** What becomes of a publisher whose name another one has in the room. */
+enum whip_same_name {
+    WHIP_SAME_NAME_AUTO, /**< replaces one of the same user, or without a path; else is refused */
+    WHIP_SAME_NAME_REPLACE,
+    WHIP_SAME_NAME_REFUSE,
+};
 
 struct whip_config {
     struct loop *loop; /**< of the control thread */
@@ -26,11 +35,17 @@ struct whip_config {
     struct random *random; /**< the system's */
     struct room_directory *rooms;
     const struct token_verifier *tokens;
+    struct admission *admission; /**< the operator's endpoint decides; NULL: tokens do */
+    /** Whether keys are being fetched; NULL: never. With `owner`. */
+    bool (*keys_pending)(void *owner);
     const struct turn_offer *turn;  /**< for Link fields; NULL: no TURN server of ours */
     const char *const *ice_servers; /**< further URLs for Link fields (stun:) */
     size_t ice_server_count;
     const struct log *log;
     bool require_token;
+    const char *const *allowed_origins; /**< of pages; NULL-terminated, "*": every one */
+    enum whip_same_name same_name;
+    const char *redirect; /**< base URL of another server; "": none */
     uint32_t session_count_max;
     /** How long a session may be without a path, at its beginning or later. */
     uint64_t path_timeout_us;
@@ -48,4 +63,11 @@ must_check int whip_endpoint_new(const struct whip_config *config,
 void whip_endpoint_free(struct whip_endpoint *endpoint);
 /** Takes over limits and whether tokens are required. */
 void whip_endpoint_reload(struct whip_endpoint *endpoint, const struct whip_config *config);
+/** The answer for a request that waits for it; nothing for an id that is nobody's. */
+void whip_endpoint_admitted(struct whip_endpoint *endpoint, const char *id,
+                            const struct admission_answer *answer);
+/** Runs requests that wait for keys. */
+void whip_endpoint_keys_fetched(struct whip_endpoint *endpoint);
+/** The process is about to stop: sends newcomers elsewhere, or tells them to come back. */
+void whip_endpoint_drain(struct whip_endpoint *endpoint);
 struct metric_set whip_endpoint_metrics(const struct whip_endpoint *endpoint);

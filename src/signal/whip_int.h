@@ -7,6 +7,12 @@
 
 #define WHIP_ID_LENGTH 32 /**< 190 random bits */
 #define WHIP_ETAG_SIZE 64
+/** Names a request that waits; not a session: that name is its client's secret. */
+#define WHIP_WAITING_ID_SIZE 25
+#define WHIP_RATE_PER_S      5
+#define WHIP_RATE_BURST      40
+#define WHIP_SDP_TYPE        "application/sdp"
+#define WHIP_FRAGMENT_TYPE   "application/trickle-ice-sdpfrag"
 
 enum whip_metric {
 #define METRIC(id, kind, name, labels, help) WHIP_METRIC_##id,
@@ -36,7 +42,9 @@ struct whip_endpoint {
     struct list pathless; /**< those without a path, the longest first */
     struct list over;     /**< those that end with the next look */
     struct map by_id;
+    struct map waiting; /**< struct whip_waiting by its id */
     struct address_rate rate;
+    bool draining;
     metric_value metrics[WHIP_METRIC_COUNT];
 };
 
@@ -60,10 +68,38 @@ struct whip_request {
     const char *room;
     const char *name; /**< "": none */
     struct bytes offer;
-    bool loopback;
-    bool has_token;
+    bool wait; /**< a viewer's: to be answered although nothing is live yet */
+    struct net_address remote;
+    bool has_grants; /**< of a token, or of the operator's endpoint */
     struct token_grants grants;
 };
+
+/** What a request waited for is there. */
+struct whip_decision {
+    const struct admission_answer *answer; /**< NULL: it waited for keys */
+};
+
+// whip.c
+/** Answers a POST; `decision` NULL: at its first look. */
+void whip_create(struct http_exchange *exchange, struct whip_endpoint *endpoint, bool viewer,
+                 const struct whip_decision *decision);
+/** Rooms may have something to tell, and others share them. */
+void whip_changed(struct whip_endpoint *endpoint);
+/** Whether the request's body has that media type, whatever its parameters. */
+bool whip_has_type(const struct http_exchange *exchange, const char *type);
+
+// whip_entry.c
+/** False: too many requests came from that address, and the request is answered. */
+bool whip_take_rate(struct whip_endpoint *endpoint, struct http_exchange *exchange);
+/** True with the grants, if any; else the request is answered, or waits for the decision. */
+bool whip_admit(struct whip_endpoint *endpoint, struct http_exchange *exchange,
+                const struct whip_decision *decision, struct whip_request *request);
+/** Forgets who waits. */
+void whip_waiting_done(struct whip_endpoint *endpoint);
+
+// whip_resource.c
+void whip_patch(struct http_exchange *exchange, void *owner);
+void whip_delete(struct http_exchange *exchange, void *owner);
 
 // whip_session.c
 /** Joins the room and answers the offer. */

@@ -156,31 +156,80 @@ static struct whip_session *session_new(struct whip_endpoint *endpoint,
     return session;
 }
 
+/** What others read: a token's word first. */
+static const char *name_of(const struct whip_request *request)
+{
+    const struct token_grants *grants = &request->grants;
+    return grants->name[0]    ? grants->name
+           : request->name[0] ? request->name
+           : grants->user[0]  ? grants->user
+                              : "Live";
+}
+
+/**
+ * What a kick keeps out: the user, when a token vouches for one; else a publisher by its address
+ * and name (machines of one studio share an address), and viewers, who have no name, by their
+ * address. A household has a /64 of IPv6 and as many addresses as it likes.
+ */
+static void write_ban_key(const struct whip_request *request, char out[ROOM_BAN_KEY_SIZE])
+{
+    struct net_address address = request->remote;
+    char ip[NET_ADDRESS_TEXT_MAX];
+    if (address.family == NET_IPV6)
+        memset(address.ip + 8, 0, 8);
+    net_address_format_ip(&address, ip);
+    int size =
+        request->grants.user[0] ? snprintf(out, ROOM_BAN_KEY_SIZE, "user:%s", request->grants.user)
+        : request->viewer       ? snprintf(out, ROOM_BAN_KEY_SIZE, "whep:%s", ip)
+                          : snprintf(out, ROOM_BAN_KEY_SIZE, "whip:%s/%s", ip, name_of(request));
+    ensure(size > 0 && size < ROOM_BAN_KEY_SIZE);
+}
+
 static int join(struct whip_session *session, const struct whip_request *request, struct room *room)
 {
     const struct token_grants *grants = &request->grants;
-    char ban_key[ROOM_MEMBER_SIZE + 8];
-    snprintf(ban_key, sizeof(ban_key), "%s%s",
-             grants->user[0] ? "user:" : "whip:", grants->user[0] ? grants->user : session->id);
-    ban_key[sizeof(ban_key) - 1] = 0;
-    const char *name = grants->name[0]    ? grants->name
-                       : request->name[0] ? request->name
-                       : grants->user[0]  ? grants->user
-                                          : "Live";
+    char ban_key[ROOM_BAN_KEY_SIZE];
+    write_ban_key(request, ban_key);
     return room_join(room,
-                     &(struct room_join){ .name = name,
+                     &(struct room_join){ .name = name_of(request),
                                           .user = grants->user[0] ? grants->user : NULL,
                                           .ban_key = ban_key,
                                           .moderator = grants->moderator,
                                           .auto_subscribe = request->viewer,
                                           .follows = request->viewer ? request->name : NULL,
-                                          .loopback = request->loopback,
+                                          .loopback = net_address_is_loopback(&request->remote),
                                           .hidden = request->viewer || grants->hidden,
                                           .own_events_only = true,
                                           .denials = grants->denials,
-                                          .pass = token_pass(grants, request->has_token),
+                                          .pass = token_pass(grants, request->has_grants),
                                           .observer = &session->observer },
                      &session->member);
+}
+
+/** Another publisher by WHIP of that name in the room; NULL: the name is free. */
+static struct whip_session *find_publisher(const struct room *room, const char *name)
+{
+    struct room_member *member;
+    list_each(member, &room->members, node)
+    {
+        if (member->observer->notify == notify && strcmp(member->name, name) == 0)
+            return container_of(member->observer, struct whip_session, observer);
+    }
+    return NULL;
+}
+
+/** Whether a newcomer of its name may end that session. */
+static bool may_replace(const struct whip_session *other, const struct whip_request *request)
+{
+    switch (other->endpoint->config.same_name) {
+    case WHIP_SAME_NAME_REPLACE:
+        return true;
+    case WHIP_SAME_NAME_REFUSE:
+        return false;
+    default:
+        return strcmp(request->grants.user, other->member->user) == 0 &&
+               (request->grants.user[0] || other->member->media_state != ROOM_MEDIA_CONNECTED);
+    }
 }
 
 static void refuse_join(struct whip_endpoint *endpoint, int result, struct whip_result *ret_result)
@@ -224,7 +273,7 @@ static struct room *find_room(struct whip_endpoint *endpoint, const struct whip_
 {
     struct room_directory *rooms = endpoint->config.rooms;
     struct room *room = room_directory_find(rooms, request->room);
-    if (request->viewer) {
+    if (request->viewer && !request->wait) {
         if (room && room_is_live(room, request->name))
             return room;
         // draft-ietf-wish-whep: nothing is live, come back later
@@ -233,7 +282,7 @@ static struct room *find_room(struct whip_endpoint *endpoint, const struct whip_
         return NULL;
     }
     int result = room_directory_open(rooms, now_us, request->room,
-                                     request->has_token && request->grants.moderator, &room);
+                                     request->has_grants && request->grants.moderator, &room);
     if (result == 0)
         return room;
     refuse_join(endpoint, result, ret_result);
@@ -253,6 +302,12 @@ void whip_session_open(struct whip_endpoint *endpoint, const struct whip_request
     struct room *room = find_room(endpoint, request, now_us, ret_result);
     if (!room)
         return;
+    struct whip_session *former = request->viewer ? NULL : find_publisher(room, name_of(request));
+    if (former && !may_replace(former, request)) {
+        whip_count(endpoint, WHIP_METRIC_REFUSED_NAME);
+        refuse(ret_result, 409, "Another publisher has this name here. Use /whip/ROOM/NAME.");
+        return;
+    }
     struct whip_session *session = session_new(endpoint, request);
     int result = join(session, request, room);
     if (result < 0) {
@@ -276,6 +331,10 @@ void whip_session_open(struct whip_endpoint *endpoint, const struct whip_request
     }
     whip_count(endpoint, WHIP_METRIC_CREATED);
     ret_result->session = session;
+    if (former) {
+        whip_count(endpoint, WHIP_METRIC_REPLACED);
+        whip_session_end(former, ROOM_LEFT_LEFT);
+    }
 }
 
 struct whip_session *whip_session_find(struct whip_endpoint *endpoint, const char *id, bool viewer)
