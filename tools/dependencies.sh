@@ -15,8 +15,9 @@ command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
 # certutil of libnss3-tools: browsers that trust a test's own authority
 browser=(chromium firefox-esr nftables libnss3-tools)
-# what TURN is tested with and measured against; without it those tests and columns are left out
+# what tests and benchmarks compare with; without them those tests and columns are left out
 optional=(coturn)
+measured=(janus)
 
 packages=()
 optional_wanted=0
@@ -25,7 +26,7 @@ for group in "$@"; do
     case "$group" in
     build) packages+=("${build[@]}") ;;
     test) packages+=("${test[@]}") optional_wanted=1 ;;
-    bench) optional_wanted=1 ;;
+    bench) optional+=("${measured[@]}") optional_wanted=1 ;;
     browser) packages+=("${browser[@]}") ;;
     npm) npm_wanted=1 ;;
     *) echo "dependencies.sh: no group $group" >&2; exit 2 ;;
@@ -76,8 +77,8 @@ install_packages() {
     fi
 }
 
-# Debian's package starts a TURN server on port 3478, roost's own, and with every boot: a masked
-# unit does not (its init script asks /etc/default/coturn, which says no).
+# Debian's packages start their servers (coturn on port 3478, roost's own), and with every boot: a
+# masked unit does not.
 mask_service() {
     local unit=/etc/systemd/system/$1.service as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -90,7 +91,7 @@ mask_service() {
 # in a shell of its own: what cannot be had is told and done without
 install_optional() (
     for package in $(missing_packages "${optional[@]}"); do
-        [ "$package" != coturn ] || mask_service coturn || continue
+        mask_service "$package" || continue
         (install_packages "$package") || echo "Going on without $package."
     done
 )

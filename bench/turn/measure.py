@@ -7,13 +7,13 @@ core: other programs that run there make it dearer. Rows end when the time is ov
 
 import argparse
 import shutil
-import statistics
 import sys
 import tempfile
 import time
 
 from network import Loopback, Veth
 from servers import KINDS, run_generator
+from tables import median, print_head, print_row, ratio, show
 
 QUICK_SECONDS = 100
 FULL_SECONDS = 1200
@@ -44,30 +44,6 @@ class Bench:
 
     def late(self):
         return time.monotonic() > self.end
-
-
-def median(results, key):
-    quiet = sorted((result for result in results if result), key=lambda result: result["waited"])
-    values = [result[key] for result in quiet[:(len(quiet) + 1) // 2]]
-    return statistics.median(values) if values else None
-
-
-def show(value, form="{:.2f}"):
-    return "" if value is None else form.format(value)
-
-
-def ratio(above, below):
-    return above / below if above is not None and below else None
-
-
-def print_row(cells):
-    print("| " + " | ".join(cells) + " |", flush=True)
-
-
-def print_head(title, cells):
-    print(f"\n### {title}\n")
-    print_row(cells)
-    print_row(["---"] * len(cells))
 
 
 # How packets cross: title, (joins, cuts) of the server's card, and what the generator is told

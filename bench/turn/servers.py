@@ -1,5 +1,4 @@
-"""The servers that bench/turn measures: each starts alone on a core, on free ports, and is ended by
-its process id."""
+"""The servers that bench/turn measures."""
 
 import base64
 import glob
@@ -8,30 +7,12 @@ import hmac
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 
+from process import CORE, Server, free_port, pinned
+
 SECRET = "bench-secret"
-CORE = 0
-
-
-def pinned(core, command):
-    """`command` on one core; as root, before other programs of the machine."""
-    first = ["nice", "-n", "-20"] if os.geteuid() == 0 else []
-    return [*first, "taskset", "-c", str(core), *command]
-
-
-def free_port():
-    """A port that is free for UDP and TCP on loopback."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            try:
-                tcp.bind(("127.0.0.1", udp.getsockname()[1]))
-            except OSError:
-                continue
-            return udp.getsockname()[1]
 
 
 def credentials():
@@ -41,48 +22,12 @@ def credentials():
     return user, base64.b64encode(digest).decode()
 
 
-class Server:
-    """A running server. `options` are those of bench_turn that are particular to it."""
+class TurnServer(Server):
+    """`options` are those of bench_turn that are particular to it."""
 
-    name = ""
     transports = ("udp",)
     indications = True
     options = ()
-
-    def __init__(self, build, folder, network):
-        self.build = build
-        self.network = network
-        self.folder = os.path.join(folder, self.name)
-        os.makedirs(self.folder, exist_ok=True)
-        self.process = None
-        self.ports = {}
-
-    def start(self):
-        """Starts the server and waits until it serves; sets `ports` by transport."""
-        raise NotImplementedError
-
-    def spawn(self, command, **more):
-        command = self.network.on_server(pinned(CORE, command))
-        self.process = subprocess.Popen(command, **more)
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process = None
-
-    def wait_for(self, condition, what):
-        for _ in range(200):
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at once: see {self.folder}")
-            if condition():
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"{self.name}: {what} did not happen: see {self.folder}")
 
     def arguments(self, transport="udp"):
         """For bench_turn."""
@@ -90,7 +35,7 @@ class Server:
                 "--core", str(CORE), *self.options]
 
 
-class Forwarder(Server):
+class Forwarder(TurnServer):
     name = "forwarder"
     indications = False
     options = ("--bare",)
@@ -105,7 +50,7 @@ class Forwarder(Server):
         return True
 
 
-class Coturn(Server):
+class Coturn(TurnServer):
     name = "coturn"
     transports = ("udp", "tcp", "tls")
 
@@ -145,7 +90,7 @@ class Coturn(Server):
             return "Total General servers" in lines.read()
 
 
-class Roost(Server):
+class Roost(TurnServer):
     name = "roost"
     transports = ("udp", "tcp", "tls")
     settings = ()

@@ -1,9 +1,12 @@
-"""Where servers and load generator meet: loopback, or a pair of virtual network cards between two
+"""Where servers and load generator meet: loopback; or a pair of virtual network cards between two
 namespaces. Unlike loopback, each card can be told how it sends and receives:
 
 - the generator's card cuts runs itself (no segmentation offload), so that packets arrive one by one
   although a burst costs the generator one system call: it becomes faster than any server;
 - the server's card joins what arrives (GRO), or not, as real cards do.
+
+Or one namespace for both, with a card whose address is the host's own: what is sent to it crosses
+loopback, but programs that refuse loopback's addresses take it.
 
 Needs root. Namespaces carry this process's id and are removed at the end."""
 
@@ -140,3 +143,31 @@ class Veth:
         for name in (self.server, self.generator):
             subprocess.run(["ip", "netns", "delete", name], check=False,
                            stderr=subprocess.DEVNULL)
+
+
+class OneHost:
+    """Everything in one namespace, on the address of its card."""
+
+    server_ip = SERVER_IP
+
+    def __init__(self):
+        self.name = f"bench-{os.getpid()}"
+        try:
+            Veth.ip("netns", "add", self.name)
+            Veth.ip("-n", self.name, "link", "set", "lo", "up")
+            Veth.ip("-n", self.name, "link", "add", "card", "type", "veth", "peer", "name", "other")
+            Veth.ip("-n", self.name, "address", "add", f"{SERVER_IP}/24", "dev", "card")
+            for card in ("card", "other"):
+                Veth.ip("-n", self.name, "link", "set", card, "up")
+        except Exception:
+            self.close()
+            raise
+
+    def on_server(self, command):
+        return ["ip", "netns", "exec", self.name, *command]
+
+    on_generator = on_server
+
+    def close(self):
+        subprocess.run(["ip", "netns", "delete", self.name], check=False,
+                       stderr=subprocess.DEVNULL)
