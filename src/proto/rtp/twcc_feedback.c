@@ -71,6 +71,29 @@ static int symbol_next(struct twcc_cursor *cursor)
     return symbol;
 }
 
+/**
+ * Counts the symbols of a chunk, `left` at most, and adds the size of their deltas. False when one
+ * of them is reserved.
+ */
+static bool chunk_measure(uint16_t chunk, size_t left, size_t *ret_symbols, size_t *deltas_size)
+{
+    struct twcc_cursor scout = { 0 };
+    chunk_load(&scout, chunk);
+    if (scout.vector_bits == 0) {
+        *ret_symbols = min_of((size_t)scout.run_left, left);
+        *deltas_size += *ret_symbols * scout.run_symbol;
+        return scout.run_symbol != RESERVED || *ret_symbols == 0;
+    }
+    *ret_symbols = min_of((size_t)scout.vector_left, left);
+    for (size_t i = 0; i < *ret_symbols; i++) {
+        int symbol = symbol_next(&scout);
+        if (symbol == RESERVED)
+            return false;
+        *deltas_size += (size_t)symbol;
+    }
+    return true;
+}
+
 int twcc_cursor_of(const struct twcc_feedback *feedback, struct twcc_cursor *ret_cursor)
 {
     struct twcc_cursor cursor = {
@@ -79,14 +102,15 @@ int twcc_cursor_of(const struct twcc_feedback *feedback, struct twcc_cursor *ret
         .left = feedback->status_count,
         .time_us = (int64_t)feedback->reference * TWCC_REFERENCE_US,
     };
-    // the deltas begin where the chunks end: walk the chunks once to find the place
+    // the deltas begin where the chunks end: a look at each chunk finds the place
     struct twcc_cursor scout = cursor;
     size_t deltas_size = 0;
-    for (size_t i = 0; i < feedback->status_count; i++) {
-        int symbol = symbol_next(&scout);
-        if (symbol < 0 || symbol == RESERVED)
+    for (size_t left = feedback->status_count; left > 0;) {
+        uint16_t chunk = reader_u16(&scout.chunks);
+        size_t symbols;
+        if (scout.chunks.failed || !chunk_measure(chunk, left, &symbols, &deltas_size))
             return -EBADMSG;
-        deltas_size += (size_t)symbol;
+        left -= symbols;
     }
     cursor.deltas = scout.chunks;
     if (reader_left(&cursor.deltas) < deltas_size)
