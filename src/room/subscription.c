@@ -29,6 +29,7 @@ struct subscription *subscription_free(struct subscription *subscription)
         return NULL;
     subscription_detach(subscription);
     rewrite_done(&subscription->rewrite);
+    free(subscription->resent);
     free(subscription);
     return NULL;
 }
@@ -286,6 +287,10 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
         return 0;
     uint32_t sent = 0;
     uint32_t room = rtc_sender_room(subscription->sender, now_us, RTC_URGENCY_REPAIR);
+    struct rtc_reported reported;
+    rtc_sender_reported(subscription->sender, &reported);
+    if (!subscription->resent)
+        subscription->resent = memory_new(struct resent);
     for (uint32_t i = 0; i < count; i++) {
         struct rtc_outgoing outgoing = { 0 };
         struct rewrite_place place;
@@ -295,7 +300,8 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
             packet_ring_find(&subscription->track->layers[place.span->source].ring, place.input);
         if (!packet)
             continue;
-        if (sent >= subscription->repairs_left || packet->size > room) {
+        if (sent >= subscription->repairs_left || packet->size > room ||
+            resent_lately(subscription->resent, now_us, lost[i], reported.round_trip_us)) {
             *ret_refused += 1;
             continue;
         }
@@ -306,6 +312,7 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
         if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE ||
             !rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing))
             continue;
+        resent_note(subscription->resent, now_us, lost[i]);
         sent++;
         room -= packet->size;
     }

@@ -9,6 +9,7 @@
 #include "room/gop_replay.h"
 #include "room/protection.h"
 #include "room/redundancy.h"
+#include "room/resent.h"
 #include "room/rewrite.h"
 #include "room/track.h"
 #include "room/wish.h"
@@ -35,6 +36,7 @@ struct subscription {
     struct rewrite rewrite;
     uint32_t clock_rate_hz; /**< of the last packet's codec */
     uint32_t repairs_left;  /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
+    struct resent *resent;  /**< NULL until something is */
     struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
     struct follow follow;                 /**< when it is behind its track */
     struct redundancy redundancy;
@@ -91,7 +93,7 @@ bool subscription_may_switch(const struct subscription *subscription, uint64_t n
 /**
  * Answers a NACK of the receiver from the track's ring. Returns how many were sent again.
  * `ret_refused` counts those that were there, but more than a receiver may have, or more than its
- * path has room for: it asks again.
+ * path has room for, or sent again less than a round trip ago: it asks again.
  */
 uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
                              struct datagram_batch *batch, const uint16_t *lost, uint32_t count,

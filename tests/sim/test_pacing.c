@@ -182,11 +182,10 @@ static void test_a_smaller_layer_does_not_wait_behind_a_larger_one(void **state)
     world_free(world);
 }
 
-/** Asks for the newest packets once more, over and over. */
-static void ask_again(struct world_client *client)
+/** Asks once more for the packets before one, 4 times 17. */
+static void ask_again(struct world_client *client, uint16_t newest)
 {
     const struct rtc_section *section = &rtc_peer_negotiated(client->server_peer)->sections[VIDEO];
-    uint16_t newest = (uint16_t)client->received[VIDEO].newest;
     uint8_t bytes[24 + 16] = { 0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, 205, 0, 6, 0, 0, 0, 1 };
     store_u32(bytes + 16, section->ssrc);
     for (uint16_t i = 0; i < 4; i++) {
@@ -204,7 +203,7 @@ static void test_a_flood_of_nacks_gets_no_more_than_the_pace(void **state)
     struct world_client *subscriber = &world->clients[1];
     uint64_t before = link_of(world)->bytes;
     for (int i = 0; i < 500; i++) {
-        ask_again(subscriber);
+        ask_again(subscriber, (uint16_t)subscriber->received[VIDEO].newest);
         network_run(world->net, time_from_ms(2));
     }
     uint64_t bytes = link_of(world)->bytes - before;
@@ -213,6 +212,25 @@ static void test_a_flood_of_nacks_gets_no_more_than_the_pace(void **state)
     assert_true(bytes > 300000);
     assert_true(counted(world, ROOM_METRIC_REPAIRS_REFUSED) > 10000);
     assert_in_range(world->clients[0].frame - subscriber->received[AUDIO].last_frame, 0, 3);
+    world_free(world);
+}
+
+static void test_a_copy_on_its_way_is_not_sent_once_more(void **state)
+{
+    (void)state;
+    struct world *world = a_call(false);
+    struct world_client *subscriber = &world->clients[1];
+    // the receiver's reports tell how long the way is
+    network_pipe_set(network_downlink(subscriber->endpoint),
+                     &(struct network_pipe_config){ .delay_us = 300000 });
+    network_run(world->net, time_from_s(10));
+    uint64_t before = counted(world, ROOM_METRIC_PACKETS_REPAIRED);
+    uint16_t newest = (uint16_t)subscriber->received[VIDEO].newest;
+    for (int i = 0; i < 10; i++) {
+        ask_again(subscriber, newest);
+        network_run(world->net, time_from_ms(20));
+    }
+    assert_int_equal(counted(world, ROOM_METRIC_PACKETS_REPAIRED) - before, 4 * 17);
     world_free(world);
 }
 
@@ -265,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_who_is_too_far_behind_skips_to_a_key_frame),
         cmocka_unit_test(test_a_smaller_layer_does_not_wait_behind_a_larger_one),
         cmocka_unit_test(test_a_flood_of_nacks_gets_no_more_than_the_pace),
+        cmocka_unit_test(test_a_copy_on_its_way_is_not_sent_once_more),
         cmocka_unit_test(test_a_replay_is_paced_by_what_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
