@@ -75,6 +75,11 @@ void aead_free(struct aead *aead)
     free(aead);
 }
 
+void aead_prefetch(const struct aead *aead)
+{
+    memory_prefetch(aead, sizeof(*aead));
+}
+
 /** Sets the IV and the additional data of one operation. */
 static bool evp_begin(EVP_CIPHER_CTX *evp, const uint8_t *iv, struct bytes additional, int encrypt)
 {

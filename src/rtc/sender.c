@@ -66,6 +66,23 @@ void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clo
     sender->clock = *clock;
 }
 
+void rtc_sender_prefetch(const struct rtc_sender *sender, unsigned depth)
+{
+    if (depth == 0) {
+        memory_prefetch(sender, offsetof(struct rtc_sender, rtx_index));
+        memory_prefetch(&sender->rewriter.one_byte, sizeof(sender->rewriter.one_byte));
+        return;
+    }
+    const struct rtc_peer *peer = sender->peer;
+    if (depth == 1) {
+        memory_prefetch(peer, offsetof(struct rtc_peer, ice));
+        memory_prefetch(&peer->sending, sizeof(peer->sending));
+        memory_prefetch(&peer->transport_sequence, 1);
+    } else if (peer->sending) {
+        secure_rtp_session_prefetch(peer->sending, depth == RTC_SENDER_DEPTH - 1);
+    }
+}
+
 bool peer_sender_commit(struct rtc_sender *sender, struct secure_rtp_sender *index, uint8_t *at,
                         size_t header_size, struct bytes payload, struct datagram_batch *batch)
 {

@@ -79,6 +79,13 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
 void rtc_sender_set_clock(struct rtc_sender *sender, const struct rtc_clock *clock);
 /** Where the stream's numbers go on: random at first, behind the last packet later. */
 void rtc_sender_start_numbers(const struct rtc_sender *sender, struct rtc_numbers *ret_numbers);
+/** What rtc_sender_send reads lies behind pointers, this many deep. */
+#define RTC_SENDER_DEPTH 4
+/**
+ * Brings what rtc_sender_send reads into the processor's cache, pointer by pointer: call it with
+ * `depth` from 0 to RTC_SENDER_DEPTH - 1, with other work between.
+ */
+void rtc_sender_prefetch(const struct rtc_sender *sender, unsigned depth);
 
 /** Whether the receiver takes forward error correction of video (ULPFEC in RED). */
 bool rtc_sender_can_protect(const struct rtc_sender *sender);

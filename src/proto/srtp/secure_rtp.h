@@ -66,6 +66,12 @@ must_check int secure_rtp_session_new(const struct secure_rtp_config *config,
 struct secure_rtp_session *secure_rtp_session_free(struct secure_rtp_session *session);
 
 /**
+ * Brings what secure_rtp_protect reads into the processor's cache: first the session, and with
+ * `keys`, when it is there, its keys.
+ */
+void secure_rtp_session_prefetch(const struct secure_rtp_session *session, bool keys);
+
+/**
  * Packet indices of one outgoing SSRC. Zeroed memory (or secure_rtp_sender_init) is the start. The
  * first sequence number should be below 2^15, so that a receiver that misses the first packets
  * cannot mistake the rollover counter (RFC 3711, 3.3.1).

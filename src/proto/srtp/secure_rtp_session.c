@@ -129,6 +129,14 @@ void secure_rtp_session_make_rtp(struct secure_rtp_session *session)
     forget_derived(session);
 }
 
+void secure_rtp_session_prefetch(const struct secure_rtp_session *session, bool keys)
+{
+    if (!keys)
+        memory_prefetch(session, offsetof(struct secure_rtp_session, rtcp));
+    else if (session->rtp.aead)
+        aead_prefetch(session->rtp.aead);
+}
+
 struct secure_rtp_session *secure_rtp_session_free(struct secure_rtp_session *session)
 {
     if (!session)
