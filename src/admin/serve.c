@@ -191,7 +191,7 @@ static void begin_drain(struct serve *serve)
     if (serve->signal)
         ws_endpoint_drain(serve->signal, "The server is stopping.");
     if (serve->whip)
-        whip_endpoint_drain(serve->whip);
+        whip_endpoint_drain(serve->whip, true);
     if (serve->turn_listener)
         turn_listener_drain(serve->turn_listener);
     serve_turn_drain(serve, true, serve->options->server.stop_timeout_us);

@@ -372,7 +372,7 @@ static void drain_due(struct loop_timer *timer, uint64_t now_us)
 void serve_turn_drain_and_stop(struct serve *serve)
 {
     if (serve->whip)
-        whip_endpoint_drain(serve->whip);
+        whip_endpoint_drain(serve->whip, false);
     serve_turn_drain(serve, true, serve->options->turn.drain_timeout_us);
     if (serve->turn && serve_turn_alone(serve))
         loop_timer_set_after(&serve->turn_drain_timer, 0);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -96,6 +97,8 @@ static void report(struct exchange *exchange, const struct track *track, enum me
         .speaking = track->speech.speaking,
         .level_dbov = speech_level(&track->speech),
     };
+    if (kind == MEDIA_EVENT_LAYERS)
+        memcpy(event.layers, track->told, sizeof(event.layers));
     const struct rtc_section *section =
         &rtc_peer_negotiated(peer->rtc)->sections[track->key.section];
     snprintf(event.mid, sizeof(event.mid), "%s", section->mid);
@@ -272,6 +275,8 @@ static void tick_liveness(struct exchange *exchange, struct track *track, uint64
 {
     if (!track->video && speech_tick(&track->speech, now_us))
         report(exchange, track, MEDIA_EVENT_SPEAKING);
+    if (track->video && track_layers_changed(track, now_us))
+        report(exchange, track, MEDIA_EVENT_LAYERS);
     if (track->live && now_us - track->last_packet_us > TRACK_SILENT_US) {
         track->live = false;
         report(exchange, track, MEDIA_EVENT_TRACK_SILENT);

@@ -18,12 +18,17 @@ static void describe(const struct subscription *subscription, uint64_t now_us,
     item->priority = subscription->wish.priority;
     item->paused = subscription->wish.paused;
     item->wanted_pixels = (uint32_t)subscription->wish.width * subscription->wish.height;
-    for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++)
+    bool any = false;
+    for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
+        // where no smaller layer is sent, the smallest that is sent will have to do
+        bool meant = subscription->wish.layers == 0 || i < subscription->wish.layers || !any;
         item->layers[i] = (struct allocate_layer){
-            .sent = track_layer_sent(track, now_us, i),
+            .sent = meant && track_layer_sent(track, now_us, i),
             .bitrate_bps = track->layers[i].bitrate_bps,
             .pixels = track->layers[i].pixels,
         };
+        any = any || item->layers[i].sent;
+    }
 }
 
 static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64_t now_us,

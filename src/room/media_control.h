@@ -72,6 +72,17 @@ enum media_event_kind {
     MEDIA_EVENT_TRACK_LIVE,   /**< first packet of a publication (session, mid) */
     MEDIA_EVENT_TRACK_SILENT, /**< no packet of a publication for 5 s */
     MEDIA_EVENT_SPEAKING,     /**< a publication became active speech, or stopped (`speaking`) */
+    MEDIA_EVENT_LAYERS,       /**< layers of a publication came, went, or changed (`layers`) */
+};
+
+#define MEDIA_LAYERS_MAX 3
+
+/** A simulcast layer of a video publication, or its only stream. */
+struct media_layer {
+    bool sent;      /**< its packets come, and have for a moment; else zeros */
+    uint16_t width; /**< of the picture; 0: not known */
+    uint16_t height;
+    uint64_t bitrate_bps; /**< measured, not 0 */
 };
 
 struct media_event {
@@ -80,7 +91,8 @@ struct media_event {
     char mid[MEDIA_MID_MAX];
     bool speaking;
     uint8_t level_dbov; /**< audio level, 0 loud to 127 silent (RFC 6464) */
-    const char *reason; /**< FAILED: a constant sentence for the user */
+    struct media_layer layers[MEDIA_LAYERS_MAX]; /**< smallest first */
+    const char *reason;                          /**< FAILED: a constant sentence for the user */
 };
 
 struct media_control {

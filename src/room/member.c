@@ -38,9 +38,6 @@ void room_member_set_away(struct room_member *member, bool away)
 
 /** ---- publications ---- */
 
-/** Of a screen that nobody said anything about. */
-#define SCREEN_PRIORITY 150
-
 static void tell_publication(struct room_publication *publication, enum room_event_kind kind,
                              const struct room_member *except)
 {
@@ -188,39 +185,6 @@ void room_member_subscribe(struct room_member *member, struct room_publication *
     else
         map_remove(&member->exceptions, bytes_of_text(publication->id));
     room_mark_member_slots(member);
-}
-
-struct media_wish room_member_wish_of(const struct room_member *member,
-                                      const struct room_publication *publication)
-{
-    const struct media_wish *wish =
-        member->wishes.count > 0 ? map_find(&member->wishes, bytes_of_text(publication->id)) : NULL;
-    if (wish)
-        return *wish;
-    struct media_wish usual = MEDIA_WISH_DEFAULT;
-    // what is shared is what everybody looks at
-    if (publication->source == ROOM_SOURCE_SCREEN)
-        usual.priority = SCREEN_PRIORITY;
-    return usual;
-}
-
-void room_member_wish(struct room_member *member, struct room_publication *publication,
-                      const struct media_wish *wish)
-{
-    if (publication->kind != MEDIA_VIDEO || publication->member == member)
-        return;
-    struct media_wish *kept = map_find(&member->wishes, bytes_of_text(publication->id));
-    if (!kept) {
-        kept = memory_new(struct media_wish);
-        map_set(&member->wishes, bytes_of_text(publication->id), kept);
-    }
-    *kept = *wish;
-    struct media_control *media = member->room->directory->config.media;
-    for (size_t i = 0; i < member->slots.count; i++) {
-        // -ENOENT: the session ended this moment, and its event is on the way
-        if (member->slots.items[i].filled_by == publication)
-            (void)!media->slot_wish(media, member->media, member->slots.items[i].mid, wish);
-    }
 }
 
 /** ---- offers ---- */
@@ -403,6 +367,11 @@ static void track_event(struct room_member *member, uint64_t now_us,
         set_speaking(publication, now_us, event);
         return;
     }
+    if (event->kind == MEDIA_EVENT_LAYERS) {
+        memcpy(publication->layers, event->layers, sizeof(publication->layers));
+        publication->layers_serial = ++member->room->directory->next_serial;
+        return;
+    }
     bool live = event->kind == MEDIA_EVENT_TRACK_LIVE;
     if (publication->live != live) {
         publication->live = live;
@@ -427,6 +396,7 @@ void room_member_media_event(struct room_member *member, uint64_t now_us,
     case MEDIA_EVENT_TRACK_LIVE:
     case MEDIA_EVENT_TRACK_SILENT:
     case MEDIA_EVENT_SPEAKING:
+    case MEDIA_EVENT_LAYERS:
         track_event(member, now_us, event);
         break;
     }

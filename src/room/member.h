@@ -48,6 +48,14 @@ void room_member_wish(struct room_member *member, struct room_publication *publi
 /** What was said of a track, or what is usual for its source. */
 struct media_wish room_member_wish_of(const struct room_member *member,
                                       const struct room_publication *publication);
+/**
+ * Says how a video slot is shown, whatever fills it; NULL: as what fills it. Returns 0, or -ENOENT
+ * when the member has no video slot at that place of its offer.
+ */
+must_check int room_member_wish_slot(struct room_member *member, uint16_t section,
+                                     const struct media_wish *wish);
+/** The first video slot of a member, or the one at that place of the offer; NULL: there is none. */
+const struct room_slot *room_member_video_slot(const struct room_member *member, int section);
 bool room_member_wants(const struct room_member *member,
                        const struct room_publication *publication);
 struct room_publication *room_member_find_mid(const struct room_member *member, const char *mid);

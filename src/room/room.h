@@ -81,7 +81,9 @@ struct room_publication {
     bool encrypted; /**< end to end: payloads behind their descriptors are not readable here */
     bool speaking;
     uint8_t level_dbov;
-    uint64_t order; /**< of publishing, in the room */
+    uint64_t order;                              /**< of publishing, in the room */
+    struct media_layer layers[MEDIA_LAYERS_MAX]; /**< of video, smallest first */
+    uint64_t layers_serial; /**< never the same for other layers or another publication */
 };
 
 enum room_event_kind {

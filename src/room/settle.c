@@ -120,7 +120,8 @@ static void apply_slots(struct room_member *member, const uint16_t *changed, siz
                                publication ? publication->mid : NULL);
         if (!publication || publication->kind != MEDIA_VIDEO)
             continue;
-        struct media_wish wish = room_member_wish_of(member, publication);
+        struct media_wish wish =
+            slot->wished ? slot->wish : room_member_wish_of(member, publication);
         (void)!media->slot_wish(media, member->media, slot->mid, &wish);
     }
     room_count(directory, ROOM_DIRECTORY_METRIC_SLOT_CHANGES, count);

@@ -43,6 +43,8 @@ static void take_over(struct room_slot *slot, const struct room_slots *old)
             slot->filled_by = before->filled_by;
             slot->group = before->group;
             slot->vacated = before->vacated;
+            slot->wished = before->wished;
+            slot->wish = before->wish;
             return;
         }
     }
@@ -61,6 +63,7 @@ void room_slots_update(struct room_slots *slots, const struct media_section *sec
         struct room_slot *slot = &fresh.items[fresh.count++];
         memcpy(slot->mid, section->mid, sizeof(slot->mid));
         slot->kind = section->kind;
+        slot->section = (uint16_t)i;
         slot->pair = (uint16_t)(*kind_count(&fresh, slot->kind))++;
         take_over(slot, slots);
     }

@@ -23,6 +23,9 @@ struct room_slot {
     uint64_t group;                     /**< of what fills it */
     struct room_publication *filled_by; /**< NULL: empty */
     bool vacated;                       /**< what filled it is gone, and nobody was told yet */
+    uint16_t section;                   /**< its place in the offer */
+    bool wished;                        /**< `wish` holds, whatever fills the slot */
+    struct media_wish wish;
 };
 
 struct room_slots {

@@ -1,6 +1,7 @@
 #include "room/track.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -52,8 +53,11 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
     layer->bytes += info->payload_size + RTP_HEADER_SIZE;
-    if (info->pixels > 0)
-        layer->pixels = info->pixels;
+    if (info->width > 0 && info->height > 0) {
+        layer->width = info->width;
+        layer->height = info->height;
+        layer->pixels = (uint32_t)info->width * info->height;
+    }
     if (info->key_frame) {
         keyframe_arrived(&layer->key_frame);
         gop_cache_packet(&layer->gop, packet);
@@ -116,6 +120,33 @@ void track_measure(struct track *track, uint64_t now_us)
         layer->bitrate_bps =
             layer->bitrate_bps == 0 ? rate_bps : (layer->bitrate_bps * 3 + rate_bps) / 4;
     }
+}
+
+/** A rate that is worth telling again. */
+static bool rate_differs(uint64_t told_bps, uint64_t now_bps)
+{
+    return now_bps > told_bps + told_bps / 2 || now_bps < told_bps / 2;
+}
+
+bool track_layers_changed(struct track *track, uint64_t now_us)
+{
+    struct media_layer now[TRACK_LAYERS_MAX] = { 0 };
+    bool changed = false;
+    for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
+        const struct track_layer *layer = &track->layers[i];
+        if (track_layer_sent(track, now_us, i) && layer->bitrate_bps > 0)
+            now[i] = (struct media_layer){ .sent = true,
+                                           .width = layer->width,
+                                           .height = layer->height,
+                                           .bitrate_bps = layer->bitrate_bps };
+        const struct media_layer *told = &track->told[i];
+        changed = changed || now[i].sent != told->sent || now[i].width != told->width ||
+                  now[i].height != told->height ||
+                  rate_differs(told->bitrate_bps, now[i].bitrate_bps);
+    }
+    if (changed)
+        memcpy(track->told, now, sizeof(now));
+    return changed;
 }
 
 uint8_t track_best_layer(const struct track *track, uint64_t now_us)

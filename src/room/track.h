@@ -10,6 +10,7 @@
 #include "room/gop_cache.h"
 #include "room/keyframe.h"
 #include "room/loudest.h"
+#include "room/media_control.h"
 #include "room/packet_ring.h"
 #include "room/speech.h"
 #include "rtc/peer.h"
@@ -40,7 +41,9 @@ struct track_layer {
     uint64_t last_packet_us; /**< 0: no packet yet */
     uint64_t bytes;          /**< of RTP packets since the rate was last measured */
     uint64_t bitrate_bps;    /**< smoothed over a second or so */
-    uint32_t pixels;         /**< per picture, 0: not known */
+    uint16_t width;          /**< of the picture; 0: not known */
+    uint16_t height;
+    uint32_t pixels; /**< per picture, 0: not known */
 };
 
 struct track {
@@ -59,6 +62,7 @@ struct track {
     struct loudest_voice voice; /**< of audio: is it among the loudest of its room? */
     bool unheard;               /**< it is not, and its subscriptions know */
     struct track_layer layers[TRACK_LAYERS_MAX];
+    struct media_layer told[TRACK_LAYERS_MAX]; /**< what control knows of them */
     struct list subscriptions;
     const struct gop_policy *gop_policy;      /**< of the worker */
     struct follow_queue *behind;              /**< of the worker */
@@ -90,6 +94,9 @@ uint8_t track_best_layer(const struct track *track, uint64_t now_us);
 bool track_layer_sent(const struct track *track, uint64_t now_us, uint8_t layer);
 /** Measures the rates of all layers; call it some times a second. */
 void track_measure(struct track *track, uint64_t now_us);
+/** Whether layers came, went, or have another size than `track->told` says, which is brought up to
+ *  date: control is to be told. */
+bool track_layers_changed(struct track *track, uint64_t now_us);
 /** Asks for a key frame of a layer; a no-op for audio. */
 void track_want_key_frame(struct track *track, uint8_t layer);
 

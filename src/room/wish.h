@@ -8,6 +8,7 @@ struct media_wish {
     uint16_t height;
     uint8_t priority; /**< 0 to 255; higher is served first */
     bool paused;      /**< not shown at all: nothing is sent */
+    uint8_t layers;   /**< so many of the smallest layers come into question; 0: all */
 };
 
 #define MEDIA_WISH_PRIORITY 100 /**< of who said nothing */

@@ -22,9 +22,10 @@ struct media_info {
     uint8_t epoch;        /**< changes when the stream began anew with unrelated numbers */
     uint8_t layer;        /**< simulcast layer: index of the rid in the offer, 0 when single */
     bool marker;
-    bool key_frame;  /**< a decoder may begin with this packet */
-    bool repaired;   /**< came as a retransmission */
-    uint32_t pixels; /**< width times height, of a key frame that tells; else 0 */
+    bool key_frame; /**< a decoder may begin with this packet */
+    bool repaired;  /**< came as a retransmission */
+    uint16_t width; /**< of a key frame that tells; else 0 */
+    uint16_t height;
     /** Parsed with the publisher's ids; places count from the packet's first byte. */
     struct rtp_extensions extensions;
 };

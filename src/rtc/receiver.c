@@ -319,7 +319,8 @@ static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packe
         .marker = rtp->marker,
         .key_frame = readable && payload.key_frame_start,
         .repaired = repaired,
-        .pixels = (uint32_t)payload.width * payload.height,
+        .width = payload.width,
+        .height = payload.height,
     };
     if (info->sequence > stream->highest) {
         stream->highest = info->sequence;

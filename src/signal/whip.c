@@ -110,6 +110,8 @@ static void respond_created(struct whip_endpoint *endpoint, struct http_exchange
     http_exchange_add_field(exchange, "ETag", session->etag);
     http_exchange_add_field(exchange, "Accept-Patch", WHIP_FRAGMENT_TYPE);
     whip_add_links(endpoint, exchange);
+    if (session->viewer)
+        whip_events_add_links(session, exchange);
     http_exchange_respond(exchange, 201, WHIP_SDP_TYPE, bytes_of_text(result->answer));
     loop_timer_set(&endpoint->timer, loop_now_us(endpoint->config.loop));
 }
@@ -179,6 +181,13 @@ static void session_options(struct http_exchange *exchange, void *owner unused)
     http_exchange_respond(exchange, 204, NULL, bytes_of(NULL, 0));
 }
 
+static void extension_options(struct http_exchange *exchange, void *owner unused)
+{
+    http_exchange_add_field(exchange, "Allow", "GET, POST, DELETE, OPTIONS");
+    add_preflight(exchange);
+    http_exchange_respond(exchange, 204, NULL, bytes_of(NULL, 0));
+}
+
 /** RFC 9725, 4.2: OPTIONS may carry the ICE servers, for those that may have them. */
 static void options(struct http_exchange *exchange, void *owner)
 {
@@ -231,6 +240,13 @@ static int add_routes(struct whip_endpoint *endpoint)
         { "/whep-session/{id}", HTTP_METHOD_OPTIONS, session_options },
         { "/whep-session/{id}", HTTP_METHOD_PATCH, whip_patch },
         { "/whep-session/{id}", HTTP_METHOD_DELETE, whip_delete },
+        { "/whep-session/{id}/layer", HTTP_METHOD_GET, whip_layers_get },
+        { "/whep-session/{id}/layer", HTTP_METHOD_POST, whip_layers_choose },
+        { "/whep-session/{id}/layer", HTTP_METHOD_OPTIONS, extension_options },
+        { "/whep-session/{id}/events", HTTP_METHOD_GET, whip_events_get },
+        { "/whep-session/{id}/events", HTTP_METHOD_POST, whip_events_post },
+        { "/whep-session/{id}/events", HTTP_METHOD_DELETE, whip_events_delete },
+        { "/whep-session/{id}/events", HTTP_METHOD_OPTIONS, extension_options },
     };
     for (size_t i = 0; i < array_size(routes); i++) {
         int result = http_server_add_route(
@@ -240,7 +256,8 @@ static int add_routes(struct whip_endpoint *endpoint)
                                   .handle = routes[i].handle,
                                   .owner = endpoint,
                                   .body_size_max = OFFER_SIZE_MAX,
-                                  .flags = HTTP_ROUTE_CORS | HTTP_ROUTE_OWN_HEAD,
+                                  .flags = HTTP_ROUTE_CORS |
+                                           (routes[i].handle == describe ? HTTP_ROUTE_OWN_HEAD : 0),
                                   .origins = allowed_origins });
         if (result < 0)
             return result;
@@ -255,6 +272,7 @@ int whip_endpoint_new(const struct whip_config *config, struct whip_endpoint **r
     list_init(&endpoint->sessions);
     list_init(&endpoint->pathless);
     list_init(&endpoint->over);
+    list_init(&endpoint->events);
     uint64_t secret[2];
     random_fill(config->random, secret, sizeof(secret));
     map_init(&endpoint->by_id, secret);
@@ -263,6 +281,7 @@ int whip_endpoint_new(const struct whip_config *config, struct whip_endpoint **r
     random_fill(config->random, secret, sizeof(secret));
     address_rate_init(&endpoint->rate, secret);
     loop_timer_init(&endpoint->timer, config->loop, look);
+    loop_timer_init(&endpoint->events_timer, config->loop, whip_events_look);
     int result = add_routes(endpoint);
     if (result < 0) {
         whip_endpoint_free(endpoint);
@@ -279,6 +298,7 @@ void whip_endpoint_free(struct whip_endpoint *endpoint)
     struct whip_session *session;
     list_each(session, &endpoint->sessions, node) whip_session_end(session, ROOM_LEFT_ENDED);
     loop_timer_cancel(&endpoint->timer);
+    loop_timer_cancel(&endpoint->events_timer);
     whip_waiting_done(endpoint);
     map_done(&endpoint->by_id);
     free(endpoint);
@@ -289,9 +309,11 @@ void whip_endpoint_reload(struct whip_endpoint *endpoint, const struct whip_conf
     endpoint->config = *config;
 }
 
-void whip_endpoint_drain(struct whip_endpoint *endpoint)
+void whip_endpoint_drain(struct whip_endpoint *endpoint, bool stopping)
 {
     endpoint->draining = true;
+    if (stopping)
+        whip_events_stop(endpoint);
 }
 
 struct metric_set whip_endpoint_metrics(const struct whip_endpoint *endpoint)

@@ -7,6 +7,8 @@
  *     POST /whep/{room}[/{name}]   watches one publisher, or what the room shows  -> 201, or 409
  *     POST /whep/...?wait=true     the same, but 201 although nothing is live: it comes later
  *     PATCH, DELETE /whip-session/{id}, /whep-session/{id}
+ *     GET, POST /whep-session/{id}/layer    what a viewer may choose from, and its choice
+ *     GET, POST /whep-session/{id}/events   server-sent events
  *
  * A publisher is a member of the room like any other; a viewer is a hidden member, which nobody is
  * told of. The id in the path is the session's only key: it is random and as long as a secret.
@@ -68,6 +70,9 @@ void whip_endpoint_admitted(struct whip_endpoint *endpoint, const char *id,
                             const struct admission_answer *answer);
 /** Runs requests that wait for keys. */
 void whip_endpoint_keys_fetched(struct whip_endpoint *endpoint);
-/** The process is about to stop: sends newcomers elsewhere, or tells them to come back. */
-void whip_endpoint_drain(struct whip_endpoint *endpoint);
+/**
+ * The process is about to stop: sends newcomers elsewhere, or tells them to come back. `stopping`:
+ * it does so now, and streams of events end.
+ */
+void whip_endpoint_drain(struct whip_endpoint *endpoint, bool stopping);
 struct metric_set whip_endpoint_metrics(const struct whip_endpoint *endpoint);

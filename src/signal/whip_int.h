@@ -21,6 +21,8 @@ enum whip_metric {
     WHIP_METRIC_COUNT,
 };
 
+struct whip_events;
+
 struct whip_session {
     struct room_observer observer; /**< first: rooms give it back */
     struct list node;              /**< in whip_endpoint.sessions */
@@ -32,6 +34,7 @@ struct whip_session {
     bool over;                  /**< ends with the next look */
     struct room_member *member; /**< NULL: removed from the room */
     char *offer;                /**< the client's last whole one */
+    struct whip_events *events; /**< NULL: nobody listens */
     uint64_t pathless_us;       /**< since when it has no path; 0: it has one */
 };
 
@@ -42,7 +45,9 @@ struct whip_endpoint {
     struct list pathless; /**< those without a path, the longest first */
     struct list over;     /**< those that end with the next look */
     struct map by_id;
-    struct map waiting; /**< struct whip_waiting by its id */
+    struct map waiting;             /**< struct whip_waiting by its id */
+    struct list events;             /**< streams of events */
+    struct loop_timer events_timer; /**< armed while there are some */
     struct address_rate rate;
     bool draining;
     metric_value metrics[WHIP_METRIC_COUNT];
@@ -98,8 +103,30 @@ bool whip_admit(struct whip_endpoint *endpoint, struct http_exchange *exchange,
 void whip_waiting_done(struct whip_endpoint *endpoint);
 
 // whip_resource.c
+/** The session of the path; NULL: the request is answered. */
+struct whip_session *whip_session_of(struct http_exchange *exchange,
+                                     struct whip_endpoint *endpoint);
 void whip_patch(struct http_exchange *exchange, void *owner);
 void whip_delete(struct http_exchange *exchange, void *owner);
+
+// whip_layers.c
+/** The layers of a viewer's video sections as JSON; the caller frees. The session has a member. */
+char *whip_layers_text(const struct whip_session *session);
+void whip_layers_get(struct http_exchange *exchange, void *owner);
+void whip_layers_choose(struct http_exchange *exchange, void *owner);
+
+// whip_events.c
+void whip_events_get(struct http_exchange *exchange, void *owner);
+void whip_events_post(struct http_exchange *exchange, void *owner);
+void whip_events_delete(struct http_exchange *exchange, void *owner);
+/** Looks what is to be told to whom. */
+void whip_events_look(struct loop_timer *timer, uint64_t now_us);
+/** The session ends, and its stream behind what it has not read. NULL is allowed. */
+void whip_events_end(struct whip_events *events);
+/** Ends all streams, with the advice to connect anew. */
+void whip_events_stop(struct whip_endpoint *endpoint);
+/** Link fields with the extensions that a viewer's session has. */
+void whip_events_add_links(const struct whip_session *session, struct http_exchange *exchange);
 
 // whip_session.c
 /** Joins the room and answers the offer. */

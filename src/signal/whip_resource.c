@@ -6,9 +6,7 @@
 #include "proto/sdp/sdp_fragment.h"
 #include "signal/whip_int.h"
 
-/** NULL: the request is answered. */
-static struct whip_session *session_of(struct http_exchange *exchange,
-                                       struct whip_endpoint *endpoint)
+struct whip_session *whip_session_of(struct http_exchange *exchange, struct whip_endpoint *endpoint)
 {
     bool viewer = text_starts_with(http_exchange_request(exchange)->path, "/whep-session/");
     struct whip_session *session =
@@ -21,7 +19,7 @@ static struct whip_session *session_of(struct http_exchange *exchange,
 void whip_delete(struct http_exchange *exchange, void *owner)
 {
     struct whip_endpoint *endpoint = owner;
-    struct whip_session *session = session_of(exchange, endpoint);
+    struct whip_session *session = whip_session_of(exchange, endpoint);
     if (!session)
         return;
     whip_session_end(session, ROOM_LEFT_LEFT);
@@ -74,7 +72,7 @@ static void restart(struct whip_endpoint *endpoint, struct http_exchange *exchan
 void whip_patch(struct http_exchange *exchange, void *owner)
 {
     struct whip_endpoint *endpoint = owner;
-    struct whip_session *session = session_of(exchange, endpoint);
+    struct whip_session *session = whip_session_of(exchange, endpoint);
     if (!session)
         return;
     if (!whip_has_type(exchange, WHIP_FRAGMENT_TYPE)) {

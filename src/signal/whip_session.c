@@ -346,6 +346,7 @@ struct whip_session *whip_session_find(struct whip_endpoint *endpoint, const cha
 void whip_session_end(struct whip_session *session, enum room_left_reason reason)
 {
     struct whip_endpoint *endpoint = session->endpoint;
+    whip_events_end(session->events);
     if (session->member) {
         struct room_member *member = session->member;
         session->member = NULL;

@@ -29,20 +29,20 @@ async function blankPage(by = browser) {
 }
 
 /** Publishes a picture of one colour. @param {keyof typeof colours} colour */
-async function publisher(path, colour, { simulcast = false } = {}) {
+async function publisher(path, colour, { simulcast = false, width = 640, height = 360 } = {}) {
     const page = await blankPage();
     await page.bringToFront();
-    await page.evaluate(async (endpoint, rgb, layers) => {
+    await page.evaluate(async (endpoint, rgb, layers, size) => {
         const { publish } = await import('/sdk/whip.js');
         const canvas = document.createElement('canvas');
-        [canvas.width, canvas.height] = [640, 360];
+        [canvas.width, canvas.height] = size;
         const context = canvas.getContext('2d');
         let count = 0;
         setInterval(() => {
             context.fillStyle = `rgb(${rgb.join(',')})`;
-            context.fillRect(0, 0, 640, 360);
+            context.fillRect(0, 0, ...size);
             context.fillStyle = 'black';
-            context.fillRect((count++ * 4) % 640, 340, 20, 20);
+            context.fillRect((count++ * 4) % size[0], size[1] - 20, 20, 20);
         }, 50);
         const stream = canvas.captureStream(20);
         const tone = new AudioContext();
@@ -52,7 +52,7 @@ async function publisher(path, colour, { simulcast = false } = {}) {
         oscillator.start();
         stream.addTrack(out.stream.getAudioTracks()[0]);
         globalThis.session = await publish(endpoint, stream, { simulcast: layers });
-    }, path, colours[colour], simulcast);
+    }, path, colours[colour], simulcast, [width, height]);
     return page;
 }
 
@@ -144,6 +144,42 @@ test('a simulcast publisher is seen', async () => {
     await watching.close();
 });
 
+const widthOf = (page) => page.$eval('video', (video) => video.videoWidth);
+
+test('a viewer chooses among the layers, no picture, and the server\'s choice again', async () => {
+    // three layers are what browsers make of no less than this
+    const ann = await publisher('/whip/choice', 'green', { simulcast: true, width: 960, height: 540 });
+    const watching = await viewer('/whep/choice', { options: { waitForStart: true } });
+    await sees(watching, 'green', 'a layer is seen');
+    await ann.bringToFront();
+    const layers = await until('three layers are there to choose', async () => {
+        const found = await watching.evaluate(() => globalThis.session.layers());
+        return found.length === 3 ? found : Promise.reject(JSON.stringify(found));
+    }, 30000);
+    assert.deepEqual(layers.map(({ rid, width, height }) => [rid, width, height]), [['2', 960, 540], ['1', 480, 270], ['0', 240, 135]]);
+    assert.ok(layers.every(({ bitrate }) => bitrate > 1000));
+    const choose = (choice) => watching.evaluate((chosen) => globalThis.session.choose(chosen), choice);
+    const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)), 20000);
+    await choose({ rid: '0' });
+    await shown(240);
+    await choose({ maxWidth: 500, maxHeight: 500 });
+    await shown(480);
+    await choose({});
+    await shown(960);
+    await choose({ paused: true });
+    await until('pictures stop', async () => {
+        const before = await watching.evaluate(() => globalThis.count('video'));
+        await watching.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
+        return (await watching.evaluate(() => globalThis.count('video'))) === before;
+    });
+    const heard = await watching.evaluate(() => globalThis.count('audio'));
+    await until('sound goes on', async () => (await watching.evaluate(() => globalThis.count('audio'))) > heard + 20);
+    await choose({});
+    const before = await watching.evaluate(() => globalThis.count('video'));
+    await until('pictures come again', async () => (await watching.evaluate(() => globalThis.count('video'))) > before + 5);
+    for (const page of [ann, watching]) await page.close();
+});
+
 /** Leaves a picture where ROOST_SCREENSHOTS says. */
 async function picture(page, name) {
     if (process.env.ROOST_SCREENSHOTS) await page.screenshot({ path: `${process.env.ROOST_SCREENSHOTS}/${name}.png` });
@@ -180,6 +216,51 @@ test('the page /watch asks for nothing, waits, shows the picture, and offers sou
     await until('it goes on by itself', () => page.evaluate(() => document.querySelector('.watch-cover').hidden), 30000);
     assert.deepEqual(errors, []);
     for (const one of [page, ann, again]) await one.close();
+});
+
+test('the page /watch has a menu of qualities, for the keyboard too', async () => {
+    const ann = await publisher('/whip/menu/ann', 'green', { simulcast: true, width: 960, height: 540 });
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1280, height: 800 });
+    await page.goto(`${roost.url}/watch/menu`);
+    await until('the picture is there', () => page.evaluate(() => document.querySelector('.watch-cover').hidden), 30000);
+    await ann.bringToFront();
+    const labels = () => page.$$eval('.menu button', (buttons) => buttons.map((button) => button.textContent));
+    await until('the layers are in the menu', async () => {
+        await page.evaluate(() => document.querySelector('.watch-quality').click());
+        await until('the menu is open', async () => (await labels()).length > 0);
+        if ((await labels()).length === 5) return true;
+        await page.evaluate(() => document.querySelector('.watch-quality').click());
+        return Promise.reject(JSON.stringify(await labels()));
+    }, 30000);
+    await page.bringToFront();
+    const texts = await labels();
+    assert.equal(texts[0], 'Auto');
+    assert.match(texts[1], /^540p · [\d.]+ [kM]bit\/s$/);
+    assert.match(texts[3], /^135p · /);
+    assert.equal(texts[4], 'Sound only');
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-checked')), 'true');
+    await picture(page, 'watch-quality');
+    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown', 'Enter']) await page.keyboard.press(key);
+    await until('the smallest layer is shown', async () => (await widthOf(page)) === 240, 20000);
+    assert.equal(await page.$eval('.watch-quality', (button) => button.textContent), '135p');
+    assert.equal(await page.$eval('.watch-quality', (button) => button.getAttribute('aria-label')), 'Picture quality: 135p');
+    // on a phone, dark
+    await page.setViewport({ width: 390, height: 844 });
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+    await page.click('.watch-quality');
+    await until('the menu is open', async () => (await labels()).length === 5);
+    await picture(page, 'watch-quality-phone-dark');
+    await page.evaluate(() => [...document.querySelectorAll('.menu button')].at(-1).click());
+    await until('it says why there is no picture', () => page.$eval('.watch-state', (state) => /as you chose/.test(state.textContent)), 20000);
+    await picture(page, 'watch-sound-only-phone-dark');
+    await page.focus('.watch-quality');
+    await page.keyboard.press('Enter');
+    await until('the menu is open', async () => (await labels()).length > 1);
+    await page.keyboard.press('Escape');
+    assert.deepEqual(await labels(), []);
+    assert.ok(await page.evaluate(() => document.activeElement.classList.contains('watch-quality')));
+    for (const one of [page, ann]) await one.close();
 });
 
 test('a page of another site embeds the viewer with one script tag', async () => {

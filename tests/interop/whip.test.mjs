@@ -7,6 +7,7 @@ import nodeDataChannel from 'node-datachannel';
 import { runCommand, Server } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
 import { fragment, offer, PWD } from '../support/whip.mjs';
+import { WhipPublisher } from '../support/whip_publisher.mjs';
 
 let server, guarded;
 before(async () => {
@@ -130,42 +131,10 @@ test('tokens decide who publishes and who watches, and where', async () => {
 });
 
 test('a publisher with the habits of OBS goes live: libdatachannel, no PATCH, candidates after the answer', async () => {
-    const peer = new nodeDataChannel.PeerConnection('obs', { iceServers: [], bindAddress: '127.0.0.1' });
-    const audio = new nodeDataChannel.Audio('0', 'SendOnly');
-    audio.addOpusCodec(111);
-    audio.addSSRC(1001, 'obs', 'stream', 'audio');
-    const video = new nodeDataChannel.Video('1', 'SendOnly');
-    video.addH264Codec(96, 'profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1');
-    video.addSSRC(1002, 'obs', 'stream', 'video');
-    const tracks = [peer.addTrack(audio), peer.addTrack(video)];
-    const description = new Promise((resolve) => peer.onLocalDescription((sdp) => resolve(sdp)));
-    peer.setLocalDescription('offer');
-    const created = await post('/whip/obs', await description);
-    assert.equal(created.status, 201);
-    peer.setRemoteDescription(await created.text(), 'answer');
-    await until('it is connected', () => peer.state() === 'connected');
-    let sequence = 0;
-    const timer = setInterval(() => {
-        const packet = Buffer.alloc(12 + 40, 7);
-        packet[0] = 0x80;
-        packet[1] = 111;
-        packet.writeUInt16BE(sequence & 0xffff, 2);
-        packet.writeUInt32BE((sequence++ * 960) >>> 0, 4);
-        packet.writeUInt32BE(1001, 8);
-        packet[12] = 0xfc;
-        tracks[0].sendMessageBinary(packet);
-    }, 20);
-    try {
-        await until('viewers are let in', async () => {
-            const watching = await post('/whep/obs', offer('recvonly'));
-            return watching.status === 201;
-        });
-        // nobody takes the place of who is live
-        assert.equal((await post('/whip/obs')).status, 409);
-        assert.equal((await post('/whip/obs/second')).status, 201);
-    } finally {
-        clearInterval(timer);
-    }
-    assert.equal((await call(created.headers.get('location'), 'DELETE')).status, 200);
-    peer.close();
+    const publisher = await WhipPublisher.start(server, '/whip/obs');
+    await until('viewers are let in', async () => (await post('/whep/obs', offer('recvonly'))).status === 201);
+    // nobody takes the place of who is live
+    assert.equal((await post('/whip/obs')).status, 409);
+    assert.equal((await post('/whip/obs/second')).status, 201);
+    assert.equal(await publisher.stop(), 200);
 });

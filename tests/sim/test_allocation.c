@@ -96,6 +96,53 @@ static void test_a_wish_chooses_the_layer(void **state)
     world_free(world);
 }
 
+static void test_a_viewer_limits_the_layers(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    struct world_client *subscriber = &world->clients[1];
+    const struct world_received *video = &subscriber->received[0];
+    struct media_wish wish = MEDIA_WISH_DEFAULT;
+    for (uint8_t layers = 1; layers <= 3; layers++) {
+        wish.layers = layers;
+        exchange_slot_wish(exchange_of(subscriber), subscriber->session, 0, &wish);
+        network_run(world->net, time_from_s(3));
+        assert_int_equal(video->layer, layers - 1);
+    }
+    // where the smallest is not sent, the next one has to do
+    wish.layers = 1;
+    exchange_slot_wish(exchange_of(subscriber), subscriber->session, 0, &wish);
+    publisher->layers[0].paused = true;
+    network_run(world->net, time_from_s(4));
+    assert_int_equal(video->layer, 1);
+    expect_seamless(video);
+    world_free(world);
+}
+
+static void test_control_hears_of_layers_that_come_and_go(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    network_run(world->net, time_from_s(3));
+    for (int i = 0; i < MEDIA_LAYERS_MAX; i++) {
+        assert_true(world->layers[i].sent);
+        assert_true(world->layers[i].bitrate_bps > 10000);
+        assert_true(i == 0 || world->layers[i].bitrate_bps > world->layers[i - 1].bitrate_bps);
+    }
+    uint32_t events = world->layer_events;
+    network_run(world->net, time_from_s(10));
+    assert_int_equal(world->layer_events, events); // what stays is not told again
+    publisher->layers[2].paused = true;
+    network_run(world->net, time_from_s(4));
+    assert_false(world->layers[2].sent);
+    assert_int_equal(world->layers[2].bitrate_bps, 0);
+    assert_true(world->layers[1].sent);
+    assert_in_range(world->layer_events, events + 1, events + 4);
+    world_free(world);
+}
+
 static void test_a_pause_stops_packets_and_ends_without_a_seam(void **state)
 {
     (void)state;
@@ -124,6 +171,8 @@ int main(void)
         cmocka_unit_test(test_a_narrow_path_gets_the_smallest_layer_and_a_wide_one_the_best),
         cmocka_unit_test(test_the_same_over_a_mirror),
         cmocka_unit_test(test_a_wish_chooses_the_layer),
+        cmocka_unit_test(test_a_viewer_limits_the_layers),
+        cmocka_unit_test(test_control_hears_of_layers_that_come_and_go),
         cmocka_unit_test(test_a_pause_stops_packets_and_ends_without_a_seam),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

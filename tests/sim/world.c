@@ -34,8 +34,13 @@ static bool to_worker(void *owner, uint16_t worker, const struct exchange_messag
 
 static void to_control(void *owner, const struct media_event *event)
 {
+    struct world *world = ((struct world_worker *)owner)->world;
     if (event->kind == MEDIA_EVENT_TRACK_LIVE)
-        ((struct world_worker *)owner)->world->live_events++;
+        world->live_events++;
+    if (event->kind != MEDIA_EVENT_LAYERS)
+        return;
+    world->layer_events++;
+    memcpy(world->layers, event->layers, sizeof(world->layers));
 }
 
 static void wake(void *owner, handle session unused)

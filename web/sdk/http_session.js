@@ -17,23 +17,28 @@ export class HttpSessionError extends Error {
 }
 
 /**
+ * Link fields (RFC 8288): addresses and their parameters, as far as these are quoted.
+ * @param {string | null} field
+ * @returns {{url: string, values: Record<string, string>}[]}
+ */
+function linksOf(field) {
+    return [...(field ?? '').matchAll(/<([^>]*)>([^<]*)/g)].map(([, url, parameters]) => {
+        /** @type {Record<string, string>} */
+        const values = {};
+        for (const [, name, value] of parameters.matchAll(/;\s*([\w-]+)="((?:[^"\\]|\\.)*)"/g))
+            values[name.toLowerCase()] = value.replace(/\\(.)/g, '$1');
+        return { url, values };
+    });
+}
+
+/**
  * ICE servers from Link fields (RFC 9725, 4.6).
  * @param {string | null} field
  * @returns {RTCIceServer[]}
  */
 export function iceServersOf(field) {
-    /** @type {RTCIceServer[]} */
-    const servers = [];
-    for (const [, url, parameters] of (field ?? '').matchAll(/<([^>]*)>([^<]*)/g)) {
-        /** @type {Record<string, string>} */
-        const values = {};
-        for (const [, name, value] of parameters.matchAll(/;\s*([\w-]+)="((?:[^"\\]|\\.)*)"/g))
-            values[name.toLowerCase()] = value.replace(/\\(.)/g, '$1');
-        if (values.rel !== 'ice-server') continue;
-        servers.push(values.username === undefined ? { urls: url }
-            : { urls: url, username: values.username, credential: values.credential });
-    }
-    return servers;
+    return linksOf(field).filter(({ values }) => values.rel === 'ice-server').map(({ url, values }) => (values.username === undefined
+        ? { urls: url } : { urls: url, username: values.username, credential: values.credential }));
 }
 
 /** One peer connection that is negotiated by HTTP. */
@@ -45,6 +50,8 @@ export class HttpSession {
     /** @type {string | null} */
     #resource = null;
     #etag = '*';
+    /** @type {Map<string, string>} addresses of extensions by their names */
+    #extensions = new Map();
     #closed = false;
     #restarting = false;
 
@@ -70,6 +77,7 @@ export class HttpSession {
         this.#resource = new URL(answer.headers.get('location') ?? '', this.#endpoint).href;
         this.#etag = answer.headers.get('etag') ?? '*';
         if (this.#closed) return this.#delete();
+        for (const { url, values } of linksOf(answer.headers.get('link'))) this.#extensions.set(values.rel ?? '', new URL(url, this.#endpoint).href);
         const servers = iceServersOf(answer.headers.get('link'));
         if (servers.length > 0 && !peerConnection.getConfiguration().iceServers?.length)
             peerConnection.setConfiguration({ ...peerConnection.getConfiguration(), iceServers: servers });
@@ -105,6 +113,18 @@ export class HttpSession {
         }
     }
 
+    /**
+     * A request to an extension of the session; null when the server does not have it.
+     * @param {string} name as in the Link field's "rel"
+     * @param {string} method
+     * @param {unknown} [body] sent as JSON
+     */
+    async extension(name, method, body) {
+        const url = this.#extensions.get(name);
+        if (!url || this.#closed) return null;
+        return this.#fetch(url, method, 'application/json', body === undefined ? undefined : JSON.stringify(body));
+    }
+
     /** Ends the session here and at the server. */
     async stop() {
         if (this.#closed) return;
@@ -129,7 +149,7 @@ export class HttpSession {
      * @param {string} url
      * @param {string} method
      * @param {string} type
-     * @param {string} body
+     * @param {string | undefined} body
      * @param {Record<string, string>} fields
      */
     async #fetch(url, method, type, body, fields = {}) {

@@ -8,6 +8,36 @@ import { HttpSession, HttpSessionError } from './http_session.js';
 
 export { HttpSessionError } from './http_session.js';
 
+const LAYER = 'urn:ietf:params:whep:ext:core:layer';
+
+/**
+ * A version of the picture that is there to choose, best first. What is not known is left out.
+ * @typedef {{rid: string, bitrate: number, width?: number, height?: number}} Layer
+ */
+
+/** A viewer's session: its media, and which version of the picture it gets. */
+export class WatchSession extends HttpSession {
+    stream = new MediaStream();
+
+    /**
+     * What the publisher sends at the moment: several layers with simulcast, else one; none while no picture comes.
+     * @returns {Promise<Layer[]>}
+     */
+    async layers() {
+        const answer = await this.extension(LAYER, 'GET');
+        return answer ? Object.values(/** @type {Record<string, Layer[]>} */ (await answer.json()))[0] ?? [] : [];
+    }
+
+    /**
+     * Chooses a layer by its rid or by what it may measure at most, or no picture at all; {} lets the server choose again, by what
+     * the path carries. Less than was chosen is shown while the path carries no more.
+     * @param {{rid?: string, maxWidth?: number, maxHeight?: number, paused?: boolean}} choice
+     */
+    async choose(choice) {
+        await this.extension(LAYER, 'POST', choice);
+    }
+}
+
 /**
  * @param {number} ms
  * @param {AbortSignal | undefined} signal
@@ -25,11 +55,11 @@ const pause = (ms, signal) => new Promise((resolve, reject) => {
  * @param {{token?: string, configuration?: RTCConfiguration, audio?: boolean, video?: boolean, waitForStart?: boolean,
  *     onWaiting?: () => void, signal?: AbortSignal}} options waitForStart: when nothing is live yet, ask again as the
  *     server says; onWaiting is told each time
- * @returns {Promise<HttpSession & {stream: MediaStream}>}
+ * @returns {Promise<WatchSession>}
  */
 export async function watch(endpoint, { token, configuration, audio = true, video = true, waitForStart = false, onWaiting, signal } = {}) {
     for (;;) {
-        const session = Object.assign(new HttpSession(endpoint, { token, configuration }), { stream: new MediaStream() });
+        const session = new WatchSession(endpoint, { token, configuration });
         const { peerConnection, stream } = session;
         peerConnection.addEventListener('track', ({ track }) => stream.addTrack(track));
         if (audio) peerConnection.addTransceiver('audio', { direction: 'recvonly' });

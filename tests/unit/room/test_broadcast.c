@@ -270,6 +270,54 @@ static void test_a_room_is_live_while_packets_come(void **state)
     assert_false(room_is_live(room, "ann"));
 }
 
+/** How the viewer's video slot is shown. */
+static struct media_wish wish_for(const struct person *person)
+{
+    return fake_session_section(fake_media_find(&media, person->member->media), "1")->wish;
+}
+
+static void test_a_slots_wish_holds_whatever_fills_it(void **state)
+{
+    (void)state;
+    struct person ann, ben;
+    publish(&ann, "ann");
+    view(&audience[0], NULL);
+    const struct media_wish small = { .priority = 7, .layers = 1 };
+    assert_int_equal(room_member_wish_slot(audience[0].member, 0, &small), -ENOENT); // sound
+    assert_int_equal(room_member_wish_slot(audience[0].member, 1, &small), 0);
+    assert_int_equal(wish_for(&audience[0]).layers, 1);
+    // another one fills it
+    publish(&ben, "ben");
+    speak(&ben, S, true);
+    assert_int_equal(shown_to(&audience[0]), ben.member->media);
+    assert_int_equal(wish_for(&audience[0]).priority, 7);
+    // a wish for the track gives way to it, and holds when it goes
+    const struct media_wish large = { .width = 1280, .height = 720, .priority = 9 };
+    room_member_wish(audience[0].member, room_member_find_mid(ben.member, "1"), &large);
+    assert_int_equal(wish_for(&audience[0]).priority, 7);
+    offer(&audience[0], "a-v-"); // an ICE restart
+    assert_true(room_member_video_slot(audience[0].member, -1)->wished);
+    assert_int_equal(room_member_wish_slot(audience[0].member, 1, NULL), 0);
+    assert_int_equal(wish_for(&audience[0]).priority, 9);
+    assert_null(room_member_video_slot(audience[0].member, 2));
+    assert_int_equal(room_member_video_slot(audience[0].member, -1)->section, 1);
+}
+
+static void test_layers_are_kept_with_the_publication(void **state)
+{
+    (void)state;
+    struct person ann;
+    publish(&ann, "ann");
+    const struct room_publication *camera = room_member_find_mid(ann.member, "1");
+    uint64_t before = camera->layers_serial;
+    fake_media_report(&media, MEDIA_EVENT_LAYERS, ann.member->media, "1", false, 0);
+    media.events[0].layers[1] = (struct media_layer){ true, 640, 360, 500000 };
+    room_directory_take_media_events(&rooms, S);
+    assert_false(camera->layers[0].sent);
+    assert_int_equal(camera->layers[1].width, 640);
+    assert_int_not_equal(camera->layers_serial, before);
+}
+
 static void test_a_room_of_viewers_alone_is_not_empty(void **state)
 {
     (void)state;
@@ -293,6 +341,8 @@ int main(void)
         TEST(test_viewers_have_a_limit_of_their_own),
         TEST(test_who_hears_of_the_room_does_so_among_viewers_who_do_not),
         TEST(test_a_room_is_live_while_packets_come),
+        TEST(test_a_slots_wish_holds_whatever_fills_it),
+        TEST(test_layers_are_kept_with_the_publication),
         TEST(test_a_room_of_viewers_alone_is_not_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

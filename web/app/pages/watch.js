@@ -3,7 +3,8 @@
 import { watch } from '../../sdk/whep.js';
 import { t } from '../texts.js';
 import { announce } from '../ui/announce.js';
-import { h, icon } from '../ui/dom.js';
+import { attribute, h, icon } from '../ui/dom.js';
+import { closeMenu, openMenu } from '../ui/menu.js';
 import { brand } from './message.js';
 
 /** How soon a lost connection is made anew. */
@@ -21,6 +22,21 @@ export function watchPage(options) {
     return { element: page.element, close: () => page.close() };
 }
 
+/** @typedef {import('../../sdk/whep.js').Layer} Layer */
+/** What a viewer chose: `rid` a layer, `paused` no picture, neither: the server chooses. */
+/** @typedef {{rid?: string, paused?: boolean, label: string}} Choice */
+
+/** @param {number} bitrate */
+const rateText = (bitrate) => (bitrate >= 1e6 ? t('watch.megabits', { value: (bitrate / 1e6).toFixed(1) })
+    : t('watch.kilobits', { value: Math.max(10, Math.round(bitrate / 1e4) * 10) }));
+
+/** @param {Layer} layer */
+function layerText({ width, height, bitrate }) {
+    const lines = Math.min(width ?? 0, height ?? 0);
+    return lines ? { short: t('watch.lines', { lines }), long: t('watch.linesAndRate', { lines, rate: rateText(bitrate) }) }
+        : { short: rateText(bitrate), long: rateText(bitrate) };
+}
+
 class WatchPage {
     #options;
     #closing = new AbortController();
@@ -31,6 +47,11 @@ class WatchPage {
     #state = h('p', { class: 'watch-state', role: 'status' });
     #again = h('button', { class: 'button primary', type: 'button', hidden: true, onclick: () => this.#start() }, t('watch.again'));
     #sound = h('button', { class: 'button primary watch-sound', type: 'button', hidden: true, onclick: () => this.#unmute() }, icon('volume'), t('watch.unmute'));
+    #qualityLabel = h('span', null, t('watch.auto'));
+    #quality = h('button', { class: 'button watch-quality', type: 'button', hidden: true, 'aria-haspopup': 'menu', 'aria-expanded': 'false',
+        onclick: () => void this.#openQuality() }, icon('signal'), this.#qualityLabel);
+    /** @type {Choice} */
+    #choice = { label: t('watch.auto') };
     #cover = h('div', { class: 'watch-cover' }, h('span', { class: 'watch-pulse', 'aria-hidden': 'true' }), this.#state, this.#again);
 
     /** @param {{room: string, publisher: string, token?: string, embedded: boolean}} options */
@@ -43,7 +64,9 @@ class WatchPage {
         this.#video.addEventListener('volumechange', () => this.#showSound());
         this.element = h('div', { class: embedded ? 'watch-page dark-surface embedded' : 'watch-page dark-surface' },
             embedded ? null : h('header', { class: 'watch-header' }, brand(), h('h1', null, title), this.#badge),
-            h('main', { class: 'watch-stage', id: 'content' }, this.#video, embedded ? this.#badge : null, this.#cover, this.#sound));
+            h('main', { class: 'watch-stage', id: 'content' }, this.#video, embedded ? this.#badge : null, this.#cover,
+                h('div', { class: 'watch-tools' }, this.#sound, this.#quality)));
+        this.#showChoice();
         void this.#start();
     }
 
@@ -72,6 +95,7 @@ class WatchPage {
     #attach(session) {
         this.#session = session;
         const { peerConnection, stream } = session;
+        if (this.#choice.rid || this.#choice.paused) void this.#apply().catch(() => {});
         this.#video.srcObject = stream;
         void this.#video.play().catch(() => {});
         // a silent sender mutes no track in every browser: what arrives is counted
@@ -107,14 +131,58 @@ class WatchPage {
     #showLive(flowing, picture, began) {
         if (flowing && this.#badge.hidden) announce(t('watch.live'));
         this.#badge.hidden = !flowing;
+        this.#quality.hidden = !flowing;
         if (flowing && picture) this.#cover.hidden = true;
-        else if (flowing) this.#say(t('watch.soundOnly'));
+        else if (flowing) this.#say(t(this.#choice.paused ? 'watch.soundChosen' : 'watch.soundOnly'));
         else this.#say(t(began ? 'watch.paused' : 'watch.connecting'));
         this.#showSound();
     }
 
     #showSound() {
         this.#sound.hidden = !this.#video.muted || this.#badge.hidden;
+    }
+
+    #showChoice() {
+        this.#qualityLabel.textContent = this.#choice.label;
+        attribute(this.#quality, 'aria-label', t('watch.qualityNow', { value: this.#choice.label }));
+    }
+
+    async #openQuality() {
+        if (this.#quality.getAttribute('aria-expanded') === 'true') return closeMenu();
+        const layers = (await this.#session?.layers().catch(() => [])) ?? [];
+        /** @type {(Choice & {long?: string})[]} */
+        const choices = [{ label: t('watch.auto') }];
+        if (layers.length > 1) {
+            for (const layer of layers) {
+                const { short, long } = layerText(layer);
+                choices.push({ rid: layer.rid, label: short, long });
+            }
+        }
+        choices.push({ paused: true, label: t('watch.noPicture') });
+        openMenu(this.#quality, choices.map((choice) => ({
+            label: choice.long ?? choice.label,
+            checked: choice.rid === this.#choice.rid && Boolean(choice.paused) === Boolean(this.#choice.paused),
+            action: () => void this.#choose(choice),
+        })), t('watch.quality'));
+    }
+
+    /** @param {Choice} choice */
+    async #choose(choice) {
+        const before = this.#choice;
+        this.#choice = choice;
+        try {
+            await this.#apply();
+            announce(t('watch.qualityNow', { value: choice.label }));
+        } catch {
+            this.#choice = before;
+            announce(t('watch.qualityFailed'));
+        }
+        this.#showChoice();
+    }
+
+    async #apply() {
+        const { rid, paused } = this.#choice;
+        await this.#session?.choose({ ...(rid !== undefined && { rid }), ...(paused && { paused }) });
     }
 
     #unmute() {

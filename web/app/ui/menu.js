@@ -33,7 +33,7 @@ export function openMenu(button, items, name) {
     closeMenu();
     if (again) return;
     const menu = h('div', { class: 'menu', role: 'menu', 'aria-label': name }, ...items.map(render));
-    const host = button.closest('.room') ?? document.body;
+    const host = button.closest('.room, .watch-page') ?? document.body;
     host.append(menu);
     place(menu, button);
     const buttons = [...menu.querySelectorAll('button')];
