@@ -30,6 +30,20 @@ struct blob *blob_new(struct bytes bytes)
     return blob;
 }
 
+struct blob *blob_resize(struct blob *blob, size_t size, uint8_t **ret_at)
+{
+    ensure(atomic_load_explicit(&blob->references, memory_order_relaxed) == 1);
+    struct blob *resized =
+        size <= SIZE_MAX - sizeof(*blob) ? realloc(blob, sizeof(*blob) + size) : NULL;
+    if (!resized && size > blob->size)
+        return NULL;
+    if (!resized)
+        resized = blob;
+    resized->size = size;
+    *ret_at = resized->bytes;
+    return resized;
+}
+
 struct blob *blob_ref(struct blob *blob)
 {
     atomic_fetch_add_explicit(&blob->references, 1, memory_order_relaxed);

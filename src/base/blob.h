@@ -18,6 +18,11 @@ must_check struct blob *blob_new(struct bytes bytes);
  * NULL when the system has no memory, and `ret_at` is then untouched.
  */
 must_check struct blob *blob_new_uninit(size_t size, uint8_t **ret_at);
+/**
+ * A blob that nobody else has a reference to, longer or shorter than it was; bytes that are added
+ * have no value yet. NULL when the system has no memory for more, and `blob` is then untouched.
+ */
+must_check struct blob *blob_resize(struct blob *blob, size_t size, uint8_t **ret_at);
 /** One more reference; returns `blob`. */
 struct blob *blob_ref(struct blob *blob);
 /** Drops one reference, the last frees the bytes. Accepts NULL; returns NULL. */

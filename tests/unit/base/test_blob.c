@@ -41,6 +41,23 @@ static void test_a_size_that_cannot_be_had_is_refused(void **state)
     assert_null(at);
 }
 
+static void test_a_blob_of_one_owner_grows_and_shrinks(void **state)
+{
+    (void)state;
+    struct blob *blob = blob_new(bytes_of_text("roost"));
+    assert_non_null(blob);
+    uint8_t *at = NULL;
+    blob = blob_resize(blob, 100000, &at);
+    assert_non_null(blob);
+    assert_memory_equal(at, "roost", 5);
+    memset(at + 5, 's', 3);
+    assert_null(blob_resize(blob, SIZE_MAX, &at));
+    blob = blob_resize(blob, 7, &at);
+    assert_non_null(blob);
+    assert_true(bytes_equal(blob_bytes(blob), bytes_of_text("roostss")));
+    blob_unref(blob);
+}
+
 #define SHARERS 4
 #define SHARES  20000
 
@@ -81,6 +98,7 @@ int main(void)
         cmocka_unit_test(test_a_blob_keeps_its_bytes_until_the_last_reference_goes),
         cmocka_unit_test(test_a_blob_may_be_empty_or_written_in_place),
         cmocka_unit_test(test_a_size_that_cannot_be_had_is_refused),
+        cmocka_unit_test(test_a_blob_of_one_owner_grows_and_shrinks),
         cmocka_unit_test(test_threads_share_a_blob_and_whoever_is_last_frees_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
