@@ -26,6 +26,7 @@ static void collect(struct packet_pool *pool)
         struct packet *next = packet->next;
         packet->next = pool->free;
         pool->free = packet;
+        pool->free_count++;
         packet = next;
     }
 }
@@ -48,6 +49,7 @@ static void grow(struct packet_pool *pool)
         pool->free = packet;
     }
     pool->allocated += count;
+    pool->free_count += count;
 }
 
 struct packet *packet_pool_take(struct packet_pool *pool)
@@ -62,6 +64,7 @@ struct packet *packet_pool_take(struct packet_pool *pool)
         return NULL;
     }
     pool->free = packet->next;
+    pool->free_count--;
     packet->next = NULL;
     packet->size = 0;
     packet->received_us = 0;
@@ -72,10 +75,7 @@ struct packet *packet_pool_take(struct packet_pool *pool)
 uint32_t packet_pool_in_use(struct packet_pool *pool)
 {
     collect(pool);
-    uint32_t home = 0;
-    for (const struct packet *packet = pool->free; packet; packet = packet->next)
-        home++;
-    return pool->allocated - home;
+    return pool->allocated - pool->free_count;
 }
 
 uint32_t packet_pool_done(struct packet_pool *pool)

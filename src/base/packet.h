@@ -44,7 +44,8 @@ struct packet_slab;
 
 struct packet_pool {
     struct packet *free; /**< the owner's own stack */
-    uint32_t allocated;  /**< slots that exist */
+    uint32_t free_count;
+    uint32_t allocated; /**< slots that exist */
     uint32_t limit;
     uint64_t exhausted; /**< takes refused because all `limit` packets were in use */
     struct packet_slab *slabs;
