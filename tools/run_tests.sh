@@ -6,7 +6,9 @@
 #   tools/run_tests.sh unit browser    these
 #
 # Suites: checks unit threads fuzz compilers types interop browser lab. Logs: build/test-logs/.
-# A suite that runs no test counts as failed. FUZZ_SECONDS (default 8) is per target.
+# A suite that runs no test counts as failed. FUZZ_SECONDS (default 5) is per target.
+# Tests that mostly wait (for browsers, handshakes, timers) run side by side; a .mjs file with a line
+# "// runs alone: WHY" does not.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export JOBS=${JOBS:-$(nproc)}
@@ -58,16 +60,32 @@ check() {
     fi
 }
 
-# counted NAME KIND LOG RESULT COMMAND...: tests counted from what the command leaves in RESULT
-counted() {
-    local name=$1 kind=$2 log=$3 result=$4 begin=$SECONDS status=0 passed failed
-    shift 4
-    rm -f "$result"
+# execute LOG COMMAND...: runs it, perhaps in the background; its end is for count
+execute() {
+    local log=$1 begin=$SECONDS status=0
+    shift
     "$@" >"$log" 2>&1 || status=$?
+    echo "$status $((SECONDS - begin))" >"$log.end"
+}
+
+# count NAME KIND LOG RESULT: the tests of what was executed with LOG, from what it left in RESULT
+count() {
+    local name=$1 kind=$2 log=$3 result=$4 status seconds passed failed
+    read -r status seconds <"$log.end"
+    rm -f "$log.end"
     read -r passed failed < <(python3 tools/count_tests.py "$kind" "$result")
     # a command that fails without saying what is one failure more
     [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
-    add "$name" "$passed" "$failed" $((SECONDS - begin)) "$log"
+    add "$name" "$passed" "$failed" "$seconds" "$log"
+}
+
+# counted NAME KIND LOG RESULT COMMAND...: both
+counted() {
+    local name=$1 kind=$2 log=$3 result=$4
+    shift 4
+    rm -f "$result"
+    execute "$log" "$@"
+    count "$name" "$kind" "$log" "$result"
 }
 
 # build NAME PRESET TARGET...: progress on a terminal; only a failure is a result
@@ -105,7 +123,7 @@ suite_checks() {
 suite_unit() {
     build "tests with address and undefined sanitizers" asan all || return
     counted "unit, simulation, corpora" ctest "$logs/unit.log" "$logs/unit.xml" \
-        ctest --test-dir build/asan -j "$JOBS" --output-on-failure --timeout 180 \
+        ctest --test-dir build/asan -j $((2 * JOBS)) --output-on-failure --timeout 180 \
         --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
         --output-junit "$logs/unit.xml"
     check "purity: archives" python3 tools/check_pure.py build/asan
@@ -121,7 +139,7 @@ suite_threads() {
     build "threaded parts with the thread sanitizer" tsan "${targets[@]}" || return
     counted "threads" ctest "$logs/threads.log" "$logs/threads.xml" \
         env TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
-        ctest --test-dir build/tsan -j "$JOBS" --output-on-failure --timeout 300 \
+        ctest --test-dir build/tsan -j $((2 * JOBS)) --output-on-failure --timeout 300 \
         -R '^(unit/(base|runtime|users|server|admin|signal|app|proto/turn)|sim)/' \
         --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
         --output-junit "$logs/threads.xml"
@@ -129,11 +147,12 @@ suite_threads() {
 
 suite_fuzz() {
     counted "fuzz" lines "$logs/fuzz.log" "$logs/fuzz.log" \
-        tools/fuzz.sh --seconds "${FUZZ_SECONDS:-8}"
+        tools/fuzz.sh --seconds "${FUZZ_SECONDS:-5}"
 }
 
 suite_compilers() {
-    check "gcc: everything, no warning" tools/build.sh debug all &&
+    # gcc has compiled everything with the address sanitizer already
+    check "gcc: the server without sanitizers" tools/build.sh debug roost &&
         check "globals" python3 tools/check_globals.py build/debug
     check "clang: everything, no warning" tools/build.sh clang all
     check "release with link-time optimisation" tools/build.sh release all &&
@@ -144,19 +163,43 @@ suite_types() {
     check "types of web/ (tsc)" tests/node_modules/.bin/tsc --noEmit -p web/tsconfig.json
 }
 
-# node_suite NAME PATH...: every *.test.mjs below, one file after the other
+# node_log NAME: where the output of that suite goes
+node_log() {
+    echo "$logs/$(tr -c 'a-z0-9\n' '-' <<<"$1").log"
+}
+
+# node_start NAME AT_ONCE FILE...: runs test files, so many at once
+node_start() {
+    local log
+    log=$(node_log "$1")
+    execute "$log" node --test --test-reporter=tap --test-concurrency="$2" "${@:3}"
+}
+
+# node_end NAME: counts them
+node_end() {
+    local log
+    log=$(node_log "$1")
+    count "$1" node "$log" "$log"
+    sed -n 's/^ *ok [0-9]* - \(.* # SKIP.*\)/      skipped: \1/p' "$log"
+}
+
+# node_suite NAME AT_ONCE PATH: every *.test.mjs below; those that run alone come last
 node_suite() {
-    local name=$1 files log
-    log=$logs/$(tr -c 'a-z0-9\n' '-' <<<"$1").log
-    shift
-    mapfile -t files < <(find "$@" -name '*.test.mjs' | sort)
-    if [ "${#files[@]}" -eq 0 ]; then
-        add "$name" 0 0 0 "$*"
+    local name=$1 at_once=$2 path=$3 files alone
+    mapfile -t files < <(grep -rL '^// runs alone:' "$path" --include='*.test.mjs' | sort)
+    mapfile -t alone < <(grep -rl '^// runs alone:' "$path" --include='*.test.mjs' | sort)
+    if [ $((${#files[@]} + ${#alone[@]})) -eq 0 ]; then
+        add "$name" 0 0 0 "$path"
         return
     fi
-    counted "$name" node "$log" "$log" \
-        node --test --test-reporter=tap --test-concurrency=1 "${files[@]}"
-    sed -n 's/^ *ok [0-9]* - \(.* # SKIP.*\)/      skipped: \1/p' "$log"
+    if [ "${#files[@]}" -gt 0 ]; then
+        node_start "$name" "$at_once" "${files[@]}"
+        node_end "$name"
+    fi
+    if [ "${#alone[@]}" -gt 0 ]; then
+        node_start "$name, alone" 1 "${alone[@]}"
+        node_end "$name, alone"
+    fi
 }
 
 # the servers that browser and interop tests start
@@ -168,24 +211,27 @@ server_builds() {
 
 suite_interop() {
     server_builds || return
-    node_suite interop tests/interop
+    node_suite interop $((2 * JOBS)) tests/interop
 }
 
 suite_browser() {
-    server_builds || return
-    node_suite browser tests/browser
+    server_builds && build "the server with thread sanitizer" tsan roost || return
+    node_suite browser "$JOBS" tests/browser
     # group calls once more with the server under each sanitizer
-    ROOST_BINARY=$ROOST_TEST_BINARY_ASAN node_suite "browser, server with address sanitizer" \
-        tests/browser/call.test.mjs
-    build "the server with thread sanitizer" tsan roost || return
+    local call=tests/browser/call.test.mjs
+    ROOST_BINARY=$ROOST_TEST_BINARY_ASAN \
+        node_start "browser, server with address sanitizer" 1 "$call" &
     ROOST_BINARY=$PWD/build/tsan/roost TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
-        node_suite "browser, server with thread sanitizer" tests/browser/call.test.mjs
+        node_start "browser, server with thread sanitizer" 1 "$call" &
+    wait
+    node_end "browser, server with address sanitizer"
+    node_end "browser, server with thread sanitizer"
 }
 
 # calls between networks of every kind, in namespaces; ROOST_LAB=full takes every pair (make lab)
 suite_lab() {
     server_builds || return
-    node_suite lab tests/lab
+    node_suite lab 1 tests/lab
 }
 
 groups=(build test)

@@ -90,7 +90,8 @@ test('an encrypted room: made, joined by its whole link, and not without its key
     await enter(eve);
     await until('Eve is told to open the whole link', async () => (await text(eve, '.banner')).some((line) => /whole link/.test(line)));
     await until('Ann is told', async () => (await text(ann, '.banner')).some((line) => /^Eve joined without the key/.test(line)));
-    assert.equal((await eve.$$('.tile.has-picture')).length, 1, 'Eve sees herself alone');
+    await until('Eve sees herself', async () => (await eve.$$('.tile.has-picture')).length > 0, 30000);
+    assert.equal((await eve.$$('.tile.has-picture')).length, 1, 'and nobody else');
     await picture(eve, 'without-key');
     const mallory = await open(`${pathname}#key=AAAAAAAAAAAAAAAAAAAAAA`, 'Mallory');
     await enter(mallory);
