@@ -210,7 +210,7 @@ server_builds() {
 }
 
 suite_interop() {
-    server_builds || return
+    server_builds && build "the load generator" release bench_sfu || return
     node_suite interop $((2 * JOBS)) tests/interop
 }
 

@@ -1,7 +1,7 @@
 // links: room proto/ws proto/http runtime
 // libraries: jansson
 // The load generator for media servers: joins a room with publishers, subscribers or participants,
-// prints how that went, then measures as often as its standard input asks ("measure MS").
+// prints how that went, then measures, or lets clients come and go, as its standard input asks.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,8 @@ static int usage(void)
             "                 [--publishers N] [--subscribers N] [--participants N]\n"
             "                 [--video] [--audio] [--simulcast] [--burst PACKETS]\n"
             "                 [--payload BYTES] [--large N] [--live] [--decrypt] [--stamps]\n"
-            "Reads \"measure MILLISECONDS\" from standard input; ends with it.\n");
+            "Reads from standard input, and ends with it: \"measure MILLISECONDS\", and\n"
+            "\"churn MILLISECONDS 0|1\" (1: some leave without a word).\n");
     return 2;
 }
 
@@ -155,10 +156,16 @@ static void obey(struct load *load)
         if (size <= 0)
             return;
         line[size] = '\0';
-        unsigned ms;
-        if (sscanf(line, "measure %u", &ms) != 1)
+        unsigned ms, abrupt;
+        if (sscanf(line, "measure %u", &ms) == 1) {
+            load_measure(load, time_from_ms(ms));
+        } else if (sscanf(line, "churn %u %u", &ms, &abrupt) == 2) {
+            if (!load_churn(load, time_from_ms(ms), abrupt))
+                return;
+            load_print_churn(load);
+        } else {
             return;
-        load_measure(load, time_from_ms(ms));
+        }
     }
 }
 

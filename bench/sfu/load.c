@@ -28,8 +28,8 @@ static void turn(struct load *load, int wait_ms)
         media_client_receive(events[i].data.ptr);
     if (load->count == 0)
         return;
-    // the last one may be joining, and those who publish keep time
-    media_client_tick(load->clients[load->count - 1]);
+    // one may be joining, and those who publish keep time
+    media_client_tick(load->clients[load->joining]);
     for (uint32_t i = 0; i < load->count; i++) {
         if (load->clients[i]->feed_count > 0)
             media_client_tick(load->clients[i]);
@@ -132,11 +132,14 @@ static void add_slots(const struct load *load, struct media_client *client, uint
     }
 }
 
-/** Joins with what the client sends and receives, and waits until it has keys. */
-static bool join(struct load *load, struct media_client *client, uint32_t participant)
+/**
+ * Puts the client into a place, joins with what it sends and receives, and waits until it has keys.
+ */
+static bool join(struct load *load, uint32_t index, struct media_client *client,
+                 uint32_t participant)
 {
-    uint32_t index = load->count++;
     load->clients[index] = client;
+    load->joining = index;
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
     epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);
     client->started_us = clock_unix_us();
@@ -149,11 +152,12 @@ static bool join(struct load *load, struct media_client *client, uint32_t partic
            (client->connected_us == 0 || (waits_for_media && client->first_picture_us == 0)))
         turn(load, wait_ms(load));
     if (client->connected_us == 0)
-        fprintf(stderr, "load: client %u did not connect\n", load->count);
+        fprintf(stderr, "load: client %u did not connect\n", index);
     return client->connected_us != 0;
 }
 
-static bool add_publisher(struct load *load, uint32_t participant)
+/** One that publishes, in a place of the load. */
+static bool put_publisher(struct load *load, uint32_t index, uint32_t participant)
 {
     struct media_client *client = media_client_new(&load->shared);
     if (!client)
@@ -161,17 +165,28 @@ static bool add_publisher(struct load *load, uint32_t participant)
     add_feeds(load, client, participant);
     if (load->options.participants > 0 && !load->options.kind->one_way)
         add_slots(load, client, load->options.participants - 1);
-    return join(load, client, participant);
+    return join(load, index, client, participant);
 }
 
-static bool add_subscriber(struct load *load, uint32_t participant, uint32_t others)
+/** One that receives what `others` publish. */
+static bool put_subscriber(struct load *load, uint32_t index, uint32_t participant, uint32_t others)
 {
     struct media_client *client = media_client_new(&load->shared);
     if (!client)
         return false;
     if (!load->options.kind->one_way)
         add_slots(load, client, others);
-    return join(load, client, participant);
+    return join(load, index, client, participant);
+}
+
+static bool add_publisher(struct load *load, uint32_t participant)
+{
+    return put_publisher(load, load->count++, participant);
+}
+
+static bool add_subscriber(struct load *load, uint32_t participant, uint32_t others)
+{
+    return put_subscriber(load, load->count++, participant, others);
 }
 
 static bool join_meeting(struct load *load)
@@ -234,4 +249,34 @@ void load_feed(struct load *load, bool on)
             feed->next_us = on ? now_us + (uint64_t)feed->interval_us * at / feeds : 0;
         }
     }
+}
+
+static void leave(struct load *load, uint32_t index, bool abrupt)
+{
+    if (!abrupt && load->options.kind->leave)
+        load->options.kind->leave(load->signals[index]);
+    load->options.kind->close(load->signals[index]);
+    load->signals[index] = NULL;
+    media_client_free(load->clients[index]);
+    load->clients[index] = NULL;
+}
+
+bool load_churn(struct load *load, uint64_t duration_us, bool abrupt)
+{
+    uint64_t end_us = clock_now_us() + duration_us;
+    load_feed(load, true);
+    for (uint64_t i = 0; clock_now_us() < end_us; i++) {
+        uint32_t index = (uint32_t)(i % load->count);
+        bool publishes = load->clients[index]->feed_count > 0;
+        uint32_t participant = publishes ? index : NO_PARTICIPANT;
+        leave(load, index, abrupt && i % 4 == 3);
+        if (publishes ? !put_publisher(load, index, participant)
+                      : !put_subscriber(load, index, participant, load->options.publishers))
+            return false;
+        if (publishes)
+            load_feed(load, true);
+        load->returned++;
+    }
+    load_feed(load, false);
+    return true;
 }

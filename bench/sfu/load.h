@@ -33,10 +33,12 @@ struct load {
     struct signaling **signals;
     uint32_t count;
     uint32_t capacity;
+    uint32_t joining;          /**< index of the last who joined: is served first */
     uint32_t first_subscriber; /**< index of the first who only receives */
     int epoll_fd;
     uint32_t tick_at;
     uint32_t keep_at;
+    uint64_t returned;         /**< who left and came back */
     struct server_usage empty; /**< before subscribers or participants came */
     struct server_usage full;  /**< when all were there, before the first packet */
 };
@@ -48,10 +50,17 @@ void load_done(struct load *load);
 bool load_join(struct load *load);
 /** Works until `fd` is readable (-1: never) or the time is over. */
 void load_run(struct load *load, int fd, uint64_t duration_us);
+/**
+ * For so long, one after the other leaves and comes back as another, the feeds running; one in four
+ * leaves without a word when `abrupt`. False, with a message, when somebody could not come back.
+ */
+bool load_churn(struct load *load, uint64_t duration_us, bool abrupt);
 /** Feeds begin, or rest. */
 void load_feed(struct load *load, bool on);
 
 // load_report.c
+/** One line of JSON: how many came and went. */
+void load_print_churn(const struct load *load);
 /** One line of JSON: memory, and how long joins took. */
 void load_print_joins(struct load *load);
 /** Measures and prints one line of JSON. Feeds run before, and rest afterwards. */

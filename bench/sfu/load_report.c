@@ -59,6 +59,12 @@ void load_print_joins(struct load *load)
     fflush(stdout);
 }
 
+void load_print_churn(const struct load *load)
+{
+    printf("{\"returned\": %llu}\n", (unsigned long long)load->returned);
+    fflush(stdout);
+}
+
 static void count_anew(struct load *load)
 {
     load->shared.latency_count = 0;

@@ -38,6 +38,8 @@ struct signaling_kind {
     bool (*prefer)(struct signaling *signaling, uint32_t large);
     /** Keeps the session alive; call about every second. */
     void (*keep)(struct signaling *signaling);
+    /** Says goodbye, before close; NULL: there is no word for it. */
+    void (*leave)(struct signaling *signaling);
     void (*close)(struct signaling *signaling);
 };
 

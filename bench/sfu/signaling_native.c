@@ -156,10 +156,16 @@ static void native_keep(struct signaling *client)
                                                (json_int_t)client->last_seq));
 }
 
+static void native_leave(struct signaling *client)
+{
+    json_decref(request(client, json_pack("{s:s}", "type", "goodbye")));
+}
+
 const struct signaling_kind signaling_native = {
     .name = "native",
     .open = native_open,
     .prefer = native_prefer,
     .keep = native_keep,
+    .leave = native_leave,
     .close = native_close,
 };

@@ -1,0 +1,90 @@
+// Many joins and leaves, and memory given back: the load generator's clients (ICE, DTLS, SRTP, over
+// real sockets) come and go while others send and receive.
+//
+// ROOST_SOAK=full: minutes instead of seconds, and some leave without a word, so that their
+// sessions wait for them until the resume window is over.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+
+import { Server, binary } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
+
+const full = process.env.ROOST_SOAK === 'full';
+const churnMs = full ? 60000 : 2500;
+const rounds = full ? 6 : 4;
+const generator = join(dirname(binary()), 'bench', 'bench_sfu');
+
+/** @type {Server} */
+let server;
+
+before(async () => {
+    server = await Server.start({ set: { 'server.workers': 2, 'signal.resume_window': '1s' } });
+});
+
+after(async () => {
+    if (server) assert.deepEqual(await server.stop(), { status: 0, signal: null });
+});
+
+/** Kibibytes of memory of its own; pages of code and of files are not among them. */
+const ownKib = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+
+/** Media sessions of all workers. */
+const living = async () => [...await server.metrics()]
+    .reduce((sum, [name, value]) => sum + (/^media_sessions(\{|$)/.test(name) ? value : 0), 0);
+
+/** A generator with its clients in a room; `ask` sends a line and parses the answer. */
+async function enter(...options) {
+    const child = spawn(generator, ['--server', `127.0.0.1:${server.httpPort}`, '--burst', '5', ...options],
+        { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const answer = async () => {
+        const { value, done } = await lines.next();
+        assert.ok(!done, 'the load generator has ended: its clients were refused');
+        return JSON.parse(value);
+    };
+    const joined = await answer();
+    return {
+        joined,
+        ask: (line) => { child.stdin.write(`${line}\n`); return answer(); },
+        end: async () => { child.stdin.end(); await once(child, 'exit'); },
+    };
+}
+
+test('clients that come and go leave no memory behind', { timeout: full ? 600000 : 60000,
+    skip: existsSync(generator) ? false : 'build bench_sfu first' }, async (t) => {
+    const load = await enter('--video', '--audio', '--publishers', '3', '--subscribers', '20');
+    assert.equal(await living(), 23);
+    const memory = [];
+    let returned = 0;
+    for (let i = 0; i < rounds; i++) {
+        ({ returned } = await load.ask(`churn ${churnMs} ${full ? 1 : 0}`));
+        await until('those who left to be gone', async () => (await living()) === 23, 10000);
+        memory.push(ownKib());
+    }
+    t.diagnostic(`${returned} joins; KiB after each of ${rounds} rounds: ${memory.join(', ')}`);
+    assert.ok(returned > rounds * 10, `only ${returned} came back`);
+    // the first round fills the pools of packets and most of the allocator's own stores
+    const allowed = 768 + returned * 128 / 1024;
+    assert.ok(memory.at(-1) - memory[0] < allowed, `grown by ${memory.at(-1) - memory[0]} KiB`);
+    await load.end();
+    await until('all sessions to end', async () => (await living()) === 0, 10000);
+});
+
+test('a room that ends gives its memory back, and the next one needs no more', { timeout: 60000,
+    skip: existsSync(generator) ? false : 'build bench_sfu first' }, async (t) => {
+    const memory = [];
+    for (let i = 0; i < 4; i++) {
+        const load = await enter('--video', '--publishers', '1', '--subscribers', '100');
+        assert.ok(await load.ask('measure 300'));
+        await load.end();
+        await until('all sessions to end', async () => (await living()) === 0, 10000);
+        memory.push(ownKib());
+    }
+    t.diagnostic(`KiB after each room: ${memory.join(', ')}`);
+    assert.ok(memory.at(-1) - memory[0] < 1024, `grown: ${memory.join(', ')}`);
+});
