@@ -46,6 +46,7 @@ ssize_t secure_rtcp_protect(struct secure_rtp_session *session, struct bytes pla
         return -ENOBUFS;
     if (session->rtcp_next > RTCP_INDEX_MAX)
         return secure_rtp_drop(session, SECURE_RTP_REFUSED_EXPIRED, -EKEYEXPIRED);
+    const struct secure_rtp_cipher *rtcp = secure_rtp_keys_use(session, &session->rtcp);
     uint32_t index = session->rtcp_next++;
     uint32_t ssrc = load_u32(plain.data + 4);
     struct bytes body = bytes_of(plain.data + RTCP_HEADER_SIZE, plain.size - RTCP_HEADER_SIZE);
@@ -53,17 +54,17 @@ ssize_t secure_rtcp_protect(struct secure_rtp_session *session, struct bytes pla
         memcpy(out, plain.data, RTCP_HEADER_SIZE);
     if (session->shape->aead) {
         uint8_t iv[AEAD_IV_SIZE], additional[RTCP_HEADER_SIZE + INDEX_SIZE];
-        secure_rtp_aead_iv(session->rtcp.salt, ssrc, index, iv);
+        secure_rtp_aead_iv(rtcp->salt, ssrc, index, iv);
         additional_data(out, ENCRYPTED_FLAG | index, additional);
-        aead_seal(session->rtcp.aead, iv, bytes_of(additional, sizeof(additional)), body,
+        aead_seal(rtcp->aead, iv, bytes_of(additional, sizeof(additional)), body,
                   out + RTCP_HEADER_SIZE);
         store_u32(out + plain.size + AEAD_TAG_SIZE, ENCRYPTED_FLAG | index);
     } else {
         uint8_t iv[AES_BLOCK_SIZE_BYTES], tag[HMAC_SHA1_SIZE];
-        secure_rtp_counter_iv(session->rtcp.salt, ssrc, index, iv);
-        aes_counter_crypt(session->rtcp.counter, iv, body, out + RTCP_HEADER_SIZE);
+        secure_rtp_counter_iv(rtcp->salt, ssrc, index, iv);
+        aes_counter_crypt(rtcp->counter, iv, body, out + RTCP_HEADER_SIZE);
         store_u32(out + plain.size, ENCRYPTED_FLAG | index);
-        sha1_tag(&session->rtcp, bytes_of(out, plain.size + INDEX_SIZE), tag);
+        sha1_tag(rtcp, bytes_of(out, plain.size + INDEX_SIZE), tag);
         memcpy(out + plain.size + INDEX_SIZE, tag, SHA1_TAG_SIZE);
     }
     return (ssize_t)(plain.size + added);
@@ -72,25 +73,26 @@ ssize_t secure_rtcp_protect(struct secure_rtp_session *session, struct bytes pla
 static int open_body(struct secure_rtp_session *session, struct bytes packet, uint32_t word,
                      size_t plain_size, uint8_t *out)
 {
+    const struct secure_rtp_cipher *rtcp = secure_rtp_keys_use(session, &session->rtcp);
     uint32_t ssrc = load_u32(packet.data + 4);
     uint32_t index = word & RTCP_INDEX_MAX;
     const uint8_t *body = packet.data + RTCP_HEADER_SIZE;
     size_t body_size = plain_size - RTCP_HEADER_SIZE;
     if (session->shape->aead) {
         uint8_t iv[AEAD_IV_SIZE], additional[RTCP_HEADER_SIZE + INDEX_SIZE];
-        secure_rtp_aead_iv(session->rtcp.salt, ssrc, index, iv);
+        secure_rtp_aead_iv(rtcp->salt, ssrc, index, iv);
         additional_data(packet.data, word, additional);
-        return aead_open(session->rtcp.aead, iv, bytes_of(additional, sizeof(additional)),
+        return aead_open(rtcp->aead, iv, bytes_of(additional, sizeof(additional)),
                          bytes_of(body, body_size + AEAD_TAG_SIZE), out + RTCP_HEADER_SIZE);
     }
     uint8_t iv[AES_BLOCK_SIZE_BYTES], tag[HMAC_SHA1_SIZE];
     size_t signed_size = plain_size + INDEX_SIZE;
-    sha1_tag(&session->rtcp, bytes_of(packet.data, signed_size), tag);
+    sha1_tag(rtcp, bytes_of(packet.data, signed_size), tag);
     if (!bytes_equal_constant_time(bytes_of(tag, SHA1_TAG_SIZE),
                                    bytes_of(packet.data + signed_size, SHA1_TAG_SIZE)))
         return -EBADMSG;
-    secure_rtp_counter_iv(session->rtcp.salt, ssrc, index, iv);
-    aes_counter_crypt(session->rtcp.counter, iv, bytes_of(body, body_size), out + RTCP_HEADER_SIZE);
+    secure_rtp_counter_iv(rtcp->salt, ssrc, index, iv);
+    aes_counter_crypt(rtcp->counter, iv, bytes_of(body, body_size), out + RTCP_HEADER_SIZE);
     return 0;
 }
 

@@ -84,7 +84,7 @@ ssize_t secure_rtp_protect(struct secure_rtp_session *session, struct secure_rtp
     uint32_t ssrc = load_u32(header.data + 8);
     if (out != header.data)
         memcpy(out, header.data, header.size);
-    const struct secure_rtp_cipher *rtp = secure_rtp_session_rtp(session);
+    const struct secure_rtp_cipher *rtp = secure_rtp_keys_use(session, &session->rtp);
     if (session->shape->aead) {
         uint8_t iv[AEAD_IV_SIZE];
         secure_rtp_aead_iv(rtp->salt, ssrc, index, iv);
@@ -106,7 +106,7 @@ static int open_payload(struct secure_rtp_session *session, struct bytes packet,
 {
     uint32_t ssrc = load_u32(packet.data + 8);
     struct bytes body = bytes_of(packet.data + header, packet.size - header);
-    const struct secure_rtp_cipher *rtp = secure_rtp_session_rtp(session);
+    const struct secure_rtp_cipher *rtp = secure_rtp_keys_use(session, &session->rtp);
     if (session->shape->aead) {
         uint8_t iv[AEAD_IV_SIZE];
         secure_rtp_aead_iv(rtp->salt, ssrc, index, iv);

@@ -53,6 +53,16 @@ void secure_rtp_cipher_init(struct secure_rtp_cipher *cipher, const struct secur
                             const struct cipher_provider *provider);
 void secure_rtp_cipher_done(struct secure_rtp_cipher *cipher);
 
+/**
+ * Keys of one protocol. Until the first packet asks for the cipher there is only what it is made
+ * from: most subscribers never send RTP, those who wait exchange no RTCP, and a cipher takes a
+ * kilobyte and more.
+ */
+struct secure_rtp_keys {
+    struct secure_rtp_derived *derived; /**< NULL once the cipher is there */
+    struct secure_rtp_cipher cipher;
+};
+
 /** One incoming SSRC. */
 struct secure_rtp_stream {
     struct replay_window rtp;
@@ -64,11 +74,8 @@ struct secure_rtp_stream {
 struct secure_rtp_session {
     const struct secure_rtp_shape *shape;
     const struct cipher_provider *provider;
-    /** Of RTP, until the first packet asks for `rtp`: most subscribers never send any, and the key
-     * schedule of a fast provider takes kilobytes. NULL from then on. */
-    struct secure_rtp_derived *rtp_derived;
-    struct secure_rtp_cipher rtp;
-    struct secure_rtp_cipher rtcp;
+    struct secure_rtp_keys rtp;
+    struct secure_rtp_keys rtcp;
     metric_value *metrics;
     uint32_t rtcp_next; // index of the next RTCP packet that we send
     // incoming SSRCs: packets of one stream come in bursts, so the last one is looked at first
@@ -80,15 +87,16 @@ struct secure_rtp_session {
     struct secure_rtp_stream **streams;
 };
 
-/** Makes `rtp` ready for the first packet. */
-void secure_rtp_session_make_rtp(struct secure_rtp_session *session);
+/** Makes the cipher for the first packet. */
+void secure_rtp_keys_make(const struct secure_rtp_session *session, struct secure_rtp_keys *keys);
 
-/** The keys of RTP, ready to use. */
-static inline struct secure_rtp_cipher *secure_rtp_session_rtp(struct secure_rtp_session *session)
+/** The keys of RTP or RTCP, ready to use. */
+static inline struct secure_rtp_cipher *
+secure_rtp_keys_use(const struct secure_rtp_session *session, struct secure_rtp_keys *keys)
 {
-    if (unlikely(session->rtp_derived != NULL))
-        secure_rtp_session_make_rtp(session);
-    return &session->rtp;
+    if (unlikely(keys->derived != NULL))
+        secure_rtp_keys_make(session, keys);
+    return &keys->cipher;
 }
 
 /** NULL when no authentic packet of this SSRC has come. */

@@ -102,48 +102,51 @@ int secure_rtp_session_new(const struct secure_rtp_config *config,
     session->shape = shape;
     session->metrics = config->metrics;
     session->stream_limit = config->stream_limit ? config->stream_limit : STREAMS_DEFAULT;
-    struct secure_rtp_derived derived = { 0 };
     session->provider = config->provider;
-    session->rtp_derived = memory_new(struct secure_rtp_derived);
-    secure_rtp_derive(shape, config->master_key, config->master_salt, false, session->rtp_derived);
-    secure_rtp_derive(shape, config->master_key, config->master_salt, true, &derived);
-    // a few packets per second: not worth the larger key schedule of a fast provider
-    secure_rtp_cipher_init(&session->rtcp, shape, &derived, NULL);
-    memory_wipe(&derived, sizeof(derived));
+    struct secure_rtp_keys *const both[] = { &session->rtp, &session->rtcp };
+    for (size_t i = 0; i < array_size(both); i++) {
+        both[i]->derived = memory_new(struct secure_rtp_derived);
+        secure_rtp_derive(shape, config->master_key, config->master_salt, i == 1, both[i]->derived);
+    }
     *ret_session = session;
     return 0;
 }
 
-static void forget_derived(struct secure_rtp_session *session)
+static void forget_derived(struct secure_rtp_keys *keys)
 {
-    if (!session->rtp_derived)
+    if (!keys->derived)
         return;
-    memory_wipe(session->rtp_derived, sizeof(*session->rtp_derived));
-    free(session->rtp_derived);
-    session->rtp_derived = NULL;
+    memory_wipe(keys->derived, sizeof(*keys->derived));
+    free(keys->derived);
+    keys->derived = NULL;
 }
 
-void secure_rtp_session_make_rtp(struct secure_rtp_session *session)
+void secure_rtp_keys_make(const struct secure_rtp_session *session, struct secure_rtp_keys *keys)
 {
-    secure_rtp_cipher_init(&session->rtp, session->shape, session->rtp_derived, session->provider);
-    forget_derived(session);
+    secure_rtp_cipher_init(&keys->cipher, session->shape, keys->derived, session->provider);
+    forget_derived(keys);
+}
+
+static void keys_done(struct secure_rtp_keys *keys)
+{
+    forget_derived(keys);
+    secure_rtp_cipher_done(&keys->cipher);
 }
 
 void secure_rtp_session_prefetch(const struct secure_rtp_session *session, bool keys)
 {
     if (!keys)
         memory_prefetch(session, offsetof(struct secure_rtp_session, rtcp));
-    else if (session->rtp.aead)
-        aead_prefetch(session->rtp.aead);
+    else if (session->rtp.cipher.aead)
+        aead_prefetch(session->rtp.cipher.aead);
 }
 
 struct secure_rtp_session *secure_rtp_session_free(struct secure_rtp_session *session)
 {
     if (!session)
         return NULL;
-    forget_derived(session);
-    secure_rtp_cipher_done(&session->rtp);
-    secure_rtp_cipher_done(&session->rtcp);
+    keys_done(&session->rtp);
+    keys_done(&session->rtcp);
     for (uint32_t i = 0; i < session->stream_count; i++)
         free(session->streams[i]);
     free(session->streams);

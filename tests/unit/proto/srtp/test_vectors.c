@@ -29,7 +29,8 @@ static struct secure_rtp_session *session_of(uint16_t profile, struct bytes key,
     struct secure_rtp_derived derived = { 0 };
     memcpy(derived.encryption, key.data, key.size);
     memcpy(derived.salt, salt.data, salt.size);
-    struct secure_rtp_cipher *ciphers[] = { secure_rtp_session_rtp(session), &session->rtcp };
+    struct secure_rtp_cipher *ciphers[] = { secure_rtp_keys_use(session, &session->rtp),
+                                            secure_rtp_keys_use(session, &session->rtcp) };
     for (size_t i = 0; i < 2; i++) {
         secure_rtp_cipher_done(ciphers[i]);
         secure_rtp_cipher_init(ciphers[i], session->shape, &derived, NULL);
