@@ -20,12 +20,14 @@ struct payload_info {
     bool key_frame;       /**< belongs, as far as this packet shows, to a key frame */
     bool key_frame_start; /**< a decoder may begin with this packet */
     bool discardable;     /**< no other frame refers to this one */
-    bool layer_sync;      /**< refers to the base temporal layer only (VP8 Y, VP9 U) */
+    bool layer_sync;      /**< one may go up to higher temporal layers here (VP8 Y, VP9 U) */
     bool has_layers;      /**< the ids below were in the packet */
     uint8_t spatial_id;
     uint8_t temporal_id;
-    bool inter_layer;   /**< VP9 D: needs the lower spatial layer of the same picture */
-    bool inter_picture; /**< VP9 P: needs earlier pictures */
+    bool inter_layer;       /**< VP9 D: needs the lower spatial layer of the same picture */
+    bool inter_picture;     /**< VP9 P: needs earlier pictures */
+    bool not_for_upper;     /**< VP9 Z: upper spatial layers do not need it */
+    uint8_t spatial_layers; /**< of the stream, where a VP9 key frame tells; else 0 */
     bool has_picture_id;
     uint8_t picture_id_bits; /**< 7 or 15 */
     uint16_t picture_id;

@@ -10,6 +10,7 @@ static void structure_read(struct reader *reader, struct payload_info *info)
 {
     uint8_t head = reader_u8(reader);
     unsigned layers = (head >> 5) + 1u;
+    info->spatial_layers = (uint8_t)layers;
     if (head & 0x10) {
         for (unsigned i = 0; i < layers; i++) {
             info->width = reader_u16(reader);
@@ -44,6 +45,7 @@ int payload_vp9_inspect(struct bytes payload, bool marker, struct payload_info *
     info->inter_picture = first & 0x40;
     info->layer_start = first & 0x08;
     info->layer_end = first & 0x04;
+    info->not_for_upper = first & 0x01;
     if (first & 0x80) {
         info->has_picture_id = true;
         info->picture_id_at = (uint16_t)reader.at;

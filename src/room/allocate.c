@@ -2,69 +2,48 @@
 
 #include "base/time.h"
 
-/** Going up must leave this much of the new layer's rate over: 1/8. */
+/** Going up must leave this much of the new step's rate over: 1/8. */
 #define SPARE_SHARE  8
 #define PAUSE_MIN_US (2 * TIME_US_PER_S)
 #define PAUSE_MAX_US (32 * TIME_US_PER_S)
 /** Down again this soon after going up: it was a mistake. */
 #define MISTAKE_US (10 * TIME_US_PER_S)
-/** The first layer of a lone video may be tried without room for it, for this long. */
+/** The first step of a lone video may be tried without room for it, for this long. */
 #define TRIAL_US (2 * TIME_US_PER_S)
-/** A place is filled well enough by 3/4 of its pixels: the next layer has four times as many. */
-#define ENOUGH_PARTS 3
-#define ENOUGH_OF    4
-/** What a best layer of unknown size is taken for. */
-#define PIXELS_GUESS (1280 * 720)
 
 void allocate_state_init(struct allocate_state *state)
 {
-    *state = (struct allocate_state){ .layer = ALLOCATE_LAYERS_MAX - 1 };
+    *state = (struct allocate_state){ .step = ALLOCATE_STEPS_MAX - 1 };
 }
 
-/** The next layer that is sent, above `layer` (ALLOCATE_NONE: the lowest one), or ALLOCATE_NONE. */
-static uint8_t layer_above(const struct allocate_item *item, uint8_t layer)
+/** The next step that is sent, above `step` (ALLOCATE_NONE: the lowest one), or ALLOCATE_NONE. */
+static uint8_t step_above(const struct allocate_item *item, uint8_t step)
 {
-    for (uint8_t i = layer == ALLOCATE_NONE ? 0 : layer + 1; i < ALLOCATE_LAYERS_MAX; i++) {
-        if (item->layers[i].sent)
+    for (uint8_t i = step == ALLOCATE_NONE ? 0 : step + 1; i < ALLOCATE_STEPS_MAX; i++) {
+        if (item->steps[i].sent)
             return i;
     }
     return ALLOCATE_NONE;
 }
 
-static uint64_t pixels_of(const struct allocate_item *item, uint8_t layer, uint8_t best)
+/** The best that an item should ever get, or ALLOCATE_NONE when there is none. */
+static uint8_t wanted_step(const struct allocate_item *item)
 {
-    if (item->layers[layer].pixels > 0)
-        return item->layers[layer].pixels;
-    uint64_t pixels = item->layers[best].pixels > 0 ? item->layers[best].pixels : PIXELS_GUESS;
-    // each layer has half the width and height of the next
-    return pixels >> (2 * (best - layer));
-}
-
-uint8_t allocate_wanted_layer(const struct allocate_item *item)
-{
-    uint8_t best = ALLOCATE_NONE;
-    for (uint8_t i = 0; i < ALLOCATE_LAYERS_MAX; i++) {
-        if (item->layers[i].sent)
-            best = i;
+    for (int i = ALLOCATE_STEPS_MAX - 1; i >= 0 && !item->paused; i--) {
+        if (item->steps[i].sent)
+            return (uint8_t)i;
     }
-    if (best == ALLOCATE_NONE || item->wanted_pixels == 0)
-        return best;
-    for (uint8_t i = 0; i < best; i++) {
-        if (item->layers[i].sent &&
-            pixels_of(item, i, best) * ENOUGH_OF >= (uint64_t)item->wanted_pixels * ENOUGH_PARTS)
-            return i;
-    }
-    return best;
+    return ALLOCATE_NONE;
 }
 
-static uint64_t bitrate_of(const struct allocate_item *item, uint8_t layer)
+static uint64_t bitrate_of(const struct allocate_item *item, uint8_t step)
 {
-    return layer == ALLOCATE_NONE ? 0 : item->layers[layer].bitrate_bps;
+    return step == ALLOCATE_NONE ? 0 : item->steps[step].bitrate_bps;
 }
 
-static bool is_above(uint8_t layer, uint8_t other)
+static bool is_above(uint8_t step, uint8_t other)
 {
-    return layer != ALLOCATE_NONE && (other == ALLOCATE_NONE || layer > other);
+    return step != ALLOCATE_NONE && (other == ALLOCATE_NONE || step > other);
 }
 
 struct division {
@@ -76,15 +55,15 @@ struct division {
     uint8_t *chosen;
 };
 
-/** Whether an item may go from its choice so far to `layer`; takes its rate off what is left. */
-static bool take_step(struct division *division, size_t index, uint8_t layer)
+/** Whether an item may go from its choice so far to `step`; takes its rate off what is left. */
+static bool take_step(struct division *division, size_t index, uint8_t step)
 {
     const struct allocate_item *item = &division->items[index];
     const struct allocate_state *state = item->state;
     uint64_t have = bitrate_of(item, division->chosen[index]);
-    uint64_t rate = bitrate_of(item, layer);
+    uint64_t rate = bitrate_of(item, step);
     uint64_t cost = rate > have ? rate - have : 0;
-    bool up = is_above(layer, state->layer);
+    bool up = is_above(step, state->step);
     if (up && division->now_us < state->up_after_us)
         return false;
     bool fits = cost + (up ? rate / SPARE_SHARE : 0) <= division->left_bps;
@@ -94,7 +73,7 @@ static bool take_step(struct division *division, size_t index, uint8_t layer)
     if (!fits && !trial)
         return false;
     division->left_bps -= min_of(cost, division->left_bps);
-    division->chosen[index] = layer;
+    division->chosen[index] = step;
     division->nothing_yet = false;
     return true;
 }
@@ -110,7 +89,7 @@ static bool take_round(struct division *division, uint8_t priority, const uint8_
         if (item->priority != priority || wanted[i] == ALLOCATE_NONE || begun == first ||
             division->chosen[i] == wanted[i])
             continue;
-        uint8_t next = layer_above(item, division->chosen[i]);
+        uint8_t next = step_above(item, division->chosen[i]);
         if (next != ALLOCATE_NONE)
             taken |= take_step(division, i, next);
     }
@@ -132,15 +111,15 @@ static void remember(struct allocate_state *state, uint64_t now_us, uint8_t chos
 {
     // what was lowered because less is wanted or sent is no sign of a narrow path
     bool narrow = is_above(wanted, chosen);
-    if (is_above(chosen, state->layer))
+    if (is_above(chosen, state->step))
         state->raised_us = now_us;
-    if (narrow && is_above(state->layer, chosen)) {
+    if (narrow && is_above(state->step, chosen)) {
         bool mistake = state->raised_us > 0 && now_us - state->raised_us < MISTAKE_US;
         state->pause_us = mistake ? min_of(max_of(state->pause_us * 2, PAUSE_MIN_US), PAUSE_MAX_US)
                                   : PAUSE_MIN_US;
         state->up_after_us = now_us + state->pause_us;
     }
-    state->layer = chosen;
+    state->step = chosen;
     state->starved = narrow;
 }
 
@@ -152,7 +131,7 @@ void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
     uint8_t chosen[ALLOCATE_ITEMS_MAX], wanted[ALLOCATE_ITEMS_MAX];
     ensure(count <= ALLOCATE_ITEMS_MAX);
     for (size_t i = 0; i < count; i++) {
-        wanted[i] = items[i].paused ? ALLOCATE_NONE : allocate_wanted_layer(&items[i]);
+        wanted[i] = wanted_step(&items[i]);
         chosen[i] = ALLOCATE_NONE;
         sums.wanted_bps += bitrate_of(&items[i], wanted[i]);
     }
@@ -171,7 +150,7 @@ void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
             chosen[i] = wanted[i];
         sums.allocated_bps += bitrate_of(&items[i], chosen[i]);
         if (items[i].paused) {
-            items[i].state->layer = ALLOCATE_NONE;
+            items[i].state->step = ALLOCATE_NONE;
             items[i].state->up_after_us = 0; // wanted again: at once
             items[i].state->starved = false;
         } else if (wanted[i] == ALLOCATE_NONE) {

@@ -1,41 +1,39 @@
 /**
- * Divides what the path to one receiver carries over the video that it watches: which simulcast
- * layer each subscription gets, or none. The policy alone: numbers in, choices out.
+ * Divides what the path to one receiver carries over the video that it watches: which step of
+ * its ladder (ladder.h) each subscription gets, or none. The policy alone: numbers in, choices out.
  *
- * Audio has been taken off before. Every subscription gets its lowest layer before any gets a
+ * Audio has been taken off before. Every subscription gets its lowest step before any gets a
  * better one; what is left goes to the higher priorities first and in equal steps among equals.
  * Down is immediate. Up needs room to spare and a pause after the last time down, which doubles
- * each time that going up soon led down again: so layers do not flap.
+ * each time that going up soon led down again: so pictures do not flap.
  */
 #pragma once
 
 #include "base/compiler.h"
 
-#define ALLOCATE_LAYERS_MAX 3
-#define ALLOCATE_ITEMS_MAX  512  /**< per receiver */
-#define ALLOCATE_NONE       0xff /**< nothing of it is sent */
+#define ALLOCATE_STEPS_MAX 9
+#define ALLOCATE_ITEMS_MAX 512  /**< per receiver */
+#define ALLOCATE_NONE      0xff /**< nothing of it is sent */
 
 /** What a subscription remembers from one division to the next. */
 struct allocate_state {
-    uint8_t layer; /**< the best one that may be sent, or ALLOCATE_NONE */
-    bool starved;  /**< less than wished for, because the path carries no more */
+    uint8_t step; /**< the best one that may be sent, or ALLOCATE_NONE */
+    bool starved; /**< less than wished for, because the path carries no more */
     uint64_t up_after_us;
     uint64_t raised_us;
     uint64_t pause_us; /**< the last one before going up again */
 };
 
-struct allocate_layer {
-    bool sent; /**< packets of it come now */
+struct allocate_step {
+    bool sent; /**< there is such a one now, and it is not more than what is wished for */
     uint64_t bitrate_bps;
-    uint32_t pixels; /**< per picture; 0: not known */
 };
 
 struct allocate_item {
     struct allocate_state *state;
-    uint8_t priority;       /**< higher comes first */
-    bool paused;            /**< nothing of it is wanted */
-    uint32_t wanted_pixels; /**< of the place where it is shown; 0: the best */
-    struct allocate_layer layers[ALLOCATE_LAYERS_MAX]; /**< lowest first */
+    uint8_t priority;                               /**< higher comes first */
+    bool paused;                                    /**< nothing of it is wanted */
+    struct allocate_step steps[ALLOCATE_STEPS_MAX]; /**< lowest first */
 };
 
 struct allocate_sums {
@@ -52,5 +50,3 @@ void allocate_state_init(struct allocate_state *state);
 void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
                      const struct allocate_item *items, size_t count,
                      struct allocate_sums *ret_sums);
-/** The best layer that an item should ever get, or ALLOCATE_NONE when none is being sent. */
-uint8_t allocate_wanted_layer(const struct allocate_item *item);

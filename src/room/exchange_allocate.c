@@ -1,4 +1,4 @@
-// Which layers each peer gets: the bandwidth of its path divided over its slots.
+// What each peer gets of each picture: the bandwidth of its path divided over its slots.
 #include "room/exchange_int.h"
 
 /** How often a peer's bandwidth is divided anew when nothing presses. */
@@ -8,27 +8,24 @@
 /** What is not given away: retransmissions, reports, and what the estimate is wrong by. */
 #define RESERVE_SHARE 20
 
-_Static_assert(RTC_SECTIONS_MAX <= ALLOCATE_ITEMS_MAX && TRACK_LAYERS_MAX <= ALLOCATE_LAYERS_MAX,
-               "all slots of a peer are divided at once");
+_Static_assert(RTC_SECTIONS_MAX <= ALLOCATE_ITEMS_MAX, "all slots of a peer are divided at once");
 
-static void describe(const struct subscription *subscription, uint64_t now_us,
-                     struct allocate_item *item)
+static void describe(struct subscription *subscription, uint64_t now_us, struct allocate_item *item)
 {
-    const struct track *track = subscription->track;
+    item->state = &subscription->allocation;
     item->priority = subscription->wish.priority;
     item->paused = subscription->wish.paused;
-    item->wanted_pixels = (uint32_t)subscription->wish.width * subscription->wish.height;
-    bool any = false;
-    for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
-        // where no smaller layer is sent, the smallest that is sent will have to do
-        bool meant = subscription->wish.layers == 0 || i < subscription->wish.layers || !any;
-        item->layers[i] = (struct allocate_layer){
-            .sent = meant && track_layer_sent(track, now_us, i),
-            .bitrate_bps = track->layers[i].bitrate_bps,
-            .pixels = track->layers[i].pixels,
-        };
-        any = any || item->layers[i].sent;
-    }
+    ladder_describe(subscription->track, now_us, &subscription->wish, item);
+}
+
+/** Tells a subscription what was chosen for it. */
+static void settle(struct subscription *subscription, uint64_t now_us)
+{
+    uint8_t step = subscription->allocation.step;
+    struct ladder_place place = { .layer = SUBSCRIPTION_NO_LAYER };
+    if (step != ALLOCATE_NONE)
+        place = ladder_place(subscription->track, now_us, &subscription->wish, step);
+    subscription_allocated(subscription, now_us, &place);
 }
 
 static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64_t now_us,
@@ -47,7 +44,6 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
             continue;
         }
         video[count] = subscription;
-        items[count].state = &subscription->allocation;
         describe(subscription, now_us, &items[count++]);
     }
     uint64_t usable_bps = bandwidth_bps - bandwidth_bps / RESERVE_SHARE;
@@ -55,7 +51,7 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
     struct allocate_sums sums;
     allocate_divide(now_us, left_bps, bandwidth_bps > 0 && left_bps == 0, items, count, &sums);
     for (size_t i = 0; i < count; i++)
-        subscription_allocated(video[i], now_us);
+        settle(video[i], now_us);
     peer->allocated_bps = sums.allocated_bps + audio_bps;
     rtc_peer_set_demand(peer->rtc, sums.allocated_bps + audio_bps, sums.wanted_bps + audio_bps);
 }

@@ -82,6 +82,14 @@ static void skip(struct subscription *subscription, uint64_t now_us)
     gop_replay_begin(subscription, now_us);
 }
 
+/** What a packet takes of the path's room: nothing, if it is left out. */
+static uint32_t cost_of(const struct subscription *subscription, struct packet *packet)
+{
+    const struct media_info *info = media_info_of(packet);
+    bool left_out = info->layer == subscription->layer && !subscription_gets(subscription, info);
+    return left_out ? 0 : packet->size;
+}
+
 /** Takes packets that may go now out of the ring; `*room` shrinks by them. */
 static uint32_t gather(struct subscription *subscription, uint32_t *room, struct packet **packets)
 {
@@ -91,12 +99,12 @@ static uint32_t gather(struct subscription *subscription, uint32_t *room, struct
     uint32_t gathered = 0;
     while (gathered < GATHER_MAX && follow->next <= ring->newest) {
         struct packet *packet = packet_ring_find(ring, follow->next);
-        if (packet && (packet->size > *room || queue->budget == 0))
+        if (packet && (cost_of(subscription, packet) > *room || queue->budget == 0))
             return gathered;
         follow->next++;
         if (!packet)
             continue;
-        *room -= packet->size;
+        *room -= cost_of(subscription, packet);
         queue->budget--;
         packets[gathered++] = packet;
     }
@@ -174,14 +182,15 @@ uint32_t follow_overflow(struct subscription *subscription, uint64_t now_us,
     for (uint32_t i = 0; i < count; i++) {
         const struct media_info *info = media_info_of(packets[i]);
         if (comes_next(subscription, now_us, info)) {
-            if (packets[i]->size > room) {
+            uint32_t cost = cost_of(subscription, packets[i]);
+            if (cost > room) {
                 add_metric(subscription->track, ROOM_METRIC_PACED, 1);
                 follow_begin(subscription, now_us,
                              &(struct follow){ .layer = info->layer, .next = info->sequence });
                 return sent +
                        follow_burst(subscription, now_us, batch, packets + i + 1, count - i - 1);
             }
-            room -= packets[i]->size;
+            room -= cost;
         }
         sent += subscription_forward_packets(subscription, now_us, batch, &packets[i], 1, pad_to);
     }

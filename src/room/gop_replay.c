@@ -18,8 +18,9 @@ static bool carries(const struct subscription *subscription, const struct track_
 {
     uint64_t bandwidth_bps = rtc_sender_bandwidth_bps(subscription->sender);
     return bandwidth_bps == 0 ||
-           (bandwidth_bps > layer->bitrate_bps &&
-            (uint64_t)run->bytes * 8 * TIME_US_PER_S / (bandwidth_bps - layer->bitrate_bps) <=
+           (bandwidth_bps > layer->rates.bitrate_bps[MEDIA_POINT_BEST] &&
+            (uint64_t)run->bytes * 8 * TIME_US_PER_S /
+                    (bandwidth_bps - layer->rates.bitrate_bps[MEDIA_POINT_BEST]) <=
                 CARRY_US);
 }
 

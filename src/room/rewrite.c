@@ -169,21 +169,19 @@ uint64_t rewrite_skip(struct rewrite *rewrite, uint32_t count)
     return skipped;
 }
 
-bool rewrite_leave_out(struct rewrite *rewrite, uint64_t input, uint32_t input_timestamp,
-                       bool picture)
+bool rewrite_leave_out(struct rewrite *rewrite, uint64_t input, uint32_t frame, bool picture)
 {
     if (rewrite->count == 0)
         return true;
     if (input <= rewrite->newest_input)
         return !span_of(rewrite, input);
-    // between two packets of a picture that were left out there is nothing that was not
-    bool inside = rewrite->left_out && rewrite->left_out_timestamp == input_timestamp;
+    bool inside = rewrite->left_out && rewrite->left_out_frame == frame;
     if (!inside)
         rewrite->last_output += input - rewrite->newest_input - 1;
     go_on(rewrite, input + 1, 0, picture);
     rewrite->newest_input = input;
     rewrite->left_out = true;
-    rewrite->left_out_timestamp = input_timestamp;
+    rewrite->left_out_frame = frame;
     return true;
 }
 

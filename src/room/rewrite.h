@@ -41,8 +41,8 @@ struct rewrite {
     uint8_t capacity;
     uint8_t current;
     uint8_t count;
-    bool left_out; /**< the newest packet was, and had `left_out_timestamp` */
-    uint32_t left_out_timestamp;
+    bool left_out; /**< the newest packet was, as one of `left_out_frame` */
+    uint32_t left_out_frame;
     uint64_t newest_input; /**< of the current span's stream, left out or not */
     uint64_t last_output;  /**< highest outgoing number given out */
     uint32_t last_timestamp;
@@ -83,11 +83,11 @@ bool rewrite_map(struct rewrite *rewrite, uint64_t now_us, uint64_t input, uint3
 /**
  * Leaves out a packet of the current stream: the ones behind it close up. Returns false when it
  * came late, and its number is a gap that the receiver sees already: rewrite_map gives that number,
- * which is to be filled with a packet of nothing. `picture` says that a picture's id goes with it,
- * and those behind it close up, too.
+ * which is to be filled with a packet of nothing. `frame` names its frame for its neighbours: what
+ * is missing between two packets of one frame is left out with them. `picture` says that the id of
+ * a picture goes with it, and those behind it close up, too.
  */
-bool rewrite_leave_out(struct rewrite *rewrite, uint64_t input, uint32_t input_timestamp,
-                       bool picture);
+bool rewrite_leave_out(struct rewrite *rewrite, uint64_t input, uint32_t frame, bool picture);
 /**
  * Takes the next `count` outgoing numbers for packets of the caller's own, and returns the first of
  * them. There is a current span.

@@ -6,6 +6,14 @@
 #include "base/memory.h"
 #include "media/codec.h"
 
+/** Until the first division, all that comes may be sent. */
+static void lift_limit(struct subscription *subscription)
+{
+    allocate_state_init(&subscription->allocation);
+    subscription->limit =
+        (struct ladder_place){ .layer = TRACK_LAYERS_MAX - 1, .point = MEDIA_POINT_BEST };
+}
+
 struct subscription *subscription_new(struct rtc_sender *sender)
 {
     struct subscription *subscription = memory_new(struct subscription);
@@ -56,7 +64,7 @@ void subscription_attach(struct subscription *subscription, uint64_t now_us, str
     subscription_detach(subscription);
     subscription_remap(subscription, publisher, receiver);
     subscription->track = track;
-    allocate_state_init(&subscription->allocation);
+    lift_limit(subscription);
     list_append(&track->subscriptions, &subscription->by_track);
     gop_replay_begin(subscription, now_us);
 }
@@ -87,8 +95,8 @@ void subscription_restart(struct subscription *subscription)
 
 uint8_t subscription_best_layer(const struct subscription *subscription, uint64_t now_us)
 {
-    uint8_t limit = subscription->allocation.layer;
-    if (limit == ALLOCATE_NONE)
+    uint8_t limit = subscription->limit.layer;
+    if (limit == SUBSCRIPTION_NO_LAYER)
         return SUBSCRIPTION_NO_LAYER;
     const struct track *track = subscription->track;
     for (int i = limit; i >= 0; i--) {
@@ -103,8 +111,24 @@ uint8_t subscription_best_layer(const struct subscription *subscription, uint64_
     return 0;
 }
 
-void subscription_allocated(struct subscription *subscription, uint64_t now_us)
+/**
+ * Whether the receiver waits for a key frame to get another spatial layer of its stream. Down goes
+ * without one where it can, at the next picture: so that is asked for only when it did not.
+ */
+static bool waits_for_row(const struct subscription *subscription, uint8_t layer, uint64_t now_us,
+                          bool again)
 {
+    uint8_t top = layer_rates_rows(&subscription->track->layers[layer].rates, now_us) - 1;
+    uint8_t has = min_of(media_point_spatial(subscription->moves.point), top);
+    uint8_t wanted = min_of(media_point_spatial(subscription->limit.point), top);
+    return wanted > has || (wanted < has && again);
+}
+
+void subscription_allocated(struct subscription *subscription, uint64_t now_us,
+                            const struct ladder_place *limit)
+{
+    bool again = limit->point == subscription->limit.point;
+    subscription->limit = *limit;
     uint8_t best = subscription_best_layer(subscription, now_us);
     if (best == SUBSCRIPTION_NO_LAYER) {
         if (subscription->layer != SUBSCRIPTION_NO_LAYER || subscription->follow.active)
@@ -114,12 +138,12 @@ void subscription_allocated(struct subscription *subscription, uint64_t now_us)
     const struct follow *follow = &subscription->follow;
     uint8_t layer = follow->active ? follow->layer : subscription->layer;
     // up only when the past has been sent
-    if (layer == best || (follow->active && follow->past && layer < best) ||
+    if ((follow->active && follow->past && layer <= best) ||
         !rtc_sender_ready(subscription->sender))
         return;
     if (layer == SUBSCRIPTION_NO_LAYER)
         gop_replay_begin(subscription, now_us);
-    else
+    else if (layer != best || waits_for_row(subscription, layer, now_us, again))
         track_want_key_frame(subscription->track, best);
 }
 
@@ -163,12 +187,15 @@ bool subscription_may_switch(const struct subscription *subscription, uint64_t n
            (from == SUBSCRIPTION_NO_LAYER || from < info->layer || from > best);
 }
 
-static void switch_to(struct subscription *subscription, uint64_t now_us,
-                      const struct media_info *info)
+static void switch_to(struct subscription *subscription, uint64_t now_us, struct packet *packet)
 {
+    const struct media_info *info = media_info_of(packet);
+    struct rewrite_ids ids = frame_ids_begin(&subscription->ids, packet);
+    uint8_t point = layer_select_first(subscription->limit.point, &info->layers);
+    layer_moves_begin(&subscription->moves, info->sequence, point);
     subscription->clock_rate_hz = codec_get((enum codec_id)info->codec)->clock_rate_hz;
     rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
-                   subscription->clock_rate_hz, &(struct rewrite_ids){ 0 });
+                   subscription->clock_rate_hz, &ids);
     if (subscription->follow.active && subscription->follow.past)
         rewrite_squeeze(&subscription->rewrite, info->timestamp,
                         subscription->follow.last_timestamp);
@@ -237,40 +264,124 @@ static void send_fec(struct subscription *subscription, uint64_t now_us,
                             rewrite_skip(&subscription->rewrite, count));
 }
 
+bool subscription_gets(const struct subscription *subscription, const struct media_info *info)
+{
+    uint8_t point = layer_moves_at(&subscription->moves, info->sequence);
+    return info->layers.points >> point & 1;
+}
+
+/** At the first packet of a picture: towards the point that is wanted, as far as can be. */
+static void move_point(struct subscription *subscription, const struct media_info *info)
+{
+    uint8_t point =
+        layer_select(subscription->moves.point, subscription->limit.point, &info->layers);
+    if (point != subscription->moves.point)
+        layer_moves_to(&subscription->moves, info->sequence, point);
+}
+
+/**
+ * The packet is of a layer that the receiver does not get. Those behind it close up; only where the
+ * receiver has seen a gap already, an empty packet fills it.
+ */
+static void leave_out(struct subscription *subscription, uint64_t now_us,
+                      struct datagram_batch *batch, struct packet *packet, bool newest,
+                      uint8_t payload_type)
+{
+    const struct media_info *info = media_info_of(packet);
+    struct rewrite_place place;
+    bool picture = newest && frame_ids_leave_out(&subscription->ids, packet);
+    uint32_t frame = info->timestamp * MEDIA_SPATIAL_LAYERS + info->layers.spatial;
+    if (rewrite_leave_out(&subscription->rewrite, info->sequence, frame, picture) ||
+        !rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp, &place))
+        return;
+    struct rtc_outgoing outgoing = {
+        .sequence = place.output,
+        .timestamp = rewrite_timestamp(place.span, info->timestamp),
+        .payload_type = payload_type,
+        .empty = true,
+    };
+    rtc_sender_send(subscription->sender, now_us, batch, packet, &outgoing);
+}
+
+/** Bytes of a packet that are this receiver's own. */
+struct own_bytes {
+    uint8_t head[FRAME_IDS_HEAD_MAX];
+    uint8_t descriptor[DEPENDENCY_DESCRIPTOR_MAX];
+};
+
+/** The decode targets that the receiver shall take for active; 0: as its packets say. */
+static uint32_t active_targets(const struct subscription *subscription,
+                               const struct media_info *info, uint8_t point)
+{
+    const struct media_targets *targets = &subscription->track->layers[info->layer].targets;
+    bool moved = info->sequence == subscription->moves.since;
+    bool told_all = info->layers.has_structure && point != MEDIA_POINT_BEST;
+    return targets->count > 0 && (moved || told_all) ? targets->active[point] : 0;
+}
+
+/** What differs in the packet for this receiver: numbers inside of it, where a picture ends. */
+static void renumber(const struct subscription *subscription, const struct rewrite_place *place,
+                     struct packet *packet, struct own_bytes *bytes, struct rtc_outgoing *outgoing)
+{
+    const struct media_info *info = media_info_of(packet);
+    uint8_t point = layer_moves_at(&subscription->moves, info->sequence);
+    outgoing->sequence = place->output;
+    outgoing->timestamp = rewrite_timestamp(place->span, info->timestamp);
+    outgoing->ends_picture =
+        info->layers.layer_end && info->layers.spatial == media_point_spatial(point);
+    outgoing->head = frame_ids_head(&place->span->ids, packet, bytes->head);
+    if (info->layers.described)
+        outgoing->descriptor =
+            frame_ids_descriptor(&place->span->ids, active_targets(subscription, info, point),
+                                 packet, bytes->descriptor);
+}
+
 uint32_t subscription_forward_packets(struct subscription *subscription, uint64_t now_us,
                                       struct datagram_batch *batch, struct packet *const *packets,
                                       uint32_t count, uint16_t pad_to)
 {
-    if (subscription->allocation.layer == ALLOCATE_NONE || !rtc_sender_ready(subscription->sender))
+    if (subscription->limit.layer == SUBSCRIPTION_NO_LAYER ||
+        !rtc_sender_ready(subscription->sender))
         return 0;
     uint8_t fec_group = protection_group(subscription, now_us);
     uint32_t sent = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct media_info *info = media_info_of(packets[i]);
-        if (rewrite_ahead(&subscription->rewrite, info->sequence) > SUBSCRIPTION_GAP_MAX &&
-            info->layer == subscription->layer)
+        uint64_t ahead = rewrite_ahead(&subscription->rewrite, info->sequence);
+        if (ahead > SUBSCRIPTION_GAP_MAX && info->layer == subscription->layer)
             subscription_restart(subscription);
         if (info->layer != subscription->layer || info->epoch != subscription->epoch) {
             if (!subscription_may_switch(subscription, now_us, subscription->layer, info))
                 continue;
-            switch_to(subscription, now_us, info);
+            switch_to(subscription, now_us, packets[i]);
+            ahead = 1;
+        } else if (info->layers.picture_start &&
+                   subscription->moves.point != subscription->limit.point && ahead > 0) {
+            move_point(subscription, info);
         }
         struct rtc_outgoing outgoing = {
             .payload_type = subscription->payload_types[info->payload_type],
             .pad_to = pad_to,
         };
         struct rewrite_place place;
-        if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE ||
-            !rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp, &place))
+        struct own_bytes bytes;
+        if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE)
             continue;
-        outgoing.sequence = place.output;
-        outgoing.timestamp = rewrite_timestamp(place.span, info->timestamp);
+        if (!subscription_gets(subscription, info)) {
+            leave_out(subscription, now_us, batch, packets[i], ahead > 0, outgoing.payload_type);
+            continue;
+        }
+        if (!rewrite_map(&subscription->rewrite, now_us, info->sequence, info->timestamp, &place))
+            continue;
+        renumber(subscription, &place, packets[i], &bytes, &outgoing);
+        if (ahead > 0)
+            frame_ids_sent(&subscription->ids, &place.span->ids, packets[i]);
         uint8_t redundant[REDUNDANCY_SIZE_MAX];
         if (subscription->red_payload_type)
             add_redundancy(subscription, now_us, packets[i], redundant, &outgoing);
         outgoing.protect = fec_group > 0 && can_skip_numbers(info) && info->payload_size > 0;
         sent += rtc_sender_send(subscription->sender, now_us, batch, packets[i], &outgoing);
-        if (outgoing.protect && info->marker)
+        if (outgoing.protect && (info->marker || outgoing.ends_picture))
             send_fec(subscription, now_us, batch, fec_group);
     }
     subscription->repairs_left =
@@ -306,8 +417,11 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
             continue;
         }
         const struct media_info *info = media_info_of(packet);
-        outgoing.sequence = place.output;
-        outgoing.timestamp = rewrite_timestamp(place.span, info->timestamp);
+        struct own_bytes bytes;
+        renumber(subscription, &place, packet, &bytes, &outgoing);
+        outgoing.empty = place.span->source == subscription->layer &&
+                         place.input >= subscription->moves.began &&
+                         !subscription_gets(subscription, info);
         outgoing.payload_type = subscription->payload_types[info->payload_type];
         if (outgoing.payload_type == RTC_PAYLOAD_TYPE_NONE ||
             !rtc_sender_resend(subscription->sender, now_us, batch, packet, &outgoing))

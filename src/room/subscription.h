@@ -6,7 +6,10 @@
 
 #include "room/allocate.h"
 #include "room/follow.h"
+#include "room/frame_ids.h"
 #include "room/gop_replay.h"
+#include "room/ladder.h"
+#include "room/layer_select.h"
 #include "room/protection.h"
 #include "room/redundancy.h"
 #include "room/resent.h"
@@ -42,10 +45,13 @@ struct subscription {
     struct redundancy redundancy;
     struct protection protection;
     struct media_wish wish;
-    struct allocate_state allocation; /**< of video: the best layer that may be sent */
-    uint8_t red_payload_type;         /**< the receiver's for redundant audio; 0: it takes none */
-    uint8_t epoch;                    /**< of the stream being forwarded */
-    uint8_t layer; /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    struct allocate_state allocation;
+    struct ladder_place limit; /**< of video: the best that may be sent */
+    uint8_t red_payload_type;  /**< the receiver's for redundant audio; 0: it takes none */
+    uint8_t epoch;             /**< of the stream being forwarded */
+    uint8_t layer;             /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    struct layer_moves moves;  /**< operating points inside the layer, see media/layering.h */
+    struct frame_ids ids;
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */
     uint8_t payload_types[RTP_PAYLOAD_TYPE_MAX + 1];
 };
@@ -91,6 +97,11 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
 bool subscription_may_switch(const struct subscription *subscription, uint64_t now_us, uint8_t from,
                              const struct media_info *info);
 /**
+ * Whether a packet of the stream being forwarded belongs to what the receiver gets; a late one, to
+ * what it got at the time.
+ */
+bool subscription_gets(const struct subscription *subscription, const struct media_info *info);
+/**
  * Answers a NACK of the receiver from the track's ring. Returns how many were sent again.
  * `ret_refused` counts those that were there, but more than a receiver may have, or more than its
  * path has room for, or sent again less than a round trip ago: it asks again.
@@ -103,8 +114,12 @@ uint32_t subscription_repair(struct subscription *subscription, uint64_t now_us,
  * when none may.
  */
 uint8_t subscription_best_layer(const struct subscription *subscription, uint64_t now_us);
-/** After a division: stops what may not be sent at all, asks for the key frame of a new layer. */
-void subscription_allocated(struct subscription *subscription, uint64_t now_us);
+/**
+ * After a division: what may be sent (`layer` SUBSCRIPTION_NO_LAYER: nothing). Stops what may not
+ * be sent at all, asks for the key frame that a change has to wait for.
+ */
+void subscription_allocated(struct subscription *subscription, uint64_t now_us,
+                            const struct ladder_place *limit);
 /** The receiver cannot decode: a key frame of what it gets. */
 void subscription_want_key_frame(struct subscription *subscription, uint64_t now_us);
 /** Hands the track's clock on to the sender, for its reports. */

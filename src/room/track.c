@@ -52,12 +52,18 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     }
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
-    layer->bytes += info->payload_size + RTP_HEADER_SIZE;
+    if (track->video)
+        layer_rates_packet(&layer->rates, now_us, info);
+    track->simulcast |= info->layer > 0;
     if (info->width > 0 && info->height > 0) {
         layer->width = info->width;
         layer->height = info->height;
         layer->pixels = (uint32_t)info->width * info->height;
     }
+    if (info->layers.has_structure)
+        media_targets_read(rtp_extensions_get(&info->extensions,
+                                              RTP_EXTENSION_DEPENDENCY_DESCRIPTOR, packet->bytes),
+                           &layer->targets);
     if (info->key_frame) {
         keyframe_arrived(&layer->key_frame);
         gop_cache_packet(&layer->gop, packet);
@@ -81,7 +87,9 @@ void track_clear(struct track *track)
         gop_cache_forget(&layer->gop);
         layer->clock.valid = false;
         layer->last_packet_us = 0;
+        layer->targets.count = 0;
     }
+    track->simulcast = false;
 }
 
 void track_expire(struct track *track, uint64_t now_us, uint64_t gop_age_us)
@@ -105,6 +113,39 @@ bool track_layer_sent(const struct track *track, uint64_t now_us, uint8_t layer)
     return last_us > 0 && now_us - last_us < LAYER_SILENT_US;
 }
 
+const struct track_layer *track_row(const struct track *track, uint64_t now_us, uint8_t row)
+{
+    uint8_t layer = track->simulcast ? row : 0;
+    bool sent = track_layer_sent(track, now_us, layer) &&
+                (track->simulcast || row < layer_rates_rows(&track->layers[0].rates, now_us));
+    return sent ? &track->layers[layer] : NULL;
+}
+
+uint8_t track_row_point(const struct track *track, uint64_t now_us, uint8_t row)
+{
+    bool top = track->simulcast || row + 1 >= layer_rates_rows(&track->layers[0].rates, now_us);
+    return media_point(top ? MEDIA_SPATIAL_LAYERS - 1 : row, MEDIA_TEMPORAL_LAYERS - 1);
+}
+
+void track_row_size(const struct track *track, uint64_t now_us, uint8_t row, uint16_t *ret_width,
+                    uint16_t *ret_height)
+{
+    const struct track_layer *layer = track_row(track, now_us, row);
+    uint8_t spatial = media_point_spatial(track_row_point(track, now_us, row));
+    *ret_width = layer->width;
+    *ret_height = layer->height;
+    if (spatial + 1 == MEDIA_SPATIAL_LAYERS)
+        return;
+    *ret_width = layer->targets.width[row];
+    *ret_height = layer->targets.height[row];
+    if (*ret_width == 0) {
+        // as encoders do it: each has half the sides of the next
+        unsigned halvings = layer_rates_rows(&layer->rates, now_us) - 1u - row;
+        *ret_width = (uint16_t)(layer->width >> halvings);
+        *ret_height = (uint16_t)(layer->height >> halvings);
+    }
+}
+
 void track_measure(struct track *track, uint64_t now_us)
 {
     uint64_t passed_us = now_us - track->measured_us;
@@ -112,14 +153,8 @@ void track_measure(struct track *track, uint64_t now_us)
         return;
     bool first = track->measured_us == 0;
     track->measured_us = now_us;
-    for (int i = 0; i < TRACK_LAYERS_MAX; i++) {
-        struct track_layer *layer = &track->layers[i];
-        uint64_t rate_bps = first ? 0 : layer->bytes * 8 * TIME_US_PER_S / passed_us;
-        layer->bytes = 0;
-        // a new layer counts at once, one key frame does not make a stream dear
-        layer->bitrate_bps =
-            layer->bitrate_bps == 0 ? rate_bps : (layer->bitrate_bps * 3 + rate_bps) / 4;
-    }
+    for (int i = 0; i < TRACK_LAYERS_MAX; i++)
+        layer_rates_measure(&track->layers[i].rates, passed_us, first);
 }
 
 /** A rate that is worth telling again. */
@@ -133,12 +168,13 @@ bool track_layers_changed(struct track *track, uint64_t now_us)
     struct media_layer now[TRACK_LAYERS_MAX] = { 0 };
     bool changed = false;
     for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
-        const struct track_layer *layer = &track->layers[i];
-        if (track_layer_sent(track, now_us, i) && layer->bitrate_bps > 0)
-            now[i] = (struct media_layer){ .sent = true,
-                                           .width = layer->width,
-                                           .height = layer->height,
-                                           .bitrate_bps = layer->bitrate_bps };
+        const struct track_layer *layer = track_row(track, now_us, i);
+        uint64_t bitrate_bps =
+            layer ? layer->rates.bitrate_bps[track_row_point(track, now_us, i)] : 0;
+        if (bitrate_bps > 0) {
+            now[i] = (struct media_layer){ .sent = true, .bitrate_bps = bitrate_bps };
+            track_row_size(track, now_us, i, &now[i].width, &now[i].height);
+        }
         const struct media_layer *told = &track->told[i];
         changed = changed || now[i].sent != told->sent || now[i].width != told->width ||
                   now[i].height != told->height ||

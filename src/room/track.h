@@ -9,6 +9,7 @@
 #include "room/follow.h"
 #include "room/gop_cache.h"
 #include "room/keyframe.h"
+#include "room/layer_rates.h"
 #include "room/loudest.h"
 #include "room/media_control.h"
 #include "room/packet_ring.h"
@@ -36,12 +37,12 @@ struct track_layer {
     struct packet_ring ring;
     struct keyframe_request key_frame;
     struct gop_cache gop;
+    struct media_targets targets; /**< of its dependency descriptors */
     struct rtc_clock clock;
     uint8_t epoch;           /**< of the newest stream, to which `clock` belongs */
     uint64_t last_packet_us; /**< 0: no packet yet */
-    uint64_t bytes;          /**< of RTP packets since the rate was last measured */
-    uint64_t bitrate_bps;    /**< smoothed over a second or so */
-    uint16_t width;          /**< of the picture; 0: not known */
+    struct layer_rates rates;
+    uint16_t width; /**< of the picture; 0: not known */
     uint16_t height;
     uint32_t pixels; /**< per picture, 0: not known */
 };
@@ -54,6 +55,7 @@ struct track {
     bool gone;              /**< a mirror whose publication is said to have ended */
     uint16_t source_worker; /**< of a mirror */
     bool blocked;           /**< a moderator muted it: packets are dropped */
+    bool simulcast;         /**< more than one layer was seen */
     bool live;              /**< packets came in the last seconds */
     uint64_t last_packet_us;
     uint64_t asked_us;    /**< a mirror's last wish for packets */
@@ -92,6 +94,16 @@ void track_forget_gops(struct track *track);
 uint8_t track_best_layer(const struct track *track, uint64_t now_us);
 /** Whether packets of a layer come now. */
 bool track_layer_sent(const struct track *track, uint64_t now_us, uint8_t layer);
+/**
+ * Sizes that are sent, smallest first: simulcast layers, or the spatial layers of the only stream
+ * (media/layering.h). The layer to which one belongs, or NULL when its packets do not come now.
+ */
+const struct track_layer *track_row(const struct track *track, uint64_t now_us, uint8_t row);
+/** The operating point of all of a row that is sent. */
+uint8_t track_row_point(const struct track *track, uint64_t now_us, uint8_t row);
+/** Width and height of a row that is sent; both 0 when they are not known. */
+void track_row_size(const struct track *track, uint64_t now_us, uint8_t row, uint16_t *ret_width,
+                    uint16_t *ret_height);
 /** Measures the rates of all layers; call it some times a second. */
 void track_measure(struct track *track, uint64_t now_us);
 /** Whether layers came, went, or have another size than `track->told` says, which is brought up to

@@ -20,8 +20,24 @@ static void write_transport(struct text_builder *out, const struct rtc_client_of
                        offer->ufrag, offer->pwd, offer->fingerprint);
 }
 
-static void write_extensions(struct text_builder *out, bool audio)
+static bool is_audio(const struct rtc_client_section *section)
 {
+    return section->kind == RTC_KIND_AUDIO;
+}
+
+static const struct codec *codec_of(const struct rtc_client_section *section)
+{
+    if (is_audio(section))
+        return codec_get(CODEC_OPUS);
+    return codec_get(section->codec ? section->codec : CODEC_VP8);
+}
+
+static void write_extensions(struct text_builder *out, const struct rtc_client_section *section)
+{
+    bool audio = is_audio(section);
+    if (!audio && section->descriptor)
+        text_append_format(out, "a=extmap:7 %s\r\n",
+                           rtp_extension_uri(RTP_EXTENSION_DEPENDENCY_DESCRIPTOR));
     if (!audio)
         text_append(out,
                     "a=extmap:6 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n");
@@ -48,20 +64,24 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
                           size_t index)
 {
     const struct rtc_client_section *section = &offer->sections[index];
-    bool audio = section->kind == RTC_KIND_AUDIO;
+    bool audio = is_audio(section);
     text_append(out, audio && section->red ? "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"
                      : audio               ? "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
                      : section->fec        ? "m=video 9 UDP/TLS/RTP/SAVPF 96 97 118 120\r\n"
                                            : "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
     write_transport(out, offer);
     text_append_format(out, "a=mid:%zu\r\n", index);
-    write_extensions(out, audio);
+    write_extensions(out, section);
     text_append(out, section->inactive ? "a=inactive\r\n"
                      : section->sends  ? "a=sendonly\r\n"
                                        : "a=recvonly\r\n");
+    if (!audio)
+        text_append_format(out, "a=rtpmap:96 %s/90000\r\n", codec_of(section)->name);
+    if (!audio && section->codec == CODEC_H264)
+        text_append(out, "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\n");
     text_append(out, audio ? "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n"
                              "a=fmtp:111 minptime=10;useinbandfec=1\r\n"
-                           : "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\n"
+                           : "a=rtcp-fb:96 goog-remb\r\n"
                              "a=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\n"
                              "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
                              "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
@@ -95,7 +115,8 @@ char *rtc_client_offer_write(const struct rtc_client_offer *offer)
                        offer->generation + 1, offer->generation + 1);
     for (size_t i = 0; i < offer->section_count; i++)
         text_append_format(&out, " %zu", i);
-    text_append(&out, "\r\na=msid-semantic: WMS *\r\n");
+    // descriptors are too long for the one-byte form of header extensions (RFC 8285, 4.3)
+    text_append(&out, "\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS *\r\n");
     for (size_t i = 0; i < offer->section_count; i++)
         write_section(&out, offer, i);
     ensure(!out.truncated);
@@ -176,13 +197,13 @@ static void take_source(struct sdp *sdp, const struct sdp_section *said, struct 
 }
 
 static const struct rtc_codec_list *codecs_of(struct sdp *sdp, const struct sdp_section *said,
-                                              enum rtc_kind kind)
+                                              const struct rtc_client_section *asked)
 {
     struct rtc_codec_list *list = sdp_allocate(sdp, 1, sizeof(*list) + sizeof(list->codecs[0]));
     list->count = 1;
-    bool audio = kind == RTC_KIND_AUDIO;
+    bool audio = is_audio(asked);
     list->codecs[0] = (struct rtc_codec){
-        .codec = codec_get(audio ? CODEC_OPUS : CODEC_VP8),
+        .codec = codec_of(asked),
         .payload_type = audio ? RTC_CLIENT_OPUS : RTC_CLIENT_VP8,
         .rtx_payload_type = audio ? RTC_PAYLOAD_TYPE_NONE : RTC_CLIENT_VP8_RTX,
         .red_payload_type = audio && sdp_rtpmap_find(said, RTC_CLIENT_RED) ? RTC_CLIENT_RED : 0,
@@ -207,7 +228,7 @@ static void take_section(struct sdp *sdp, const struct sdp_section *said,
         return;
     out->role = asked->sends ? RTC_ROLE_SLOT : RTC_ROLE_PUBLISH;
     out->rtcp_reduced_size = said->rtcp_rsize;
-    out->codecs = codecs_of(sdp, said, asked->kind);
+    out->codecs = codecs_of(sdp, said, asked);
     take_extensions(said, map, &out->extensions);
     if (!asked->sends)
         take_source(sdp, said, out);
@@ -230,6 +251,7 @@ int rtc_client_answer_read(const struct rtc_client_offer *offer, struct bytes an
     *ret_problem = take_transport(offer, sdp, &negotiated);
     if (*ret_problem)
         return -EINVAL;
+    negotiated.extensions.two_byte_allowed = sdp->extmap_allow_mixed;
     negotiated.sections = sdp_allocate(sdp, offer->section_count, sizeof(*negotiated.sections));
     for (size_t i = 0; i < offer->section_count; i++)
         take_section(sdp, &sdp->sections.items[i], &offer->sections[i], i, &negotiated.extensions,

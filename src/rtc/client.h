@@ -9,7 +9,9 @@
 #include "rtc/params.h"
 
 struct rtc_client_section {
-    enum rtc_kind kind; /**< audio (Opus) or video (VP8) */
+    enum rtc_kind kind;  /**< audio (Opus) or video */
+    enum codec_id codec; /**< of video; 0: VP8 */
+    bool descriptor;     /**< video: offers the dependency descriptor */
     bool sends;
     bool inactive; /**< rests: keeps its place and its SSRCs */
     bool red;      /**< audio: may come and go in RED (RFC 2198) */
@@ -32,7 +34,7 @@ struct rtc_client_offer {
 
 #define RTC_CLIENT_OPUS      111
 #define RTC_CLIENT_RED       63
-#define RTC_CLIENT_VP8       96
+#define RTC_CLIENT_VP8       96 /**< or whichever codec the video is */
 #define RTC_CLIENT_VIDEO_RED 118
 #define RTC_CLIENT_ULPFEC    120
 #define RTC_CLIENT_VP8_RTX   97

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/packet.h"
+#include "media/layering.h"
 #include "proto/rtp/extension.h"
 
 struct media_info {
@@ -26,6 +27,13 @@ struct media_info {
     bool repaired;  /**< came as a retransmission */
     uint16_t width; /**< of a key frame that tells; else 0 */
     uint16_t height;
+    /** Picture id of VP8 and VP9. Places count from the beginning of the payload. */
+    uint16_t picture_id;
+    uint8_t picture_id_bits; /**< 7 or 15; 0: none */
+    uint8_t picture_id_at;
+    uint8_t tl0;    /**< TL0PICIDX */
+    uint8_t tl0_at; /**< 0: none */
+    struct media_layers layers;
     /** Parsed with the publisher's ids; places count from the packet's first byte. */
     struct rtp_extensions extensions;
 };

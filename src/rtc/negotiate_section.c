@@ -4,8 +4,8 @@
 
 /**
  * Header extensions that we use or pass on. Left out on purpose: toffset and video-timing (nobody
- * reads them behind an SFU), csrc-audio-level (we do not mix), and, until layers are chosen by
- * them, the dependency descriptor and video-layers-allocation.
+ * reads them behind an SFU), csrc-audio-level (we do not mix), and video-layers-allocation (layers
+ * are measured).
  */
 enum {
     EXTENSIONS_BOTH = RTP_EXTENSION_BIT(RTP_EXTENSION_MID) |
@@ -16,7 +16,8 @@ enum {
     EXTENSIONS_VIDEO = EXTENSIONS_BOTH | RTP_EXTENSION_BIT(RTP_EXTENSION_VIDEO_ORIENTATION) |
                        RTP_EXTENSION_BIT(RTP_EXTENSION_PLAYOUT_DELAY) |
                        RTP_EXTENSION_BIT(RTP_EXTENSION_VIDEO_CONTENT_TYPE) |
-                       RTP_EXTENSION_BIT(RTP_EXTENSION_COLOR_SPACE),
+                       RTP_EXTENSION_BIT(RTP_EXTENSION_COLOR_SPACE) |
+                       RTP_EXTENSION_BIT(RTP_EXTENSION_DEPENDENCY_DESCRIPTOR),
     EXTENSIONS_PUBLISH =
         RTP_EXTENSION_BIT(RTP_EXTENSION_RID) | RTP_EXTENSION_BIT(RTP_EXTENSION_REPAIRED_RID),
 };
@@ -101,8 +102,10 @@ static int negotiate_extensions(struct negotiation_work *work, const struct sdp_
             (section->extensions & RTP_EXTENSION_BIT(kind)) ||
             !extension_usable(map->direction, section->role))
             continue;
-        // RFC 8285, 5: ids above 14 exist in the two-byte form only
+        // RFC 8285, 5: ids above 14 exist in the two-byte form only, as do long values
         if (map->id > 14 && !offered->extmap_allow_mixed)
+            continue;
+        if (kind == RTP_EXTENSION_DEPENDENCY_DESCRIPTOR && !work->offer->extmap_allow_mixed)
             continue;
         if (rtp_extension_map_set(&work->result.extensions, (enum rtp_extension_kind)kind,
                                   map->id) < 0)

@@ -37,7 +37,8 @@ struct rtc_stream {
     uint64_t sequence_offset; /**< added to the SRTP index: streams of a layer follow each other */
     uint64_t highest;         /**< highest sequence passed on */
     uint32_t highest_timestamp;
-    uint64_t clock_us; /**< when its sender report was last passed on; 0: never */
+    struct media_layering *layering; /**< of video; NULL before the first packet */
+    uint64_t clock_us;               /**< when its sender report was last passed on; 0: never */
     struct rtp_receive_stats stats;
     struct rtp_nack_generator nack;
 };

@@ -62,6 +62,7 @@ static void remove_stream(struct rtc_peer *peer, uint32_t index, bool replaced)
 {
     note_ended(peer, peer->streams[index].ssrc, replaced);
     rtp_nack_generator_done(&peer->streams[index].nack);
+    free(peer->streams[index].layering);
     peer->streams[index] = peer->streams[--peer->stream_count];
 }
 
@@ -78,8 +79,10 @@ void peer_sync_streams(struct rtc_peer *peer)
 
 void peer_drop_streams(struct rtc_peer *peer)
 {
-    for (uint32_t i = 0; i < peer->stream_count; i++)
+    for (uint32_t i = 0; i < peer->stream_count; i++) {
         rtp_nack_generator_done(&peer->streams[i].nack);
+        free(peer->streams[i].layering);
+    }
     free(peer->streams);
     peer->streams = NULL;
     peer->stream_count = 0;
@@ -279,10 +282,46 @@ static int red_primary(const struct rtc_codec *codec, struct bytes *payload)
     return 0;
 }
 
+/** To which layers a packet belongs. `payload` is NULL when it could not be read. */
+static void describe_layers(struct rtc_stream *stream, const struct codec *codec,
+                            const struct payload_info *payload, struct packet *packet)
+{
+    struct media_info *info = media_info_of(packet);
+    info->layers = (struct media_layers){
+        .points = MEDIA_POINTS_ALL,
+        .follows = MEDIA_POINTS_ALL,
+    };
+    // a probe of padding belongs to no frame
+    if (codec->kind != CODEC_VIDEO || info->payload_size == 0)
+        return;
+    if (!stream->layering)
+        stream->layering = memory_new(struct media_layering);
+    struct bytes descriptor =
+        rtp_extensions_get(&info->extensions, RTP_EXTENSION_DEPENDENCY_DESCRIPTOR, packet->bytes);
+    media_layering_read(stream->layering, codec->id, payload, descriptor, info->timestamp,
+                        &info->layers);
+    info->key_frame |= info->layers.key_frame;
+    if (info->layers.has_structure && info->width == 0)
+        dependency_structure_size(&stream->layering->structure,
+                                  stream->layering->structure.spatial_layers - 1u, &info->width,
+                                  &info->height);
+}
+
+static void describe_picture(const struct payload_info *payload, struct media_info *info)
+{
+    if (!payload->has_picture_id)
+        return;
+    info->picture_id = payload->picture_id;
+    info->picture_id_bits = payload->picture_id_bits;
+    info->picture_id_at = (uint8_t)payload->picture_id_at;
+    info->tl0 = payload->tl0_picture_index;
+    info->tl0_at = payload->has_tl0 ? (uint8_t)payload->tl0_at : 0;
+}
+
 /** Counts the packet and describes it for the forwarding path. Returns 0 or a counted error. */
 static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packet,
-                    const struct rtp_packet *rtp, struct rtc_stream *stream, uint64_t index,
-                    bool repaired)
+                    const struct rtp_packet *rtp, const struct rtp_extensions *extensions,
+                    struct rtc_stream *stream, uint64_t index, bool repaired)
 {
     const struct rtc_section *section = &peer_negotiated(peer)->sections[stream->section];
     bool is_rtx;
@@ -302,8 +341,6 @@ static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packe
     struct payload_info payload = { 0 };
     bool readable =
         content.size > 0 && payload_inspect(codec->codec, content, rtp->marker, &payload) == 0;
-    if (codec->feedback & CODEC_FEEDBACK_NACK)
-        rtp_nack_generator_received(&stream->nack, now_us, rtp->sequence, payload.key_frame_start);
     struct media_info *info = media_info_of(packet);
     uint16_t shift = (uint16_t)(rtp->data - packet->bytes);
     *info = (struct media_info){
@@ -321,7 +358,12 @@ static int describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packe
         .repaired = repaired,
         .width = payload.width,
         .height = payload.height,
+        .extensions = *extensions,
     };
+    describe_picture(&payload, info);
+    describe_layers(stream, codec->codec, readable ? &payload : NULL, packet);
+    if (codec->feedback & CODEC_FEEDBACK_NACK)
+        rtp_nack_generator_received(&stream->nack, now_us, rtp->sequence, info->key_frame);
     if (info->sequence > stream->highest) {
         stream->highest = info->sequence;
         stream->highest_timestamp = info->timestamp;
@@ -412,10 +454,9 @@ static int take_packet(struct rtc_peer *peer, uint64_t now_us, struct packet *pa
     }
     uint64_t newest = stream->highest;
     uint32_t newest_timestamp = stream->highest_timestamp;
-    int error = describe(peer, now_us, packet, &rtp, stream, index, repaired);
+    int error = describe(peer, now_us, packet, &rtp, &extensions, stream, index, repaired);
     if (error)
         return error;
-    media_info_of(packet)->extensions = extensions;
     recover_from_red(peer, stream, packet, newest, newest_timestamp, media);
     if (rtp.payload_size == 0)
         // padding probes hold nothing to forward, but their numbers count: the ring keeps them

@@ -107,19 +107,21 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
         return false;
     uint8_t *at = datagram_batch_reserve(batch, DATAGRAM_SIZE_MAX);
     bool own = outgoing->payload.size > 0;
-    size_t payload_size = own ? outgoing->payload.size : info->payload_size;
+    size_t payload_size = own ? outgoing->payload.size : outgoing->empty ? 0 : info->payload_size;
     if (!at || payload_size > DATAGRAM_MAX) {
         peer_count(peer, RTC_METRIC_DROPPED_SEND_ROOM, 1);
         return false;
     }
     // the receiver left a padding count of 1 behind every payload
-    bool pad = !own && !outgoing->protect && payload_size + 1 == outgoing->pad_to;
+    bool pad =
+        !own && !outgoing->empty && !outgoing->protect && payload_size + 1 == outgoing->pad_to;
     struct rtp_rewrite fields = {
         .timestamp = outgoing->timestamp,
         .sequence = (uint16_t)outgoing->sequence,
         .payload_type = outgoing->payload_type,
-        .marker = info->marker,
+        .marker = (info->marker || outgoing->ends_picture) && !outgoing->empty,
         .padding = pad,
+        .descriptor = outgoing->descriptor,
     };
     struct rtp_rewritten header =
         rtp_rewriter_write(&sender->rewriter, &fields, &info->extensions, packet->bytes, at);
@@ -127,6 +129,12 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
     struct bytes payload =
         own ? outgoing->payload
             : bytes_of(packet->bytes + info->payload_at, payload_size + (pad ? 1 : 0));
+    if (outgoing->head.size > 0) {
+        // to where it will be encrypted in place
+        memcpy(at + header.size, payload.data, payload.size);
+        memcpy(at + header.size, outgoing->head.data, outgoing->head.size);
+        payload.data = at + header.size;
+    }
     uint8_t wrapped[1 + DATAGRAM_MAX];
     if (outgoing->protect)
         payload = peer_sender_wrap(sender, now_us, at, header.size, payload, wrapped);
@@ -168,20 +176,24 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
         peer_count(peer, RTC_METRIC_DROPPED_SEND_ROOM, 1);
         return false;
     }
+    size_t payload_size = outgoing->empty ? 0 : info->payload_size;
     struct rtp_rewrite fields = {
         .timestamp = outgoing->timestamp,
         .sequence = sender->rtx_sequence,
         .payload_type = payload_type,
-        .marker = info->marker,
+        .marker = (info->marker || outgoing->ends_picture) && !outgoing->empty,
+        .descriptor = outgoing->descriptor,
     };
     struct rtp_rewritten header =
         rtp_rewriter_write(&sender->rtx_rewriter, &fields, &info->extensions, packet->bytes, at);
     rtp_rewritten_stamp(&header, at, now_us, peer->transport_sequence);
     uint8_t payload[RTX_OSN_SIZE + DATAGRAM_MAX];
     rtx_osn_store(payload, (uint16_t)outgoing->sequence);
-    memcpy(payload + RTX_OSN_SIZE, packet->bytes + info->payload_at, info->payload_size);
+    memcpy(payload + RTX_OSN_SIZE, packet->bytes + info->payload_at, payload_size);
+    if (outgoing->head.size > 0 && !outgoing->empty)
+        memcpy(payload + RTX_OSN_SIZE, outgoing->head.data, outgoing->head.size);
     if (!peer_sender_commit(sender, &sender->rtx_index, at, header.size,
-                            bytes_of(payload, RTX_OSN_SIZE + (size_t)info->payload_size), batch))
+                            bytes_of(payload, RTX_OSN_SIZE + payload_size), batch))
         return false;
     sender->rtx_sequence++;
     peer->transport_sequence =

@@ -33,8 +33,12 @@ struct rtc_outgoing {
      * run of equal datagrams.
      */
     uint16_t pad_to;
-    bool protect;         /**< video: rtc_sender_can_protect, and it shall be */
-    struct bytes payload; /**< instead of the packet's; empty: that */
+    bool protect;            /**< video: rtc_sender_can_protect, and it shall be */
+    bool ends_picture;       /**< for this receiver: gets a marker, if the packet has none */
+    bool empty;              /**< of the packet only the number: nothing shall be missing there */
+    struct bytes payload;    /**< instead of the packet's; empty: that */
+    struct bytes head;       /**< instead of the first bytes of the packet's payload */
+    struct bytes descriptor; /**< instead of the packet's dependency descriptor; empty: that */
 };
 
 /** Connected, with keys and a path. */

@@ -249,6 +249,8 @@ static void client_input(void *owner, uint64_t now_us, const struct net_path *pa
     (void)rtc_peer_input(client->peer, now_us, path, datagram, &media);
     for (uint32_t i = 0; i < media.count; i++) {
         count_received(client, media.sections[i], media.packets[i]);
+        if (client->take)
+            client->take(client->taker, media.sections[i], media.packets[i]);
         packet_unref(media.packets[i]);
     }
     take_client_events(client, now_us);
@@ -358,12 +360,26 @@ static void publish_layer(struct world_client *client, uint32_t number,
     }
 }
 
+void world_send(struct world_client *client, uint16_t section, uint64_t now_us,
+                struct datagram_batch *batch, struct packet *packet)
+{
+    media_info_of(packet)->sequence = client->output[section]++;
+    struct rtc_outgoing outgoing = outgoing_of(client, section, media_info_of(packet));
+    packet_ring_put(&client->sent[section], packet);
+    rtc_sender_send(rtc_peer_sender(client->peer, section), now_us, batch, packet, &outgoing);
+    packet_unref(packet);
+}
+
 static void publish_frame(struct world_client *client, uint64_t now_us,
                           struct datagram_batch *batch)
 {
     for (uint16_t i = 0; i < client->offer.section_count; i++) {
         struct rtc_sender *sender = rtc_peer_sender(client->peer, i);
         bool video = client->sections[i].kind == RTC_KIND_VIDEO;
+        if (client->produce) {
+            client->produce(client->producer, i, now_us, batch);
+            continue;
+        }
         if (client->sections[i].rid_count > 0) {
             for (uint32_t layer = 0; layer < WORLD_LAYERS; layer++)
                 publish_layer(client, layer, batch);
@@ -678,6 +694,12 @@ void world_show(struct world_client *subscriber, uint16_t slot, struct world_cli
                                        publisher->worker, section),
                      0);
     deliver_messages(world, network_now(world->net), pending(world));
+}
+
+void world_wish(struct world_client *subscriber, uint16_t slot, const struct media_wish *wish)
+{
+    exchange_slot_wish(subscriber->world->workers[subscriber->worker].exchange, subscriber->session,
+                       slot, wish);
 }
 
 void world_group(struct world_client *publisher, uint16_t publication, uint32_t places)

@@ -68,6 +68,12 @@ struct world_client {
     /** Gets decrypted RTP packets in place of the engine. */
     void (*tap)(void *owner, struct bytes packet);
     void *tap_owner;
+    /** Sends the next picture of a section in place of what is made here; world_send. */
+    void (*produce)(void *owner, uint16_t section, uint64_t now_us, struct datagram_batch *batch);
+    void *producer;
+    /** Sees every received packet. */
+    void (*take)(void *owner, uint16_t section, struct packet *packet);
+    void *taker;
     struct rtc_playout_delay playout_delay; /**< what the server shall tell it */
     bool sends_red;                         /**< its sound, with two packets repeated in each */
     uint8_t audio_level;                    /**< of its sound, -dBov (RFC 6464); 0: not told */
@@ -129,6 +135,11 @@ struct world_client *world_add_client(struct world *world, uint16_t worker);
 uint16_t world_add_section(struct world_client *client, enum rtc_kind kind, bool sends);
 /** A video section of WORLD_LAYERS layers, with key frames each second; one for a client. */
 uint16_t world_add_simulcast(struct world_client *client);
+/** Numbers, keeps and sends a packet whose description is filled in; takes over the reference. */
+void world_send(struct world_client *client, uint16_t section, uint64_t now_us,
+                struct datagram_batch *batch, struct packet *packet);
+/** How a slot shall be filled. */
+void world_wish(struct world_client *subscriber, uint16_t slot, const struct media_wish *wish);
 /** Offers and answers; the peers exist afterwards. Call again after adding sections. */
 void world_negotiate(struct world_client *client);
 /** New credentials on both sides. */

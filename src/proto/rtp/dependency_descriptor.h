@@ -87,6 +87,18 @@ static inline enum dependency_indication dependency_indication_of(uint64_t indic
     return (enum dependency_indication)(indications >> (2 * target) & 3);
 }
 
+/** Size of a spatial layer; both 0 when the structure does not tell, or what it tells is absurd. */
+static inline void dependency_structure_size(const struct dependency_structure *structure,
+                                             unsigned layer, uint16_t *ret_width,
+                                             uint16_t *ret_height)
+{
+    uint32_t width = structure->resolutions[layer].width;
+    uint32_t height = structure->resolutions[layer].height;
+    bool known = structure->has_resolutions && width <= UINT16_MAX && height <= UINT16_MAX;
+    *ret_width = known ? (uint16_t)width : 0;
+    *ret_height = known ? (uint16_t)height : 0;
+}
+
 /**
  * Reads one descriptor. `known` is the stream's structure so far, or NULL; a structure in the
  * descriptor is used for it, and put into `*ret_structure`, which is otherwise left alone.

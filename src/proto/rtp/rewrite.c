@@ -85,32 +85,43 @@ void rtp_rewriter_init(struct rtp_rewriter *rewriter, const struct rtp_rewriter_
             rewriter->pass |= config->pass & RTP_EXTENSION_BIT(kind);
 }
 
+/** The value that passes of a kind. */
+static struct bytes value_of(unsigned kind, const struct rtp_rewrite *fields,
+                             const struct rtp_extensions *source, const uint8_t *source_data)
+{
+    if (kind == RTP_EXTENSION_DEPENDENCY_DESCRIPTOR && fields->descriptor.size > 0)
+        return fields->descriptor;
+    return bytes_of(source_data + source->places[kind].at, source->places[kind].size);
+}
+
 static bool needs_two_byte(const struct rtp_rewriter *rewriter, uint32_t pass,
-                           const struct rtp_extensions *source)
+                           const struct rtp_rewrite *fields, const struct rtp_extensions *source,
+                           const uint8_t *source_data)
 {
     for (uint32_t left = pass; left; left &= left - 1) {
         unsigned kind = (unsigned)__builtin_ctz(left);
-        if (!fits_one_byte(rewriter->id_of_kind[kind], source->places[kind].size))
+        if (!fits_one_byte(rewriter->id_of_kind[kind],
+                           value_of(kind, fields, source, source_data).size))
             return true;
     }
     return false;
 }
 
 static uint8_t *pass_elements(const struct rtp_rewriter *rewriter, bool two_byte, uint32_t pass,
-                              const struct rtp_extensions *source, const uint8_t *source_data,
-                              uint8_t *out, uint8_t *at)
+                              const struct rtp_rewrite *fields, const struct rtp_extensions *source,
+                              const uint8_t *source_data, uint8_t *out, uint8_t *at)
 {
     for (uint32_t left = pass; left; left &= left - 1) {
         unsigned kind = (unsigned)__builtin_ctz(left);
         uint8_t id = rewriter->id_of_kind[kind];
-        size_t size = source->places[kind].size;
-        if (!two_byte && !fits_one_byte(id, size))
+        struct bytes value = value_of(kind, fields, source, source_data);
+        if (!two_byte && !fits_one_byte(id, value.size))
             continue;
-        if ((size_t)(at - out) + 2 + size + 3 > RTP_REWRITE_HEADER_MAX)
+        if ((size_t)(at - out) + 2 + value.size + 3 > RTP_REWRITE_HEADER_MAX)
             continue;
-        at = element_head(at, two_byte, id, size);
-        memcpy(at, source_data + source->places[kind].at, size);
-        at += size;
+        at = element_head(at, two_byte, id, value.size);
+        memcpy(at, value.data, value.size);
+        at += value.size;
     }
     return at;
 }
@@ -121,15 +132,16 @@ struct rtp_rewritten rtp_rewriter_write(const struct rtp_rewriter *rewriter,
                                         const uint8_t *source_data, uint8_t *out)
 {
     uint32_t pass = source ? rewriter->pass & source->present : 0;
-    bool two_byte = rewriter->two_byte_allowed &&
-                    (!rewriter->one_byte_possible || needs_two_byte(rewriter, pass, source));
+    bool two_byte =
+        rewriter->two_byte_allowed && (!rewriter->one_byte_possible ||
+                                       needs_two_byte(rewriter, pass, fields, source, source_data));
     const struct rtp_header_form *form = two_byte ? &rewriter->two_byte : &rewriter->one_byte;
 
     // a constant size is a few vector moves; what lies behind form->size is overwritten
     memcpy(out, form->bytes, sizeof(form->bytes));
     uint8_t *at = out + form->size;
     if (pass)
-        at = pass_elements(rewriter, two_byte, pass, source, source_data, out, at);
+        at = pass_elements(rewriter, two_byte, pass, fields, source, source_data, out, at);
     uint8_t first = FIRST_BYTE | (fields->padding ? FIRST_PADDING : 0);
     if (at == out + ELEMENTS_AT) {
         at = out + BLOCK_AT;

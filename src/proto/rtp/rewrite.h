@@ -59,6 +59,7 @@ struct rtp_rewrite {
     uint8_t payload_type;
     bool marker;
     bool padding; /**< sets the P bit: the caller writes the padding behind the payload */
+    struct bytes descriptor; /**< passes in place of the source's dependency descriptor */
 };
 
 /** What the rewriter wrote. Offsets are from the packet's start; 0: not there. */

@@ -21,9 +21,7 @@ static void add(struct call *call, uint8_t priority)
     call->items[call->count++] = (struct allocate_item){
         .state = state,
         .priority = priority,
-        .layers = { { true, 150 * KBPS, 320 * 180 },
-                    { true, 500 * KBPS, 640 * 360 },
-                    { true, 1500 * KBPS, 1280 * 720 } },
+        .steps = { { true, 150 * KBPS }, { true, 500 * KBPS }, { true, 1500 * KBPS } },
     };
 }
 
@@ -39,8 +37,8 @@ static void test_all_is_sent_while_nothing_is_known(void **state)
     add(&call, 1);
     add(&call, 2);
     divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 2);
-    assert_int_equal(call.states[1].layer, 2);
+    assert_int_equal(call.states[0].step, 2);
+    assert_int_equal(call.states[1].step, 2);
     assert_int_equal(call.sums.allocated_bps, 3000 * KBPS);
 }
 
@@ -52,55 +50,30 @@ static void test_everyone_has_a_picture_before_anyone_has_a_better_one(void **st
     add(&call, 9);
     add(&call, 1);
     divide(&call, 800 * KBPS);
-    assert_int_equal(call.states[0].layer, 0);
-    assert_int_equal(call.states[1].layer, 1);
-    assert_int_equal(call.states[2].layer, 0);
+    assert_int_equal(call.states[0].step, 0);
+    assert_int_equal(call.states[1].step, 1);
+    assert_int_equal(call.states[2].step, 0);
     assert_int_equal(call.sums.allocated_bps, 800 * KBPS);
     assert_int_equal(call.sums.wanted_bps, 4500 * KBPS);
     // not enough for three: who matters most keeps its picture
     divide(&call, 200 * KBPS);
-    assert_int_equal(call.states[0].layer, ALLOCATE_NONE);
-    assert_int_equal(call.states[1].layer, 0);
-    assert_int_equal(call.states[2].layer, ALLOCATE_NONE);
+    assert_int_equal(call.states[0].step, ALLOCATE_NONE);
+    assert_int_equal(call.states[1].step, 0);
+    assert_int_equal(call.states[2].step, ALLOCATE_NONE);
 }
 
-static void test_a_small_place_gets_a_small_layer(void **state)
+static void test_what_is_paused_gets_nothing(void **state)
 {
     (void)state;
     struct call call = { 0 };
     add(&call, 1);
-    call.items[0].wanted_pixels = 320 * 180;
-    divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 0);
-    call.items[0].wanted_pixels = 700 * 394;
-    divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 1);
-    call.items[0].wanted_pixels = 3840 * 2160;
-    divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 2);
     call.items[0].paused = true;
     divide(&call, 0);
-    assert_int_equal(call.states[0].layer, ALLOCATE_NONE);
+    assert_int_equal(call.states[0].step, ALLOCATE_NONE);
     assert_int_equal(call.sums.wanted_bps, 0);
     call.items[0].paused = false;
     divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 2);
-}
-
-static void test_sizes_that_are_not_known_are_guessed_from_the_best_layer(void **state)
-{
-    (void)state;
-    struct call call = { 0 };
-    add(&call, 1);
-    for (int i = 0; i < 3; i++)
-        call.items[0].layers[i].pixels = 0;
-    call.items[0].wanted_pixels = 320 * 180;
-    divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 0);
-    // a layer that nobody sends is not chosen
-    call.items[0].layers[0].sent = false;
-    divide(&call, 0);
-    assert_int_equal(call.states[0].layer, 1);
+    assert_int_equal(call.states[0].step, 2);
 }
 
 static void test_down_at_once_and_up_with_room_to_spare(void **state)
@@ -109,24 +82,24 @@ static void test_down_at_once_and_up_with_room_to_spare(void **state)
     struct call call = { 0 };
     add(&call, 1);
     divide(&call, 2000 * KBPS);
-    assert_int_equal(call.states[0].layer, 2);
+    assert_int_equal(call.states[0].step, 2);
     divide(&call, 600 * KBPS);
-    assert_int_equal(call.states[0].layer, 1);
+    assert_int_equal(call.states[0].step, 1);
     assert_true(call.states[0].starved);
     // not yet
     call.now_us += time_from_ms(1900);
     divide(&call, 2000 * KBPS);
-    assert_int_equal(call.states[0].layer, 1);
+    assert_int_equal(call.states[0].step, 1);
     call.now_us += time_from_ms(200);
     // it would just fit, and that is not enough
     divide(&call, 1550 * KBPS);
-    assert_int_equal(call.states[0].layer, 1);
+    assert_int_equal(call.states[0].step, 1);
     divide(&call, 1700 * KBPS);
-    assert_int_equal(call.states[0].layer, 2);
+    assert_int_equal(call.states[0].step, 2);
     assert_false(call.states[0].starved);
     // what is there already needs no spare room
     divide(&call, 1550 * KBPS);
-    assert_int_equal(call.states[0].layer, 2);
+    assert_int_equal(call.states[0].step, 2);
 }
 
 static void test_a_path_that_swings_does_not_make_layers_flap(void **state)
@@ -137,10 +110,10 @@ static void test_a_path_that_swings_does_not_make_layers_flap(void **state)
     divide(&call, 600 * KBPS);
     uint32_t changes = 0;
     for (int i = 0; i < 4 * 120; i++) {
-        uint8_t before = call.states[0].layer;
+        uint8_t before = call.states[0].step;
         call.now_us += time_from_ms(250);
         divide(&call, i / 4 % 2 ? 600 * KBPS : 2000 * KBPS);
-        changes += call.states[0].layer != before;
+        changes += call.states[0].step != before;
     }
     // two minutes of a swing each second
     assert_in_range(changes, 2, 14);
@@ -155,7 +128,7 @@ static void test_a_lone_picture_that_does_not_fit_is_tried_now_and_then(void **s
     for (int i = 0; i < 4 * 60; i++) {
         call.now_us += time_from_ms(250);
         divide(&call, 100 * KBPS);
-        shown += call.states[0].layer != ALLOCATE_NONE;
+        shown += call.states[0].step != ALLOCATE_NONE;
     }
     assert_in_range(shown, 8, 4 * 20);
 }
@@ -165,8 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_is_sent_while_nothing_is_known),
         cmocka_unit_test(test_everyone_has_a_picture_before_anyone_has_a_better_one),
-        cmocka_unit_test(test_a_small_place_gets_a_small_layer),
-        cmocka_unit_test(test_sizes_that_are_not_known_are_guessed_from_the_best_layer),
+        cmocka_unit_test(test_what_is_paused_gets_nothing),
         cmocka_unit_test(test_down_at_once_and_up_with_room_to_spare),
         cmocka_unit_test(test_a_path_that_swings_does_not_make_layers_flap),
         cmocka_unit_test(test_a_lone_picture_that_does_not_fit_is_tried_now_and_then),

@@ -1,0 +1,183 @@
+// Layers inside one stream: whatever a receiver wishes for and the network does to packets, what it
+// gets can be decoded.
+#include "sim/layered.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "support/check.h"
+
+struct call {
+    struct world *world;
+    struct layered_stream stream;
+    struct layered_judge *judge;
+};
+
+static void start(struct call *call, const struct layered_mode *mode, uint16_t subscriber_worker)
+{
+    struct world *world = call->world = world_new(31);
+    struct world_client *publisher = world_add_client(world, 0);
+    struct world_client *subscriber = world_add_client(world, subscriber_worker);
+    for (int i = 0; i < 2; i++) {
+        struct world_client *client = &world->clients[i];
+        uint16_t section = world_add_section(client, RTC_KIND_VIDEO, i == 0);
+        client->sections[section].codec = mode->codec;
+        client->sections[section].descriptor = mode->descriptor;
+        world_negotiate(client);
+    }
+    assert_true(world_connect(world, time_from_s(5)));
+    call->judge = memory_new(struct layered_judge);
+    layered_publish(&call->stream, publisher, mode, 0);
+    layered_watch(call->judge, subscriber, mode);
+    publisher->publishing = true;
+    network_run(world->net, time_from_ms(300));
+    world_show(subscriber, 0, publisher, 0);
+}
+
+static void stop(struct call *call)
+{
+    world_free(call->world);
+    free(call->judge);
+}
+
+/** The publisher ends, and all repairs are made. */
+static void finish(struct call *call, bool clean)
+{
+    struct world *world = call->world;
+    for (int i = 0; i < 2; i++) {
+        struct network_pipe_config smooth = { .delay_us = 10000 };
+        network_pipe_set(network_uplink(world->clients[i].endpoint), &smooth);
+        network_pipe_set(network_downlink(world->clients[i].endpoint), &smooth);
+    }
+    // what is lost at the very end nobody misses
+    network_run(world->net, time_from_ms(300));
+    world->clients[0].publishing = false;
+    network_run(world->net, time_from_s(1));
+    layered_verdict(call->judge, clean);
+}
+
+static void wish(struct call *call, uint16_t width, uint8_t frame_rate, bool detail)
+{
+    world_wish(&call->world->clients[1], 0,
+               &(struct media_wish){ .width = width,
+                                     .height = (uint16_t)(width * 9 / 16),
+                                     .priority = MEDIA_WISH_PRIORITY,
+                                     .frame_rate = frame_rate,
+                                     .detail = detail });
+}
+
+/** Frames of a layer that come in the next two seconds, after half a second to get there. */
+static void count(struct call *call, uint32_t counts[3][3])
+{
+    network_run(call->world->net, time_from_ms(1500));
+    uint32_t before[3][3];
+    memcpy(before, call->judge->count, sizeof(before));
+    network_run(call->world->net, time_from_s(2));
+    for (int i = 0; i < 9; i++)
+        counts[i / 3][i % 3] = call->judge->count[i / 3][i % 3] - before[i / 3][i % 3];
+}
+
+/** What a receiver of a small picture, of a slow one, and of everything gets. */
+static void check_wishes(const struct layered_mode *mode, uint16_t worker)
+{
+    struct call call = { 0 };
+    start(&call, mode, worker);
+    uint32_t counts[3][3];
+    uint8_t top = mode->spatial - 1;
+    uint32_t fast = mode->temporal == 3 ? 30 : 0, base = mode->temporal == 3 ? 15 : 60;
+    count(&call, counts);
+    assert_in_range(counts[top][0], base - 2, base + 2);
+    assert_in_range(counts[top][2], fast ? fast - 2 : 0, fast + 2);
+    wish(&call, 0, 7, false);
+    count(&call, counts);
+    assert_in_range(counts[top][0], base - 2, base + 2);
+    assert_int_equal(counts[0][1] + counts[top][1], 0);
+    assert_int_equal(counts[0][2] + counts[top][2], 0);
+    wish(&call, 320, 0, false);
+    count(&call, counts);
+    assert_in_range(counts[0][0], base - 2, base + 2);
+    assert_in_range(counts[0][2], fast ? fast - 2 : 0, fast + 2);
+    assert_int_equal(top > 0 ? counts[top][0] + counts[top][1] + counts[top][2] : 0, 0);
+    wish(&call, 320, 14, false);
+    count(&call, counts);
+    assert_int_equal(counts[0][2] + (top ? counts[top][0] : 0), 0);
+    if (mode->temporal == 3)
+        assert_in_range(counts[0][1], 13, 17);
+    wish(&call, 0, 0, false);
+    count(&call, counts);
+    assert_in_range(counts[top][0], base - 2, base + 2);
+    assert_in_range(counts[top][2], fast ? fast - 2 : 0, fast + 2);
+    // of layers that do not need each other, the lower ones are not sent along
+    if (mode->apart)
+        assert_true(counts[0][0] <= 1);
+    finish(&call, true);
+    stop(&call);
+}
+
+static void check_network(const struct layered_mode *mode)
+{
+    struct call call = { 0 };
+    start(&call, mode, 1);
+    network_run(call.world->net, time_from_ms(500));
+    static const struct {
+        uint16_t width;
+        uint8_t frame_rate;
+        bool detail;
+    } wishes[] = { { 0, 0, false },    { 320, 0, false }, { 0, 15, false },  { 640, 8, false },
+                   { 160, 15, false }, { 0, 0, true },    { 640, 0, false }, { 0, 8, false } };
+    for (int i = 0; i < 2; i++) {
+        struct network_pipe_config rough = { .delay_us = 10000,
+                                             .loss = 0.03,
+                                             .loss_burst = i == 0 ? 0.5 : 0,
+                                             .reorder = 0.03,
+                                             .reorder_us = 30000 };
+        network_pipe_set(network_uplink(call.world->clients[0].endpoint), &rough);
+        network_pipe_set(network_downlink(call.world->clients[1].endpoint), &rough);
+    }
+    for (int i = 0; i < 24; i++) {
+        wish(&call, wishes[i % 8].width, wishes[i % 8].frame_rate, wishes[i % 8].detail);
+        network_run(call.world->net, time_from_ms(700 + 130 * (uint64_t)(i % 5)));
+    }
+    finish(&call, false);
+    stop(&call);
+}
+
+static const struct layered_mode modes[] = {
+    { .codec = CODEC_VP8, .spatial = 1, .temporal = 3 },
+    { .codec = CODEC_VP8, .spatial = 1, .temporal = 3, .rare_syncs = true },
+    { .codec = CODEC_VP9, .spatial = 3, .temporal = 3 },
+    { .codec = CODEC_VP9, .spatial = 3, .temporal = 3, .apart = true },
+    { .codec = CODEC_VP9, .spatial = 1, .temporal = 1 },
+    { .codec = CODEC_VP9, .spatial = 3, .temporal = 3, .apart = true, .descriptor = true },
+    { .codec = CODEC_AV1, .spatial = 3, .temporal = 3, .descriptor = true },
+    { .codec = CODEC_AV1, .spatial = 3, .temporal = 3, .apart = true, .descriptor = true },
+    { .codec = CODEC_AV1, .spatial = 2, .temporal = 3, .descriptor = true, .rare_syncs = true },
+    { .codec = CODEC_H264, .spatial = 1, .temporal = 3, .descriptor = true },
+};
+
+static void test_wishes_choose_layers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_size(modes); i++) {
+        print_message("mode %zu\n", i);
+        check_wishes(&modes[i], i % 2);
+    }
+}
+
+static void test_what_comes_can_be_decoded_over_bad_networks(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_size(modes); i++) {
+        print_message("mode %zu\n", i);
+        check_network(&modes[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wishes_choose_layers),
+        cmocka_unit_test(test_what_comes_can_be_decoded_over_bad_networks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
