@@ -144,6 +144,22 @@ static inline uint64_t peer_unix_us(const struct rtc_peer *peer, uint64_t now_us
 /** Room for one more event of the peer; NULL (counted) when too many wait. Zeroed but for kind. */
 struct rtc_event *peer_event_add(struct rtc_peer *peer, enum rtc_event_kind kind);
 
+/** Counts a packet that is dropped; returns `error`. */
+static inline int peer_drop(struct rtc_peer *peer, enum rtc_metric reason, int error)
+{
+    peer_count(peer, reason, 1);
+    return error;
+}
+
+// describe.c
+/**
+ * Counts a packet of `stream` and fills in its media_info. `index` is its number in the stream,
+ * `extensions` count from the packet's first byte. Returns 0 or a counted error.
+ */
+int peer_describe(struct rtc_peer *peer, uint64_t now_us, struct packet *packet,
+                  const struct rtp_packet *rtp, const struct rtp_extensions *extensions,
+                  struct rtc_stream *stream, uint64_t index, bool repaired);
+
 // receiver.c
 /** Takes one RTP datagram. */
 int peer_receive_rtp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagram,
