@@ -45,6 +45,8 @@ void room_member_subscribe(struct room_member *member, struct room_publication *
 /** Says how a video track is shown; ignored for audio and own tracks. */
 void room_member_wish(struct room_member *member, struct room_publication *publication,
                       const struct media_wish *wish);
+/** Whether a track is read rather than watched: a shared screen. */
+bool room_publication_is_read(const struct room_publication *publication);
 /** What was said of a track, or what is usual for its source. */
 struct media_wish room_member_wish_of(const struct room_member *member,
                                       const struct room_publication *publication);

@@ -7,6 +7,11 @@
 /** Of a screen that nobody said anything about. */
 #define SCREEN_PRIORITY 150
 
+bool room_publication_is_read(const struct room_publication *publication)
+{
+    return publication->source == ROOM_SOURCE_SCREEN;
+}
+
 struct media_wish room_member_wish_of(const struct room_member *member,
                                       const struct room_publication *publication)
 {
@@ -18,6 +23,7 @@ struct media_wish room_member_wish_of(const struct room_member *member,
     // what is shared is what everybody looks at
     if (publication->source == ROOM_SOURCE_SCREEN)
         usual.priority = SCREEN_PRIORITY;
+    usual.detail = room_publication_is_read(publication);
     return usual;
 }
 

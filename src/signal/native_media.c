@@ -183,9 +183,12 @@ void native_wish(struct native_session *session, uint64_t now_us,
             .height = (uint16_t)wished->height,
             .priority = (uint8_t)wished->priority,
             .paused = wished->paused,
+            .frame_rate = (uint8_t)wished->frame_rate,
         };
-        if (publication)
-            room_member_wish(member, publication, &wish);
+        if (!publication)
+            continue;
+        wish.detail = wished->has_detail ? wished->detail : room_publication_is_read(publication);
+        room_member_wish(member, publication, &wish);
     }
     native_ok(session, message);
 }

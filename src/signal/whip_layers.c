@@ -128,6 +128,7 @@ static struct media_wish wish_of(const struct room_slot *slot, const struct choi
 {
     struct media_wish wish = MEDIA_WISH_DEFAULT;
     wish.paused = choice->paused;
+    wish.detail = slot->filled_by && room_publication_is_read(slot->filled_by);
     if (choice->layer >= 0)
         wish.layers = (uint8_t)(choice->layer + 1);
     else if (choice->width > 0 || choice->height > 0)

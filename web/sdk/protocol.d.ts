@@ -135,6 +135,10 @@ export interface TrackWish {
     priority: number;
     /** It is not shown at all now: nothing of it is sent. */
     paused?: boolean;
+    /** Pictures per second that are enough, where the publisher sends temporal layers. 0: as many as there are. */
+    frame_rate?: number;
+    /** When the path is narrow, frames go before size, as is right for what is read. Without it: screens do so, cameras do not. */
+    detail?: boolean;
 }
 
 /** A section that the server receives. */

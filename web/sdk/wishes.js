@@ -11,6 +11,8 @@ import { onShownChange, whereShown } from './shown.js';
  * @property {number} [height]
  * @property {number} [priority] 0 to 255: who is served first when the path is narrow; 100 is usual
  * @property {boolean} [paused] send nothing of it
+ * @property {number} [frameRate] pictures per second that are enough; none: as many as there are
+ * @property {boolean} [detail] on a narrow path, keep its size rather than its frame rate; screens do so anyhow
  */
 
 const PRIORITY = 100;
@@ -94,6 +96,8 @@ export class Wishes {
             height: Math.round((sized ? own?.height : shown?.height) ?? 0),
             priority: own?.priority ?? (track.source === 'screen' ? SCREEN_PRIORITY : PRIORITY),
             paused: own?.paused ?? (shown ? !shown.visible : false),
+            ...(own?.frameRate ? { frame_rate: Math.min(255, Math.round(own.frameRate)) } : {}),
+            ...(own?.detail === undefined ? {} : { detail: own.detail }),
         };
     }
 }
