@@ -16,8 +16,9 @@ static void write_transport(struct text_builder *out, const struct rtc_client_of
     text_append_format(out,
                        "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n"
                        "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\n"
-                       "a=fingerprint:%s\r\na=setup:actpass\r\na=rtcp-mux\r\na=rtcp-rsize\r\n",
-                       offer->ufrag, offer->pwd, offer->fingerprint);
+                       "a=fingerprint:%s\r\na=setup:%s\r\na=rtcp-mux\r\na=rtcp-rsize\r\n",
+                       offer->ufrag, offer->pwd, offer->fingerprint,
+                       offer->passive ? "passive" : "actpass");
 }
 
 static bool is_audio(const struct rtc_client_section *section)
@@ -156,6 +157,7 @@ static const char *take_transport(const struct rtc_client_offer *offer, struct s
     out->remote_pwd = text_of(sdp, first->ice_pwd);
     out->ice_generation = offer->generation;
     out->remote_ice_lite = sdp->ice_lite;
+    out->starts_dtls = first->setup == SDP_SETUP_PASSIVE;
     out->candidates = first->candidates.items;
     out->candidate_count = first->candidates.count;
     if (first->fingerprints.count == 0)

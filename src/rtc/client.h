@@ -28,6 +28,7 @@ struct rtc_client_offer {
     const char *pwd;
     const char *fingerprint; /**< "sha-256 AB:CD:..." */
     uint32_t generation;     /**< one more with each ICE restart (new ufrag and pwd) */
+    bool passive;            /**< waits for the server to begin DTLS */
     const struct rtc_client_section *sections;
     size_t section_count;
 };

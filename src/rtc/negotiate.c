@@ -184,9 +184,14 @@ static bool fingerprints_equal(const struct rtc_negotiated *a, const struct rtc_
 static int take_dtls(struct negotiation_work *work, const struct sdp_section *tagged)
 {
     struct rtc_negotiated *result = &work->result;
-    if (tagged->setup != SDP_SETUP_ACTPASS && tagged->setup != SDP_SETUP_ACTIVE)
-        return negotiation_refuse(
-            work, "a=setup must be actpass or active: the server is the passive side of DTLS");
+    if (tagged->setup == SDP_SETUP_NONE || tagged->setup == SDP_SETUP_HOLDCONN)
+        return negotiation_refuse(work, "a=setup must be actpass, active or passive");
+    // RFC 8842, 5.5: who began stays the one who begins
+    result->starts_dtls =
+        work->before ? work->before->starts_dtls : tagged->setup == SDP_SETUP_PASSIVE;
+    if (tagged->setup == (result->starts_dtls ? SDP_SETUP_ACTIVE : SDP_SETUP_PASSIVE))
+        return negotiation_refuse(work,
+                                  "The side that begins DTLS cannot change: open a new connection");
     size_t said = min_of(tagged->fingerprints.count, (size_t)RTC_FINGERPRINTS_MAX);
     result->fingerprints = sdp_allocate(work->memory, said, sizeof(*result->fingerprints));
     for (size_t i = 0; i < tagged->fingerprints.count; i++)
@@ -287,7 +292,7 @@ static void answer_transport(struct negotiation_work *work, const struct sdp_sec
         section->ice_ufrag = bytes_of_text(work->result.local_ufrag);
         section->ice_pwd = bytes_of_text(work->result.local_pwd);
         section->ice_options = bytes_of_text("trickle");
-        section->setup = SDP_SETUP_PASSIVE;
+        section->setup = work->result.starts_dtls ? SDP_SETUP_ACTIVE : SDP_SETUP_PASSIVE;
         *sdp_list_add(answer, &section->fingerprints) = ours;
         if (!bytes_equal(section->mid, tagged->mid))
             continue;

@@ -112,7 +112,10 @@ struct rtc_negotiated {
     /** Values of a=candidate lines in the offer. */
     size_t candidate_count;
     struct bytes *candidates;
-    /** The client's certificate must match one of these. We are always the DTLS server. */
+    /** We begin the DTLS handshake: the other side waits for it (a=setup:passive in the offer, as
+     *  ffmpeg says). Fixed with the first offer. */
+    bool starts_dtls;
+    /** The client's certificate must match one of these. */
     size_t fingerprint_count;
     struct rtc_fingerprint *fingerprints;
 

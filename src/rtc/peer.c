@@ -104,7 +104,7 @@ static int start_dtls(struct rtc_peer *peer, uint64_t now_us)
         return -EINVAL;
     struct dtls_config config = {
         .context = peer->thread->dtls,
-        .client = peer->client,
+        .client = negotiated->starts_dtls,
         .fingerprints = fingerprints,
         .fingerprint_count = count,
         .srtp_required = true,
@@ -134,8 +134,8 @@ int rtc_peer_new(struct rtc_thread *thread, bool client, struct rtc_params *para
                                          .packets_max = TWCC_PACKETS_MAX };
     twcc_receiver_init(&peer->twcc, &twcc);
     int error = start_ice(peer, now_us);
-    // a server's engine waits for the ClientHello; a client begins when it has a path
-    if (!error && !client)
+    // waits for the ClientHello; who says it has to have a path before, and so have clients
+    if (!error && !client && !peer_negotiated(peer)->starts_dtls)
         error = start_dtls(peer, now_us);
     if (error) {
         rtc_peer_free(peer);
@@ -233,7 +233,7 @@ static void take_ice_events(struct rtc_peer *peer, uint64_t now_us)
     renew_path(peer);
     if (peer->has_path && peer->state == RTC_PEER_CHECKING)
         peer->state = RTC_PEER_SECURING;
-    if (peer->client && peer->has_path && !peer->dtls && start_dtls(peer, now_us) < 0)
+    if (peer->has_path && !peer->dtls && start_dtls(peer, now_us) < 0)
         fail(peer, "The other side promised no certificate that we can check.");
 }
 

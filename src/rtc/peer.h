@@ -1,8 +1,8 @@
 /**
  * One secure peer connection (ICE, DTLS, SRTP, RTCP) composed from the engines of proto/. No I/O:
  * datagrams go in; media packets, events and datagrams come out. Server, simulator and load
- * generator use the same engine: as server it is ICE-lite and DTLS passive, as client a full ICE
- * agent and DTLS active.
+ * generator use the same engine: as server it is ICE-lite, as client a full ICE agent. The client
+ * begins DTLS, unless its offer leaves that to the server.
  *
  * Sections are named by their index in the offer. A PUBLISH section is one in which the other side
  * sends, a SLOT one in which we send: a client describes its own view of the session that way too.

@@ -765,7 +765,7 @@ test('offers that cannot be answered are refused, and the next one is not', asyn
     const ann = await people(context).join(newRoom(), 'Ann');
     const good = makeOffer(['sendonly audio']);
     const bad = ['v=0\r\n', 'v=0', good.replace(/a=fingerprint.*\r\n/, ''), good.replace(/a=ice-ufrag.*\r\n/, ''), good.replace('UDP/TLS/RTP/SAVPF', 'RTP/AVP'),
-        good.replace('a=setup:actpass', 'a=setup:passive'), good.replace('a=rtcp-mux\r\n', ''), good.slice(0, 200), good.replace('m=audio', 'm=audio m')];
+        good.replace('a=setup:actpass', 'a=setup:holdconn'), good.replace('a=rtcp-mux\r\n', ''), good.slice(0, 200), good.replace('m=audio', 'm=audio m')];
     for (const sdp of bad) await refuses(ann.request('offer', { sdp }), 'offer_invalid');
     await refuses(ann.request('offer', { sdp: makeOffer(['sendonly audio', 'sendonly video', 'sendonly video']) }), 'too_many_tracks');
     await ann.request('offer', { sdp: good });

@@ -1,10 +1,12 @@
 // WHIP (RFC 9725) and WHEP, rule by rule, over plain HTTP; OBS's habits with libdatachannel.
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { after, before, test } from 'node:test';
 
 import nodeDataChannel from 'node-datachannel';
 
 import { runCommand, Server } from '../support/server.mjs';
+import { attribute, decode, encode, method } from '../support/stun_client.mjs';
 import { until } from '../support/until.mjs';
 import { fragment, offer, PWD } from '../support/whip.mjs';
 import { WhipPublisher } from '../support/whip_publisher.mjs';
@@ -137,4 +139,39 @@ test('a publisher with the habits of OBS goes live: libdatachannel, no PATCH, ca
     assert.equal((await post('/whip/obs')).status, 409);
     assert.equal((await post('/whip/obs/second')).status, 201);
     assert.equal(await publisher.stop(), 200);
+});
+
+const USE_CANDIDATE = 0x0025;
+
+/** What the WHIP muxer of ffmpeg 8 sends (libavformat/whip.c): it waits for the server to begin DTLS. */
+const FFMPEG_OFFER = `${['v=0', 'o=FFmpeg 4489045141692799359 2 IN IP4 127.0.0.1', 's=FFmpegPublishSession', 't=0 0', 'a=group:BUNDLE 0 1', 'a=extmap-allow-mixed',
+    'a=msid-semantic: WMS', ...[['audio', 0, 111, ['a=rtpmap:111 opus/48000/2']],
+        ['video', 1, 106, ['a=rtcp-rsize', 'a=rtpmap:106 H264/90000', 'a=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42c01f']]]
+        .flatMap(([kind, mid, type, lines]) => [`m=${kind} 9 UDP/TLS/RTP/SAVPF ${type}`, 'c=IN IP4 0.0.0.0', 'a=ice-ufrag:1f2e3d4c',
+            'a=ice-pwd:0123456789abcdef0123456789abcdef', `a=fingerprint:sha-256 ${Array(32).fill('EE').join(':')}`, 'a=setup:passive', `a=mid:${mid}`,
+            'a=sendonly', `a=msid:FFmpeg ${kind}`, 'a=rtcp-mux', ...lines, `a=ssrc:${4267647086 + mid} cname:FFmpeg`,
+            `a=ssrc:${4267647086 + mid} msid:FFmpeg ${kind}`])].join('\r\n')}\r\n`;
+
+test('the offer of ffmpeg is answered in the form that ffmpeg reads', async () => {
+    const created = await post('/whip/ffmpeg', FFMPEG_OFFER);
+    assert.equal(created.status, 201);
+    const lines = (await created.text()).split('\r\n');
+    assert.equal(lines.filter((line) => line === 'a=setup:active').length, 2);
+    assert.equal(lines.filter((line) => line === 'a=recvonly').length, 2);
+    // it takes the first candidate, and reads no other than this form
+    const [, port] = /^a=candidate:\S+ 1 udp \d+ \d+\.\d+\.\d+\.\d+ (\d+) typ host/.exec(lines.find((line) => line.startsWith('a=candidate:')));
+    // its check has neither a priority nor a role, and it waits for the ClientHello that follows
+    const value = (name) => lines.find((line) => line.startsWith(`a=${name}:`)).slice(name.length + 3);
+    const socket = createSocket('udp4');
+    const datagrams = [];
+    socket.on('message', (datagram) => datagrams.push(datagram));
+    const check = encode({ of: method.binding, attributes: [[attribute.username, Buffer.from(`${value('ice-ufrag')}:1f2e3d4c`)], [USE_CANDIDATE, Buffer.alloc(0)]],
+        key: value('ice-pwd') });
+    socket.send(check, Number(port), '127.0.0.1');
+    const isAnswer = (datagram) => decode(datagram)?.kind === 'success';
+    const isClientHello = (datagram) => datagram[0] === 22 && datagram[13] === 1;
+    await until('the check is answered, and DTLS begun', () => datagrams.some(isAnswer) && datagrams.some(isClientHello));
+    assert.ok(datagrams.findIndex(isAnswer) < datagrams.findIndex(isClientHello));
+    socket.close();
+    assert.equal((await call(created.headers.get('location'), 'DELETE')).status, 200);
 });

@@ -69,6 +69,26 @@ static void test_a_call_connects_through_heavy_loss(void **state)
     }
 }
 
+/** As ffmpeg publishes: it waits for the ClientHello. */
+static void test_a_client_that_leaves_dtls_to_the_server_connects(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct world *world = world_new(seed);
+        struct world_client *client = world_add_client(world, 0);
+        client->offer.passive = true;
+        world_add_section(client, RTC_KIND_VIDEO, true);
+        world_negotiate(client);
+        assert_true(rtc_negotiation_result(client->negotiation)->starts_dtls);
+        lossy(world, client, 0.2);
+        assert_true(world_connect(world, time_from_s(30)));
+        client->publishing = true;
+        network_run(world->net, time_from_s(1));
+        assert_int_equal(world->live_events, 1);
+        world_free(world);
+    }
+}
+
 static void check_media(uint16_t publisher_worker, uint16_t subscriber_worker)
 {
     struct world *world = a_call(publisher_worker, subscriber_worker, 0);
@@ -261,6 +281,7 @@ static void test_a_vanished_client_is_noticed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_client_that_leaves_dtls_to_the_server_connects),
         cmocka_unit_test(test_a_call_connects_within_a_quarter_second),
         cmocka_unit_test(test_a_call_connects_through_heavy_loss),
         cmocka_unit_test(test_media_is_forwarded_on_one_worker),

@@ -144,7 +144,8 @@ static inline void check_answer(const struct fixture *fixture, const char *offer
         assert_int_equal(sdp_words_have(answer->bundles.items[0], a->mid), a->port != 0);
         if (section->rejected)
             continue;
-        assert_int_equal(a->setup, SDP_SETUP_PASSIVE);
+        assert_int_equal(a->setup,
+                         fixture->result->starts_dtls ? SDP_SETUP_ACTIVE : SDP_SETUP_PASSIVE);
         assert_true(a->rtcp_mux);
         assert_int_equal(a->fingerprints.count, 1);
         assert_true(text_equal(a->ice_ufrag, fixture->result->local_ufrag));

@@ -303,8 +303,9 @@ static void test_hostile_offers_are_refused_and_change_nothing(void **state)
         { "a=ice-ufrag:abcd", "a=ice-ufrag:ab\"d",
           "a=ice-ufrag must have 4 to 256 ICE characters" },
         { "a=ice-pwd:0123", "a=ice-pwd:123", "a=ice-pwd must have 22 to 256 ICE characters" },
+        { "a=setup:actpass", "a=setup:holdconn", "a=setup must be actpass, active or passive" },
         { "a=setup:actpass", "a=setup:passive",
-          "a=setup must be actpass or active: the server is the passive side of DTLS" },
+          "The side that begins DTLS cannot change: open a new connection" },
         { "sha-256", "sha-1", "The offer needs an a=fingerprint with sha-256 or better" },
         { "85:41", "85:4", "The offer needs an a=fingerprint with sha-256 or better" },
         { "85:41", "86:41",
@@ -343,6 +344,29 @@ static void test_hostile_offers_are_refused_and_change_nothing(void **state)
     assert_int_equal(fixture.result->sections[1].ssrc, ssrc);
     free(good);
     free(fewer);
+    teardown(&fixture);
+}
+
+static void test_who_waits_for_dtls_is_asked_and_stays_so(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    setup(&fixture);
+    char *good = slots_offer(1, "abcd", SIZE_MAX);
+    char *passive = replaced(strdup(good), "a=setup:actpass", "a=setup:passive", false);
+    char *active = replaced(strdup(good), "a=setup:actpass", "a=setup:active", false);
+    offer_taken(&fixture, passive);
+    assert_true(fixture.result->starts_dtls);
+    assert_int_equal(fixture.answer->sections.items[0].setup, SDP_SETUP_ACTIVE);
+    offer_taken(&fixture, good);
+    assert_true(fixture.result->starts_dtls);
+    assert_int_equal(fixture.answer->sections.items[0].setup, SDP_SETUP_ACTIVE);
+    assert_int_equal(offer(&fixture, active), -EINVAL);
+    assert_string_equal(fixture.problem,
+                        "The side that begins DTLS cannot change: open a new connection");
+    free(good);
+    free(passive);
+    free(active);
     teardown(&fixture);
 }
 
@@ -434,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_first_section_rejected_moves_the_transport_to_the_next),
         cmocka_unit_test(test_hostile_offers_are_refused_and_change_nothing),
         cmocka_unit_test(test_offer_with_nothing_to_take_is_refused),
+        cmocka_unit_test(test_who_waits_for_dtls_is_asked_and_stays_so),
         cmocka_unit_test(test_odd_simulcast_and_sources_are_bounded),
         cmocka_unit_test(test_fec_is_agreed_on_for_what_we_send_alone),
     };
