@@ -12,8 +12,8 @@
 #include "load.h"
 #include "runtime/entropy.h"
 
-static const struct signaling_kind *const kinds[] = { &signaling_native, &signaling_videoroom,
-                                                      &signaling_streaming };
+static const struct signaling_kind *const kinds[] = { &signaling_native, &signaling_whip,
+                                                      &signaling_videoroom, &signaling_streaming };
 
 enum {
     OPTION_SERVER = 1,
@@ -33,8 +33,8 @@ enum {
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: bench_sfu --server IP:PORT [--kind native|videoroom|streaming] [--address IP]\n"
-            "                 [--pid PID] [--core N] [--rtp-port PORT]\n"
+            "usage: bench_sfu --server IP:PORT [--kind native|whip|videoroom|streaming]\n"
+            "                 [--address IP] [--pid PID] [--core N] [--rtp-port PORT]\n"
             "                 [--publishers N] [--subscribers N] [--participants N]\n"
             "                 [--video] [--audio] [--simulcast] [--burst PACKETS]\n"
             "                 [--payload BYTES] [--large N] [--live] [--decrypt] [--stamps]\n"

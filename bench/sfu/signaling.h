@@ -43,4 +43,5 @@ struct signaling_kind {
     void (*close)(struct signaling *signaling);
 };
 
-extern const struct signaling_kind signaling_native, signaling_videoroom, signaling_streaming;
+extern const struct signaling_kind signaling_native, signaling_whip, signaling_videoroom,
+    signaling_streaming;

@@ -35,6 +35,7 @@ static struct whip_config config_of(struct serve *serve)
         .same_name = same_names[options->whip.same_name],
         .redirect = options->whip.redirect,
         .session_count_max = options->whip.max_sessions,
+        .rate_per_address = options->whip.max_rate_per_address,
         .path_timeout_us = options->whip.path_timeout_us,
         .rooms_changed = rooms_changed,
         .owner = serve,

@@ -49,6 +49,7 @@ struct whip_config {
     enum whip_same_name same_name;
     const char *redirect; /**< base URL of another server; "": none */
     uint32_t session_count_max;
+    uint32_t rate_per_address; /**< sessions and ICE restarts a second; loopback is exempt */
     /** How long a session may be without a path, at its beginning or later. */
     uint64_t path_timeout_us;
     /** Called after rooms changed: whoever shares them has something to tell. */

@@ -25,8 +25,9 @@ bool whip_take_rate(struct whip_endpoint *endpoint, struct http_exchange *exchan
     const struct net_address *remote = http_exchange_remote(exchange);
     if (net_address_is_loopback(remote))
         return true;
-    if (address_rate_take(&endpoint->rate, remote, loop_now_us(endpoint->config.loop),
-                          WHIP_RATE_PER_S, WHIP_RATE_BURST))
+    uint32_t rate = endpoint->config.rate_per_address;
+    if (address_rate_take(&endpoint->rate, remote, loop_now_us(endpoint->config.loop), rate,
+                          rate * WHIP_RATE_BURST))
         return true;
     whip_count(endpoint, WHIP_METRIC_REFUSED_RATE);
     http_exchange_add_field(exchange, "Retry-After", "1");

@@ -9,8 +9,7 @@
 #define WHIP_ETAG_SIZE 64
 /** Names a request that waits; not a session: that name is its client's secret. */
 #define WHIP_WAITING_ID_SIZE 25
-#define WHIP_RATE_PER_S      5
-#define WHIP_RATE_BURST      40
+#define WHIP_RATE_BURST      8 /**< times what may come in a second */
 #define WHIP_SDP_TYPE        "application/sdp"
 #define WHIP_FRAGMENT_TYPE   "application/trickle-ice-sdpfrag"
 

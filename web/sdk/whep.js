@@ -58,7 +58,7 @@ const pause = (ms, signal) => new Promise((resolve, reject) => {
  * @returns {Promise<WatchSession>}
  */
 export async function watch(endpoint, { token, configuration, audio = true, video = true, waitForStart = false, onWaiting, signal } = {}) {
-    for (;;) {
+    for (let asked = 0; ; asked++) {
         const session = new WatchSession(endpoint, { token, configuration });
         const { peerConnection, stream } = session;
         peerConnection.addEventListener('track', ({ track }) => stream.addTrack(track));
@@ -72,7 +72,9 @@ export async function watch(endpoint, { token, configuration, audio = true, vide
             const later = error instanceof HttpSessionError && [409, 429, 503].includes(error.status);
             if (!waitForStart || !later) throw error;
             onWaiting?.();
-            await pause((error.retryAfterS || 2) * 1000, signal);
+            // an audience that is early does not ask in step, and less often the longer it waits
+            const patience = (1 + Math.min(asked, 6) / 4) * (0.8 + 0.4 * Math.random());
+            await pause((error.retryAfterS || 2) * 1000 * patience, signal);
         }
     }
 }
