@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "signal/ban_key.h"
 #include "signal/native_int.h"
 
 bool native_need_member(struct native_session *session, const struct wire_message *message)
@@ -84,10 +85,10 @@ static int enter(struct native_session *session, uint64_t now_us,
     if (result < 0)
         return result;
     char ban_key[ROOM_BAN_KEY_SIZE];
-    snprintf(ban_key, sizeof(ban_key), "%s%s",
-             grants->user[0] ? "user:" : "session:", grants->user[0] ? grants->user : session->id);
+    const char *name = grants->name[0] ? grants->name : request->name;
+    ban_key_write(grants, &session->remote, name, ban_key);
     struct room_join join = {
-        .name = grants->name[0] ? grants->name : request->name,
+        .name = name,
         .user = grants->user[0] ? grants->user : NULL,
         .ban_key = ban_key,
         .moderator = grants->moderator,

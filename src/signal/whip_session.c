@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "proto/sdp/sdp.h"
 #include "proto/sdp/sdp_fragment.h"
+#include "signal/ban_key.h"
 #include "signal/whip_int.h"
 
 static enum whip_metric gauge_of(const struct whip_session *session)
@@ -166,30 +167,11 @@ static const char *name_of(const struct whip_request *request)
                               : "Live";
 }
 
-/**
- * What a kick keeps out: the user, when a token vouches for one; else a publisher by its address
- * and name (machines of one studio share an address), and viewers, who have no name, by their
- * address. A household has a /64 of IPv6 and as many addresses as it likes.
- */
-static void write_ban_key(const struct whip_request *request, char out[ROOM_BAN_KEY_SIZE])
-{
-    struct net_address address = request->remote;
-    char ip[NET_ADDRESS_TEXT_MAX];
-    if (address.family == NET_IPV6)
-        memset(address.ip + 8, 0, 8);
-    net_address_format_ip(&address, ip);
-    int size =
-        request->grants.user[0] ? snprintf(out, ROOM_BAN_KEY_SIZE, "user:%s", request->grants.user)
-        : request->viewer       ? snprintf(out, ROOM_BAN_KEY_SIZE, "whep:%s", ip)
-                          : snprintf(out, ROOM_BAN_KEY_SIZE, "whip:%s/%s", ip, name_of(request));
-    ensure(size > 0 && size < ROOM_BAN_KEY_SIZE);
-}
-
 static int join(struct whip_session *session, const struct whip_request *request, struct room *room)
 {
     const struct token_grants *grants = &request->grants;
     char ban_key[ROOM_BAN_KEY_SIZE];
-    write_ban_key(request, ban_key);
+    ban_key_write(grants, &request->remote, request->viewer ? NULL : name_of(request), ban_key);
     return room_join(room,
                      &(struct room_join){ .name = name_of(request),
                                           .user = grants->user[0] ? grants->user : NULL,

@@ -417,7 +417,7 @@ export interface KeysRequest {
     messages?: KeyMessage[];
 }
 
-/** Removes a member. The user that its token vouched for, else its session, cannot join again while the room lives; lock the room to keep out who would come back as another guest. */
+/** Removes a member and keeps it out while the room lives: the user that its token vouched for, else whoever comes from its address (of IPv6 the /64) under its name. Lock the room to keep out who would come back under another name. */
 export interface KickRequest {
     type: "kick";
     id?: number;

@@ -272,6 +272,12 @@ static void test_the_kicked_are_told_and_stay_out(void **state)
     assert_string_equal(text_at(client_hears(&ada, "member_left"), "reason"), "kicked");
     assert_string_equal(client_refused(&grace, join_request("room", "Grace")), "kicked");
     client_must(&grace, join_request("elsewhere", "Grace"));
+    // a new session is no way around
+    struct client again;
+    client_hello(&again);
+    assert_string_equal(client_refused(&again, join_request("room", "Grace")), "kicked");
+    client_must(&again, join_request("room", "Joan"));
+    client_done(&again);
     client_done(&ada);
     client_done(&grace);
 }
