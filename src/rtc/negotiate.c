@@ -347,7 +347,8 @@ static int negotiate(struct negotiation_work *work)
         return negotiation_refuse(work, "Every section of the offer must be in the BUNDLE group");
     if (!tagged && !work->before)
         return negotiation_refuse(
-            work, "The offer has no audio or video section with a codec that the server knows");
+            work, "The offer has no section that the server takes: audio or video with a codec "
+                  "that it knows, or data channels");
     if (!tagged) {
         // everything was stopped, and with it the client's transport
         keep_transport(work, work->before);

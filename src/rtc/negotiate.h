@@ -1,8 +1,8 @@
 /**
  * Offer and answer (RFC 8829, RFC 3264) for a server that only answers. Every section in which the
- * client sends is a publication, every receive-only section is a slot; all of them share one
- * transport (BUNDLE). The object remembers what was agreed, so that later offers may add sections,
- * stop some, or restart ICE.
+ * client sends is a publication, every receive-only section is a slot, and one section may be of
+ * data channels (RFC 8841); all of them share one transport (BUNDLE). The object remembers what was
+ * agreed, so that later offers may add sections, stop some, or restart ICE.
  *
  * No I/O and no transport: the result says what the transport has to do.
  */
@@ -21,6 +21,8 @@
 #define RTC_SECTIONS_MAX      512
 #define RTC_ICE_TEXT_SIZE     257
 #define RTC_PAYLOAD_TYPE_NONE 255
+/** Largest message of a data channel that we take, and announce (a=max-message-size). */
+#define RTC_DATA_MESSAGE_MAX (256 * 1024)
 
 enum rtc_role {
     RTC_ROLE_INACTIVE, /**< rejected, stopped or not in use */
@@ -80,6 +82,10 @@ struct rtc_section {
     /** Of video with forward error correction (RFC 5109 in RFC 2198); 0: the client takes none. */
     uint8_t red_payload_type;
     uint8_t ulpfec_payload_type;
+
+    // data channels (RTC_KIND_DATA): taken unless rejected; the role is RTC_ROLE_INACTIVE
+    uint16_t sctp_port;        /**< the client's */
+    uint32_t message_size_max; /**< what the client takes; UINT32_MAX: anything */
 };
 
 struct rtc_fingerprint {
@@ -161,6 +167,8 @@ must_check int rtc_negotiation_answer(struct rtc_negotiation *negotiation,
 /** What is agreed on now; NULL before the first answer. Valid until the next successful answer. */
 const struct rtc_negotiated *rtc_negotiation_result(const struct rtc_negotiation *negotiation);
 
+/** The section of data channels, or NULL when there are none. */
+const struct rtc_section *rtc_negotiated_data(const struct rtc_negotiated *negotiated);
 /** The section of a mid, or NULL. */
 const struct rtc_section *rtc_negotiated_section(const struct rtc_negotiated *negotiated,
                                                  struct bytes mid);

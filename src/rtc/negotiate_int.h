@@ -39,5 +39,9 @@ static inline int negotiation_refuse(struct negotiation_work *work, const char *
 must_check int negotiation_codecs(struct negotiation_work *work, const struct sdp_section *offered,
                                   struct rtc_section *section, struct sdp_section *answered);
 
+/** Takes the section of data channels, when it is one that we take. Returns 0 or -EINVAL. */
+must_check int negotiation_data(struct negotiation_work *work, size_t index,
+                                const struct sdp_section *offered, struct sdp_section *answered);
+
 /** Answers one section. Transport attributes are added later. Returns 0 or -EINVAL. */
 must_check int negotiation_section(struct negotiation_work *work, size_t index);

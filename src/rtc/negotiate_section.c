@@ -404,9 +404,10 @@ int negotiation_section(struct negotiation_work *work, size_t index)
         return result;
     bool stopped = offered->port == 0 && !offered->bundle_only;
     bool media = section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO;
-    // data channels will be taken here; until then they are rejected like unknown media
     if (!stopped && media && protocol_is_ours(offered->protocol))
         result = negotiate_media(work, offered, section, answered);
+    else if (!stopped && section->kind == RTC_KIND_DATA)
+        result = negotiation_data(work, index, offered, answered);
     if (result < 0)
         return result;
     if (section->rejected) {

@@ -263,6 +263,7 @@ static const char *parse_sctp_port(unused struct sdp *sdp, struct sdp_section *s
     if (text_parse_u64(value, 65535, &port) < 0)
         return "a=sctp-port must be a number from 0 to 65535";
     section->sctp_port = (uint32_t)port;
+    section->sctp_closed = port == 0;
     return NULL;
 }
 
@@ -271,6 +272,8 @@ static const char *parse_max_message_size(unused struct sdp *sdp, struct sdp_sec
 {
     if (text_parse_u64(value, UINT64_MAX, &section->max_message_size) < 0)
         return "a=max-message-size must be a number";
+    if (section->max_message_size == 0)
+        section->max_message_size = UINT64_MAX;
     return NULL;
 }
 

@@ -137,8 +137,10 @@ struct sdp_section {
     SDP_LIST(struct sdp_rid) rids;
     struct bytes simulcast_send; /**< "1;2;~3" (RFC 8853); empty: none */
     struct bytes simulcast_receive;
-    uint32_t sctp_port;        /**< 0: not given */
-    uint64_t max_message_size; /**< 0: not given (RFC 8841: 64 KB then) */
+    uint32_t sctp_port; /**< 0: not given */
+    bool sctp_closed;   /**< a=sctp-port:0, the association is ended (RFC 8841, 5.1) */
+    /** 0: not given (64 KB then); UINT64_MAX: without limit, written as 0 (RFC 8841, 6.1). */
+    uint64_t max_message_size;
 
     SDP_LIST(struct sdp_attribute) attributes; /**< those without a type of their own */
 };

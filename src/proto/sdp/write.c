@@ -190,10 +190,13 @@ static void write_section(struct output *output, const struct sdp_section *secti
         line(output, "a=rtcp-rsize");
     write_codecs(output, section);
     write_sources(output, section);
-    if (section->sctp_port)
+    if (section->sctp_port || section->sctp_closed)
         line(output, "a=sctp-port:%u", section->sctp_port);
     if (section->max_message_size)
-        line(output, "a=max-message-size:%llu", (unsigned long long)section->max_message_size);
+        line(output, "a=max-message-size:%llu",
+             section->max_message_size == UINT64_MAX
+                 ? 0ull
+                 : (unsigned long long)section->max_message_size);
     write_attributes(output, section->attributes.items, section->attributes.count);
 }
 

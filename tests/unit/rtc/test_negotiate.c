@@ -247,20 +247,6 @@ static void test_slot_takes_any_codec_that_its_client_decodes(void **state)
     teardown(&subscriber);
 }
 
-static void test_data_channel_is_rejected_and_keeps_its_place(void **state)
-{
-    (void)state;
-    struct fixture fixture;
-    setup(&fixture);
-    offer_sample(&fixture, "chromium-data-channel");
-    const struct rtc_section *data = &fixture.result->sections[2];
-    assert_int_equal(data->kind, RTC_KIND_DATA);
-    assert_true(data->rejected);
-    assert_int_equal(fixture.answer->sections.items[2].port, 0);
-    assert_true(text_equal(fixture.answer->bundles.items[0], "0 1"));
-    teardown(&fixture);
-}
-
 static void test_first_section_rejected_moves_the_transport_to_the_next(void **state)
 {
     (void)state;
@@ -454,7 +440,6 @@ int main(void)
         cmocka_unit_test(test_extension_directions_are_turned_around),
         cmocka_unit_test(test_slots_have_ssrcs_and_pair_up_for_lip_sync),
         cmocka_unit_test(test_slot_takes_any_codec_that_its_client_decodes),
-        cmocka_unit_test(test_data_channel_is_rejected_and_keeps_its_place),
         cmocka_unit_test(test_first_section_rejected_moves_the_transport_to_the_next),
         cmocka_unit_test(test_hostile_offers_are_refused_and_change_nothing),
         cmocka_unit_test(test_offer_with_nothing_to_take_is_refused),
