@@ -14,9 +14,9 @@
 static void write_transport(struct text_builder *out, const struct rtc_client_offer *offer)
 {
     text_append_format(out,
-                       "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n"
+                       "c=IN IP4 0.0.0.0\r\n"
                        "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\n"
-                       "a=fingerprint:%s\r\na=setup:%s\r\na=rtcp-mux\r\na=rtcp-rsize\r\n",
+                       "a=fingerprint:%s\r\na=setup:%s\r\n",
                        offer->ufrag, offer->pwd, offer->fingerprint,
                        offer->passive ? "passive" : "actpass");
 }
@@ -61,17 +61,31 @@ static void write_simulcast(struct text_builder *out, const struct rtc_client_se
     text_append(out, "\r\n");
 }
 
+static void write_data(struct text_builder *out, const struct rtc_client_offer *offer, size_t index)
+{
+    text_append_format(out, "m=application %d UDP/DTLS/SCTP webrtc-datachannel\r\n",
+                       offer->sections[index].inactive ? 0 : 9);
+    write_transport(out, offer);
+    text_append_format(out, "a=mid:%zu\r\na=sctp-port:5000\r\na=max-message-size:%d\r\n", index,
+                       RTC_DATA_MESSAGE_MAX);
+}
+
 static void write_section(struct text_builder *out, const struct rtc_client_offer *offer,
                           size_t index)
 {
     const struct rtc_client_section *section = &offer->sections[index];
+    if (section->kind == RTC_KIND_DATA) {
+        write_data(out, offer, index);
+        return;
+    }
     bool audio = is_audio(section);
     text_append(out, audio && section->red ? "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"
                      : audio               ? "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
                      : section->fec        ? "m=video 9 UDP/TLS/RTP/SAVPF 96 97 118 120\r\n"
                                            : "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
     write_transport(out, offer);
-    text_append_format(out, "a=mid:%zu\r\n", index);
+    text_append_format(
+        out, "a=rtcp:9 IN IP4 0.0.0.0\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=mid:%zu\r\n", index);
     write_extensions(out, section);
     text_append(out, section->inactive ? "a=inactive\r\n"
                      : section->sends  ? "a=sendonly\r\n"
@@ -114,8 +128,11 @@ char *rtc_client_offer_write(const struct rtc_client_offer *offer)
                        "v=0\r\no=- %" PRIu32 " %" PRIu32 " IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
                        "a=group:BUNDLE",
                        offer->generation + 1, offer->generation + 1);
-    for (size_t i = 0; i < offer->section_count; i++)
-        text_append_format(&out, " %zu", i);
+    for (size_t i = 0; i < offer->section_count; i++) {
+        // data that has ended has left the group (RFC 9143, 7.5.3)
+        if (offer->sections[i].kind != RTC_KIND_DATA || !offer->sections[i].inactive)
+            text_append_format(&out, " %zu", i);
+    }
     // descriptors are too long for the one-byte form of header extensions (RFC 8285, 4.3)
     text_append(&out, "\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS *\r\n");
     for (size_t i = 0; i < offer->section_count; i++)
@@ -228,6 +245,11 @@ static void take_section(struct sdp *sdp, const struct sdp_section *said,
     out->rejected = said->port == 0 || said->direction == SDP_DIRECTION_INACTIVE;
     if (out->rejected)
         return;
+    if (asked->kind == RTC_KIND_DATA) {
+        out->sctp_port = (uint16_t)said->sctp_port;
+        out->message_size_max = (uint32_t)min_of(said->max_message_size, (uint64_t)UINT32_MAX);
+        return;
+    }
     out->role = asked->sends ? RTC_ROLE_SLOT : RTC_ROLE_PUBLISH;
     out->rtcp_reduced_size = said->rtcp_rsize;
     out->codecs = codecs_of(sdp, said, asked);

@@ -9,11 +9,11 @@
 #include "rtc/params.h"
 
 struct rtc_client_section {
-    enum rtc_kind kind;  /**< audio (Opus) or video */
+    enum rtc_kind kind;  /**< audio (Opus), video or data channels */
     enum codec_id codec; /**< of video; 0: VP8 */
     bool descriptor;     /**< video: offers the dependency descriptor */
     bool sends;
-    bool inactive; /**< rests: keeps its place and its SSRCs */
+    bool inactive; /**< rests: keeps its place and its SSRCs; data channels: ended */
     bool red;      /**< audio: may come and go in RED (RFC 2198) */
     bool fec;      /**< video: takes ULPFEC in RED (RFC 5109) */
     uint32_t ssrc; /**< of what is sent */
