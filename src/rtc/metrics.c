@@ -16,4 +16,6 @@ void rtc_metric_sets(const struct rtc_counters *counters, const char *labels,
         (struct metric_set){ dtls_metric_descriptions, counters->dtls, DTLS_METRIC_COUNT, labels };
     ret_sets[3] = (struct metric_set){ secure_rtp_metric_descriptions, counters->secure_rtp,
                                        SECURE_RTP_METRIC_COUNT, labels };
+    ret_sets[4] =
+        (struct metric_set){ sctp_metric_descriptions, counters->sctp, SCTP_METRIC_COUNT, labels };
 }

@@ -3,6 +3,7 @@
 
 #include "proto/dtls/dtls.h"
 #include "proto/ice/ice.h"
+#include "proto/sctp/sctp.h"
 #include "proto/srtp/secure_rtp.h"
 
 enum rtc_metric {
@@ -19,9 +20,10 @@ struct rtc_counters {
     struct ice_metrics ice;
     metric_value dtls[DTLS_METRIC_COUNT];
     metric_value secure_rtp[SECURE_RTP_METRIC_COUNT];
+    metric_value sctp[SCTP_METRIC_COUNT];
 };
 
-#define RTC_METRIC_SETS 4
+#define RTC_METRIC_SETS 5
 
 /** The sets of `counters` for metric_write; `labels` outlives them. */
 void rtc_metric_sets(const struct rtc_counters *counters, const char *labels,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "rtc/data_int.h"
 #include "rtc/peer_int.h"
 
 #define TWCC_INTERVAL_US (50 * TIME_US_PER_MS)
@@ -88,6 +89,17 @@ static int start_ice(struct rtc_peer *peer, uint64_t now_us)
     return ice_agent_set_remote(peer->agent, now_us, &remote, negotiated->remote_ice_lite);
 }
 
+/** Whether there is anything besides data channels, which need no keys of SRTP. */
+static bool has_media(const struct rtc_negotiated *negotiated)
+{
+    for (size_t i = 0; i < negotiated->section_count; i++) {
+        enum rtc_kind kind = negotiated->sections[i].kind;
+        if (kind == RTC_KIND_AUDIO || kind == RTC_KIND_VIDEO)
+            return true;
+    }
+    return false;
+}
+
 static int start_dtls(struct rtc_peer *peer, uint64_t now_us)
 {
     const struct rtc_negotiated *negotiated = peer_negotiated(peer);
@@ -107,7 +119,7 @@ static int start_dtls(struct rtc_peer *peer, uint64_t now_us)
         .client = negotiated->starts_dtls,
         .fingerprints = fingerprints,
         .fingerprint_count = count,
-        .srtp_required = true,
+        .srtp_required = has_media(negotiated),
         .provider = peer->thread->ciphers,
         .metrics = peer->thread->counters.dtls,
     };
@@ -115,11 +127,12 @@ static int start_dtls(struct rtc_peer *peer, uint64_t now_us)
     return 0;
 }
 
-/** What follows from the sections: streams, senders, what our reports say. */
+/** What follows from the sections: streams, senders, what our reports say, data channels. */
 static void sync_sections(struct rtc_peer *peer)
 {
     peer_sync_streams(peer);
     peer_sync_senders(peer);
+    peer_data_sync(peer);
 }
 
 int rtc_peer_new(struct rtc_thread *thread, bool client, struct rtc_params *params, uint64_t now_us,
@@ -152,6 +165,7 @@ struct rtc_peer *rtc_peer_free(struct rtc_peer *peer)
         return NULL;
     peer_drop_streams(peer);
     peer_drop_senders(peer);
+    peer_data_free(peer);
     twcc_receiver_done(&peer->twcc);
     secure_rtp_session_free(peer->receiving);
     secure_rtp_session_free(peer->sending);
@@ -254,16 +268,19 @@ static struct secure_rtp_session *make_session(struct rtc_peer *peer,
 
 static void connected(struct rtc_peer *peer, uint64_t now_us, const struct dtls_srtp_keys *keys)
 {
-    peer->receiving = make_session(peer, keys, false);
-    peer->sending = make_session(peer, keys, true);
-    if (!peer->receiving || !peer->sending) {
-        fail(peer, "The media encryption that was agreed on is not supported.");
-        return;
+    if (keys->profile != 0) { // data channels alone may do without
+        peer->receiving = make_session(peer, keys, false);
+        peer->sending = make_session(peer, keys, true);
+        if (!peer->receiving || !peer->sending) {
+            fail(peer, "The media encryption that was agreed on is not supported.");
+            return;
+        }
     }
     peer->state = RTC_PEER_CONNECTED;
     peer->report_us = now_us;
     peer_count(peer, RTC_METRIC_CONNECTED, 1);
     peer_event_add(peer, RTC_EVENT_CONNECTED);
+    peer_data_start(peer);
 }
 
 static void take_dtls_events(struct rtc_peer *peer, uint64_t now_us)
@@ -305,6 +322,7 @@ static int input_dtls(struct rtc_peer *peer, uint64_t now_us, struct bytes datag
         return -ENOTCONN;
     int error = dtls_input(peer->dtls, now_us, datagram);
     take_dtls_events(peer, now_us);
+    peer_data_input(peer, now_us);
     return error;
 }
 
@@ -390,6 +408,7 @@ void rtc_peer_tick(struct rtc_peer *peer, uint64_t now_us)
         dtls_tick(peer->dtls, now_us);
         take_dtls_events(peer, now_us);
     }
+    peer_data_tick(peer, now_us);
     uint32_t round_trip_us = rtc_peer_rtt_us(peer);
     for (uint32_t i = 0; round_trip_us > 0 && i < peer->stream_count; i++)
         rtp_nack_generator_round_trip(&peer->streams[i].nack, round_trip_us);
@@ -408,6 +427,8 @@ uint64_t rtc_peer_deadline(const struct rtc_peer *peer)
                                    peer->has_path && !peer->silenced && dtls_has_output(peer->dtls)
                                        ? 0
                                        : dtls_deadline(peer->dtls));
+    if (peer->has_path && !peer->silenced)
+        deadline_us = time_earlier(deadline_us, peer_data_deadline(peer));
     return time_earlier(deadline_us, peer_rtcp_deadline(peer));
 }
 
@@ -423,10 +444,12 @@ void rtc_peer_output(struct rtc_peer *peer, uint64_t now_us, struct datagram_bat
         dtls_output(peer->dtls, now_us, &peer->path, batch);
     if (peer->state == RTC_PEER_CONNECTED)
         peer_rtcp_output(peer, now_us, batch);
+    peer_data_output(peer, now_us, batch);
 }
 
 void rtc_peer_close(struct rtc_peer *peer)
 {
+    peer_data_goodbye(peer);
     if (peer->dtls)
         dtls_close(peer->dtls);
 }

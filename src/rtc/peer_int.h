@@ -97,8 +97,9 @@ struct rtc_peer {
     struct ice_agent *agent; /**< client */
     uint32_t ice_generation;
     struct dtls *dtls;
-    struct secure_rtp_session *receiving; /**< RTP and RTCP from the other side */
+    struct secure_rtp_session *receiving; /**< RTP and RTCP from the other side; NULL: no keys */
     struct secure_rtp_session *sending;
+    struct rtc_data *data; /**< data channels; NULL as long as there is no section of them */
 
     // publications
     struct rtc_stream *streams; /**< heap, grows to RTC_STREAMS_MAX */

@@ -156,7 +156,7 @@ static void write_transport_feedback(struct compound *compound, uint64_t now_us)
 
 uint64_t peer_rtcp_deadline(const struct rtc_peer *peer)
 {
-    if (peer->state != RTC_PEER_CONNECTED || peer->silenced || !peer->has_path)
+    if (!peer->sending || peer->state != RTC_PEER_CONNECTED || peer->silenced || !peer->has_path)
         return TIME_NEVER;
     uint64_t deadline_us = peer->sender_count > 0 ? peer->wake_us : TIME_NEVER;
     if (peer->stream_count > 0)

@@ -24,7 +24,7 @@
 bool rtc_sender_ready(const struct rtc_sender *sender)
 {
     const struct rtc_peer *peer = sender->peer;
-    return peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
+    return peer->sending && peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
 }
 
 void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *ret_reported)
