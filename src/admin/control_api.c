@@ -34,6 +34,7 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}", control_room_update },
     { HTTP_METHOD_DELETE, "/api/v1/rooms/{room}", control_room_end },
     { HTTP_METHOD_POST, "/api/v1/rooms/{room}/messages", control_room_message },
+    { HTTP_METHOD_POST, "/api/v1/rooms/{room}/data", control_room_data },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants", control_members_list },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/participants/{participant}", control_member_get },
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}/participants/{participant}", control_member_update },
@@ -226,6 +227,9 @@ static bool take_field(const struct control_field *field, json_t *value)
         if (!json_is_boolean(value))
             return false;
         *(bool *)field->value = json_is_true(value);
+        return true;
+    case CONTROL_JSON:
+        *(json_t **)field->value = value;
         return true;
     default:
         return take_sources(value, field->value);

@@ -46,11 +46,11 @@ json_t *control_body(struct http_exchange *exchange);
 /** One field that a body may have. */
 struct control_field {
     const char *name;
-    enum { CONTROL_TEXT, CONTROL_NUMBER, CONTROL_FLAG, CONTROL_SOURCES } kind;
+    enum { CONTROL_TEXT, CONTROL_NUMBER, CONTROL_FLAG, CONTROL_SOURCES, CONTROL_JSON } kind;
     uint64_t max;  /**< of a number; bytes of a text */
     bool required; /**< else it may be absent */
-    /** Where it goes: const char **, uint64_t *, bool *, uint8_t * (denied sources). Untouched when
-     *  the field is absent. */
+    /** Where it goes: const char **, uint64_t *, bool *, uint8_t * (denied sources), json_t **
+     *  (borrowed). Untouched when the field is absent. */
     void *value;
     bool *present; /**< may be NULL */
 };
@@ -67,6 +67,8 @@ control_handler control_room_end, control_room_message;
 /** control_members.c */
 control_handler control_members_list, control_member_get, control_member_update;
 control_handler control_member_kick, control_member_move, control_tracks_list, control_track_update;
+/** control_data.c */
+control_handler control_room_data;
 /** control_stats.c */
 control_handler control_member_stats;
 /** Nothing is answered any more. */

@@ -73,20 +73,31 @@ static json_t *stream_json(const struct sample *sample, const struct rtc_peer_st
     return json;
 }
 
-static json_t *stats_json(const struct sample *sample, const struct rtc_peer_stats *now)
+static json_t *data_json(const struct data_stats *data)
 {
+    return json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "channels", (json_int_t)data->channels,
+        "messages_from_participant", (json_int_t)data->messages_in, "bytes_from_participant",
+        (json_int_t)data->bytes_in, "messages_to_participant", (json_int_t)data->messages_out,
+        "bytes_to_participant", (json_int_t)data->bytes_out, "dropped", (json_int_t)data->dropped,
+        "waiting_bytes", (json_int_t)data->backlog_bytes, "held", (int)data->held);
+}
+
+static json_t *stats_json(const struct sample *sample, const struct media_session_stats *stats)
+{
+    const struct rtc_peer_stats *now = &stats->rtc;
     json_t *streams = json_array();
     for (uint32_t i = 0; i < now->stream_count; i++)
         json_array_append_new(streams, stream_json(sample, now, &now->streams[i]));
     char remote[NET_ADDRESS_TEXT_MAX];
     bool has_path = now->path.remote.family != NET_NONE;
     return json_pack(
-        "{s:b,s:o,s:o,s:o,s:I,s:I,s:o}", "connected", (int)now->connected, "remote",
+        "{s:b,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "connected", (int)now->connected, "remote",
         has_path ? json_string(net_address_format(&now->path.remote, remote)) : json_null(),
         "rtt_ms", milliseconds(now->rtt_us), "bandwidth_bps",
         now->bandwidth_bps ? json_integer((json_int_t)now->bandwidth_bps) : json_null(),
         "allocated_bps", (json_int_t)now->allocated_bps, "wanted_bps", (json_int_t)now->wanted_bps,
-        "streams", streams);
+        "streams", streams, "data", data_json(&stats->data));
 }
 
 static void refuse(struct http_exchange *exchange, int error)
@@ -97,13 +108,13 @@ static void refuse(struct http_exchange *exchange, int error)
         http_exchange_fail(exchange, 409, "The participant has no media connection.");
 }
 
-static void answered(void *owner, const struct rtc_peer_stats *stats)
+static void answered(void *owner, const struct media_session_stats *stats)
 {
     struct sample *sample = owner;
     struct http_exchange *exchange = waiting_client(sample);
     sample->asked = false;
     if (exchange && stats && !sample->has_first) {
-        sample->first = *stats;
+        sample->first = stats->rtc;
         sample->has_first = true;
         loop_timer_set_after(&sample->timer, INTERVAL_US);
         return;

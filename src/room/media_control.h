@@ -50,13 +50,26 @@ struct media_session_config {
     bool loopback;
     struct media_playout_delay playout_delay;
     /**
-     * Names the room, so that of all its audio only the `loudest` voices of a moment are forwarded.
-     * 0 for either: all are.
+     * Names the room, to whose members data messages go; 0: to nobody. Of all its audio only the
+     * `loudest` voices of a moment are forwarded; 0: all are.
      */
     uint64_t group;
     uint32_t loudest;
-    /** For logs and metrics only; copied. */
-    const char *label;
+    /** The member's id, by which data messages name it; NULL: none. Copied. */
+    const char *member;
+    bool data_denied; /**< data messages that it sends are not passed on */
+};
+
+/** A data message of the server's own. Everything is copied. */
+struct media_data {
+    uint64_t group;  /**< the room that it is for */
+    size_t to_count; /**< members that it is for; 0: all */
+    const char *const *to;
+    struct bytes label; /**< of the channels that it comes over */
+    struct bytes protocol;
+    bool text;
+    bool droppable; /**< need not reach those who do not keep up */
+    struct bytes content;
 };
 
 struct media_answer {
@@ -127,6 +140,13 @@ struct media_control {
      */
     int (*publication_block)(struct media_control *self, media_session publisher,
                              const char *publish_mid, bool blocked);
+    /** Whether data messages of a session are passed on; session_open began with `data_denied`. */
+    void (*data_permit)(struct media_control *self, media_session session, bool may_send);
+    /**
+     * Sends a data message to members of a room; who has no such channel is not reached. Returns 0,
+     * or -ENOMEM.
+     */
+    int (*data_send)(struct media_control *self, const struct media_data *data);
     /** The next event; false when there is none. Polled after the owner was woken. */
     bool (*event)(struct media_control *self, struct media_event *ret_event);
 };

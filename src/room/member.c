@@ -80,6 +80,8 @@ void room_member_set_denials(struct room_member *member, const struct room_denia
         if (denied != was_denied)
             room_set_blocked(publication, denied || member->blocked_kinds[publication->kind]);
     }
+    struct media_control *media = member->room->directory->config.media;
+    media->data_permit(media, member->media, room_may_send(member));
     room_mark_member_slots(member);
 }
 
@@ -197,7 +199,8 @@ static int open_media(struct room_member *member)
         .loopback = member->loopback,
         .group = member->room->number,
         .loudest = directory->config.loudest_audio,
-        .label = member->id,
+        .member = member->id,
+        .data_denied = !room_may_send(member),
         .playout_delay =
             member->playout_delay.set ? member->playout_delay : directory->config.playout_delay,
     };

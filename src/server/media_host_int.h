@@ -24,6 +24,7 @@ struct host_session {
     struct media_playout_delay playout_delay;
     uint32_t loudest; /**< see media_session_config, as `group` */
     uint64_t group;
+    struct data_member member;
     bool adopted;
     uint32_t worker; /**< valid when adopted */
     struct rtc_negotiation *negotiation;
@@ -88,6 +89,10 @@ void media_stats_answered(struct media_host *host,
                           const struct media_message_stats_answer *message);
 /** Nothing is answered any more: all who asked are told so. */
 void media_stats_stop(struct media_host *host);
+
+// media_data_send.c
+/** media_control.data_send. */
+int media_data_send(struct media_control *control, const struct media_data *data);
 
 // media_session.c: the operations of media_control
 extern const struct media_control media_session_control;

@@ -1,6 +1,7 @@
 /** What the control thread and the media workers say to each other. */
 #pragma once
 
+#include "room/data_hub.h"
 #include "room/exchange.h"
 #include "rtc/params.h"
 #include "rtc/peer_stats.h"
@@ -15,6 +16,9 @@ enum media_message {
     MEDIA_MESSAGE_STATS,    /**< struct media_message_stats */
     MEDIA_MESSAGE_CAPTURE,  /**< struct media_message_capture */
     MEDIA_MESSAGE_EXCHANGE, /**< struct exchange_message, between workers */
+    MEDIA_MESSAGE_DATA,     /**< struct data_message, between workers */
+    MEDIA_MESSAGE_DELIVER,  /**< struct media_message_deliver */
+    MEDIA_MESSAGE_PERMIT,   /**< struct media_message_permit */
     MEDIA_MESSAGE_STREAM,   /**< struct media_message_stream (media_stream.h), from any thread */
     // to the control thread
     MEDIA_MESSAGE_ADOPTED,       /**< struct media_message_adopted */
@@ -28,6 +32,18 @@ struct media_message_session {
     handle session;
     struct media_claim *claim; /**< a reference for the receiver */
     struct rtc_params *params; /**< a reference for the receiver */
+    struct data_member member;
+};
+
+/** A data message of the server's own. */
+struct media_message_deliver {
+    struct data_parcel *parcel; /**< a reference for the receiver */
+};
+
+/** Whether data messages of a session are passed on. */
+struct media_message_permit {
+    handle session;
+    bool may_send;
 };
 
 struct media_message_close {
@@ -63,9 +79,15 @@ struct media_message_capture {
     uint64_t duration_us;
 };
 
+/** What can be told of one session. */
+struct media_session_stats {
+    struct rtc_peer_stats rtc;
+    struct data_stats data;
+};
+
 struct media_message_stats_answer {
     uint64_t number;
-    struct rtc_peer_stats *stats; /**< heap, the receiver's; NULL: no such session */
+    struct media_session_stats *stats; /**< heap, the receiver's; NULL: no such session */
 };
 
 struct media_message_adopted {

@@ -25,6 +25,11 @@ struct media_transport {
     struct rtc_params *old[MEDIA_OLD_PARAMS]; /**< of other fragments, newest first; or NULL */
     struct rtc_peer *peer;
     struct media_capture *capture; /**< NULL: none */
+    struct data_member member;
+    struct data_peer *data; /**< with `peer` */
+    uint64_t data_turn_us; /**< of the turn in which these data messages were read */
+    uint32_t data_messages;
+    size_t data_bytes;
     bool untold; /**< the control thread's mailbox was full: it does not know that we have it */
     struct list routes;
     uint32_t route_count;

@@ -31,6 +31,10 @@ static int session_open(struct media_control *control, const struct media_sessio
     session->playout_delay = config->playout_delay;
     session->group = config->group;
     session->loudest = config->loudest;
+    session->member.room = config->group;
+    session->member.may_send = !config->data_denied;
+    snprintf(session->member.id, sizeof(session->member.id), "%s",
+             config->member ? config->member : "");
     session->negotiation = rtc_negotiation_new(host->config.random);
     session->claim = media_claim_new();
     list_init(&session->watchers);
@@ -102,6 +106,7 @@ static void announce(struct media_host *host, struct host_session *session)
             .session = session->session,
             .claim = media_claim_ref(session->claim),
             .params = rtc_params_ref(session->params),
+            .member = session->member,
         };
         media_host_send(host, i, MEDIA_MESSAGE_SESSION, &message, sizeof(message));
     }
@@ -190,6 +195,18 @@ static void renew_slots(struct media_host *host, struct host_session *session,
                 send_slot(host, watcher);
         }
     }
+}
+
+static void data_permit(struct media_control *control, media_session name, bool may_send)
+{
+    struct media_host *host = media_host_of(control);
+    struct host_session *session = find_session(control, name);
+    if (!session || session->member.may_send == may_send)
+        return;
+    session->member.may_send = may_send;
+    struct media_message_permit message = { .session = name, .may_send = may_send };
+    for (uint32_t i = 0; session->params && i < host->shared.count; i++)
+        media_host_send(host, i, MEDIA_MESSAGE_PERMIT, &message, sizeof(message));
 }
 
 static enum media_kind kind_of(enum rtc_kind kind)
@@ -379,4 +396,6 @@ const struct media_control media_session_control = {
     .slot_set = slot_set,
     .slot_wish = slot_wish,
     .publication_block = publication_block,
+    .data_permit = data_permit,
+    .data_send = media_data_send,
 };

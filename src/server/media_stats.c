@@ -15,12 +15,12 @@ struct media_stats_question {
     struct list node; /**< in media_host.questions */
     uint64_t number;
     uint64_t asked_us;
-    void (*done)(void *owner, const struct rtc_peer_stats *stats);
+    void (*done)(void *owner, const struct media_session_stats *stats);
     void *owner;
 };
 
 static void answer(struct media_host *host, struct media_stats_question *question,
-                   const struct rtc_peer_stats *stats)
+                   const struct media_session_stats *stats)
 {
     list_remove(&question->node);
     host->question_count--;
@@ -41,7 +41,7 @@ static void expire(struct media_host *host, uint64_t now_us)
 }
 
 int media_host_stats(struct media_host *host, handle session,
-                     void (*done)(void *owner, const struct rtc_peer_stats *stats), void *owner)
+                     void (*done)(void *owner, const struct media_session_stats *stats), void *owner)
 {
     uint64_t now_us = loop_now_us(host->config.loop);
     const struct host_session *found = handle_table_find(&host->sessions, session);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/handle.h"
-#include "rtc/peer_stats.h"
+#include "server/media_message.h"
 
 struct media_host;
 
@@ -15,5 +15,5 @@ struct media_host;
  * session; -ENOTCONN before its client was seen; -EAGAIN when too many wait.
  */
 must_check int media_host_stats(struct media_host *host, handle session,
-                                void (*done)(void *owner, const struct rtc_peer_stats *stats),
+                                void (*done)(void *owner, const struct media_session_stats *stats),
                                 void *owner);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "server/media_data.h"
 #include "server/media_worker_int.h"
 #include "server/turn_host.h"
 
@@ -86,6 +87,7 @@ void media_worker_adopt(struct media_worker *worker, struct media_transport *tra
     transport->owner = worker;
     loop_timer_init(&transport->timer, &worker->worker->loop, peer_timer_expired);
     exchange_peer_add(worker->exchange, transport->session, transport->peer);
+    transport->data = data_hub_peer_add(worker->data, transport->session, &transport->member);
     media_count(worker, MEDIA_METRIC_ADOPTED);
     media_count(worker, MEDIA_METRIC_SESSIONS);
     tell_adopted(worker, transport);
@@ -126,9 +128,11 @@ void media_worker_serve(struct media_worker *worker, struct media_transport *tra
     struct rtc_event event;
     while (rtc_peer_event(transport->peer, &event))
         take_peer_event(worker, transport, &event);
+    media_data_serve(worker, transport);
     uint64_t now_us = media_now_us(worker);
     rtc_peer_output(transport->peer, now_us, &worker->batch);
-    loop_timer_set(&transport->timer, rtc_peer_deadline(transport->peer));
+    loop_timer_set(&transport->timer,
+                   media_data_is_due(transport) ? now_us : rtc_peer_deadline(transport->peer));
 }
 
 static void drop_peer(struct media_worker *worker, struct media_transport *transport)
@@ -139,6 +143,7 @@ static void drop_peer(struct media_worker *worker, struct media_transport *trans
     rtc_peer_output(transport->peer, media_now_us(worker), &worker->batch);
     media_capture_end(worker, transport);
     exchange_peer_remove(worker->exchange, transport->session);
+    data_hub_peer_remove(worker->data, media_now_us(worker), transport->session);
     transport->peer = rtc_peer_free(transport->peer);
     worker->rtc.event_count = 0;
     metric_subtract(&worker->metrics[MEDIA_METRIC_SESSIONS], 1);
@@ -162,14 +167,18 @@ static void to_control(void *owner, const struct media_event *event)
     tell_control(owner, MEDIA_MESSAGE_EVENT, event, sizeof(*event));
 }
 
-static void wake(void *owner, handle session)
+void media_worker_wake(struct media_worker *worker, handle session)
 {
-    struct media_worker *worker = owner;
     struct media_transport *transport = media_routes_by_session(&worker->routes, session);
     if (transport && transport->peer) {
         list_remove(&transport->awake);
         list_append(&worker->awake, &transport->awake);
     }
+}
+
+static void wake(void *owner, handle session)
+{
+    media_worker_wake(owner, session);
 }
 
 static const struct exchange_ops exchange_ops = {
@@ -184,7 +193,9 @@ static void take_session(struct media_worker *worker, const struct media_message
 {
     struct media_transport *transport = media_routes_by_session(&worker->routes, message->session);
     if (!transport) {
-        media_routes_add(&worker->routes, message->session, message->claim, message->params);
+        transport =
+            media_routes_add(&worker->routes, message->session, message->claim, message->params);
+        transport->member = message->member;
         return;
     }
     media_claim_unref(message->claim);
@@ -205,14 +216,30 @@ static void take_close(struct media_worker *worker, const struct media_message_c
     media_routes_remove(&worker->routes, transport);
 }
 
+static void take_permit(struct media_worker *worker, const struct media_message_permit *message)
+{
+    struct media_transport *transport = media_routes_by_session(&worker->routes, message->session);
+    if (!transport)
+        return;
+    transport->member.may_send = message->may_send;
+    data_hub_permit(worker->data, message->session, message->may_send);
+}
+
+static void take_deliver(struct media_worker *worker, const struct media_message_deliver *message)
+{
+    data_hub_deliver(worker->data, media_now_us(worker), message->parcel);
+    data_parcel_unref(message->parcel);
+}
+
 static void take_stats(struct media_worker *worker, const struct media_message_stats *message)
 {
     const struct media_transport *transport =
         media_routes_by_session(&worker->routes, message->session);
     struct media_message_stats_answer answer = { .number = message->number };
     if (transport && transport->peer) {
-        answer.stats = memory_new(struct rtc_peer_stats);
-        rtc_peer_read_stats(transport->peer, media_now_us(worker), answer.stats);
+        answer.stats = memory_new(struct media_session_stats);
+        rtc_peer_read_stats(transport->peer, media_now_us(worker), &answer.stats->rtc);
+        answer.stats->data = data_hub_stats(worker->data, transport->session);
     }
     if (!tell_control(worker, MEDIA_MESSAGE_STATS_ANSWER, &answer, sizeof(answer)))
         free(answer.stats);
@@ -261,6 +288,15 @@ static void received(struct worker *base, void *owner unused, const struct messa
         exchange_message_input(worker->exchange, media_now_us(worker),
                                message_body(message, struct exchange_message), &worker->batch);
         break;
+    case MEDIA_MESSAGE_DATA:
+        media_data_received(worker, message_body(message, struct data_message));
+        break;
+    case MEDIA_MESSAGE_DELIVER:
+        take_deliver(worker, message_body(message, struct media_message_deliver));
+        break;
+    case MEDIA_MESSAGE_PERMIT:
+        take_permit(worker, message_body(message, struct media_message_permit));
+        break;
     case MEDIA_MESSAGE_STATS:
         take_stats(worker, message_body(message, struct media_message_stats));
         break;
@@ -295,6 +331,10 @@ void media_message_discard(const struct message *message)
         rtc_params_unref(message_body(message, struct media_message_slot)->publisher_params);
     } else if (message->type == MEDIA_MESSAGE_EXCHANGE) {
         exchange_message_discard(message_body(message, struct exchange_message));
+    } else if (message->type == MEDIA_MESSAGE_DATA) {
+        data_message_discard(message_body(message, struct data_message));
+    } else if (message->type == MEDIA_MESSAGE_DELIVER) {
+        data_parcel_unref(message_body(message, struct media_message_deliver)->parcel);
     } else if (message->type == MEDIA_MESSAGE_STREAM) {
         stream_parcel_free(message_body(message, struct media_message_stream)->parcel);
     }
@@ -324,6 +364,7 @@ static void tick_expired(struct loop_timer *timer, uint64_t now_us)
 {
     struct media_worker *worker = container_of(timer, struct media_worker, tick);
     uint64_t next_us = exchange_tick(worker->exchange, now_us, &worker->batch);
+    data_hub_tick(worker->data, now_us);
     if (worker->untold)
         tell_adopted_again(worker);
     media_capture_tick(worker, now_us);
@@ -348,9 +389,10 @@ static void send_batch(struct datagram_batch *batch, void *owner)
 static void flush(struct loop_hook *hook)
 {
     struct media_worker *worker = container_of(hook, struct media_worker, flush);
-    struct media_transport *transport;
-    list_each(transport, &worker->awake, awake)
-    {
+    // each serves what it was woken for, and may wake others
+    while (!list_empty(&worker->awake)) {
+        struct media_transport *transport =
+            container_of(worker->awake.next, struct media_transport, awake);
         list_remove(&transport->awake);
         media_worker_serve(worker, transport);
     }
@@ -419,6 +461,7 @@ static int start(struct worker *base, void *owner)
         .pool = &base->packets,
     };
     worker->exchange = exchange_new(&exchange);
+    worker->data = media_data_new(worker);
     loop_hook_init(&worker->flush, flush);
     loop_hook_add(&base->loop, &worker->flush);
     loop_timer_init(&worker->tick, &base->loop, tick_expired);
@@ -456,6 +499,7 @@ static void stop(struct worker *base, void *owner unused)
     turn_worker_stop(worker->turn);
     exchange_drop_all(worker->exchange);
     worker->exchange = exchange_free(worker->exchange);
+    worker->data = data_hub_free(worker->data);
     loop_timer_cancel(&worker->tick);
     loop_hook_remove(&worker->flush);
     worker->socket = udp_socket_close(worker->socket);
@@ -489,6 +533,7 @@ void media_worker_metric_sets(const struct media_worker *worker,
                              ROOM_METRIC_COUNT, worker->labels };
     ret_sets[RTC_METRIC_SETS + 1] = (struct metric_set){ media_metric_descriptions, worker->metrics,
                                                          MEDIA_METRIC_COUNT, worker->labels };
-    ret_sets[RTC_METRIC_SETS + 2] =
+    ret_sets[RTC_METRIC_SETS + 2] = data_hub_metrics(worker->data, worker->labels);
+    ret_sets[RTC_METRIC_SETS + 3] =
         runtime_metric_set(&worker->worker->loop.metrics, worker->labels);
 }

@@ -30,13 +30,15 @@ struct media_workers {
     enum protection_mode protection; /**< the same */
     uint64_t gop_age_us;             /**< see exchange_config */
     struct turn_shared *turn;        /**< NULL: no TURN server */
+    /** Bytes of data messages on their way to each worker. */
+    _Atomic size_t data_in_flight[TRACK_WORKERS_MAX];
     _Atomic(struct media_worker *) workers[TRACK_WORKERS_MAX]; /**< set by each at its start */
 };
 
 /** For worker_group_start; `owner` is the struct media_workers. */
 extern const struct worker_ops media_worker_ops;
 
-#define MEDIA_WORKER_METRIC_SETS (RTC_METRIC_SETS + 3)
+#define MEDIA_WORKER_METRIC_SETS (RTC_METRIC_SETS + 4)
 /** All counters of one worker, labelled `worker="N"`; any thread, while the worker runs. */
 void media_worker_metric_sets(const struct media_worker *worker,
                               struct metric_set ret_sets[MEDIA_WORKER_METRIC_SETS]);

@@ -20,6 +20,7 @@ struct media_worker {
     struct loop_timer tick;
     struct media_routes routes;
     struct exchange *exchange;
+    struct data_hub *data;
     struct media_streams *streams; /**< clients over TCP */
     struct turn_worker *turn;      /**< NULL: no TURN server here */
     struct rtc_thread rtc;
@@ -59,3 +60,5 @@ must_check int media_port_check_owner(struct media_worker *worker, struct bytes 
 void media_worker_adopt(struct media_worker *worker, struct media_transport *transport);
 /** Hands on what a peer has to tell and to send, and sets its timer. */
 void media_worker_serve(struct media_worker *worker, struct media_transport *transport);
+/** Serves the transport of a session at the end of the turn, if it is here. */
+void media_worker_wake(struct media_worker *worker, handle session);

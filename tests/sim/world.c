@@ -18,6 +18,19 @@
 #define KEY_FRAME_EVERY       300
 #define LAYER_KEY_FRAME_EVERY 30
 
+static void extend_server(struct world *world, uint64_t now_us)
+{
+    if (world->extension.server)
+        world->extension.server(world->extension.owner, now_us);
+}
+
+static void extend_client(struct world_client *client, uint64_t now_us)
+{
+    const struct world_extension *extension = &client->world->extension;
+    if (extension->client)
+        extension->client(extension->owner, now_us, client);
+}
+
 // The server's side
 
 static bool to_worker(void *owner, uint16_t worker, const struct exchange_message *message)
@@ -101,6 +114,7 @@ static void server_input(void *owner, uint64_t now_us, const struct net_path *pa
         take_server_events(client, now_us, pending(world));
         deliver_messages(world, now_us, pending(world));
     }
+    extend_server(world, now_us);
 }
 
 static void server_tick(void *owner, uint64_t now_us)
@@ -120,6 +134,7 @@ static void server_tick(void *owner, uint64_t now_us)
             exchange_tick(world->workers[i].exchange, now_us, pending(world));
     }
     deliver_messages(world, now_us, pending(world));
+    extend_server(world, now_us);
 }
 
 static uint64_t server_deadline(void *owner)
@@ -254,6 +269,7 @@ static void client_input(void *owner, uint64_t now_us, const struct net_path *pa
         packet_unref(media.packets[i]);
     }
     take_client_events(client, now_us);
+    extend_client(client, now_us);
 }
 
 static void client_tick(void *owner, uint64_t now_us)
@@ -261,6 +277,7 @@ static void client_tick(void *owner, uint64_t now_us)
     struct world_client *client = owner;
     rtc_peer_tick(client->peer, now_us);
     take_client_events(client, now_us);
+    extend_client(client, now_us);
 }
 
 static uint64_t client_deadline(void *owner)

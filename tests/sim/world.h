@@ -101,6 +101,13 @@ struct world_worker {
     bool awake;
 };
 
+/** What a test adds to the world: called after the engines have taken input, or with their tick. */
+struct world_extension {
+    void (*server)(void *owner, uint64_t now_us);
+    void (*client)(void *owner, uint64_t now_us, struct world_client *client);
+    void *owner;
+};
+
 struct world_message {
     uint16_t to;
     struct exchange_message message;
@@ -125,6 +132,7 @@ struct world {
     uint32_t lost_kinds;     /**< 1 << exchange_message_kind: meet a full mailbox */
     uint32_t burst_messages; /**< between workers */
     uint32_t clock_messages; /**< between workers */
+    struct world_extension extension;
 };
 
 struct world *world_new(uint64_t seed);

@@ -28,6 +28,8 @@ struct fake_session {
     struct fake_section *sections;
     size_t count;
     bool publishes;
+    char member[16];
+    bool data_denied;
 };
 
 struct fake_media {
@@ -64,13 +66,14 @@ static inline int fake_session_open(struct media_control *control,
                                     const struct media_session_config *config,
                                     media_session *ret_session)
 {
-    (void)config;
     struct fake_media *media = fake_media_of(control);
     if (media->limit && media->sessions.count >= media->limit)
         return -ENOSPC;
     struct fake_session *session = memory_new(struct fake_session);
     session->name = handle_table_add(&media->sessions, session);
     assert_true(session->name != 0);
+    snprintf(session->member, sizeof(session->member), "%s", config->member);
+    session->data_denied = config->data_denied;
     *ret_session = session->name;
     return 0;
 }
@@ -198,6 +201,21 @@ static inline int fake_publication_block(struct media_control *control, media_se
     return 0;
 }
 
+static inline void fake_data_permit(struct media_control *control, media_session name,
+                                    bool may_send)
+{
+    struct fake_session *session = fake_media_find(fake_media_of(control), name);
+    if (session)
+        session->data_denied = !may_send;
+}
+
+static inline int fake_data_send(struct media_control *control, const struct media_data *data)
+{
+    (void)control;
+    assert_true(data->group != 0);
+    return 0;
+}
+
 static inline bool fake_event(struct media_control *control, struct media_event *ret_event)
 {
     struct fake_media *media = fake_media_of(control);
@@ -217,6 +235,8 @@ static inline void fake_media_init(struct fake_media *media)
                                                .slot_set = fake_slot_set,
                                                .slot_wish = fake_slot_wish,
                                                .publication_block = fake_publication_block,
+                                               .data_permit = fake_data_permit,
+                                               .data_send = fake_data_send,
                                                .event = fake_event } };
     handle_table_init(&media->sessions, 100000);
 }

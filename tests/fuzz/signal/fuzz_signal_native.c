@@ -112,6 +112,20 @@ static int media_block(struct media_control *self, media_session publisher, cons
     return 0;
 }
 
+static void media_permit(struct media_control *self, media_session session, bool may_send)
+{
+    (void)self;
+    (void)session;
+    (void)may_send;
+}
+
+static int media_send(struct media_control *self, const struct media_data *data)
+{
+    (void)self;
+    (void)data;
+    return 0;
+}
+
 static bool media_event_take(struct media_control *self, struct media_event *ret_event)
 {
     struct server *server = container_of(self, struct server, media);
@@ -163,8 +177,15 @@ static void transport_close(struct native_transport *self, void *socket, uint16_
 static void start(struct server *server)
 {
     server->now_us = TIME_US_PER_S;
-    server->media = (struct media_control){ media_open, media_close, media_offer,     media_slot,
-                                            media_wish, media_block, media_event_take };
+    server->media = (struct media_control){ .session_open = media_open,
+                                            .session_close = media_close,
+                                            .offer = media_offer,
+                                            .slot_set = media_slot,
+                                            .slot_wish = media_wish,
+                                            .publication_block = media_block,
+                                            .data_permit = media_permit,
+                                            .data_send = media_send,
+                                            .event = media_event_take };
     server->transport.send = transport_send;
     server->transport.close = transport_close;
     random_seeded_init(&server->random, 3);

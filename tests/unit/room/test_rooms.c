@@ -613,6 +613,28 @@ static void test_without_the_grant_to_subscribe_slots_stay_empty(void **state)
     assert_int_equal(audio + video, 0);
 }
 
+static void test_media_knows_whose_data_messages_are_passed_on(void **state)
+{
+    (void)state;
+    struct person ada, grace, ghost;
+    struct room_denials denials = { .data = true };
+    assert_int_equal(join_as(&ada, &(struct room_join){ .denials = denials }), 0);
+    join(&grace, "grace");
+    assert_int_equal(join_as(&ghost, &(struct room_join){ .hidden = true }), 0);
+    offer(&ada, "a-");
+    offer(&grace, "a-");
+    offer(&ghost, "a-");
+    const struct fake_session *session = fake_media_find(&media, ada.member->media);
+    assert_string_equal(session->member, ada.member->id);
+    assert_true(session->data_denied);
+    assert_false(fake_media_find(&media, grace.member->media)->data_denied);
+    assert_true(fake_media_find(&media, ghost.member->media)->data_denied);
+    room_member_set_denials(ada.member, &(struct room_denials){ 0 });
+    assert_false(session->data_denied);
+    room_member_set_denials(ada.member, &denials);
+    assert_true(session->data_denied);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -639,6 +661,7 @@ int main(void)
         TEST(test_hidden_members_are_announced_to_nobody_and_lead_nobody),
         TEST(test_sources_without_a_grant_are_refused_in_the_offer),
         TEST(test_without_the_grant_to_subscribe_slots_stay_empty),
+        TEST(test_media_knows_whose_data_messages_are_passed_on),
         TEST(test_a_room_of_a_thousand_settles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
