@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ReceiveKeys, ReplayWindow, ratchet } from '../../web/sdk/frame_keys.js';
+import { ReceiveKeys, ReplayWindow, SendKey, ratchet } from '../../web/sdk/frame_keys.js';
 import { KeyExchange, RoomSecret } from '../../web/sdk/key_exchange.js';
-import { FrameError, deriveFrameKey, kidBytes, protectFrame, readHeader, unprotectFrame, writeHeader } from '../../web/sdk/sframe.js';
+import { deriveFrameKey, FrameError, kidBytes, protectData, protectFrame, readHeader, unprotectData, unprotectFrame, writeHeader } from '../../web/sdk/sframe.js';
 
 const hex = (text) => Uint8Array.from(text.match(/../g), (pair) => parseInt(pair, 16));
 const toHex = (bytes) => Buffer.from(bytes).toString('hex');
@@ -119,6 +119,28 @@ test('receivers ratchet forward, never back, and forget former keys', async () =
     assert.equal(keys.add('eve', next, secret), false, 'nobody takes over the sender id of another');
     keys.forget('ann');
     assert.equal(await keys.find(next), null);
+});
+
+test('data messages have keys of their own, and are authentic or nothing', async () => {
+    const sending = new SendKey(id, secret, 'data');
+    const receiving = new ReceiveKeys(undefined, 'data');
+    const frames = new ReceiveKeys();
+    for (const keys of [receiving, frames]) keys.add('ann', id, secret);
+    const message = random(1000);
+    const { key: dataKey, counter } = await sending.next();
+    const sealed = await protectData(message, id, dataKey, counter);
+    const opened = await unprotectData(sealed, (header) => receiving.find(header));
+    assert.deepEqual(opened.data, message);
+    assert.equal(receiving.owner(opened.header.sender), 'ann');
+    assert.equal(await unprotectData(sealed, (header) => frames.find(header)), null, 'the key of frames does not fit');
+    assert.equal(await unprotectData(sealed, async () => null), null);
+    for (const at of [0, 3, 12, sealed.length - 1]) {
+        const changed = sealed.slice();
+        changed[at] ^= 1;
+        assert.equal(await unprotectData(changed, (header) => receiving.find(header)), null);
+    }
+    for (let size = 0; size < 60; size++) assert.equal(await unprotectData(sealed.subarray(0, size), (header) => receiving.find(header)), null);
+    assert.equal((await sending.next()).counter, 1);
 });
 
 test('a frame comes once', () => {

@@ -46,9 +46,11 @@ const MESSAGES_MAX = 64;
  *     | {type: 'forget', member: string}
  *     | {type: 'expect', tag: number, member: string | null}
  *     | {type: 'codecs', codecs: [number, string][]}
+ *     | {type: 'seal', number: number, bytes: Uint8Array}
+ *     | {type: 'open', number: number, bytes: Uint8Array, member: string}
  *     | {type: 'streams', transform: any, readable: ReadableStream, writable: WritableStream}} ToWorker
  * @typedef {{type: 'key-wanted', tag: number} | {type: 'receiver', tag: number, state: 'ok' | 'failed'}
- *     | {type: 'codec', codec: string}} FromWorker
+ *     | {type: 'codec', codec: string} | {type: 'data', number: number, bytes: Uint8Array | null}} FromWorker
  */
 
 /** @extends {Emitter<E2eeEvents>} */
@@ -81,6 +83,9 @@ export class E2ee extends Emitter {
     /** @type {Map<string, ReturnType<typeof setTimeout>>} by what for */
     #due = new Map();
     #askedAt = -Infinity;
+    /** @type {Map<number, (bytes: Uint8Array | null) => void>} data messages that the worker has */
+    #questions = new Map();
+    #lastQuestion = 0;
     /** What must not overtake each other. */
     #work = Promise.resolve();
     #closed = false;
@@ -244,6 +249,27 @@ export class E2ee extends Emitter {
         this.#post({ type: 'codecs', codecs });
     }
 
+    /**
+     * Encrypts a data message. For room.data, as `open`.
+     *
+     * @param {Uint8Array} bytes
+     * @returns {Promise<Uint8Array>}
+     */
+    async seal(bytes) {
+        const sealed = await this.#askWorker((number) => ({ type: 'seal', number, bytes }));
+        if (!sealed) throw new RoostError('e2ee-failed');
+        return sealed;
+    }
+
+    /**
+     * @param {Uint8Array} bytes
+     * @param {string} member who is said to have sent them
+     * @returns {Promise<Uint8Array | null>} null: it did not, or this came before, or there is no key
+     */
+    open(bytes, member) {
+        return this.#askWorker((number) => ({ type: 'open', number, bytes, member }));
+    }
+
     /** The PeerConnection is gone, and its receivers with it. */
     connectionGone() {
         this.#receivers.clear();
@@ -254,6 +280,8 @@ export class E2ee extends Emitter {
         this.#closed = true;
         for (const timer of this.#timers) clearTimeout(timer);
         this.#worker.terminate();
+        for (const answer of this.#questions.values()) answer(null);
+        this.#questions.clear();
         this.#chain.fill(0);
     }
 
@@ -379,6 +407,11 @@ export class E2ee extends Emitter {
 
     /** @param {FromWorker} message */
     #fromWorker(message) {
+        if (message.type === 'data') {
+            this.#questions.get(message.number)?.(message.bytes);
+            this.#questions.delete(message.number);
+            return;
+        }
         if (message.type === 'codec') {
             this.emit('error', new RoostError('e2ee-codec', { sentence: `Frames of ${message.codec || 'this codec'} cannot be encrypted.` }));
             return;
@@ -430,6 +463,19 @@ export class E2ee extends Emitter {
             const { RTCRtpScriptTransform } = /** @type {any} */ (globalThis);
             target.transform = new RTCRtpScriptTransform(this.#worker, transform);
         }
+    }
+
+    /**
+     * @param {(number: number) => ToWorker} question
+     * @returns {Promise<Uint8Array | null>}
+     */
+    #askWorker(question) {
+        if (this.#closed) return Promise.resolve(null);
+        const number = ++this.#lastQuestion;
+        return new Promise((resolve) => {
+            this.#questions.set(number, resolve);
+            this.#post(question(number));
+        });
     }
 
     /** @param {ToWorker} message */

@@ -4,7 +4,7 @@
  */
 
 import { ReceiveKeys, ReplayWindow, SendKey } from './frame_keys.js';
-import { FrameError, protectFrame, unprotectFrame } from './sframe.js';
+import { FrameError, protectData, protectFrame, unprotectData, unprotectFrame } from './sframe.js';
 
 const FAILED_AFTER_MS = 1000;
 const ASK_EVERY_MS = 1000;
@@ -24,6 +24,13 @@ const MISMATCH_MS = 1000;
 /** @type {SendKey | null} */
 let sendKey = null;
 const receiveKeys = new ReceiveKeys();
+/** @type {SendKey | null} */
+let dataSendKey = null;
+const dataKeys = new ReceiveKeys(undefined, 'data');
+/** @type {Map<string, ReplayWindow>} member -> the data messages that came from it */
+const dataReplays = new Map();
+/** Data messages are worked on one after the other. */
+let dataWork = Promise.resolve();
 /** @type {Map<number, string>} payload type -> codec */
 const codecs = new Map();
 /** @type {Map<number, Receiver>} by tag */
@@ -153,6 +160,42 @@ function start({ side, tag }, readable, writable, requestKeyFrame) {
         });
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Promise<Uint8Array | null>}
+ */
+async function sealData(bytes) {
+    if (!dataSendKey) return null;
+    const { id } = dataSendKey;
+    const { key, counter } = await dataSendKey.next();
+    return protectData(bytes, id, key, counter);
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {string} member who is said to have sent it
+ * @returns {Promise<Uint8Array | null>} null: it did not, or this is known already
+ */
+async function openData(bytes, member) {
+    const opened = await unprotectData(bytes, (id) => dataKeys.find(id));
+    if (!opened || dataKeys.owner(opened.header.sender) !== member) return null;
+    dataKeys.used(opened.header);
+    const replays = dataReplays.get(member) ?? new ReplayWindow();
+    dataReplays.set(member, replays);
+    return replays.take(opened.header) ? opened.data : null;
+}
+
+/**
+ * @param {number} number
+ * @param {() => Promise<Uint8Array | null>} work
+ */
+function answerData(number, work) {
+    dataWork = dataWork.then(work).then(
+        (bytes) => tell({ type: 'data', number, bytes }),
+        () => tell({ type: 'data', number, bytes: null }),
+    );
+}
+
 /** @type {any} */ (self).onrtctransform = (/** @type {any} */ { transformer }) => {
     const { options, readable, writable } = transformer;
     start(options, readable, writable, () => void transformer.sendKeyFrameRequest?.()?.catch?.(() => {}));
@@ -162,12 +205,22 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data: message }) => {
     switch (message.type) {
         case 'send-key':
             sendKey = new SendKey(message.id, message.secret);
+            dataSendKey = new SendKey(message.id, message.secret, 'data');
             break;
         case 'receive-key':
             receiveKeys.add(message.member, message.id, message.secret);
+            dataKeys.add(message.member, message.id, message.secret);
             break;
         case 'forget':
             receiveKeys.forget(message.member);
+            dataKeys.forget(message.member);
+            dataReplays.delete(message.member);
+            break;
+        case 'seal':
+            answerData(message.number, () => sealData(message.bytes));
+            break;
+        case 'open':
+            answerData(message.number, () => openData(message.bytes, message.member));
             break;
         case 'expect':
             expected.set(message.tag, message.member);

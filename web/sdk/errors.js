@@ -91,6 +91,7 @@ const PROBLEMS = {
     'e2ee-no-key': ['The key for the encryption is missing.', 'Open the complete link that you were sent.'],
     'e2ee-failed': ['The end-to-end encryption has failed.', 'Reload the page to join again.'],
     'e2ee-codec': ['A track cannot be encrypted.', 'Publish it with another codec.'],
+    'data-too-large': ['This message is too large.', 'Send less at a time, or send it reliably.'],
     'wrong-state': ['This cannot be done now.', 'Join or connect first.'],
     unknown: ['Something unexpected happened.', 'Try again; if it stays, reload the page.'],
 };

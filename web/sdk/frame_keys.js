@@ -7,7 +7,9 @@
 import { deriveFrameKey, hkdf, kidBytes } from './sframe.js';
 
 const RATCHET = 'roost e2ee 1 ratchet';
-const RETIRE_AFTER_MS = 10_000;
+const DATA = 'roost e2ee 1 data';
+/** Former keys of a sender end so long after the first message of a new one; data may be late. */
+const RETIRE_AFTER_MS = { frames: 10_000, data: 60_000 };
 const STEPS_MAX = 255;
 /** Counters this far behind the newest are too old to tell whether they were seen. */
 const WINDOW = 2048;
@@ -15,6 +17,8 @@ const WINDOW = 2048;
 /**
  * @typedef {import('./sframe.js').KeyId} KeyId
  * @typedef {import('./sframe.js').FrameKey} FrameKey
+ *
+ * @typedef {'frames' | 'data'} Use each has keys and counters of its own
  *
  * @typedef {object} Chain a sender's secret at one step
  * @property {string} member
@@ -40,11 +44,12 @@ export class SendKey {
     /**
      * @param {KeyId} id
      * @param {Uint8Array} secret
+     * @param {Use} [use]
      */
-    constructor(id, secret) {
+    constructor(id, secret, use = 'frames') {
         /** @readonly */
         this.id = id;
-        this.#key = deriveFrameKey(secret, kidBytes(id));
+        this.#key = deriveFor(use, secret, id);
     }
 
     /** @returns {Promise<{key: FrameKey, counter: number}>} */
@@ -60,10 +65,15 @@ export class ReceiveKeys {
     /** @type {Map<number, string>} sender -> the member that it belongs to */
     #owners = new Map();
     #now;
+    #use;
 
-    /** @param {() => number} [now] */
-    constructor(now = () => performance.now()) {
+    /**
+     * @param {() => number} [now]
+     * @param {Use} [use]
+     */
+    constructor(now = () => performance.now(), use = 'frames') {
         this.#now = now;
+        this.#use = use;
     }
 
     /**
@@ -103,7 +113,7 @@ export class ReceiveKeys {
         if (!chain || id.step < chain.id.step || (chain.retireAt ?? Infinity) < this.#now()) return null;
         let key = chain.keys.get(id.step);
         if (!key) {
-            key = deriveAt(chain, id);
+            key = deriveAt(this.#use, chain, id);
             chain.keys.set(id.step, key);
         }
         return key;
@@ -118,7 +128,7 @@ export class ReceiveKeys {
         for (const chain of this.#chains.values()) {
             if (chain.id.sender !== id.sender) continue;
             const former = ((id.generation - chain.id.generation) & 0xffff) < 0x8000;
-            if (chain.id.generation !== id.generation && former) chain.retireAt ??= this.#now() + RETIRE_AFTER_MS;
+            if (chain.id.generation !== id.generation && former) chain.retireAt ??= this.#now() + RETIRE_AFTER_MS[this.#use];
         }
         for (const [name, chain] of this.#chains) {
             if ((chain.retireAt ?? Infinity) < this.#now()) this.#chains.delete(name);
@@ -127,13 +137,23 @@ export class ReceiveKeys {
 }
 
 /**
+ * @param {Use} use
+ * @param {Uint8Array} secret
+ * @param {KeyId} id
+ */
+async function deriveFor(use, secret, id) {
+    return deriveFrameKey(use === 'data' ? await hkdf(secret, DATA, 256) : secret, kidBytes(id));
+}
+
+/**
+ * @param {Use} use
  * @param {Chain} chain
  * @param {KeyId} id
  */
-async function deriveAt(chain, id) {
+async function deriveAt(use, chain, id) {
     let { secret } = chain;
     for (let step = chain.id.step; step < Math.min(id.step, STEPS_MAX); step++) secret = await ratchet(secret);
-    return deriveFrameKey(secret, kidBytes(id));
+    return deriveFor(use, secret, id);
 }
 
 /** @param {KeyId} id */

@@ -48,6 +48,7 @@ export class MediaConnection extends Emitter {
     #sendOffer;
     #ice;
     #e2ee;
+    #data;
     /** @type {RTCPeerConnection | null} */
     #connection = null;
     /** @type {MediaConnectionState} */
@@ -74,9 +75,11 @@ export class MediaConnection extends Emitter {
      * @param {import('./ice.js').IceServers} ice
      * @param {SendOffer} sendOffer passes an offer to the server
      * @param {import('./e2ee.js').E2ee | null} [e2ee] encrypts what is sent, decrypts what is received
+     * @param {import('./data.js').RoomData | null} [data] sends its messages over each connection
      */
-    constructor(ice, sendOffer, e2ee = null) {
+    constructor(ice, sendOffer, e2ee = null, data = null) {
         super();
+        this.#data = data;
         this.#e2ee = e2ee;
         this.#ice = ice;
         this.#sendOffer = sendOffer;
@@ -252,6 +255,7 @@ export class MediaConnection extends Emitter {
         this.#connection = connection;
         connection.onconnectionstatechange = () => this.#connectionChanged(connection);
         connection.oniceconnectionstatechange = () => this.#connectionChanged(connection);
+        this.#data?.attach(connection);
         this.#watch(CONNECT_WITHIN_MS);
         return connection;
     }
@@ -262,6 +266,7 @@ export class MediaConnection extends Emitter {
         this.#connection = null;
         this.#receivers = [];
         this.#e2ee?.connectionGone();
+        this.#data?.detach();
         for (const slot of this.#slots.values()) {
             slot.track = null;
             this.emit('slot', slot);

@@ -3,6 +3,7 @@
  * moderation. Remote tracks come as MediaStreamTrack objects; where they travel is not visible here.
  */
 
+import { RoomData } from './data.js';
 import { openCamera, openMicrophone, openScreen } from './devices.js';
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
@@ -24,6 +25,7 @@ const UNSUBSCRIBE_AFTER_MS = 3000;
  * @property {string} [name] display name; the client's name otherwise
  * @property {string} [token] a token that admits to the room
  * @property {import('./e2ee.js').E2eeOptions} [e2ee] encrypt end to end with this key
+ * @property {boolean} [data] false: no data messages, and nothing of `room.data`
  * @property {boolean} [autoSubscribe] receive every track without asking; true by default
  * @property {number} [playoutDelay] milliseconds for which pictures are held back before they are shown;
  *     0 for robots and games; by default the browser chooses
@@ -113,6 +115,9 @@ export class Room extends Emitter {
         this.limits = joined.limits;
         this.locked = joined.locked;
         this.#roster = new Roster(this, joined, e2ee !== null);
+        /** @readonly messages to other members; null when joined without */
+        this.data = options.data === false ? null : new RoomData((id) => this.members.get(id) ?? null, e2ee);
+        this.on('member-left', ({ member }) => this.data?.memberLeft(member));
         this.#media = this.#makeMedia(joined);
         this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
         this.#offs = [
@@ -376,6 +381,7 @@ export class Room extends Emitter {
         for (const local of this.#local) local.release();
         this.#local.clear();
         this.#media.close();
+        this.data?.close();
         this.e2ee?.close();
         this.#setState('closed');
     }
@@ -405,6 +411,7 @@ export class Room extends Emitter {
             this.#ice,
             (offer) => this.#signaling.request('offer', { ...offer }),
             this.e2ee,
+            this.data,
         );
         media.on('state', (state) => this.emit('media', state));
         media.on('error', (error) => this.emit('error', error));

@@ -12,6 +12,8 @@
 
 export { Client, connect } from './client.js';
 export { Room } from './room.js';
+export { RoomData } from './data.js';
+export { DataChannel } from './data_channel.js';
 export { Call } from './call.js';
 export { E2ee, keyFromText, keyToText } from './e2ee.js';
 export { LocalTrack } from './local_track.js';

@@ -26,6 +26,8 @@ const OBU_FRAME = 6;
 /** The NAL unit's header, and as much of the slice header as depacketizers read. */
 const H264_CLEAR = 6;
 
+const NOTHING = new Uint8Array();
+
 const encoder = new TextEncoder();
 
 /**
@@ -178,6 +180,41 @@ export async function unprotectFrame(frame, findKey) {
         return { data: concat(before, new Uint8Array(opened)), header };
     } catch {
         throw new FrameError('not-authentic');
+    }
+}
+
+/**
+ * Encrypts a data message: an SFrame object as it is.
+ *
+ * @param {Uint8Array} message
+ * @param {KeyId} id
+ * @param {FrameKey} key of data: derived for them alone
+ * @param {number} counter never twice with one key
+ * @returns {Promise<Uint8Array>}
+ */
+export async function protectData(message, id, key, counter) {
+    const header = writeHeader(id, counter);
+    const sealed = await crypto.subtle.encrypt(gcm(key, counter, header, NOTHING), key.key, view(message));
+    return concat(header, new Uint8Array(sealed));
+}
+
+/**
+ * Decrypts a data message.
+ *
+ * @param {Uint8Array} object
+ * @param {(header: Header) => Promise<FrameKey | null>} findKey
+ * @returns {Promise<{data: Uint8Array, header: Header} | null>} null: no key, or not authentic
+ */
+export async function unprotectData(object, findKey) {
+    const header = readHeader(object);
+    const key = header && object.length >= header.size + TAG_BYTES && (await findKey(header));
+    if (!header || !key) return null;
+    const algorithm = gcm(key, header.counter, object.subarray(0, header.size), NOTHING);
+    try {
+        const opened = await crypto.subtle.decrypt(algorithm, key.key, view(object.subarray(header.size)));
+        return { data: new Uint8Array(opened), header };
+    } catch {
+        return null;
     }
 }
 

@@ -1,0 +1,230 @@
+// Data messages of rooms between real browsers, through a server with several workers.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { chromium, firefox, roomPage } from './helpers/browsers.mjs';
+import { startRoost, until } from './helpers/roost.mjs';
+
+/** @type {Awaited<ReturnType<typeof startRoost>>} */
+let roost;
+/** @type {import('puppeteer-core').Browser[]} */
+let browsers = [];
+
+before(async () => {
+    roost = await startRoost({ workers: 3 });
+    browsers = await Promise.all([chromium(), firefox()]);
+});
+
+after(async () => {
+    for (const browser of browsers) await browser.close();
+    await roost?.stop();
+});
+
+let rooms = 0;
+/** Pages in one new room, by turns in Chromium and Firefox, that keep the messages they get. */
+async function meet(names, which = (index) => browsers[index % browsers.length]) {
+    const room = `data-${++rooms}`;
+    const pages = [];
+    for (const [index, name] of names.entries()) {
+        const page = await roomPage(which(index), roost.url, { room, name, publish: false });
+        await page.evaluate(async () => {
+            const { test } = globalThis;
+            test.got = [];
+            test.plain = [];
+            test.room.data.on('message', ({ from, data, topic, directed }) => test.got.push({ from, data, topic, directed }));
+            await test.room.data.ready;
+            test.id = test.room.self.id;
+        });
+        pages.push(Object.assign(page, { member: await page.evaluate(() => globalThis.test.id) }));
+    }
+    return pages;
+}
+
+async function part(pages) {
+    for (const page of pages) {
+        assert.deepEqual(page.problems, [], page.label);
+        assert.deepEqual(await page.evaluate(() => globalThis.test.errors), [], page.label);
+        await page.close();
+    }
+}
+
+const got = (page) => page.evaluate(() => globalThis.test.got);
+const heard = (page, what, ready) => until(`${page.label} has ${what}`, async () => {
+    const messages = await got(page);
+    return ready(messages) ? messages : Promise.reject(JSON.stringify(messages).slice(0, 500));
+});
+
+test('messages reach everybody, or those whom they are for, with their sender and topic', async () => {
+    const pages = await meet(['ann', 'ben', 'cleo', 'dan']);
+    const [ann, ben, cleo, dan] = pages;
+    await ann.evaluate(async (ids) => {
+        const { data } = globalThis.test.room;
+        await data.send('hello');
+        await data.send({ x: [1, null] }, { to: ids, topic: 'game' });
+        await data.send('quick', { reliable: false, topic: 'unreliable' });
+        await data.send('any order', { ordered: false, topic: 'unordered' });
+    }, [ben.member, cleo.member]);
+    for (const page of [ben, cleo, dan]) {
+        const messages = await heard(page, 'all', (list) => list.length === (page === dan ? 3 : 4));
+        assert.ok(messages.every(({ from }) => from === ann.member));
+        assert.deepEqual(messages.find(({ topic }) => topic === ''), { from: ann.member, data: 'hello', topic: '', directed: false });
+        const directed = messages.find(({ topic }) => topic === 'game');
+        assert.deepEqual(directed, page === dan ? undefined : { from: ann.member, data: { x: [1, null] }, topic: 'game', directed: true });
+        assert.ok(messages.some(({ data, topic }) => data === 'quick' && topic === 'unreliable'));
+        assert.ok(messages.some(({ data, topic }) => data === 'any order' && topic === 'unordered'));
+    }
+    assert.deepEqual(await got(ann), []);
+    await part(pages);
+});
+
+test('a plain channel carries text and bytes to all that opened it, up to 256 KiB whole', async () => {
+    const pages = await meet(['ann', 'ben', 'cleo']);
+    for (const page of pages)
+        await page.evaluate(async () => {
+            const channel = globalThis.test.room.data.open('raw', { protocol: 'x' });
+            globalThis.test.channel = channel;
+            channel.on('message', (message) => globalThis.test.plain.push(typeof message === 'string' ? message
+                : { size: message.byteLength, sum: new Uint8Array(message).reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7) }));
+            await channel.ready;
+        });
+    for (const from of pages) {
+        const sum = await from.evaluate(async () => {
+            const bytes = Uint8Array.from({ length: 262144 }, (_, i) => (i * 13) % 253);
+            await globalThis.test.channel.send('text');
+            await globalThis.test.channel.send(bytes);
+            return bytes.reduce((value, byte) => (value * 31 + byte) >>> 0, 7);
+        });
+        for (const page of pages.filter((other) => other !== from)) {
+            const messages = await until(`${page.label} has both`, async () => {
+                const list = await page.evaluate(() => globalThis.test.plain);
+                return list.length === 2 && list;
+            });
+            assert.deepEqual(messages, ['text', { size: 262144, sum }]);
+            await page.evaluate(() => { globalThis.test.plain.length = 0; });
+        }
+    }
+    await part(pages);
+});
+
+test('20 MiB in one message: split, held back while nobody takes it, whole at the other end', async () => {
+    const pages = await meet(['ann', 'ben']);
+    const [ann, ben] = pages;
+    for (const page of pages)
+        await page.evaluate(() => globalThis.test.room.data.on('message', async ({ data }) => {
+            const hash = await crypto.subtle?.digest('SHA-256', data);
+            globalThis.test.large = { size: data.byteLength, hash: hash ? [...new Uint8Array(hash)].join() : 'none', first: new Uint8Array(data)[12345] };
+        }));
+    for (const [from, to] of [[ann, ben], [ben, ann]]) {
+        const sent = await from.evaluate(async (id) => {
+            const { data } = globalThis.test.room;
+            const bytes = new Uint8Array(20 * 1024 * 1024);
+            for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 31 + (i >> 12)) & 255;
+            let most = 0;
+            await data.send(new Blob([bytes]), { to: id, onProgress: () => { most = Math.max(most, data.bufferedAmount); } });
+            const hash = await crypto.subtle?.digest('SHA-256', bytes);
+            return { most, size: bytes.length, hash: hash ? [...new Uint8Array(hash)].join() : 'none', first: bytes[12345] };
+        }, to.member);
+        const { most, ...whole } = sent;
+        const received = await until('it came', () => to.evaluate(() => globalThis.test.large), 60000);
+        assert.deepEqual(received, whole);
+        assert.ok(most <= 2 * 1024 * 1024, `${most} bytes in the browser's buffer`);
+        await to.evaluate(() => { globalThis.test.large = undefined; });
+    }
+    await part(pages);
+});
+
+test('a page that has stopped hurts nobody else', async () => {
+    const pages = await meet(['ann', 'ben', 'cleo'], (index) => browsers[index === 1 ? 1 : 0]);
+    const [ann, ben, cleo] = pages;
+    // the network thread takes what comes; a page that sleeps is a reader that piles it up in the browser.
+    await cleo.evaluate(() => { setTimeout(() => { const end = Date.now() + 6000; while (Date.now() < end); }, 0); });
+    const took = await ann.evaluate(async () => {
+        const begin = performance.now();
+        for (let i = 0; i < 200; i++) await globalThis.test.room.data.send(new Uint8Array(40_000).fill(i), { topic: String(i) });
+        return performance.now() - begin;
+    });
+    const messages = await until('ben has all 200', () => ben.evaluate(() => globalThis.test.got.length === 200 && globalThis.test.got.map(({ topic }) => topic)));
+    assert.deepEqual(messages, Array.from({ length: 200 }, (_, i) => String(i)));
+    assert.ok(took < 20000, `${took} ms`);
+    await until('cleo is back and has them, too', () => cleo.evaluate(() => globalThis.test.got.length >= 200), 30000);
+    await part(pages);
+});
+
+test('messages go on after a restart of ICE and over a new connection', async () => {
+    const pages = await meet(['ann', 'ben']);
+    const [ann, ben] = pages;
+    await ann.evaluate(() => globalThis.test.room.restartIce());
+    await ann.evaluate(() => globalThis.test.room.data.send('after the restart'));
+    await heard(ben, 'one', (list) => list.length === 1);
+    // the server hears the goodbye, and the SDK begins anew
+    await ann.evaluate(async () => {
+        const { data, peerConnection } = globalThis.test.room;
+        const opened = new Promise((resolve) => { data.on('open', resolve); });
+        peerConnection.close();
+        await opened;
+        await data.send('over a new connection');
+    });
+    await heard(ben, 'two', (list) => list.length === 2);
+    await ben.evaluate(() => globalThis.test.room.data.send('and back'));
+    await heard(ann, 'the answer', (list) => list.length === 1);
+    await part(pages);
+});
+
+test('a file in the chat goes to whoever asks for it, and to nobody else', async (context) => {
+    const [browser] = browsers;
+    const folder = mkdtempSync(join(tmpdir(), 'roost-file-'));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const content = Buffer.alloc(3_000_000, 'some bytes of a report. ');
+    const path = join(folder, 'report <b>1.txt');
+    writeFileSync(path, content);
+    const pages = [];
+    for (const name of ['Ann', 'Ben', 'Cleo']) {
+        const person = await browser.createBrowserContext();
+        const page = await person.newPage();
+        page.on('pageerror', (error) => assert.fail(String(error)));
+        await page.evaluateOnNewDocument(() => {
+            globalThis.saved = [];
+            const blobs = new Map();
+            const make = URL.createObjectURL.bind(URL);
+            URL.createObjectURL = (blob) => {
+                const url = make(blob);
+                blobs.set(url, blob);
+                return url;
+            };
+            HTMLAnchorElement.prototype.click = function click() {
+                void blobs.get(this.href).text().then((text) => globalThis.saved.push({ name: this.download, text }));
+            };
+        });
+        await page.goto(`${roost.url}/r/files`);
+        await page.waitForSelector('#name');
+        await page.type('#name', name);
+        await page.keyboard.press('Enter');
+        await until('the room', () => page.evaluate(() => globalThis.roostApp.room !== null));
+        await page.evaluate(() => globalThis.roostApp.room.data.ready);
+        await page.evaluate(() => document.activeElement?.blur());
+        await page.keyboard.press('c');
+        await page.waitForSelector('.panel:not([hidden]) .attach');
+        pages.push(Object.assign(page, { person }));
+    }
+    const [ann, ben, cleo] = pages;
+    const input = await ann.$('.panel input[type=file]');
+    await input.uploadFile(path);
+    for (const page of pages) await page.waitForSelector('.chat-message .file');
+    await ann.waitForFunction(() => document.querySelector('.file-state').textContent === 'Shared with everybody');
+    const bytesOf = (page) => page.evaluate(async () => [...(await globalThis.roostApp.room.peerConnection.getStats()).values()]
+        .filter(({ type }) => type === 'data-channel').reduce((sum, { bytesReceived }) => sum + bytesReceived, 0));
+    assert.equal(await ben.$eval('.file-name', (element) => element.textContent), 'report <b>1.txt');
+    assert.equal(await ben.$eval('.file-state', (element) => element.textContent), '3.0 MB');
+    await ben.click('.file .icon-button');
+    await until('ben has it', () => ben.evaluate(() => globalThis.saved.length === 1));
+    // the browser replaces what is no name of a file when it saves it
+    assert.deepEqual(await ben.evaluate(() => [globalThis.saved[0].text.length, document.querySelector('.file-state').textContent]), [content.length, 'Saved']);
+    assert.ok(content.toString() === await ben.evaluate(() => globalThis.saved[0].text));
+    assert.ok(await bytesOf(cleo) < 10_000, 'cleo did not ask');
+    await ann.person.close();
+    await until('it is gone with its owner', () => cleo.evaluate(() => document.querySelector('.file-state').textContent === 'No longer here'), 45000);
+    for (const page of [ben, cleo]) await page.person.close();
+});
