@@ -174,6 +174,13 @@ const EN = {
     'chat.empty': 'No messages yet. They are gone when the call ends.',
     'chat.log': 'Messages',
     'chat.tooLong': 'This message is too long.',
+    'file.attach': 'Share a file',
+    'file.shared': 'Shared with everybody',
+    'file.get': 'Download {name}',
+    'file.saved': 'Saved',
+    'file.gone': 'No longer here',
+    'file.tooLarge': 'This file is too large. A file has at most 64 MB.',
+    'live.file': '{name} shares {file}',
     'chat.unread': '{count} new message|{count} new messages',
 
     'people.title': 'People',

@@ -1,6 +1,7 @@
 /** The call of a room: tiles, controls, panels, and the state of it all. */
 
 import { RoostError } from '../../sdk/roost.js';
+import { FILE_SIZE_MAX, Files, save } from '../files.js';
 import { absolute } from '../router.js';
 import { t } from '../texts.js';
 import { announce, toast } from '../ui/announce.js';
@@ -10,6 +11,7 @@ import { ChatPanel } from '../ui/chat.js';
 import { showDetails } from '../ui/details.js';
 import { confirm } from '../ui/dialog.js';
 import { h, icon } from '../ui/dom.js';
+import { FileLine } from '../ui/file_line.js';
 import { Encryption } from '../ui/encryption.js';
 import { asRoostError } from '../ui/local_media.js';
 import { problemText } from '../ui/notice.js';
@@ -51,6 +53,9 @@ class RoomPage {
     #banners = new Banners();
     #bar;
     #chat;
+    #files;
+    /** @type {Map<string, FileLine>} by the file's key */
+    #fileLines = new Map();
     #people;
     #alone;
     #count = h('span', null);
@@ -75,7 +80,9 @@ class RoomPage {
         this.#own = new OwnDevices(room);
         this.#stage = new Stage({ onshown: (ids) => this.#shown(ids) });
         this.#sounds = new Sounds((blocked) => this.#soundBlocked(blocked));
+        this.#files = room.data ? new Files(room, room.data) : null;
         this.#chat = new ChatPanel({
+            onfile: this.#files ? (file) => void this.#share(file) : null,
             onsend: (text) => room.chat(text).catch((error) => this.#problem(error)),
             onclose: () => this.#showPanel(null),
             maxBytes: room.limits.chat_bytes,
@@ -110,6 +117,7 @@ class RoomPage {
 
     close() {
         for (const off of this.#offs) off();
+        this.#files?.close();
         this.#closeTalking?.();
         this.#own.close();
         this.#bar.close();
@@ -176,9 +184,39 @@ class RoomPage {
         );
     }
 
+    /** @param {File} file */
+    async #share(file) {
+        if (file.size > FILE_SIZE_MAX) {
+            toast(t('file.tooLarge'));
+            return;
+        }
+        await this.#files?.share(file).catch((error) => this.#problem(error));
+    }
+
+    /** @param {import('../files.js').SharedFile} file */
+    #fileShared(file) {
+        const line = new FileLine(file, () => this.#files?.get(file.key).catch((error) => this.#problem(error)));
+        if (!file.own) this.#fileLines.set(file.key, line);
+        const name = this.#room.members.get(file.from)?.name ?? '';
+        this.#chat.addFile({ name, time: new Date(), own: file.own, from: file.from }, file.name, line.element);
+        if (!file.own && !this.#chat.open) this.#countUnread(this.#unread + 1);
+    }
+
+    #listenToFiles() {
+        const files = this.#files;
+        files?.on('shared', (file) => this.#fileShared(file));
+        files?.on('progress', ({ key, received }) => this.#fileLines.get(key)?.progress(received));
+        files?.on('gone', (key) => this.#fileLines.get(key)?.gone());
+        files?.on('received', ({ key, file, content }) => {
+            this.#fileLines.get(key)?.saved();
+            save(file.name, content);
+        });
+    }
+
     #listen() {
         const room = this.#room;
         const own = this.#own;
+        this.#listenToFiles();
         this.#offs.push(
             this.#encryption.listen(),
             room.on('member-joined', (member) => {

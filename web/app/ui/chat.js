@@ -15,11 +15,13 @@ export class ChatPanel {
      * @param {object} options
      * @param {(text: string) => Promise<void> | void} options.onsend
      * @param {() => void} options.onclose
+     * @param {((file: File) => void) | null} [options.onfile] null: files cannot be shared
      * @param {string} [options.placeholder]
      * @param {number} [options.maxBytes]
      */
-    constructor({ onsend, onclose, placeholder, maxBytes = 4096 }) {
+    constructor({ onsend, onclose, onfile = null, placeholder, maxBytes = 4096 }) {
         this.#onsend = onsend;
+        this.#onfile = onfile;
         this.#maxBytes = maxBytes;
         this.#empty = h('li', { class: 'chat-empty' }, t('chat.empty'));
         this.#log = h(
@@ -40,6 +42,12 @@ export class ChatPanel {
                 void this.#submit();
             },
         });
+        this.#picker = h('input', {
+            type: 'file',
+            multiple: true,
+            hidden: true,
+            onchange: () => this.#picked(),
+        });
         this.#send = h(
             'button',
             { class: 'icon-button send', type: 'submit', 'aria-label': t('chat.send'), disabled: true },
@@ -48,7 +56,13 @@ export class ChatPanel {
         /** @readonly */
         this.element = h(
             'aside',
-            { class: 'panel', 'aria-label': t('chat.title'), hidden: true },
+            {
+                class: 'panel',
+                'aria-label': t('chat.title'),
+                hidden: true,
+                ondragover: (/** @type {DragEvent} */ event) => onfile && event.preventDefault(),
+                ondrop: (/** @type {DragEvent} */ event) => this.#dropped(event),
+            },
             h(
                 'header',
                 null,
@@ -74,6 +88,19 @@ export class ChatPanel {
                         void this.#submit();
                     },
                 },
+                onfile && this.#picker,
+                onfile &&
+                    h(
+                        'button',
+                        {
+                            class: 'icon-button attach',
+                            type: 'button',
+                            'aria-label': t('file.attach'),
+                            title: t('file.attach'),
+                            onclick: () => this.#picker.click(),
+                        },
+                        icon('attach'),
+                    ),
                 this.#input,
                 this.#send,
             ),
@@ -81,12 +108,14 @@ export class ChatPanel {
     }
 
     #onsend;
+    #onfile;
+    #picker;
     #maxBytes;
     #empty;
     #log;
     #input;
     #send;
-    /** @type {ShownMessage | null} */
+    /** @type {Omit<ShownMessage, 'text'> | null} */
     #last = null;
 
     get open() {
@@ -103,6 +132,25 @@ export class ChatPanel {
 
     /** @param {ShownMessage} message */
     add(message) {
+        this.#append(message, h('div', { class: 'text', dir: 'auto' }, ...withLinks(message.text)));
+        if (!message.own) announce(t('live.chat', { name: message.name, text: message.text }));
+    }
+
+    /**
+     * @param {Omit<ShownMessage, 'text'>} message
+     * @param {string} name of the file
+     * @param {HTMLElement} line
+     */
+    addFile(message, name, line) {
+        this.#append(message, line);
+        if (!message.own) announce(t('live.file', { name: message.name, file: name }));
+    }
+
+    /**
+     * @param {Omit<ShownMessage, 'text'>} message
+     * @param {HTMLElement} content
+     */
+    #append(message, content) {
         this.#empty.remove();
         const last = this.#last;
         const first =
@@ -118,11 +166,23 @@ export class ChatPanel {
                 'li',
                 { class: ['chat-message', first && 'first', message.own && 'own'].filter(Boolean).join(' ') },
                 first && h('div', { class: 'meta' }, h('b', null, name), ` ${time}`),
-                h('div', { class: 'text', dir: 'auto' }, ...withLinks(message.text)),
+                content,
             ),
         );
         if (atEnd || message.own) this.#scrollDown();
-        if (!message.own) announce(t('live.chat', { name, text: message.text }));
+    }
+
+    #picked() {
+        for (const file of this.#picker.files ?? []) this.#onfile?.(file);
+        this.#picker.value = '';
+    }
+
+    /** @param {DragEvent} event */
+    #dropped(event) {
+        const files = event.dataTransfer?.files;
+        if (!this.#onfile || !files?.length) return;
+        event.preventDefault();
+        for (const file of files) this.#onfile(file);
     }
 
     #scrollDown() {
