@@ -339,7 +339,7 @@ bool data_take_event(struct rtc_peer *peer, const struct sctp_event *event,
         data_streams_end(data, "The other side has begun its data channels anew.");
         break;
     case SCTP_CLOSED:
-            data_streams_end(data, event->reason);
+        data_streams_end(data, event->reason);
         break;
     case SCTP_MESSAGE:
         taken = take_data(peer, event, ret_event);

@@ -30,7 +30,7 @@ struct rtc_data_stream {
 };
 
 struct rtc_data {
-    struct sctp *sctp; /**< NULL when the section has ended */
+    struct sctp *sctp;         /**< NULL when the section has ended */
     uint32_t message_size_max; /**< what the other side takes */
     uint32_t count;
     struct rtc_data_stream *streams[RTC_DATA_CHANNELS_MAX];

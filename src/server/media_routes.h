@@ -27,7 +27,7 @@ struct media_transport {
     struct media_capture *capture; /**< NULL: none */
     struct data_member member;
     struct data_peer *data; /**< with `peer` */
-    uint64_t data_turn_us; /**< of the turn in which these data messages were read */
+    uint64_t data_turn_us;  /**< of the turn in which these data messages were read */
     uint32_t data_messages;
     size_t data_bytes;
     bool untold; /**< the control thread's mailbox was full: it does not know that we have it */

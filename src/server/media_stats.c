@@ -41,7 +41,8 @@ static void expire(struct media_host *host, uint64_t now_us)
 }
 
 int media_host_stats(struct media_host *host, handle session,
-                     void (*done)(void *owner, const struct media_session_stats *stats), void *owner)
+                     void (*done)(void *owner, const struct media_session_stats *stats),
+                     void *owner)
 {
     uint64_t now_us = loop_now_us(host->config.loop);
     const struct host_session *found = handle_table_find(&host->sessions, session);

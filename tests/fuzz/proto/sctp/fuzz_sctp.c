@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define WINDOW   (128u << 10)
 #define CAPACITY (64u << 10)
-#define STEPS    2000
+#define STEPS    600
 
 enum action {
     ACTION_DELIVER,
