@@ -69,7 +69,10 @@ void sctp_resend_timeout(struct sctp *sctp)
 {
     sctp->resend_us = TIME_NEVER; // set when something goes out
     sctp_count(sctp, SCTP_METRIC_TIMEOUTS, 1);
-    sctp_congestion_timed_out(&sctp->congestion);
+    sctp_congestion_back_off(&sctp->congestion);
+    // a receiver without room has dropped it: that says nothing about the path
+    if (sctp->peer_window >= sctp->config.packet_size)
+        sctp_congestion_timed_out(&sctp->congestion);
     sctp_flight_time_out(&sctp->flight);
     sctp->timeouts++;
     uint32_t tsn;

@@ -66,12 +66,16 @@ void sctp_congestion_lost(struct sctp_congestion *congestion, uint32_t last_tsn)
     congestion->recovery_tsn = last_tsn;
 }
 
+void sctp_congestion_back_off(struct sctp_congestion *congestion)
+{
+    congestion->rto_us = min_of(2 * congestion->rto_us, SCTP_RTO_MAX_US);
+}
+
 void sctp_congestion_timed_out(struct sctp_congestion *congestion)
 {
     halve(congestion);
     congestion->window = congestion->packet_size;
     congestion->recovering = false;
-    congestion->rto_us = min_of(2 * congestion->rto_us, SCTP_RTO_MAX_US);
 }
 
 void sctp_congestion_idled(struct sctp_congestion *congestion)

@@ -38,7 +38,9 @@ void sctp_congestion_acknowledged(struct sctp_congestion *congestion, uint32_t b
                                   uint32_t cumulative_tsn);
 /** Chunks were lost; `last_tsn` is the highest one under way. */
 void sctp_congestion_lost(struct sctp_congestion *congestion, uint32_t last_tsn);
-/** No answer in `rto_us`. */
+/** No answer in `rto_us`; the next one is awaited longer. */
+void sctp_congestion_back_off(struct sctp_congestion *congestion);
+/** What was under way then has been lost on the path. */
 void sctp_congestion_timed_out(struct sctp_congestion *congestion);
 /** Nothing was under way for longer than `rto_us`: the window is not known any more. */
 void sctp_congestion_idled(struct sctp_congestion *congestion);

@@ -219,6 +219,11 @@ void sctp_take_cookie_echo(struct sctp *sctp, uint64_t now_us, const struct sctp
             return;
         }
         bool restart = !handshake && sctp->state != SCTP_STATE_CLOSED;
+        if (restart && sctp_window(sctp) == 0) {
+            // the application has yet to hear of what was before; they ask again
+            sctp_count(sctp, SCTP_METRIC_DROP_WINDOW, 1);
+            return;
+        }
         sctp->local_tag = pending->local_tag;
         sctp->local_tsn = pending->local_tsn;
         adopt(sctp, &pending->peer);

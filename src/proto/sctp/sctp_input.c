@@ -141,6 +141,25 @@ static bool take_chunk(struct sctp *sctp, uint64_t now_us, const struct sctp_chu
     }
 }
 
+/**
+ * Chunks that make us look through much that we keep come once in a packet: more of them would be
+ * work for nothing. Returns the chunk's bit, 0 for those that may be repeated.
+ */
+static uint32_t once_per_packet(uint8_t type)
+{
+    switch (type) {
+    case SCTP_SACK:
+        return 1;
+    case SCTP_FORWARD_TSN:
+    case SCTP_I_FORWARD_TSN:
+        return 2;
+    case SCTP_RECONFIG:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
 int sctp_input(struct sctp *sctp, uint64_t now_us, struct bytes packet)
 {
     struct sctp_header header;
@@ -158,7 +177,14 @@ int sctp_input(struct sctp *sctp, uint64_t now_us, struct bytes packet)
         !tag_is_right(sctp, header.verification_tag, &chunk))
         return sctp_drop(sctp, SCTP_METRIC_DROP_TAG, -EACCES);
     sctp_count(sctp, SCTP_METRIC_PACKETS_RECEIVED, 1);
+    uint32_t seen = 0;
     do {
+        uint32_t once = once_per_packet(chunk.type);
+        if (seen & once) {
+            sctp_count(sctp, SCTP_METRIC_DROP_UNEXPECTED, 1);
+            continue;
+        }
+        seen |= once;
         if (!take_chunk(sctp, now_us, &chunk) || sctp->state == SCTP_STATE_ENDED)
             break;
     } while (sctp_chunk_next(&chunks, &chunk));

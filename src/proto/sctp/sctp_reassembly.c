@@ -14,7 +14,6 @@
  * numbers in I-DATA.
  */
 struct sctp_piece {
-    struct list node;
     uint32_t message; /**< its number within the stream; 0 for all unordered DATA */
     uint32_t first;
     uint32_t next;
@@ -27,10 +26,17 @@ struct sctp_piece {
     uint8_t *bytes;       /**< of `content` */
 };
 
+/** Pieces by message and position. An array: whoever sends in a wild order costs no long walks. */
+struct pieces {
+    struct sctp_piece **at; /**< heap */
+    uint32_t count;
+    uint32_t capacity;
+};
+
 struct sctp_in_stream {
-    uint32_t expected;     /**< number of the next ordered message */
-    struct list ordered;   /**< pieces by message and position */
-    struct list unordered; /**< the same */
+    uint32_t expected; /**< number of the next ordered message */
+    struct pieces ordered;
+    struct pieces unordered;
 };
 
 void sctp_reassembly_init(struct sctp_reassembly *reassembly, uint32_t message_size_max,
@@ -40,19 +46,44 @@ void sctp_reassembly_init(struct sctp_reassembly *reassembly, uint32_t message_s
         (struct sctp_reassembly){ .message_size_max = message_size_max, .events = events };
 }
 
-static void piece_drop(struct sctp_reassembly *reassembly, struct sctp_piece *piece)
+static void pieces_insert(struct pieces *pieces, uint32_t index, struct sctp_piece *piece)
+{
+    if (pieces->count == pieces->capacity) {
+        pieces->capacity = max_of(4u, 2 * pieces->capacity);
+        pieces->at = memory_resize(pieces->at, pieces->capacity * sizeof(struct sctp_piece *));
+    }
+    memmove(pieces->at + index + 1, pieces->at + index,
+            (pieces->count - index) * sizeof(struct sctp_piece *));
+    pieces->at[index] = piece;
+    pieces->count++;
+}
+
+/** The pieces [from, to) are gone. */
+static void pieces_close(struct pieces *pieces, uint32_t from, uint32_t to)
+{
+    if (from == to)
+        return;
+    memmove(pieces->at + from, pieces->at + to, (pieces->count - to) * sizeof(struct sctp_piece *));
+    pieces->count -= to - from;
+    if (pieces->count == 0) {
+        free(pieces->at);
+        *pieces = (struct pieces){ 0 };
+    }
+}
+
+static void piece_free(struct sctp_reassembly *reassembly, struct sctp_piece *piece)
 {
     reassembly->held -= SCTP_PIECE_COST + piece->size;
     reassembly->piece_count--;
-    list_remove(&piece->node);
     blob_unref(piece->content);
     free(piece);
 }
 
-static void drop_all(struct sctp_reassembly *reassembly, struct list *pieces)
+static void drop_all(struct sctp_reassembly *reassembly, struct pieces *pieces)
 {
-    struct sctp_piece *piece;
-    list_each(piece, pieces, node) piece_drop(reassembly, piece);
+    for (uint32_t i = 0; i < pieces->count; i++)
+        piece_free(reassembly, pieces->at[i]);
+    pieces_close(pieces, 0, pieces->count);
 }
 
 void sctp_reassembly_done(struct sctp_reassembly *reassembly)
@@ -85,12 +116,8 @@ static struct sctp_in_stream *get_stream(struct sctp_reassembly *reassembly, uin
                (count - reassembly->stream_count) * sizeof(*reassembly->streams));
         reassembly->stream_count = count;
     }
-    if (!reassembly->streams[id]) {
-        struct sctp_in_stream *stream = memory_new(struct sctp_in_stream);
-        list_init(&stream->ordered);
-        list_init(&stream->unordered);
-        reassembly->streams[id] = stream;
-    }
+    if (!reassembly->streams[id])
+        reassembly->streams[id] = memory_new(struct sctp_in_stream);
     return reassembly->streams[id];
 }
 
@@ -119,12 +146,7 @@ static void deliver_piece(struct sctp_reassembly *reassembly, uint16_t stream, b
         piece->content = NULL;
     }
     deliver(reassembly, stream, unordered, piece->ppid, content);
-    piece_drop(reassembly, piece);
-}
-
-static struct sctp_piece *first_piece(const struct list *pieces)
-{
-    return list_empty(pieces) ? NULL : container_of(pieces->next, struct sctp_piece, node);
+    piece_free(reassembly, piece);
 }
 
 static bool is_whole(const struct sctp_piece *piece)
@@ -136,12 +158,16 @@ static bool is_whole(const struct sctp_piece *piece)
 static void deliver_ready(struct sctp_reassembly *reassembly, uint16_t id,
                           struct sctp_in_stream *stream)
 {
-    struct sctp_piece *piece;
-    while ((piece = first_piece(&stream->ordered)) && piece->message == stream->expected &&
-           is_whole(piece)) {
+    struct pieces *pieces = &stream->ordered;
+    uint32_t done = 0;
+    for (; done < pieces->count; done++) {
+        struct sctp_piece *piece = pieces->at[done];
+        if (piece->message != stream->expected || !is_whole(piece))
+            break;
         deliver_piece(reassembly, id, false, piece);
         stream->expected++;
     }
+    pieces_close(pieces, 0, done);
 }
 
 // Pieces
@@ -189,10 +215,9 @@ static int piece_append(struct sctp_reassembly *reassembly, struct sctp_piece *p
     return 0;
 }
 
-/** A piece of one fragment, behind `before` in its list. */
-static int piece_new(struct sctp_reassembly *reassembly, struct list *before,
-                     const struct sctp_data *data, uint32_t message, uint32_t position,
-                     struct sctp_piece **ret_piece)
+/** A piece of one fragment, which becomes the one at `index`. */
+static int piece_new(struct sctp_reassembly *reassembly, struct pieces *pieces, uint32_t index,
+                     const struct sctp_data *data, uint32_t message, uint32_t position)
 {
     struct sctp_piece *piece = memory_new(struct sctp_piece);
     piece->message = message;
@@ -201,77 +226,83 @@ static int piece_new(struct sctp_reassembly *reassembly, struct list *before,
     piece->ppid = data->ppid;
     piece->begin = data->begin;
     piece->end = data->end;
-    list_append(before->next, &piece->node);
     reassembly->held += SCTP_PIECE_COST;
     reassembly->piece_count++;
     // a beginning will grow, others wait to be moved
     int error = piece_append(reassembly, piece, data->payload, data->end || !data->begin);
     if (error) {
-        piece_drop(reassembly, piece);
+        piece_free(reassembly, piece);
         return error;
     }
-    *ret_piece = piece;
+    pieces_insert(pieces, index, piece);
     return 0;
 }
 
 /** Moves the pieces that follow the beginning of a message without a hole into it. */
-static int piece_absorb(struct sctp_reassembly *reassembly, struct list *pieces,
-                        struct sctp_piece *piece)
+static int absorb(struct sctp_reassembly *reassembly, struct pieces *pieces, uint32_t index)
 {
-    while (!piece->end && piece->node.next != pieces) {
-        struct sctp_piece *next = container_of(piece->node.next, struct sctp_piece, node);
+    struct sctp_piece *piece = pieces->at[index];
+    uint32_t done = index + 1;
+    int error = 0;
+    for (; !piece->end && done < pieces->count; done++) {
+        struct sctp_piece *next = pieces->at[done];
         if (next->message != piece->message || next->first != piece->next || next->begin)
-            return 0;
+            break;
         if (next->too_long)
             piece_overflow(reassembly, piece);
-        int error = piece_append(reassembly, piece, bytes_of(next->bytes, next->size), next->end);
+        error = piece_append(reassembly, piece, bytes_of(next->bytes, next->size), next->end);
         if (error)
-            return error;
+            break;
         piece->next = next->next;
         piece->end = next->end;
-        piece_drop(reassembly, next);
+        piece_free(reassembly, next);
     }
-    return 0;
+    pieces_close(pieces, index + 1, done);
+    return error;
 }
 
-/** The last piece that does not begin behind this position; NULL: all do. */
-static struct sctp_piece *find_before(struct list *pieces, uint32_t message, uint32_t position)
+/** How many pieces begin at this position or before it. */
+static uint32_t find_place(const struct pieces *pieces, uint32_t message, uint32_t position)
 {
-    // most chunks come in order: from the end
-    for (struct list *at = pieces->previous; at != pieces; at = at->previous) {
-        struct sctp_piece *piece = container_of(at, struct sctp_piece, node);
+    uint32_t low = 0, high = pieces->count;
+    while (low < high) {
+        // most chunks come in order: the end is looked at first
+        uint32_t middle = high == pieces->count ? high - 1 : (low + high) / 2;
+        const struct sctp_piece *piece = pieces->at[middle];
         if (sctp_after(message, piece->message) ||
             (message == piece->message && sctp_at_least(position, piece->first)))
-            return piece;
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return NULL;
+    return low;
 }
 
 /** Puts a fragment, or a message whose turn has not come, where it belongs. */
-static int add_fragment(struct sctp_reassembly *reassembly, struct list *pieces,
-                        const struct sctp_data *data, uint32_t message,
-                        struct sctp_piece **ret_piece)
+static int add_fragment(struct sctp_reassembly *reassembly, struct pieces *pieces,
+                        const struct sctp_data *data, uint32_t message, uint32_t *ret_index)
 {
     uint32_t position = data->interleaved ? data->fragment : data->tsn;
-    struct sctp_piece *piece = find_before(pieces, message, position);
-    bool same = piece && piece->message == message;
-    if (same && sctp_after(piece->next, position))
+    uint32_t index = find_place(pieces, message, position);
+    struct sctp_piece *before = index > 0 ? pieces->at[index - 1] : NULL;
+    bool same = before && before->message == message;
+    if (same && sctp_after(before->next, position))
         return -EINVAL;
     int error;
-    if (same && piece->next == position && !piece->end && !data->begin) {
-        error = piece_append(reassembly, piece, data->payload, data->end);
+    if (same && before->next == position && !before->end && !data->begin) {
+        error = piece_append(reassembly, before, data->payload, data->end);
         if (error)
             return error;
-        piece->next = position + 1;
-        piece->end = data->end;
+        before->next = position + 1;
+        before->end = data->end;
+        index--;
     } else {
-        error =
-            piece_new(reassembly, piece ? &piece->node : pieces, data, message, position, &piece);
+        error = piece_new(reassembly, pieces, index, data, message, position);
         if (error)
             return error;
     }
-    *ret_piece = piece;
-    return piece->begin ? piece_absorb(reassembly, pieces, piece) : 0;
+    *ret_index = index;
+    return pieces->at[index]->begin ? absorb(reassembly, pieces, index) : 0;
 }
 
 // Streams
@@ -305,13 +336,14 @@ static int add_unordered(struct sctp_reassembly *reassembly, struct sctp_in_stre
 {
     if (data->begin && data->end)
         return deliver_single(reassembly, data);
-    struct sctp_piece *piece;
-    int error = add_fragment(reassembly, &stream->unordered, data,
-                             data->interleaved ? data->message : 0, &piece);
-    if (error)
+    struct pieces *pieces = &stream->unordered;
+    uint32_t index;
+    int error =
+        add_fragment(reassembly, pieces, data, data->interleaved ? data->message : 0, &index);
+    if (error || !is_whole(pieces->at[index]))
         return error;
-    if (is_whole(piece))
-        deliver_piece(reassembly, data->stream, true, piece);
+    deliver_piece(reassembly, data->stream, true, pieces->at[index]);
+    pieces_close(pieces, index, index + 1);
     return 0;
 }
 
@@ -327,8 +359,8 @@ static int add_ordered(struct sctp_reassembly *reassembly, struct sctp_in_stream
             return error;
         stream->expected++;
     } else {
-        struct sctp_piece *piece;
-        int error = add_fragment(reassembly, &stream->ordered, data, message, &piece);
+        uint32_t index;
+        int error = add_fragment(reassembly, &stream->ordered, data, message, &index);
         if (error)
             return error;
     }
@@ -343,29 +375,37 @@ int sctp_reassembly_add(struct sctp_reassembly *reassembly, const struct sctp_da
                            : add_ordered(reassembly, stream, data);
 }
 
+/** Drops unordered pieces of messages up to this one. */
+static void skip_unordered(struct sctp_reassembly *reassembly, struct pieces *pieces,
+                           uint32_t message)
+{
+    uint32_t done = 0;
+    while (done < pieces->count && !sctp_after(pieces->at[done]->message, message))
+        piece_free(reassembly, pieces->at[done++]);
+    pieces_close(pieces, 0, done);
+}
+
 void sctp_reassembly_skip(struct sctp_reassembly *reassembly, bool interleaved,
                           const struct sctp_skip *skip)
 {
     struct sctp_in_stream *stream = get_stream(reassembly, skip->stream);
-    struct sctp_piece *piece;
+    struct pieces *pieces = &stream->ordered;
     if (skip->unordered) {
-        list_each(piece, &stream->unordered, node) if (!sctp_after(piece->message, skip->message))
-            piece_drop(reassembly, piece);
+        skip_unordered(reassembly, &stream->unordered, skip->message);
         return;
     }
     uint32_t last = ordered_number(stream, interleaved, skip->message);
     if (sctp_after(stream->expected, last))
         return;
     // RFC 3758, 3.6: what is whole among them is delivered, in its order
-    list_each(piece, &stream->ordered, node)
-    {
-        if (sctp_after(piece->message, last))
-            break;
-        if (is_whole(piece))
-            deliver_piece(reassembly, skip->stream, false, piece);
+    uint32_t done = 0;
+    for (; done < pieces->count && !sctp_after(pieces->at[done]->message, last); done++) {
+        if (is_whole(pieces->at[done]))
+            deliver_piece(reassembly, skip->stream, false, pieces->at[done]);
         else
-            piece_drop(reassembly, piece);
+            piece_free(reassembly, pieces->at[done]);
     }
+    pieces_close(pieces, 0, done);
     stream->expected = last + 1;
     deliver_ready(reassembly, skip->stream, stream);
 }
@@ -373,11 +413,13 @@ void sctp_reassembly_skip(struct sctp_reassembly *reassembly, bool interleaved,
 void sctp_reassembly_forward(struct sctp_reassembly *reassembly, uint32_t tsn)
 {
     for (uint32_t i = 0; i < reassembly->stream_count && reassembly->piece_count > 0; i++) {
-        struct sctp_in_stream *stream = reassembly->streams[i];
-        struct sctp_piece *piece;
-        if (stream)
-            list_each(piece, &stream->unordered, node) if (!sctp_after(piece->first, tsn))
-                piece_drop(reassembly, piece);
+        if (!reassembly->streams[i])
+            continue;
+        struct pieces *pieces = &reassembly->streams[i]->unordered;
+        uint32_t done = 0;
+        while (done < pieces->count && !sctp_after(pieces->at[done]->first, tsn))
+            piece_free(reassembly, pieces->at[done++]);
+        pieces_close(pieces, 0, done);
     }
 }
 

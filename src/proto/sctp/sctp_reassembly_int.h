@@ -8,7 +8,6 @@
  */
 #pragma once
 
-#include "base/list.h"
 #include "proto/sctp/sctp_events_int.h"
 
 /** What a piece is charged with besides its bytes. */

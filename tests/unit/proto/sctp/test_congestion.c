@@ -48,12 +48,14 @@ static void test_a_timeout_leaves_one_packet_and_waits_longer(void **state unuse
     struct sctp_congestion congestion;
     sctp_congestion_init(&congestion, PACKET);
     congestion.window = 100 * PACKET;
+    sctp_congestion_back_off(&congestion);
+    assert_int_equal(congestion.window, 100 * PACKET);
     sctp_congestion_timed_out(&congestion);
     assert_int_equal(congestion.window, PACKET);
     assert_int_equal(congestion.threshold, 50 * PACKET);
     assert_int_equal(congestion.rto_us, 2 * SCTP_RTO_INITIAL_US);
     for (int i = 0; i < 20; i++)
-        sctp_congestion_timed_out(&congestion);
+        sctp_congestion_back_off(&congestion);
     assert_int_equal(congestion.rto_us, SCTP_RTO_MAX_US);
 }
 

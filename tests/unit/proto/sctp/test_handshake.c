@@ -146,6 +146,39 @@ static void test_a_side_that_begins_anew_restarts_the_association(void **state u
     pair_done(&pair);
 }
 
+static void test_restarts_are_bounded_by_what_is_not_fetched(void **state unused)
+{
+    struct pair pair;
+    pair_init(&pair, NULL);
+    pair_connect(&pair);
+    uint8_t *at;
+    struct blob *large = blob_new_uninit(PAIR_WINDOW / 4, &at);
+    assert_non_null(large);
+    memset(at, 0, PAIR_WINDOW / 4);
+    for (int i = 0; i < 8; i++) {
+        const struct sctp_message message = { .retransmits_max = UINT32_MAX, .content = large };
+        assert_true(sctp_send(pair.ends[0], pair.now_us, &message) <= 0);
+        pair_run(&pair, time_from_s(1));
+    }
+    blob_unref(large);
+    assert_int_equal(sctp_window(pair.ends[1]), 0);
+    uint32_t events = pair.ends[1]->events.count;
+    struct sctp_config config = pair_config(&pair, 0);
+    sctp_free(pair.ends[0]);
+    pair.ends[0] = sctp_new(&config);
+    sctp_connect(pair.ends[0]);
+    pair_run(&pair, time_from_s(5));
+    pair_expect_nothing(&pair, 0);
+    assert_int_equal(pair.ends[1]->events.count, events);
+    for (struct sctp_event event; sctp_event(pair.ends[1], &event);)
+        blob_unref(event.message);
+    pair_run(&pair, time_from_s(5));
+    pair_expect(&pair, 0, SCTP_ESTABLISHED);
+    pair_expect(&pair, 1, SCTP_RESTARTED);
+    expect_both_ways(&pair);
+    pair_done(&pair);
+}
+
 static void test_shutdown_waits_for_what_was_sent(void **state unused)
 {
     for (int both = 0; both < 2; both++) {
@@ -277,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_extensions_are_used_only_when_both_speak_them),
         cmocka_unit_test(test_checksums_are_zero_once_both_agree_but_never_in_the_handshake),
         cmocka_unit_test(test_a_side_that_begins_anew_restarts_the_association),
+        cmocka_unit_test(test_restarts_are_bounded_by_what_is_not_fetched),
         cmocka_unit_test(test_shutdown_waits_for_what_was_sent),
         cmocka_unit_test(test_abort_ends_at_once),
         cmocka_unit_test(test_a_silent_side_is_given_up),

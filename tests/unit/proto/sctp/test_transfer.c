@@ -224,6 +224,8 @@ static void test_a_reader_who_pauses_closes_the_window_and_opens_it(void **state
     assert_in_range(pair.ends[1]->events.held, PAIR_WINDOW / 2,
                     PAIR_WINDOW + SCTP_WINDOW_OVERDRAFT);
     assert_in_range(sctp_buffered(pair.ends[0]), PAIR_WINDOW / 2, PAIR_WINDOW);
+    // probes that were not taken have told nothing about the path
+    assert_true(pair.ends[0]->congestion.window >= SCTP_INITIAL_WINDOW_PACKETS * 1200);
     uint64_t before_us = pair.now_us;
     while (received < sent) {
         for (struct sctp_event event; sctp_event(pair.ends[1], &event); received++) {
@@ -284,6 +286,22 @@ static void test_more_begun_messages_than_memory_end_the_association(void **stat
     pair_done(&pair);
 }
 
+static void test_chunks_that_cost_work_are_taken_once_in_a_packet(void **state unused)
+{
+    struct pair pair;
+    pair_init(&pair, NULL);
+    pair_connect(&pair);
+    struct sctp *sctp = pair.ends[0];
+    uint8_t bytes[SCTP_PACKET_SIZE_MAX];
+    struct writer packet = writer_of(bytes, sizeof(bytes));
+    sctp_packet_begin(&packet, &(struct sctp_header){ 5000, 5000, sctp->local_tag });
+    for (int i = 0; i < 10; i++)
+        sctp_sack_write(&packet, sctp->flight.first_tsn - 1, PAIR_WINDOW, NULL, 0, NULL, 0);
+    assert_int_equal(sctp_input(sctp, pair.now_us, writer_written(&packet)), 0);
+    assert_int_equal(metric_get(&pair.metrics[0][SCTP_METRIC_DROP_UNEXPECTED]), 9);
+    pair_done(&pair);
+}
+
 static void test_unknown_streams_and_states_are_refused(void **state unused)
 {
     struct pair pair;
@@ -311,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_a_small_message_overtakes_a_large_one_of_another_stream),
         cmocka_unit_test(test_messages_longer_than_announced_are_told_and_dropped),
         cmocka_unit_test(test_more_begun_messages_than_memory_end_the_association),
+        cmocka_unit_test(test_chunks_that_cost_work_are_taken_once_in_a_packet),
         cmocka_unit_test(test_unknown_streams_and_states_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
