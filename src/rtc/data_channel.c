@@ -249,7 +249,7 @@ int rtc_peer_data_open(struct rtc_peer *peer, uint64_t now_us,
     if (channel->label.size > RTC_DATA_LABEL_MAX || channel->protocol.size > RTC_DATA_LABEL_MAX)
         return -EMSGSIZE;
     // RFC 8832, 6: even ids are the DTLS client's
-    uint32_t id = peer->client ? 0 : 1;
+    uint32_t id = peer_negotiated(peer)->starts_dtls ? 0 : 1;
     while (id < sctp_streams(data->sctp) && data_stream_find(data, (uint16_t)id))
         id += 2;
     if (data->count == RTC_DATA_CHANNELS_MAX || id >= sctp_streams(data->sctp))

@@ -6,16 +6,22 @@
 #include "sim/world.h"
 #include "support/check.h"
 
-static struct world *a_world(struct world_client **ret_client)
+static struct world *a_world_with(bool passive, struct world_client **ret_client)
 {
     struct world *world = world_new(77);
     struct world_client *client = world_add_client(world, 0);
+    client->offer.passive = passive;
     world_add_section(client, RTC_KIND_DATA, false);
     world_negotiate(client);
     assert_true(world_connect(world, time_from_s(5)));
     network_run(world->net, time_from_ms(300));
     *ret_client = client;
     return world;
+}
+
+static struct world *a_world(struct world_client **ret_client)
+{
+    return a_world_with(false, ret_client);
 }
 
 static void run(struct world *world)
@@ -103,6 +109,15 @@ static void test_channels_are_opened_by_either_side(void **state unused)
     }
     assert_int_equal(metric_get(&world->workers[0].thread.counters.values[RTC_METRIC_DATA_OPENED]),
                      6);
+    world_free(world);
+}
+
+static void test_ids_follow_who_begins_dtls(void **state unused)
+{
+    struct world_client *client;
+    struct world *world = a_world_with(true, &client);
+    assert_int_equal(open_channel(world, client->server_peer, client->peer, &plain), 0);
+    assert_int_equal(open_channel(world, client->peer, client->server_peer, &plain), 1);
     world_free(world);
 }
 
@@ -307,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_channels_are_opened_by_either_side),
+        cmocka_unit_test(test_ids_follow_who_begins_dtls),
         cmocka_unit_test(test_messages_of_every_kind_and_size),
         cmocka_unit_test(test_a_message_may_follow_at_once),
         cmocka_unit_test(test_either_side_closes_and_the_id_is_free_again),

@@ -227,6 +227,7 @@ static void test_a_reader_who_pauses_closes_the_window_and_opens_it(void **state
     // probes that were not taken have told nothing about the path
     assert_true(pair.ends[0]->congestion.window >= SCTP_INITIAL_WINDOW_PACKETS * 1200);
     uint64_t before_us = pair.now_us;
+    uint64_t timeouts = metric_get(&pair.metrics[0][SCTP_METRIC_TIMEOUTS]);
     while (received < sent) {
         for (struct sctp_event event; sctp_event(pair.ends[1], &event); received++) {
             assert_int_equal(event.kind, SCTP_MESSAGE);
@@ -236,6 +237,8 @@ static void test_a_reader_who_pauses_closes_the_window_and_opens_it(void **state
         pair_run(&pair, 20000);
         assert_true(pair.now_us < before_us + time_from_s(10));
     }
+    // a SACK has told that there is room again: the sender did not have to try
+    assert_int_equal(metric_get(&pair.metrics[0][SCTP_METRIC_TIMEOUTS]), timeouts);
     pair_done(&pair);
 }
 
