@@ -67,6 +67,25 @@ static void reset(struct rtc_peer *peer, uint16_t stream)
         peer_count(peer, RTC_METRIC_DROPPED_DATA_STREAM, 1);
 }
 
+static bool tell_closed(struct rtc_data_stream *stream, const char *reason,
+                        struct rtc_data_event *ret_event)
+{
+    bool news = !stream->told_closed;
+    stream->told_closed = true;
+    if (news)
+        *ret_event = (struct rtc_data_event){ .kind = RTC_DATA_CLOSED,
+                                              .stream = stream->id,
+                                              .reason = reason };
+    return news;
+}
+
+/** An event that comes after the one that is returned now. */
+static void hold(struct rtc_data *data, const struct rtc_data_event *event)
+{
+    data->held = *event;
+    data->has_held = true;
+}
+
 // Opening
 
 static int send_control(struct rtc_data *data, uint64_t now_us, uint16_t stream, struct bytes bytes)
@@ -89,25 +108,44 @@ void data_send_acks(struct rtc_data *data, uint64_t now_us)
         struct rtc_data_stream *stream = data->streams[i];
         if (!stream->ack_owed)
             continue;
-        if (send_control(data, now_us, stream->id, bytes_of(dcep_ack, sizeof(dcep_ack))) == -EAGAIN)
-            return; // with another output, when there is room again
-        stream->ack_owed = false;
+        int error = send_control(data, now_us, stream->id, bytes_of(dcep_ack, sizeof(dcep_ack)));
+        // with another output, when there is room, or the stream may be used again
+        stream->ack_owed = error == -EAGAIN || error == -EBUSY;
     }
+}
+
+/**
+ * The stream of a channel that is closed in both directions as the other side knows, while we wait
+ * for its answer still: that got lost, or comes later. Frees it for another channel.
+ */
+static bool take_over(struct rtc_data *data, struct rtc_data_stream *stream,
+                      struct rtc_data_event *ret_event)
+{
+    if (stream->state != RTC_DATA_CLOSING || !stream->reset_in || stream->reset_pending)
+        return false;
+    tell_closed(stream, NULL, ret_event);
+    data_stream_free(data, stream);
+    return true;
 }
 
 static bool take_open(struct rtc_peer *peer, uint16_t id, const struct dcep_open *open,
                       struct rtc_data_event *ret_event)
 {
     struct rtc_data *data = peer->data;
-    if (data_stream_find(data, id)) {
+    struct rtc_data_stream *old = data_stream_find(data, id);
+    struct rtc_data_event closed = { 0 };
+    bool taken_over = old != NULL;
+    if (old && !take_over(data, old, &closed)) {
         peer_count(peer, RTC_METRIC_DROPPED_DATA_STREAM, 1);
         return false;
     }
+    bool news = closed.kind == RTC_DATA_CLOSED;
     if (data->count == RTC_DATA_CHANNELS_MAX || open->label.size > RTC_DATA_LABEL_MAX ||
         open->protocol.size > RTC_DATA_LABEL_MAX || id >= sctp_streams(data->sctp)) {
         peer_count(peer, RTC_METRIC_DATA_REFUSED, 1);
         reset(peer, id);
-        return false;
+        *ret_event = closed;
+        return news;
     }
     const struct rtc_data_channel channel = {
         .ordered = !open->unordered,
@@ -120,10 +158,14 @@ static bool take_open(struct rtc_peer *peer, uint16_t id, const struct dcep_open
     struct rtc_data_stream *stream = stream_new(data, id, false, &channel);
     stream->state = RTC_DATA_OPEN;
     stream->ack_owed = true;
+    stream->reset_pending = taken_over;
     peer_count(peer, RTC_METRIC_DATA_OPENED, 1);
-    *ret_event = (struct rtc_data_event){ .kind = RTC_DATA_OPENED,
-                                          .stream = id,
-                                          .channel = &stream->channel };
+    const struct rtc_data_event opened = { .kind = RTC_DATA_OPENED,
+                                           .stream = id,
+                                           .channel = &stream->channel };
+    if (news)
+        hold(data, &opened);
+    *ret_event = news ? closed : opened;
     return true;
 }
 
@@ -199,8 +241,7 @@ static bool take_data(struct rtc_peer *peer, const struct sctp_event *event,
         return false;
     }
     if (take_ack(peer, stream, ret_event)) { // a message overtook the acknowledgement
-        data->held = message;
-        data->has_held = true;
+        hold(data, &message);
     } else {
         *ret_event = message;
     }
@@ -233,6 +274,8 @@ int rtc_peer_data_send(struct rtc_peer *peer, uint64_t now_us, uint16_t id, stru
     else if (stream->channel.reliability == RTC_DATA_MAX_LIFETIME)
         outgoing.lifetime_us = max_of(time_from_ms(stream->channel.limit), (uint64_t)1);
     int error = outgoing.content ? sctp_send(data->sctp, now_us, &outgoing) : -EAGAIN;
+    if (error == -EBUSY) // not yet after the reset for an older channel
+        error = -EAGAIN;
     if (error == -EAGAIN) {
         data->writable_wanted = true;
         data->writable_stream = id;
@@ -274,18 +317,6 @@ int rtc_peer_data_open(struct rtc_peer *peer, uint64_t now_us,
 }
 
 // The end
-
-static bool tell_closed(struct rtc_data_stream *stream, const char *reason,
-                        struct rtc_data_event *ret_event)
-{
-    bool news = !stream->told_closed;
-    stream->told_closed = true;
-    if (news)
-        *ret_event = (struct rtc_data_event){ .kind = RTC_DATA_CLOSED,
-                                              .stream = stream->id,
-                                              .reason = reason };
-    return news;
-}
 
 /** One direction more is closed. */
 static bool take_reset(struct rtc_peer *peer, struct rtc_data_stream *stream,
@@ -354,6 +385,12 @@ bool data_take_event(struct rtc_peer *peer, const struct sctp_event *event,
         taken = take_reset(peer, stream, ret_event);
         break;
     case SCTP_STREAM_RESET_DONE:
+        if (stream && stream->reset_pending) {
+            stream->reset_pending = false;
+            if (stream->state == RTC_DATA_CLOSING)
+                reset(peer, stream->id);
+            break;
+        }
         if (stream) {
             stream->reset_out = true;
             // who cannot reset streams will not

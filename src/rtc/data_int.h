@@ -24,6 +24,7 @@ struct rtc_data_stream {
     bool reset_in;  /**< the other side has closed its direction */
     bool reset_out; /**< we have closed ours */
     bool told_closed;
+    bool reset_pending;              /**< of an older channel on this stream: not heard of yet */
     const char *reason;              /**< of GONE */
     struct rtc_data_channel channel; /**< label and protocol point to `text` */
     uint8_t text[];
@@ -38,7 +39,7 @@ struct rtc_data {
     uint16_t writable_stream;
     struct blob *empty; /**< stands for an empty message; NULL until one is sent */
     uint32_t gone;      /**< streams that are GONE */
-    /** A message that came with the news that its channel is open. */
+    /** What comes after an event that was returned: two came of one. */
     struct rtc_data_event held;
     bool has_held;
 };

@@ -197,6 +197,56 @@ static void test_either_side_closes_and_the_id_is_free_again(void **state unused
     world_free(world);
 }
 
+/** Until a peer has this event; others are not looked at. */
+static void wait_for(struct world *world, struct rtc_peer *peer, enum rtc_data_event_kind kind)
+{
+    for (int i = 0; i < 4000; i++) {
+        struct rtc_data_event event;
+        while (rtc_peer_data_event(peer, &event)) {
+            blob_unref(event.message);
+            if (event.kind == kind)
+                return;
+        }
+        network_run(world->net, time_from_ms(5));
+    }
+    fail_msg("an event of kind %d did not come", kind);
+}
+
+static void test_ids_are_used_again_at_once_whatever_gets_lost(void **state unused)
+{
+    struct world_client *client;
+    struct world *world = a_world(&client);
+    struct rtc_peer *server = client->server_peer;
+    const struct network_pipe_config lossy = { .loss = 0.2, .delay_us = 5000 };
+    network_pipe_set(network_uplink(client->endpoint), &lossy);
+    network_pipe_set(network_downlink(client->endpoint), &lossy);
+    for (int round = 0; round < 60; round++) {
+        uint16_t stream;
+        assert_int_equal(rtc_peer_data_open(client->peer, network_now(world->net), &plain, &stream),
+                         0);
+        assert_int_equal(stream, 0);
+        wait_for(world, server, RTC_DATA_OPENED);
+        assert_int_equal(send(world, client->peer, stream, bytes_of_text("x"), true), 0);
+        wait_for(world, server, RTC_DATA_MESSAGE);
+        int error;
+        while ((error = send(world, server, stream, bytes_of_text("y"), true)) == -EAGAIN)
+            network_run(world->net, time_from_ms(5));
+        assert_int_equal(error, 0);
+        wait_for(world, client->peer, RTC_DATA_MESSAGE);
+        rtc_peer_data_close(client->peer, network_now(world->net), stream);
+        for (bool closed = false; !closed;) {
+            struct rtc_data_event event;
+            while (!closed && rtc_peer_data_event(client->peer, &event))
+                closed = event.kind == RTC_DATA_CLOSED;
+            // the server's application looks all the time
+            network_run(world->net, time_from_ms(5));
+            if (!closed && rtc_peer_data_event(server, &event))
+                assert_true(event.kind == RTC_DATA_CLOSED || event.kind == RTC_DATA_WRITABLE);
+        }
+    }
+    world_free(world);
+}
+
 static void test_more_channels_than_allowed_are_refused(void **state unused)
 {
     struct world_client *client;
@@ -326,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_messages_of_every_kind_and_size),
         cmocka_unit_test(test_a_message_may_follow_at_once),
         cmocka_unit_test(test_either_side_closes_and_the_id_is_free_again),
+        cmocka_unit_test(test_ids_are_used_again_at_once_whatever_gets_lost),
         cmocka_unit_test(test_more_channels_than_allowed_are_refused),
         cmocka_unit_test(test_long_labels_are_refused),
         cmocka_unit_test(test_who_does_not_fetch_closes_the_window_and_costs_bounded_memory),
