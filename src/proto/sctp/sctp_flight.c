@@ -70,6 +70,7 @@ void sctp_flight_done(struct sctp_flight *flight)
 
 static void resize(struct sctp_flight *flight, uint32_t capacity)
 {
+    ensure(flight->count <= capacity);
     struct sctp_sent *ring = capacity ? memory_new_array(struct sctp_sent, capacity) : NULL;
     for (uint32_t i = 0; i < flight->count; i++)
         ring[i] = *sctp_flight_at(flight, i);

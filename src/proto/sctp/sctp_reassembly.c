@@ -340,8 +340,11 @@ static int add_unordered(struct sctp_reassembly *reassembly, struct sctp_in_stre
     uint32_t index;
     int error =
         add_fragment(reassembly, pieces, data, data->interleaved ? data->message : 0, &index);
-    if (error || !is_whole(pieces->at[index]))
+    if (error)
         return error;
+    ensure(pieces->at != NULL && index < pieces->count);
+    if (!is_whole(pieces->at[index]))
+        return 0;
     deliver_piece(reassembly, data->stream, true, pieces->at[index]);
     pieces_close(pieces, index, index + 1);
     return 0;

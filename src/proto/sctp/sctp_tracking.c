@@ -78,6 +78,7 @@ static void insert_block(struct sctp_tracking *tracking, uint32_t index, uint32_
         tracking->blocks =
             memory_resize(tracking->blocks, tracking->block_capacity * sizeof(*tracking->blocks));
     }
+    ensure(tracking->blocks != NULL && index <= tracking->block_count);
     memmove(tracking->blocks + index + 1, tracking->blocks + index,
             (tracking->block_count - index) * sizeof(*tracking->blocks));
     tracking->blocks[index] = (struct sctp_block){ tsn, tsn };
