@@ -73,6 +73,16 @@ static json_t *stream_json(const struct sample *sample, const struct rtc_peer_st
     return json;
 }
 
+static json_t *congestion_json(const struct rtc_congestion_stats *congestion)
+{
+    if (!congestion->known)
+        return json_null();
+    return json_pack("{s:I,s:f,s:f,s:f,s:s}", "acknowledged_bps",
+                     (json_int_t)congestion->acknowledged_bps, "rtt_ms",
+                     congestion->round_trip_us / 1000.0, "queue_ms", congestion->queue_us / 1000.0,
+                     "loss", congestion->loss, "limited_by", congestion->limited_by);
+}
+
 static json_t *data_json(const struct data_stats *data)
 {
     return json_pack(
@@ -92,12 +102,13 @@ static json_t *stats_json(const struct sample *sample, const struct media_sessio
     char remote[NET_ADDRESS_TEXT_MAX];
     bool has_path = now->path.remote.family != NET_NONE;
     return json_pack(
-        "{s:b,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "connected", (int)now->connected, "remote",
+        "{s:b,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o}", "connected", (int)now->connected, "remote",
         has_path ? json_string(net_address_format(&now->path.remote, remote)) : json_null(),
         "rtt_ms", milliseconds(now->rtt_us), "bandwidth_bps",
         now->bandwidth_bps ? json_integer((json_int_t)now->bandwidth_bps) : json_null(),
         "allocated_bps", (json_int_t)now->allocated_bps, "wanted_bps", (json_int_t)now->wanted_bps,
-        "streams", streams, "data", data_json(&stats->data));
+        "congestion", congestion_json(&now->congestion), "streams", streams, "data",
+        data_json(&stats->data));
 }
 
 static void refuse(struct http_exchange *exchange, int error)

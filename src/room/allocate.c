@@ -10,10 +10,13 @@
 #define MISTAKE_US (10 * TIME_US_PER_S)
 /** The first step of a lone video may be tried without room for it, for this long. */
 #define TRIAL_US (2 * TIME_US_PER_S)
+/** Or for longer, with pictures left out, when there is room for 2/5 of it. */
+#define THIN_PARTS 2
+#define THIN_OF    5
 
 void allocate_state_init(struct allocate_state *state)
 {
-    *state = (struct allocate_state){ .step = ALLOCATE_STEPS_MAX - 1 };
+    *state = (struct allocate_state){ .step = ALLOCATE_STEPS_MAX - 1, .fresh = true };
 }
 
 /** The next step that is sent, above `step` (ALLOCATE_NONE: the lowest one), or ALLOCATE_NONE. */
@@ -50,10 +53,24 @@ struct division {
     uint64_t now_us;
     uint64_t left_bps;
     bool nothing_yet;
+    bool explored;
     const struct allocate_item *items;
     size_t count;
     uint8_t *chosen;
 };
+
+/** Whether the worst step of an item is sent although there is not enough for it. */
+static bool is_worth_it(const struct division *division, size_t index, uint64_t rate_bps, bool up)
+{
+    const struct allocate_state *state = division->items[index].state;
+    if (!division->nothing_yet || division->chosen[index] != ALLOCATE_NONE)
+        return false;
+    // the pace holds it down to what there is: some pictures are better than none
+    if (division->explored)
+        return division->left_bps * THIN_OF >= rate_bps * THIN_PARTS;
+    // no picture at all tells nothing about the path: one is tried now and then
+    return up || state->fresh || division->now_us - state->raised_us < TRIAL_US;
+}
 
 /** Whether an item may go from its choice so far to `step`; takes its rate off what is left. */
 static bool take_step(struct division *division, size_t index, uint8_t step)
@@ -64,13 +81,14 @@ static bool take_step(struct division *division, size_t index, uint8_t step)
     uint64_t rate = bitrate_of(item, step);
     uint64_t cost = rate > have ? rate - have : 0;
     bool up = is_above(step, state->step);
-    if (up && division->now_us < state->up_after_us)
-        return false;
     bool fits = cost + (up ? rate / SPARE_SHARE : 0) <= division->left_bps;
-    // no picture at all tells nothing about the path: one is tried now and then
-    bool trial = division->nothing_yet && division->chosen[index] == ALLOCATE_NONE &&
-                 (up || division->now_us - state->raised_us < TRIAL_US);
-    if (!fits && !trial)
+    uint64_t up_after_us = state->up_after_us;
+    // any picture is worth more than calm: where there is room for it, it never waits for long
+    if (fits && division->chosen[index] == ALLOCATE_NONE && state->pause_us > PAUSE_MIN_US)
+        up_after_us -= state->pause_us - PAUSE_MIN_US;
+    if (up && division->now_us < up_after_us)
+        return false;
+    if (!fits && !is_worth_it(division, index, rate, up))
         return false;
     division->left_bps -= min_of(cost, division->left_bps);
     division->chosen[index] = step;
@@ -107,23 +125,27 @@ static int next_priority(const struct allocate_item *items, size_t count, int be
     return highest;
 }
 
-static void remember(struct allocate_state *state, uint64_t now_us, uint8_t chosen, uint8_t wanted)
+static void remember(const struct allocate_item *item, uint64_t now_us, uint8_t chosen,
+                     uint8_t wanted)
 {
+    struct allocate_state *state = item->state;
     // what was lowered because less is wanted or sent is no sign of a narrow path
     bool narrow = is_above(wanted, chosen);
-    if (is_above(chosen, state->step))
+    if (state->fresh || is_above(chosen, state->step))
         state->raised_us = now_us;
-    if (narrow && is_above(state->step, chosen)) {
+    if (narrow && !state->fresh && is_above(state->step, chosen)) {
         bool mistake = state->raised_us > 0 && now_us - state->raised_us < MISTAKE_US;
         state->pause_us = mistake ? min_of(max_of(state->pause_us * 2, PAUSE_MIN_US), PAUSE_MAX_US)
                                   : PAUSE_MIN_US;
         state->up_after_us = now_us + state->pause_us;
     }
     state->step = chosen;
+    // what has not been measured yet was chosen blindly
+    state->fresh = bitrate_of(item, wanted) == 0;
     state->starved = narrow;
 }
 
-void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
+void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved, bool explored,
                      const struct allocate_item *items, size_t count,
                      struct allocate_sums *ret_sums)
 {
@@ -136,7 +158,7 @@ void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
         sums.wanted_bps += bitrate_of(&items[i], wanted[i]);
     }
     if (available_bps > 0 || starved) {
-        struct division division = { now_us, available_bps, true, items, count, chosen };
+        struct division division = { now_us, available_bps, true, explored, items, count, chosen };
         for (int p = INT16_MAX; (p = next_priority(items, count, p)) >= 0;)
             take_round(&division, (uint8_t)p, wanted, true);
         for (int p = INT16_MAX; (p = next_priority(items, count, p)) >= 0;) {
@@ -157,7 +179,7 @@ void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
             // nothing comes yet: the first that does is welcome
             allocate_state_init(items[i].state);
         } else {
-            remember(items[i].state, now_us, chosen[i], wanted[i]);
+            remember(&items[i], now_us, chosen[i], wanted[i]);
         }
     }
     *ret_sums = sums;

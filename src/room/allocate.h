@@ -18,6 +18,7 @@
 /** What a subscription remembers from one division to the next. */
 struct allocate_state {
     uint8_t step; /**< the best one that may be sent, or ALLOCATE_NONE */
+    bool fresh;   /**< never divided: what comes out is no way up or down */
     bool starved; /**< less than wished for, because the path carries no more */
     uint64_t up_after_us;
     uint64_t raised_us;
@@ -44,9 +45,10 @@ struct allocate_sums {
 /** At the start of a subscription: whatever the first division finds is right. */
 void allocate_state_init(struct allocate_state *state);
 /**
- * Chooses for all items, and sets their states. `available_bps` 0: not known, everyone gets what
- * was wished for. `starved` says that audio has left nothing.
+ * Chooses for all items, and sets their states. `available_bps` 0: not known, everyone gets what *
+ * was wished for. `starved` says that audio has left nothing. `explored`: probes tell what the path
+ * carries, nothing has to be tried out with pictures.
  */
-void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved,
+void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved, bool explored,
                      const struct allocate_item *items, size_t count,
                      struct allocate_sums *ret_sums);

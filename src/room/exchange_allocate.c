@@ -3,8 +3,8 @@
 
 /** How often a peer's bandwidth is divided anew when nothing presses. */
 #define DIVIDE_US (250 * TIME_US_PER_MS)
-/** Of a voice that has not been measured: Opus with its headers, as browsers send it. */
-#define AUDIO_BPS 40000
+/** Of a voice: Opus on the wire, as browsers send it. Half of it are headers. */
+#define AUDIO_BPS 60000
 /** What is not given away: retransmissions, reports, and what the estimate is wrong by. */
 #define RESERVE_SHARE 20
 
@@ -49,11 +49,13 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
     uint64_t usable_bps = bandwidth_bps - bandwidth_bps / RESERVE_SHARE;
     uint64_t left_bps = usable_bps > audio_bps ? usable_bps - audio_bps : 0;
     struct allocate_sums sums;
-    allocate_divide(now_us, left_bps, bandwidth_bps > 0 && left_bps == 0, items, count, &sums);
+    allocate_divide(now_us, left_bps, bandwidth_bps > 0 && left_bps == 0,
+                    rtc_peer_explores(peer->rtc), items, count, &sums);
     for (size_t i = 0; i < count; i++)
         settle(video[i], now_us);
     peer->allocated_bps = sums.allocated_bps + audio_bps;
-    rtc_peer_set_demand(peer->rtc, sums.allocated_bps + audio_bps, sums.wanted_bps + audio_bps);
+    rtc_peer_set_demand(peer->rtc, now_us, sums.allocated_bps + audio_bps,
+                        sums.wanted_bps + audio_bps);
 }
 
 void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us)

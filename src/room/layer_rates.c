@@ -1,14 +1,17 @@
 #include "room/layer_rates.h"
 
 #include "base/time.h"
+#include "rtc/sender.h"
 
+/** Of a packet as it goes out: header with extensions, and what is around it. */
+#define PACKET_OVERHEAD (RTP_HEADER_SIZE + 16 + RTC_WIRE_OVERHEAD)
 /** A layer without packets for this long is not being sent. */
 #define SILENT_US (1000 * TIME_US_PER_MS)
 
 void layer_rates_packet(struct layer_rates *rates, uint64_t now_us, const struct media_info *info)
 {
     const struct media_layers *layers = &info->layers;
-    uint32_t size = info->payload_size + RTP_HEADER_SIZE;
+    uint32_t size = info->payload_size + PACKET_OVERHEAD;
     for (unsigned i = 0; i < MEDIA_POINTS; i++)
         rates->bytes[i] += size & (0u - (layers->points >> i & 1u));
     rates->row_us[layers->spatial] = now_us;

@@ -33,7 +33,8 @@ static const struct codec *codec_of(const struct rtc_client_section *section)
     return codec_get(section->codec ? section->codec : CODEC_VP8);
 }
 
-static void write_extensions(struct text_builder *out, const struct rtc_client_section *section)
+static void write_extensions(struct text_builder *out, const struct rtc_client_offer *offer,
+                             const struct rtc_client_section *section)
 {
     bool audio = is_audio(section);
     if (!audio && section->descriptor)
@@ -45,9 +46,10 @@ static void write_extensions(struct text_builder *out, const struct rtc_client_s
     if (audio)
         text_append(out, "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n");
     text_append(out, "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
-                     "a=extmap:3 http://www.ietf.org/id/"
-                     "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
                      "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
+    if (!offer->remb_only)
+        text_append(out, "a=extmap:3 http://www.ietf.org/id/"
+                         "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n");
 }
 
 static void write_simulcast(struct text_builder *out, const struct rtc_client_section *section)
@@ -86,7 +88,7 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
     write_transport(out, offer);
     text_append_format(
         out, "a=rtcp:9 IN IP4 0.0.0.0\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=mid:%zu\r\n", index);
-    write_extensions(out, section);
+    write_extensions(out, offer, section);
     text_append(out, section->inactive ? "a=inactive\r\n"
                      : section->sends  ? "a=sendonly\r\n"
                                        : "a=recvonly\r\n");
@@ -94,12 +96,15 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
         text_append_format(out, "a=rtpmap:96 %s/90000\r\n", codec_of(section)->name);
     if (!audio && section->codec == CODEC_H264)
         text_append(out, "a=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\n");
-    text_append(out, audio ? "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n"
+    text_append(out, audio ? "a=rtpmap:111 opus/48000/2\r\n"
                              "a=fmtp:111 minptime=10;useinbandfec=1\r\n"
                            : "a=rtcp-fb:96 goog-remb\r\n"
-                             "a=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\n"
+                             "a=rtcp-fb:96 ccm fir\r\n"
                              "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
                              "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
+    if (!offer->remb_only)
+        text_append_format(out, "a=rtcp-fb:%d transport-cc\r\n",
+                           audio ? RTC_CLIENT_OPUS : RTC_CLIENT_VP8);
     if (audio && section->red)
         text_append(out, "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n");
     if (!audio && section->fec)

@@ -31,6 +31,7 @@ struct rtc_client_offer {
     bool passive;            /**< waits for the server to begin DTLS */
     const struct rtc_client_section *sections;
     size_t section_count;
+    bool remb_only; /**< knows no transport-wide feedback */
 };
 
 #define RTC_CLIENT_OPUS      111

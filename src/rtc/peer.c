@@ -167,6 +167,9 @@ struct rtc_peer *rtc_peer_free(struct rtc_peer *peer)
     peer_drop_senders(peer);
     peer_data_free(peer);
     twcc_receiver_done(&peer->twcc);
+    if (peer->bwe)
+        bwe_done(peer->bwe);
+    free(peer->bwe);
     secure_rtp_session_free(peer->receiving);
     secure_rtp_session_free(peer->sending);
     dtls_free(peer->dtls);
@@ -211,10 +214,14 @@ const struct rtc_negotiated *rtc_peer_negotiated(const struct rtc_peer *peer)
     return peer_negotiated(peer);
 }
 
-static void renew_path(struct rtc_peer *peer)
+static void renew_path(struct rtc_peer *peer, uint64_t now_us)
 {
+    struct net_path before = peer->path;
     peer->has_path = peer->client ? ice_agent_path(peer->agent, &peer->path)
                                   : ice_lite_path(&peer->ice, &peer->path);
+    // another port may be the same network behind the same NAT, another address is another network
+    if (peer->has_path && !net_address_same_ip(&peer->path.remote, &before.remote))
+        peer_bandwidth_path_changed(peer, now_us);
 }
 
 static void take_ice_event(struct rtc_peer *peer, const struct ice_event *event)
@@ -244,7 +251,7 @@ static void take_ice_events(struct rtc_peer *peer, uint64_t now_us)
     struct ice_event event;
     while (peer->client ? ice_agent_event(peer->agent, &event) : ice_lite_event(&peer->ice, &event))
         take_ice_event(peer, &event);
-    renew_path(peer);
+    renew_path(peer, now_us);
     if (peer->has_path && peer->state == RTC_PEER_CHECKING)
         peer->state = RTC_PEER_SECURING;
     if (peer->has_path && !peer->dtls && start_dtls(peer, now_us) < 0)
@@ -413,6 +420,7 @@ void rtc_peer_tick(struct rtc_peer *peer, uint64_t now_us)
     for (uint32_t i = 0; round_trip_us > 0 && i < peer->stream_count; i++)
         rtp_nack_generator_round_trip(&peer->streams[i].nack, round_trip_us);
     take_given_up(peer);
+    peer_bandwidth_tick(peer, now_us);
     peer->wake_us = now_us + WAKE_US;
 }
 
@@ -429,6 +437,7 @@ uint64_t rtc_peer_deadline(const struct rtc_peer *peer)
                                        : dtls_deadline(peer->dtls));
     if (peer->has_path && !peer->silenced)
         deadline_us = time_earlier(deadline_us, peer_data_deadline(peer));
+    deadline_us = time_earlier(deadline_us, peer_bandwidth_deadline(peer));
     return time_earlier(deadline_us, peer_rtcp_deadline(peer));
 }
 

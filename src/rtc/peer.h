@@ -126,8 +126,10 @@ void rtc_peer_ufrags(const struct rtc_peer *peer, struct bytes *ret_current,
 /** Smoothed round trip from consent checks, 0 before the first. */
 uint32_t rtc_peer_rtt_us(const struct rtc_peer *peer);
 /**
- * What the path to the other side carries now, in bits/s of RTP packets with their headers; 0 as
- * long as nothing is known. Estimated from feedback, or what the receiver says (REMB).
+ * What the path to the other side carries now, in bits/s on the wire (RTC_WIRE_OVERHEAD); 0 as
+ * long as nothing is known. Estimated from transport-wide feedback, a careful guess before the
+ * first comes; never above what the receiver says (REMB), and that alone where it gives no
+ * feedback.
  */
 uint64_t rtc_peer_bandwidth_bps(const struct rtc_peer *peer);
 /**
@@ -139,4 +141,22 @@ uint64_t rtc_peer_pacing_bps(const struct rtc_peer *peer);
  * What the room sends to the peer now (`allocated_bps`) and what it would send if it could
  * (`wanted_bps`), in the unit above. Probing aims at the latter and rests when both are equal.
  */
-void rtc_peer_set_demand(struct rtc_peer *peer, uint64_t allocated_bps, uint64_t wanted_bps);
+void rtc_peer_set_demand(struct rtc_peer *peer, uint64_t now_us, uint64_t allocated_bps,
+                         uint64_t wanted_bps);
+
+/** A train of packets that shall show whether the path carries more: what is left of it. */
+struct rtc_probe {
+    uint64_t bitrate_bps; /**< its pace */
+    uint32_t bytes_left;  /**< it is complete when both are 0 */
+    uint32_t packets_left;
+};
+/** Whether probes have been sent: they find out by themselves whether the path carries more. */
+bool rtc_peer_explores(const struct rtc_peer *peer);
+/** Whether a probe is wanted, or under way. */
+bool rtc_peer_probe(const struct rtc_peer *peer, struct rtc_probe *ret_probe);
+/**
+ * Its pace begins: RTP packets sent from now on belong to it, whatever they carry, until it is
+ * complete or has taken too long. Harmless when none is wanted. One that nobody begins is forgotten
+ * after a while, and asked for again later.
+ */
+void rtc_peer_probe_begin(struct rtc_peer *peer, uint64_t now_us);

@@ -1,6 +1,7 @@
 /** The inside of a peer, shared by peer*.c, receiver.c, sender.c and rtcp*.c only. */
 #pragma once
 
+#include "proto/bwe/bwe.h"
 #include "proto/fec/ulpfec.h"
 #include "proto/ice/ice_agent.h"
 #include "proto/ice/ice_lite.h"
@@ -116,7 +117,9 @@ struct rtc_peer {
     struct rtc_sender **senders; /**< by section; NULL where it is no slot */
     size_t sender_count;         /**< places in `senders` */
     struct rtc_sender *replaced; /**< by the last update: their users hear of it after it */
-    uint16_t transport_sequence;
+    uint16_t transport_sequence; /**< of the next packet that carries one */
+    bool numbered;               /**< slots have transport-wide numbers: feedback will come */
+    struct bwe *bwe;             /**< NULL until the first of them is sent */
     struct rtc_pacer pacer;
     uint64_t remb_bps; /**< what the receiver last said; 0: nothing */
     uint64_t allocated_bps;
@@ -192,6 +195,28 @@ void peer_drop_senders(struct rtc_peer *peer);
 // bandwidth.c
 /** Takes a REMB message of the receiver. */
 void peer_take_remb(struct rtc_peer *peer, uint64_t bitrate_bps);
+/** Takes transport-wide feedback: the control information of its packet. */
+void peer_take_transport_feedback(struct rtc_peer *peer, uint64_t now_us, struct bytes control);
+/** The first packet with a transport-wide number is being sent. */
+void peer_begin_estimate(struct rtc_peer *peer, uint64_t now_us);
+/** Packets take another way from now on. */
+void peer_bandwidth_path_changed(struct rtc_peer *peer, uint64_t now_us);
+/** Whether rtc_peer_bandwidth_bps is no more than the guess of a beginning. */
+bool peer_bandwidth_guessed(const struct rtc_peer *peer);
+void peer_bandwidth_tick(struct rtc_peer *peer, uint64_t now_us);
+uint64_t peer_bandwidth_deadline(const struct rtc_peer *peer);
+
+/** An RTP packet was committed: `header` has been stamped with the number that this uses up. */
+static inline void peer_note_sent(struct rtc_peer *peer, uint64_t now_us,
+                                  const struct rtp_rewritten *header, size_t payload_size)
+{
+    if (header->transport_sequence_at == 0)
+        return;
+    if (unlikely(!peer->bwe))
+        peer_begin_estimate(peer, now_us);
+    bwe_sent(peer->bwe, now_us, peer->transport_sequence++,
+             header->size + payload_size + RTC_WIRE_OVERHEAD);
+}
 
 // rtcp_input.c
 int peer_receive_rtcp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagram);

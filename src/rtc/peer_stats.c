@@ -46,6 +46,26 @@ static void add_outgoing(struct rtc_peer_stats *stats, const struct rtc_sender *
     };
 }
 
+static struct rtc_congestion_stats congestion_of(const struct bwe *bwe, uint64_t now_us)
+{
+    static const char *const limits[] = {
+        [BWE_LIMIT_NONE] = "nothing",
+        [BWE_LIMIT_DELAY] = "delay",
+        [BWE_LIMIT_LOSS] = "loss",
+        [BWE_LIMIT_SILENCE] = "silence",
+    };
+    if (!bwe || !bwe_heard(bwe))
+        return (struct rtc_congestion_stats){ .known = false };
+    return (struct rtc_congestion_stats){
+        .known = true,
+        .acknowledged_bps = bwe->acknowledged_bps,
+        .round_trip_us = (uint32_t)min_of(bwe->round_trip_us, (uint64_t)UINT32_MAX),
+        .queue_us = (uint32_t)min_of(max_of(bwe->queue_us, 0), (int64_t)UINT32_MAX),
+        .loss = bwe->loss.last,
+        .limited_by = limits[bwe_limit(bwe, now_us)],
+    };
+}
+
 void rtc_peer_read_stats(const struct rtc_peer *peer, uint64_t now_us,
                          struct rtc_peer_stats *ret_stats)
 {
@@ -56,6 +76,7 @@ void rtc_peer_read_stats(const struct rtc_peer *peer, uint64_t now_us,
         .bandwidth_bps = rtc_peer_bandwidth_bps(peer),
         .allocated_bps = peer->allocated_bps,
         .wanted_bps = peer->wanted_bps,
+        .congestion = congestion_of(peer->bwe, now_us),
     };
     if (!rtc_peer_path(peer, &ret_stats->path))
         ret_stats->path = (struct net_path){ 0 };

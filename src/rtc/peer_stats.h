@@ -19,6 +19,16 @@ struct rtc_stream_stats {
     uint64_t round_trip_us; /**< outgoing: by RTCP; 0: not known */
 };
 
+/** What feedback of the client tells of the path to it. */
+struct rtc_congestion_stats {
+    bool known;                /**< such feedback comes */
+    uint64_t acknowledged_bps; /**< what arrives; 0: too little to tell */
+    uint32_t round_trip_us;    /**< of packets and their feedback */
+    uint32_t queue_us;         /**< delay of the newest packet above the smallest one */
+    double loss;               /**< share of packets, lately */
+    const char *limited_by;    /**< "nothing", "delay", "loss" or "silence" */
+};
+
 struct rtc_peer_stats {
     uint64_t at_us; /**< of the monotonic clock: rates are differences of two */
     bool connected;
@@ -27,6 +37,7 @@ struct rtc_peer_stats {
     uint64_t bandwidth_bps; /**< estimate towards the client; 0: not known */
     uint64_t allocated_bps; /**< what the room sends now */
     uint64_t wanted_bps;    /**< what it would send if it could */
+    struct rtc_congestion_stats congestion;
     uint32_t stream_count;
     struct rtc_stream_stats streams[RTC_STATS_STREAMS_MAX];
 };

@@ -13,6 +13,12 @@
 /** Clocks go to every worker that has subscribers: reports that come faster say nothing new. */
 #define CLOCK_MIN_US (100 * TIME_US_PER_MS)
 
+/**
+ * Transport-wide feedback in one datagram. A few bytes of it tell of 8,192 packets, and looking at
+ * them takes time; honest receivers send one or two.
+ */
+#define FEEDBACK_MAX 4
+
 /** Unix time in microseconds of an NTP timestamp. */
 static int64_t unix_from_ntp(uint64_t ntp)
 {
@@ -127,7 +133,23 @@ static void take_payload_feedback(struct rtc_peer *peer, uint8_t format,
     }
 }
 
-static void take_packet(struct rtc_peer *peer, uint64_t now_us, const struct rtcp_packet *packet)
+static void take_transport_feedback(struct rtc_peer *peer, uint64_t now_us, uint8_t format,
+                                    const struct rtcp_feedback *feedback, unsigned *feedback_left)
+{
+    if (format == RTCP_TRANSPORT_NACK)
+        take_nack(peer, feedback);
+    if (format != RTCP_TRANSPORT_WIDE)
+        return;
+    if (*feedback_left == 0) {
+        peer_count(peer, RTC_METRIC_DROPPED_FEEDBACK, 1);
+        return;
+    }
+    --*feedback_left;
+    peer_take_transport_feedback(peer, now_us, feedback->control);
+}
+
+static void take_packet(struct rtc_peer *peer, uint64_t now_us, const struct rtcp_packet *packet,
+                        unsigned *feedback_left)
 {
     struct rtcp_feedback feedback;
     switch (packet->type) {
@@ -138,8 +160,8 @@ static void take_packet(struct rtc_peer *peer, uint64_t now_us, const struct rtc
         take_report_blocks(peer, now_us, packet);
         break;
     case RTCP_TRANSPORT_FEEDBACK:
-        if (packet->count == RTCP_TRANSPORT_NACK && rtcp_feedback_parse(packet, &feedback) == 0)
-            take_nack(peer, &feedback);
+        if (rtcp_feedback_parse(packet, &feedback) == 0)
+            take_transport_feedback(peer, now_us, packet->count, &feedback, feedback_left);
         break;
     case RTCP_PAYLOAD_FEEDBACK:
         if (rtcp_feedback_parse(packet, &feedback) == 0)
@@ -164,9 +186,10 @@ int peer_receive_rtcp(struct rtc_peer *peer, uint64_t now_us, struct bytes datag
     }
     struct reader reader = reader_of(plain, (size_t)size);
     struct rtcp_packet packet;
+    unsigned feedback_left = FEEDBACK_MAX;
     int more;
     while ((more = rtcp_next(&reader, &packet)) > 0)
-        take_packet(peer, now_us, &packet);
+        take_packet(peer, now_us, &packet, &feedback_left);
     if (more < 0)
         peer_count(peer, RTC_METRIC_DROPPED_RTCP, 1);
     return more;

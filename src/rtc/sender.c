@@ -38,7 +38,8 @@ void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *r
 
 uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender)
 {
-    return rtc_peer_bandwidth_bps(sender->peer);
+    const struct rtc_peer *peer = sender->peer;
+    return peer_bandwidth_guessed(peer) ? 0 : rtc_peer_bandwidth_bps(peer);
 }
 
 uint32_t rtc_sender_room(const struct rtc_sender *sender, uint64_t now_us, enum rtc_urgency urgency)
@@ -140,8 +141,7 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
         payload = peer_sender_wrap(sender, now_us, at, header.size, payload, wrapped);
     if (!peer_sender_commit(sender, &sender->index, at, header.size, payload, batch))
         return false;
-    peer->transport_sequence =
-        (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
+    peer_note_sent(peer, now_us, &header, payload.size);
     if (!sender->stats.started)
         sender->report_us = now_us + FIRST_REPORT_US;
     if ((int16_t)((uint16_t)outgoing->sequence - sender->next.sequence) >= 0)
@@ -196,8 +196,7 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
                             bytes_of(payload, RTX_OSN_SIZE + payload_size), batch))
         return false;
     sender->rtx_sequence++;
-    peer->transport_sequence =
-        (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
+    peer_note_sent(peer, now_us, &header, RTX_OSN_SIZE + (size_t)info->payload_size);
     peer_count(peer, RTC_METRIC_RTX_SENT, 1);
     return true;
 }
@@ -321,6 +320,7 @@ void peer_sync_senders(struct rtc_peer *peer)
 {
     const struct rtc_negotiated *negotiated = peer_negotiated(peer);
     free_replaced(peer);
+    peer->numbered = false;
     if (negotiated->section_count > peer->sender_count) {
         peer->senders =
             memory_resize(peer->senders, negotiated->section_count * sizeof(*peer->senders));
@@ -339,6 +339,8 @@ void peer_sync_senders(struct rtc_peer *peer)
         }
         if (!section || !wants_sender(section))
             continue;
+        peer->numbered |=
+            (section->extensions & RTP_EXTENSION_BIT(RTP_EXTENSION_TRANSPORT_SEQUENCE)) != 0;
         if (sender)
             init_rewriters(sender, section);
         else

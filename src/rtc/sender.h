@@ -9,6 +9,12 @@
 
 struct rtc_sender;
 
+/**
+ * What a packet costs on the wire besides its RTP packet: IPv4, UDP, and the tag of SRTP. Rates of
+ * paths, and what is compared with them, count it: small packets cost much more than they carry.
+ */
+#define RTC_WIRE_OVERHEAD (20 + 8 + 16)
+
 /** Where a track's RTP clock stands: `timestamp` was captured at `unix_us` on our wall clock. */
 struct rtc_clock {
     bool valid;
@@ -50,7 +56,10 @@ struct rtc_reported {
     uint64_t round_trip_us; /**< smoothed; 0: not known */
 };
 void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *ret_reported);
-/** What the path to the receiver carries, see rtc_peer_bandwidth_bps; 0: not known. */
+/**
+ * What the path to the receiver carries, see rtc_peer_bandwidth_bps; 0: not known, not even by a
+ * first feedback.
+ */
 uint64_t rtc_sender_bandwidth_bps(const struct rtc_sender *sender);
 /** Why something shall be sent, in the order of what waits first when the path is full. */
 enum rtc_urgency {

@@ -85,8 +85,7 @@ static bool send_fec(struct rtc_sender *sender, uint64_t now_us, struct datagram
     rtp_rewritten_stamp(&header, at, now_us, peer->transport_sequence);
     if (!peer_sender_commit(sender, &sender->index, at, header.size, payload, batch))
         return false;
-    peer->transport_sequence =
-        (uint16_t)(peer->transport_sequence + (header.transport_sequence_at > 0));
+    peer_note_sent(peer, now_us, &header, payload.size);
     if ((int16_t)(sequence - sender->next.sequence) >= 0)
         sender->next.sequence = (uint16_t)(sequence + 1);
     rtp_send_stats_packet(&sender->stats, now_us, fields.timestamp, payload.size);

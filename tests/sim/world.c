@@ -646,6 +646,7 @@ void world_negotiate(struct world_client *client)
     struct world *world = client->world;
     if (!client->offer.ufrag)
         new_credentials(client);
+    client->offer.remb_only = world->remb_only;
     char fingerprint[120];
     snprintf(fingerprint, sizeof(fingerprint), "sha-256 %s",
              certificate_fingerprint(world->client_certificate));

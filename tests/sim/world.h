@@ -129,6 +129,7 @@ struct world {
     uint32_t live_events;
     uint32_t layer_events;
     struct media_layer layers[MEDIA_LAYERS_MAX]; /**< as told last, of any publication */
+    bool remb_only;                              /**< clients know no transport-wide feedback */
     uint32_t lost_kinds;     /**< 1 << exchange_message_kind: meet a full mailbox */
     uint32_t burst_messages; /**< between workers */
     uint32_t clock_messages; /**< between workers */

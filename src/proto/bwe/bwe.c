@@ -5,13 +5,15 @@
 /** The sent rate is taken this often. */
 #define SENT_US (200 * TIME_US_PER_MS)
 /** Less than this share of the estimate is sent: the application is the limit. */
-#define LIMITED_SHARE 0.65
+#define LIMITED_SHARE 0.8
 /** No feedback at all for this long after the first packet: the receiver gives none. */
-#define DEAF_US (3 * TIME_US_PER_S)
+#define DEAF_US (1500 * TIME_US_PER_MS)
 /** Packets are under way and feedback stays out for this and two round trips: silence. */
 #define SILENCE_US (600 * TIME_US_PER_MS)
 /** What silence leaves, each time. */
 #define SILENCE_SHARE 0.5
+/** Nothing was sent for this long: whatever queue there was is empty. */
+#define DRAINED_US (1 * TIME_US_PER_S)
 /** Nothing was sent for this long: the history is made small, the past forgotten. */
 #define REST_US (10 * TIME_US_PER_S)
 /** While feedback is waited for, it is looked at this often. */
@@ -66,6 +68,7 @@ static bool follow_delay(struct bwe *bwe, uint64_t now_us)
         .usage = bwe->trend.usage,
         .acknowledged_bps = (double)bwe->acknowledged_bps,
         .round_trip_us = bwe->round_trip_us,
+        .queue_us = bwe->queue_us,
         .limited = limited,
     };
     // a few packets that come late do not make a queue
@@ -117,6 +120,26 @@ void bwe_set_wanted(struct bwe *bwe, uint64_t now_us, uint64_t wanted_bps)
     bwe_consider_probe(bwe, now_us);
 }
 
+void bwe_path_changed(struct bwe *bwe, uint64_t now_us)
+{
+    // what flows goes on to flow, so that nothing stops for a path that may be as good
+    uint64_t most_bps =
+        max_of(bwe->acknowledged_bps + bwe->acknowledged_bps / 4, (uint64_t)BWE_START_BPS);
+    struct bwe fresh = {
+        .history = bwe->history,
+        .started_us = now_us,
+        .wanted_bps = bwe->wanted_bps,
+        .sent_us = now_us,
+        .sent_before = bwe->history.sent_bytes,
+        .estimate_bps = min_of(bwe->estimate_bps, most_bps),
+        .probe.id = bwe->probe.id,
+    };
+    *bwe = fresh;
+    bwe_trend_init(&bwe->trend);
+    bwe_rate_control_init(&bwe->rate_control, (double)bwe->estimate_bps);
+    bwe_consider_probe(bwe, now_us);
+}
+
 /** Packets leave and no word comes back: each time, half of the rate is risked no more. */
 static void mind_silence(struct bwe *bwe, uint64_t now_us)
 {
@@ -141,10 +164,15 @@ void bwe_tick(struct bwe *bwe, uint64_t now_us)
     bwe->tick_us = now_us;
     bwe_probe_tick(&bwe->probe, now_us);
     if (!bwe_heard(bwe)) {
-        bwe->deaf |= now_us - bwe->started_us >= DEAF_US;
+        bwe->deaf |= bwe->history.last_sent_us >= bwe->started_us + DEAF_US;
         return;
     }
     mind_silence(bwe, now_us);
+    if (now_us - bwe->history.last_sent_us > DRAINED_US) {
+        bwe->trend.usage = BWE_USAGE_NORMAL;
+        bwe->rate_control.holds = false;
+        bwe->queue_us = 0;
+    }
     if (now_us - bwe->history.last_sent_us > REST_US)
         bwe_history_shrink(&bwe->history);
     bwe_consider_probe(bwe, now_us);
@@ -152,8 +180,8 @@ void bwe_tick(struct bwe *bwe, uint64_t now_us)
 
 uint64_t bwe_deadline(const struct bwe *bwe)
 {
-    bool waits = !bwe->deaf && bwe->history.last_sent_us > bwe->feedback_us;
-    uint64_t look_us = waits ? bwe->tick_us + LOOK_US : TIME_NEVER;
+    bool waits = bwe->history.last_sent_us > bwe->feedback_us || bwe_wants_more(bwe);
+    uint64_t look_us = waits && !bwe->deaf ? bwe->tick_us + LOOK_US : TIME_NEVER;
     return time_earlier(look_us, bwe_probe_deadline(&bwe->probe));
 }
 

@@ -4,9 +4,9 @@
  * (draft-ietf-rmcat-gcc-02 and what later practice added): delay gradient, losses, the acknowledged
  * rate, probes. docs/congestion-control.md tells how the parts play together.
  *
- * Rates are bits/s of RTP packets with their headers. Packets carry consecutive transport-wide
- * sequence numbers; feedback may say anything: numbers that were never sent are refused, and no lie
- * about times brings the estimate above what was sent.
+ * Rates are bits/s of what bwe_sent is told, best whole IP packets. Packets carry consecutive
+ * transport-wide sequence numbers; feedback may say anything: numbers that were never sent are
+ * refused, and no lie about times brings the estimate above what was sent.
  */
 #pragma once
 
@@ -90,6 +90,11 @@ static inline void bwe_sent(struct bwe *bwe, uint64_t now_us, uint16_t sequence,
 must_check int bwe_feedback(struct bwe *bwe, uint64_t now_us, const struct twcc_feedback *feedback);
 /** What would be sent if the path carried it: probing aims there. 0: not known. */
 void bwe_set_wanted(struct bwe *bwe, uint64_t now_us, uint64_t wanted_bps);
+/**
+ * Packets take another way now: what was learned about the old one is forgotten, but for the rate
+ * that they arrived at.
+ */
+void bwe_path_changed(struct bwe *bwe, uint64_t now_us);
 /** Silence and probes that come to nothing. Call at bwe_deadline. */
 void bwe_tick(struct bwe *bwe, uint64_t now_us);
 uint64_t bwe_deadline(const struct bwe *bwe);
@@ -103,5 +108,10 @@ static inline bool bwe_heard(const struct bwe *bwe)
 static inline uint64_t bwe_bps(const struct bwe *bwe)
 {
     return bwe->deaf ? 0 : bwe->estimate_bps;
+}
+/** Whether a queue that grew has to drain: more than the estimate would keep it. */
+static inline bool bwe_drains(const struct bwe *bwe)
+{
+    return bwe->rate_control.holds;
 }
 enum bwe_limit bwe_limit(const struct bwe *bwe, uint64_t now_us);

@@ -23,6 +23,8 @@ void bwe_update(struct bwe *bwe, uint64_t now_us, const struct bwe_told *told);
 // probing.c
 /** Uses what a train found, when feedback completes it. */
 void bwe_take_probe(struct bwe *bwe, uint64_t now_us, const struct bwe_told *told);
+/** Whether more than the estimate is wanted. */
+bool bwe_wants_more(const struct bwe *bwe);
 /** Wants a probe when one may find something that is of use. */
 void bwe_consider_probe(struct bwe *bwe, uint64_t now_us);
 /** The estimate went down from `from_bps`: whether and when to ask the path again. */

@@ -56,10 +56,11 @@ static void take_received(struct bwe *bwe, uint64_t now_us, struct bwe_packet *p
     told->received++;
     packet->fate = BWE_FATE_RECEIVED;
     bwe_acknowledged_add(&bwe->acknowledged, sent_us, arrival_us, packet->size);
+    struct bwe_spacing spacing;
+    // a train queues on purpose: its delays are no sign of too much
     if (unlikely(packet->cluster != 0))
         bwe_probe_arrived(&bwe->probe, packet->cluster, arrival_us, packet->size);
-    struct bwe_spacing spacing;
-    if (bwe_groups_add(&bwe->groups, sent_us, arrival_us, &spacing))
+    else if (bwe_groups_add(&bwe->groups, sent_us, arrival_us, &spacing))
         bwe_trend_add(&bwe->trend, now_us, &spacing, bwe->groups.previous.arrival_us);
     if (sent_us < told->sent_us)
         return;

@@ -53,11 +53,8 @@ static bool press_down(struct bwe_loss *loss, uint64_t now_us, const struct bwe_
 {
     if (loss->lowered_us > 0 && now_us - loss->lowered_us < REACT_US + input->round_trip_us)
         return false;
-    // what is not sent cannot be lost: the limit begins at what is
-    double base_bps =
-        loss->limit_bps > 0 ? min_of(loss->limit_bps, input->rate_bps) : input->rate_bps;
-    if (input->sent_bps > 0)
-        base_bps = min_of(base_bps, input->sent_bps);
+    // the losses are those of what was sent, which may be less than the rate, and more for a while
+    double base_bps = input->sent_bps > 0 ? input->sent_bps : input->rate_bps;
     if (loss->begun_bps == 0) {
         loss->begun_bps = base_bps;
         loss->begun = loss->fraction;
@@ -69,9 +66,11 @@ static bool press_down(struct bwe_loss *loss, uint64_t now_us, const struct bwe_
     double rate_bps = base_bps * (1 - excess / 2);
     if (excess > LOSS_SEVERE && input->acknowledged_bps > 0)
         rate_bps = min_of(rate_bps, input->acknowledged_bps);
-    loss->limit_bps = rate_bps;
+    double before_bps =
+        loss->limit_bps > 0 ? min_of(loss->limit_bps, input->rate_bps) : input->rate_bps;
     loss->lowered_us = now_us;
-    return true;
+    loss->limit_bps = min_of(rate_bps, before_bps);
+    return rate_bps < before_bps;
 }
 
 static void let_up(struct bwe_loss *loss, double passed_s, const struct bwe_loss_input *input)
@@ -89,7 +88,9 @@ bool bwe_loss_update(struct bwe_loss *loss, uint64_t now_us, const struct bwe_lo
     if (loss->window_us == 0 || !window_full(loss, now_us))
         return false;
     double passed_s = (double)(now_us - loss->window_us) / (double)TIME_US_PER_S;
-    loss->fraction = (double)loss->lost / (loss->received + loss->lost);
+    double last = (double)loss->lost / (loss->received + loss->lost);
+    loss->fraction = min_of(last, loss->last);
+    loss->last = last;
     loss->window_us = 0;
     if (loss->fraction < loss->own)
         loss->own -= OWN_FORGET * (loss->own - loss->fraction);

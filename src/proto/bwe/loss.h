@@ -11,7 +11,8 @@ struct bwe_loss {
     uint32_t received; /**< in this window */
     uint32_t lost;
     uint64_t window_us;  /**< when it began; 0: with the next packet */
-    double fraction;     /**< of the last window */
+    double fraction;     /**< of the better one of the last two windows: bursts pass */
+    double last;         /**< of the last window */
     double own;          /**< what the path loses whatever is sent */
     double limit_bps;    /**< 0: none */
     double begun_bps;    /**< the rate at which losses began; 0: they did not */

@@ -25,7 +25,7 @@
 #define SPAN_MAX_US (1 * TIME_US_PER_S)
 /** Pause after a success, and after failures: doubled each time. */
 #define PAUSE_US        (1 * TIME_US_PER_S)
-#define PAUSE_DOUBLINGS 4
+#define PAUSE_DOUBLINGS 3
 
 static void enter(struct bwe_probe *probe, uint64_t now_us, enum bwe_probe_state state)
 {
@@ -37,12 +37,14 @@ void bwe_probe_want(struct bwe_probe *probe, uint64_t now_us, double rate_bps)
 {
     ensure(probe->state == BWE_PROBE_NONE);
     uint8_t id = probe->id == UINT8_MAX ? 1 : probe->id + 1;
-    uint8_t longer = min_of(probe->strikes, LONGER_MAX);
+    uint8_t longer = min_of(probe->deceived, LONGER_MAX);
     double bytes = rate_bps / 8 * (double)(TRAIN_US << longer) / (double)TIME_US_PER_S;
     *probe = (struct bwe_probe){
         .id = id,
         .strikes = probe->strikes,
+        .deceived = probe->deceived,
         .found_first = probe->found_first,
+        .begun = probe->begun,
         .rate_bps = rate_bps,
         .bytes = (uint32_t)min_of(bytes, (double)TRAIN_BYTES_MAX),
         .packets = TRAIN_PACKETS,
@@ -54,8 +56,10 @@ void bwe_probe_want(struct bwe_probe *probe, uint64_t now_us, double rate_bps)
 
 void bwe_probe_begin(struct bwe_probe *probe, uint64_t now_us)
 {
-    if (probe->state == BWE_PROBE_WANTED)
-        enter(probe, now_us, BWE_PROBE_SENDING);
+    if (probe->state != BWE_PROBE_WANTED)
+        return;
+    probe->begun = true;
+    enter(probe, now_us, BWE_PROBE_SENDING);
 }
 
 void bwe_probe_sent(struct bwe_probe *probe, uint64_t now_us, uint16_t sequence, size_t size)

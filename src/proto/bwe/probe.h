@@ -17,8 +17,10 @@ enum bwe_probe_state {
 struct bwe_probe {
     enum bwe_probe_state state;
     uint8_t id;         /**< 1 to 255, of this or the last one */
-    uint8_t strikes;    /**< in a row that found nothing, or too much */
+    uint8_t strikes;    /**< in a row that found nothing */
+    uint8_t deceived;   /**< in a row that found what was not there */
     bool found_first;   /**< the first of a connection's life is over */
+    bool begun;         /**< one was sent, ever */
     bool hurry;         /**< the next one need not wait */
     double rate_bps;    /**< its pace */
     uint32_t bytes;     /**< still to be sent */

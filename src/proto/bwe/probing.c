@@ -6,7 +6,7 @@
 #define FIRST_FACTOR 3.0
 #define FACTOR       2.0
 /** The estimate has to be above what is wanted by this to give it all: probes aim there. */
-#define WANTED_FACTOR 1.25
+#define WANTED_FACTOR 1.35
 /** A train that is hardly faster than the estimate finds nothing. */
 #define WORTH_FACTOR 1.1
 /** Back to this share of what was there before a drop, so long after it, and no longer. */
@@ -31,12 +31,17 @@ static bool path_is_calm(const struct bwe *bwe)
            bwe->waiting_us == 0;
 }
 
+bool bwe_wants_more(const struct bwe *bwe)
+{
+    return WANTED_FACTOR * (double)bwe->wanted_bps > WORTH_FACTOR * (double)bwe->estimate_bps;
+}
+
 /** What a probe should find; 0: none is of use. */
 static double rate_to_probe(struct bwe *bwe, uint64_t now_us)
 {
     double estimate_bps = (double)bwe->estimate_bps;
     double aim_bps = WANTED_FACTOR * (double)bwe->wanted_bps;
-    if (aim_bps <= WORTH_FACTOR * estimate_bps)
+    if (!bwe_wants_more(bwe))
         return 0;
     if (!bwe->probe.found_first)
         return min_of(FIRST_FACTOR * estimate_bps, aim_bps);
@@ -83,7 +88,9 @@ void bwe_take_probe(struct bwe *bwe, uint64_t now_us, const struct bwe_told *tol
         bwe_acknowledged_clear(&bwe->acknowledged);
         return;
     }
-    if (first && found_bps > 0 && found_bps < LOWER_SHARE * estimate_bps)
+    // a guess is no better than what was found
+    if (first && found_bps > 0 && found_bps < LOWER_SHARE * estimate_bps &&
+        bwe->estimate_bps <= BWE_START_BPS)
         bwe_rate_control_set(&bwe->rate_control, now_us, found_bps);
     bwe_probe_failed(&bwe->probe, now_us);
 }
@@ -93,11 +100,13 @@ void bwe_note_drop(struct bwe *bwe, uint64_t now_us, uint64_t from_bps)
     uint64_t raised_us = bwe->probe.raised_us;
     if (raised_us > 0 && now_us - raised_us < DECEIVED_US) {
         bwe->probe.raised_us = 0;
+        bwe->probe.deceived = (uint8_t)min_of(bwe->probe.deceived + 1, UINT8_MAX);
         bwe->dropped_from_bps = 0;
         if (bwe->probe.state == BWE_PROBE_NONE)
             bwe_probe_failed(&bwe->probe, now_us);
         return;
     }
+    bwe->probe.deceived = 0;
     // several steps down are one drop
     bool same = bwe->dropped_from_bps > 0 && now_us - bwe->dropped_us < RECOVERY_WAIT_US;
     bwe->dropped_from_bps = same ? max_of(bwe->dropped_from_bps, from_bps) : from_bps;

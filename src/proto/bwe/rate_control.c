@@ -20,6 +20,8 @@
 /** Near the capacity: one packet of this size more per response time, each second. */
 #define PACKET_BITS (1200 * 8.0)
 #define RESPONSE_US (100 * TIME_US_PER_MS)
+/** A queue shorter by this than it was is draining. */
+#define DRAINING_US (10 * (int64_t)TIME_US_PER_MS)
 /** After a decrease the queue gets this long, or a round trip, before the next. */
 #define DRAIN_MIN_US (10 * TIME_US_PER_MS)
 #define DRAIN_MAX_US (200 * TIME_US_PER_MS)
@@ -59,6 +61,9 @@ static void doubt_capacity(struct bwe_rate_control *control, double acknowledged
 static bool may_lower(const struct bwe_rate_control *control, uint64_t now_us,
                       const struct bwe_rate_input *input)
 {
+    // the slope is that of the last groups: it looks back at a queue that already drains
+    if (control->holds && input->queue_us < control->queue_us - DRAINING_US)
+        return false;
     uint64_t drain_us = min_of(input->round_trip_us, (uint64_t)DRAIN_MAX_US);
     drain_us = max_of(drain_us, (uint64_t)DRAIN_MIN_US);
     return control->lowered_us == 0 || now_us - control->lowered_us >= drain_us ||
@@ -68,8 +73,11 @@ static bool may_lower(const struct bwe_rate_control *control, uint64_t now_us,
 static bool lower(struct bwe_rate_control *control, uint64_t now_us,
                   const struct bwe_rate_input *input)
 {
+    bool may = input->acknowledged_bps > 0 && may_lower(control, now_us, input);
+    control->queue_us =
+        control->holds ? max_of(control->queue_us, input->queue_us) : input->queue_us;
     control->holds = true;
-    if (input->acknowledged_bps == 0 || !may_lower(control, now_us, input))
+    if (!may)
         return false;
     double rate_bps = DECREASE * input->acknowledged_bps;
     doubt_capacity(control, input->acknowledged_bps, true);
@@ -100,7 +108,10 @@ static void raise(struct bwe_rate_control *control, uint64_t now_us,
     double passed_s = (double)(now_us - control->changed_us) / (double)TIME_US_PER_S;
     doubt_capacity(control, input->acknowledged_bps, false);
     double limit_bps = BEYOND * input->acknowledged_bps + BEYOND_BPS;
-    double rate_bps = control->rate_bps + step(control, input, min_of(passed_s, 1.0));
+    double rate_bps = control->rate_bps;
+    // a path that is half empty says nothing of more: probes do
+    if (!input->limited)
+        rate_bps += step(control, input, min_of(passed_s, 1.0));
     rate_bps = min_of(rate_bps, limit_bps);
     // what came through without a queue is carried; near a known capacity it may be the old queue
     if (control->capacity_bps == 0)

@@ -12,6 +12,7 @@ struct bwe_rate_control {
     bool holds;          /**< waits for the queue to drain after a decrease */
     uint64_t changed_us; /**< last update; 0: none */
     uint64_t lowered_us; /**< last decrease; 0: none */
+    int64_t queue_us;    /**< the longest queue since then, while it drains */
     double capacity_bps; /**< what arrived when the queue grew, averaged; 0: not known */
     double variance_bps; /**< of that, divided by it */
 };
@@ -21,6 +22,7 @@ struct bwe_rate_input {
     enum bwe_usage usage;
     double acknowledged_bps; /**< 0: not known */
     uint64_t round_trip_us;
+    int64_t queue_us;
     bool limited; /**< the application sends much less than it may */
 };
 

@@ -10,6 +10,7 @@ struct call {
     struct allocate_item items[4];
     size_t count;
     uint64_t now_us;
+    bool explored;
     struct allocate_sums sums;
 };
 
@@ -27,7 +28,8 @@ static void add(struct call *call, uint8_t priority)
 
 static void divide(struct call *call, uint64_t bps)
 {
-    allocate_divide(call->now_us, bps, false, call->items, call->count, &call->sums);
+    allocate_divide(call->now_us, bps, false, call->explored, call->items, call->count,
+                    &call->sums);
 }
 
 static void test_all_is_sent_while_nothing_is_known(void **state)

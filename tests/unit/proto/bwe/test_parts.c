@@ -200,7 +200,7 @@ static void test_rate_goes_down_to_what_arrived_and_up_slowly_near_it(void **sta
     struct bwe_rate_control control;
     uint64_t now_us = TIME_US_PER_S;
     bwe_rate_control_init(&control, 2e6);
-    struct bwe_rate_input input = { BWE_USAGE_NORMAL, 2e6, 50 * MS, false };
+    struct bwe_rate_input input = { BWE_USAGE_NORMAL, 2e6, 50 * MS, 0, false };
     // while no capacity is known: 8 % a second
     for (int i = 0; i <= 20; i++, now_us += 50 * MS)
         assert_false(bwe_rate_control_update(&control, now_us, &input));
@@ -214,7 +214,7 @@ static void test_rate_goes_down_to_what_arrived_and_up_slowly_near_it(void **sta
     assert_false(bwe_rate_control_update(&control, now_us + 10 * MS, &input));
     assert_int_equal((uint64_t)control.rate_bps, 850000);
     // held while it drains, then a packet more per response time, each second: 64 kbit/s
-    input = (struct bwe_rate_input){ BWE_USAGE_UNDER, 8.5e5, 50 * MS, false };
+    input = (struct bwe_rate_input){ BWE_USAGE_UNDER, 8.5e5, 50 * MS, 0, false };
     bwe_rate_control_update(&control, now_us += 100 * MS, &input);
     assert_int_equal((uint64_t)control.rate_bps, 850000);
     input.usage = BWE_USAGE_NORMAL;
@@ -230,7 +230,7 @@ static void test_rate_does_not_drift_when_little_is_sent(void **state)
     struct bwe_rate_control control;
     uint64_t now_us = TIME_US_PER_S;
     bwe_rate_control_init(&control, 1e6);
-    struct bwe_rate_input input = { BWE_USAGE_NORMAL, 1e5, 50 * MS, true };
+    struct bwe_rate_input input = { BWE_USAGE_NORMAL, 1e5, 50 * MS, 0, true };
     for (int i = 0; i < 1200; i++)
         bwe_rate_control_update(&control, now_us += 50 * MS, &input);
     assert_int_equal((uint64_t)control.rate_bps, 1000000);
