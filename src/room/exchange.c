@@ -22,6 +22,7 @@ struct exchange *exchange_new(const struct exchange_config *config)
         .age_us = config->gop_age_us,
         .bytes = GOP_BYTES_MAX,
     };
+    list_init(&exchange->probing);
     follow_queue_init(&exchange->behind, &exchange->metrics);
     // keys are handles of our own making
     map_init(&exchange->peers, (uint64_t[2]){ 0 });
@@ -329,6 +330,7 @@ uint64_t exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagr
     }
     exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
                    follow_queue_tick(&exchange->behind, now_us, batch));
-    return list_empty(&exchange->behind.waiting) ? exchange->swept_us + SWEEP_US
-                                                 : now_us + FOLLOW_TICK_US;
+    exchange_probe_tick(exchange, now_us, batch);
+    bool busy = !list_empty(&exchange->behind.waiting) || !list_empty(&exchange->probing);
+    return busy ? now_us + FOLLOW_TICK_US : exchange->swept_us + SWEEP_US;
 }

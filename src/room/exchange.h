@@ -118,6 +118,7 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
 void exchange_message_discard(const struct exchange_message *message);
 /**
  * What is due: packets that waited for room, key-frame requests, the division of bandwidth, speech
- * and liveness. Returns when to call it again, which is soon while packets wait.
+ * and liveness. Returns when to call it again, which is soon while packets wait or paths are
+ * probed.
  */
 uint64_t exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);

@@ -64,6 +64,7 @@ void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us)
     void *value;
     while (map_next(&exchange->peers, &cursor, NULL, &value)) {
         struct exchange_peer *peer = value;
+        exchange_probe_check(exchange, peer);
         uint64_t bandwidth_bps = rtc_peer_bandwidth_bps(peer->rtc);
         bool narrow = bandwidth_bps > 0 && bandwidth_bps < peer->allocated_bps &&
                       bandwidth_bps < peer->divided_bps;

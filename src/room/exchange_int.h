@@ -12,6 +12,7 @@ struct exchange {
     struct map groups; /**< name -> struct exchange_group */
     struct room_metrics metrics;
     struct gop_policy gop_policy;
+    struct list probing;        /**< peers, by their probes */
     struct follow_queue behind; /**< subscriptions that wait for room, or come from the past */
     uint64_t swept_us;          /**< when all tracks were last looked at */
     /** For one peer at a time: what its bandwidth is divided over. */
@@ -19,14 +20,25 @@ struct exchange {
     struct subscription *allocate_video[RTC_SECTIONS_MAX];
 };
 
+/** A probe of a peer's path that is under way. */
+struct exchange_probe {
+    struct list by_exchange;
+    uint64_t begun_us;
+    uint64_t bitrate_bps;
+    uint32_t bytes;      /**< of it */
+    uint32_t bytes_left; /**< when looked at last; 0: none is under way */
+    uint16_t back;       /**< what was repeated last, so far behind the newest */
+};
+
 /** A peer's sections on this worker. Both arrays have `section_count` places. */
 struct exchange_peer {
     handle session;
     struct rtc_peer *rtc;
     size_t section_count;
-    uint64_t allocated_us;               /**< when its bandwidth was last divided; 0: divide now */
-    uint64_t allocated_bps;              /**< what that needs, audio included */
-    uint64_t divided_bps;                /**< the bandwidth that it was divided from */
+    uint64_t allocated_us;  /**< when its bandwidth was last divided; 0: divide now */
+    uint64_t allocated_bps; /**< what that needs, audio included */
+    uint64_t divided_bps;   /**< the bandwidth that it was divided from */
+    struct exchange_probe probe;
     struct track **tracks;               /**< NULL where the section is no publication */
     struct subscription **subscriptions; /**< NULL where the section is no slot */
 };
@@ -49,6 +61,10 @@ struct track *exchange_mirror_get(struct exchange *exchange, const struct track_
 void exchange_mirror_ask(struct exchange *exchange, const struct track *track);
 /** Divides the bandwidth of the peers whose time it is; key frames are asked for. */
 void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us);
+/** Looks whether a peer's path is to be probed. */
+void exchange_probe_check(struct exchange *exchange, struct exchange_peer *peer);
+/** Sends what is due of the probes under way. */
+void exchange_probe_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);
 /** Takes a track out of its group. */
 void exchange_group_leave(struct exchange *exchange, struct track *track);
 /** Leaves in `packets` those that are to be heard; returns how many. */

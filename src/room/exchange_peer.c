@@ -92,6 +92,7 @@ void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_pee
     ensure(!exchange_find_peer(exchange, session));
     struct exchange_peer *peer = memory_new(struct exchange_peer);
     peer->session = session;
+    list_init(&peer->probe.by_exchange);
     peer->rtc = rtc;
     map_set(&exchange->peers, map_key_u64(&session), peer);
     metric_add(&exchange->metrics.values[ROOM_METRIC_PEERS], 1);
@@ -127,6 +128,7 @@ void exchange_peer_remove(struct exchange *exchange, handle session)
         drop_subscription(exchange, peer, i);
         drop_track(exchange, peer, i);
     }
+    list_remove(&peer->probe.by_exchange);
     metric_subtract(&exchange->metrics.values[ROOM_METRIC_PEERS], 1);
     free(peer->tracks);
     free(peer->subscriptions);

@@ -85,6 +85,15 @@ bool rtc_sender_send(struct rtc_sender *sender, uint64_t now_us, struct datagram
  */
 bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch,
                        struct packet *packet, const struct rtc_outgoing *outgoing);
+/** Whether packets of this section can be sent again, and padding can, beside the medium. */
+bool rtc_sender_can_repair(const struct rtc_sender *sender);
+/** Padding of one packet: its count is one byte (RFC 3550, 5.1). */
+#define RTC_SENDER_PAD_SIZE 255
+/**
+ * Sends a packet of padding alone, in the numbers of retransmissions. Returns false when it was
+ * dropped (counted), or without RTX.
+ */
+bool rtc_sender_pad(struct rtc_sender *sender, uint64_t now_us, struct datagram_batch *batch);
 /**
  * The clock of what is being sent, with the outgoing timestamp: sender reports come from it, and
  * receivers keep lips in step by it.
