@@ -179,9 +179,15 @@ static void count_received(struct world_client *client, uint16_t section, struct
 {
     struct world_received *received = &client->received[section];
     const struct media_info *info = media_info_of(packet);
-    received->packets++;
     uint16_t place = (uint16_t)info->sequence;
-    if (!(received->seen[place / 8] & 1u << place % 8)) {
+    bool seen = received->seen[place / 8] & 1u << place % 8;
+    if (seen && info->repaired) {
+        // a probe's filler, or a repair that was not needed any more
+        received->repeated++;
+        return;
+    }
+    received->packets++;
+    if (!seen) {
         received->seen[place / 8] = (uint8_t)(received->seen[place / 8] | 1u << place % 8);
         received->distinct++;
     }

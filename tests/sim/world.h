@@ -30,6 +30,7 @@ struct world_received {
     uint64_t newest;     /**< unwrapped RTP sequence number, 0: none */
     uint64_t oldest;
     uint32_t distinct;       /**< packets less duplicates */
+    uint32_t repeated;       /**< retransmissions of what was there: not in `packets` */
     uint32_t layer;          /**< of the last packet, as its publisher numbered it */
     uint32_t delays_told;    /**< packets with the playout-delay extension */
     uint32_t delay;          /**< its last value, 24 bits */
