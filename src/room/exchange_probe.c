@@ -5,6 +5,8 @@
 
 /** What is repeated is among so many packets: they are in the ring still. */
 #define BACK_MAX 64
+/** What can be repeated is no larger. */
+#define PACKET_MAX 1500
 /** In one tick: 400 Mbit/s. */
 #define TICK_PACKETS 200
 
@@ -38,6 +40,8 @@ static struct subscription *filler_of(const struct exchange_peer *peer)
 static bool fill(struct exchange_probe *probe, struct subscription *filler, uint64_t now_us,
                  struct datagram_batch *batch)
 {
+    if (rtc_sender_room(filler->sender, now_us, RTC_URGENCY_REPAIR) < PACKET_MAX)
+        return false; // the path is full as it is
     struct rtc_numbers numbers;
     rtc_sender_start_numbers(filler->sender, &numbers);
     for (int tries = 0; tries < BACK_MAX; tries++) {
@@ -46,8 +50,6 @@ static bool fill(struct exchange_probe *probe, struct subscription *filler, uint
         uint32_t refused;
         if (subscription_repair(filler, now_us, batch, &number, 1, &refused) > 0)
             return true;
-        if (refused > 0)
-            return false; // the path is full as it is
     }
     return rtc_sender_pad(filler->sender, now_us, batch);
 }

@@ -140,7 +140,9 @@ static void server_tick(void *owner, uint64_t now_us)
 static uint64_t server_deadline(void *owner)
 {
     struct world *world = owner;
-    uint64_t deadline_us = world->workers[0].tick_us;
+    uint64_t deadline_us = TIME_NEVER;
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        deadline_us = time_earlier(deadline_us, world->workers[i].tick_us);
     for (uint32_t i = 0; i < world->client_count; i++) {
         if (world->clients[i].server_peer)
             deadline_us =
