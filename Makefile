@@ -24,7 +24,7 @@ run: build ## Build and start the server. ARGS="--set http.https_port=9443" adds
 test: ## Run every test; ends with "N passed, N failed".
 	@tools/run_tests.sh
 
-lab: ## Calls between networks of every kind (needs root); the table goes to docs/turn.md.
+lab: ## Calls between networks of every kind (needs root); the tables go to docs/.
 	@ROOST_LAB=full ROOST_LAB_TABLE=$(CURDIR)/docs/turn.md tools/run_tests.sh lab
 
 bench: build ## Measure: the load generator against a server of its own.

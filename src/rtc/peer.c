@@ -14,6 +14,8 @@
 #define RTC_REPORTERS_MAX RTC_SECTIONS_MAX
 /** Media starts to flow without a call to the peer; its reports are looked at this often. */
 #define WAKE_US (250 * TIME_US_PER_MS)
+/** Silence of the path in use with which media over another one means that the client has moved. */
+#define MOVED_US (40 * TIME_US_PER_MS)
 
 #define RARE_EVENTS 8
 
@@ -336,10 +338,28 @@ static int input_dtls(struct rtc_peer *peer, uint64_t now_us, struct bytes datag
 /** Media that was authentic came over `path`: the other side may have moved there. */
 static void note_used(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path)
 {
-    if (peer->client || (peer->has_path && net_path_equal(path, &peer->path)))
+    if (peer->client)
         return;
+    if (peer->has_path && net_path_equal(path, &peer->path)) {
+        peer->heard_us = now_us;
+        return;
+    }
     ice_lite_used(&peer->ice, now_us, path);
+    // browsers send first and nominate with their next check, seconds later; what is only late
+    // comes while the path in use is
+    if (now_us - peer->heard_us > MOVED_US)
+        ice_lite_appeared(&peer->ice, now_us, path);
     take_ice_events(peer, now_us);
+}
+
+/**
+ * Whether a datagram may be looked at. Media is authentic by itself, wherever it comes from; that
+ * our own goes there needs a check's proof. So a server's peer that a NAT has moved is heard on.
+ */
+static bool may_come_from(const struct rtc_peer *peer, const struct net_path *path, uint8_t first)
+{
+    bool media = first >= 128 && first <= 191;
+    return knows_path(peer, path) || (media && !peer->client && peer->has_path && peer->receiving);
 }
 
 int rtc_peer_input(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path,
@@ -351,7 +371,7 @@ int rtc_peer_input(struct rtc_peer *peer, uint64_t now_us, const struct net_path
     uint8_t first = datagram.data[0];
     if (first <= 3)
         return input_stun(peer, now_us, path, datagram);
-    if (!knows_path(peer, path)) {
+    if (!may_come_from(peer, path, first)) {
         peer_count(peer, RTC_METRIC_DROPPED_PATH, 1);
         return -EACCES;
     }

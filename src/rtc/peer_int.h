@@ -90,7 +90,8 @@ struct rtc_peer {
     struct rtc_params *params;
     bool client;
     enum rtc_peer_state state;
-    bool silenced; /**< consent expired: nothing but ICE may be sent */
+    bool silenced;     /**< consent expired: nothing but ICE may be sent */
+    uint64_t heard_us; /**< when media or RTCP came over `path` last */
     bool has_path;
     struct net_path path;
 

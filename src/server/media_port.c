@@ -1,6 +1,7 @@
 // Datagrams of the shared port: whose are they, and are they on the right worker?
 #include <errno.h>
 
+#include "proto/rtp/packet.h"
 #include "proto/stun/stun.h"
 #include "server/media_worker_int.h"
 
@@ -56,6 +57,23 @@ static struct media_transport *find_by_check(struct media_worker *worker,
         media_worker_adopt(worker, transport);
     if (media_routes_learn(&worker->routes, transport, &datagram->path.remote))
         media_count(worker, MEDIA_METRIC_DROPPED_ROUTES);
+    return transport;
+}
+
+/**
+ * The session that media from an unknown address names by its SSRC: the client's NAT may have given
+ * it another port. The engine judges; the answers to what it asks that address must find it.
+ */
+static struct media_transport *find_by_ssrc(struct media_worker *worker,
+                                            const struct udp_datagram *datagram)
+{
+    const uint8_t *data = datagram->data;
+    if (datagram->size < RTP_HEADER_SIZE || data[0] < 128 || data[0] > 191)
+        return NULL;
+    uint32_t ssrc = load_u32(data + (rtp_is_rtcp(data) ? 4 : 8));
+    struct media_transport *transport = media_routes_by_ssrc(&worker->routes, ssrc);
+    if (transport)
+        media_routes_guess(&worker->routes, transport, &datagram->path.remote);
     return transport;
 }
 
@@ -130,6 +148,8 @@ static void input(struct media_worker *worker, const struct udp_datagram *datagr
         }
         if (turn && !transport && turn_takes_dtls(worker, datagram, &current))
             continue;
+        if (!transport)
+            transport = find_by_ssrc(worker, datagram);
         // an address may pass to another session: its checks say so
         if (!transport || (datagram->size > 0 && datagram->data[0] <= 3))
             transport = find_by_check(worker, datagram, transport);

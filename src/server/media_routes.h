@@ -1,6 +1,7 @@
 /**
  * One worker's tables from what a datagram shows (its source address, the ICE fragment in a STUN
- * check) to the session it belongs to. A source address gets a route only after an authentic check.
+ * check, an SSRC) to the session it belongs to. A source address gets a route after an authentic
+ * check, or when media comes from it that is, or might be, the session's.
  */
 #pragma once
 
@@ -17,6 +18,7 @@
 
 /** A session as one worker sees it; `peer` is set on the worker that owns it. */
 struct media_capture;
+struct route;
 
 struct media_transport {
     handle session;
@@ -33,6 +35,8 @@ struct media_transport {
     bool untold; /**< the control thread's mailbox was full: it does not know that we have it */
     struct list routes;
     uint32_t route_count;
+    struct route *guess; /**< the one of `routes` that media_routes_guess added last, or NULL */
+    struct list sources; /**< SSRCs by which it is found */
     struct loop_timer timer;
     struct list awake; /**< in the worker's list of peers with output */
     void *owner;       /**< the worker's state */
@@ -42,6 +46,7 @@ struct media_routes {
     struct map sessions;  /**< handle -> media_transport */
     struct map ufrags;    /**< local ICE fragment -> media_transport */
     struct map addresses; /**< remote address -> route */
+    struct map sources;   /**< SSRC that a client announced -> source; the first to say it has it */
 };
 
 /** `secret` keys the address and fragment tables. */
@@ -63,8 +68,19 @@ struct media_transport *media_routes_by_ufrag(const struct media_routes *routes,
                                               struct bytes ufrag);
 struct media_transport *media_routes_by_address(const struct media_routes *routes,
                                                 const struct net_address *remote);
+/**
+ * The session whose client announced this SSRC, or NULL: where media comes from an address that
+ * nobody has, this says whose keys to try. It proves nothing.
+ */
+struct media_transport *media_routes_by_ssrc(const struct media_routes *routes, uint32_t ssrc);
 /** Remembers an address. True when the oldest of the session had to go: it has too many. */
 bool media_routes_learn(struct media_routes *routes, struct media_transport *transport,
+                        const struct net_address *remote);
+/**
+ * Remembers an address that nothing has proven, in place of the last such one of the session.
+ * Nothing when the session has all the addresses that it may.
+ */
+void media_routes_guess(struct media_routes *routes, struct media_transport *transport,
                         const struct net_address *remote);
 /** Walks all sessions: `*cursor` = 0 first; NULL at the end. */
 struct media_transport *media_routes_next(const struct media_routes *routes, size_t *cursor);

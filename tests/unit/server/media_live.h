@@ -49,6 +49,8 @@ struct client {
     uint32_t timestamp;
     uint32_t received[SECTIONS]; /**< packets */
     uint32_t from[SECTIONS];     /**< name of the publisher of the last one */
+    uint64_t received_us;        /**< when the last packet came */
+    uint64_t longest_us;         /**< the longest time between two */
 };
 
 struct live {
@@ -195,8 +197,12 @@ static inline void take_events(struct client *client)
         client->connected |= event.kind == RTC_EVENT_CONNECTED;
 }
 
-static inline void take_media(struct client *client, struct rtc_media *media)
+static inline void take_media(struct client *client, uint64_t now_us, struct rtc_media *media)
 {
+    if (media->count > 0) {
+        client->longest_us = max_of(client->longest_us, now_us - client->received_us);
+        client->received_us = now_us;
+    }
     for (uint32_t i = 0; i < media->count; i++) {
         struct bytes payload = media_payload_of(media->packets[i]);
         client->received[media->sections[i]]++;
@@ -216,7 +222,7 @@ static inline void receive(struct client *client, uint64_t now_us)
     while ((size = recv(client->fd, bytes, sizeof(bytes), 0)) > 0) {
         struct rtc_media media = { .count = 0 };
         (void)rtc_peer_input(client->peer, now_us, &path, bytes_of(bytes, (size_t)size), &media);
-        take_media(client, &media);
+        take_media(client, now_us, &media);
         take_events(client);
     }
 }

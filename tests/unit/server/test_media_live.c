@@ -78,6 +78,41 @@ static void test_a_client_that_moves_is_handed_over_to_its_worker(void **state)
     live_free(live);
 }
 
+/** Whoever gets media starts to measure anew. */
+static void forget_gaps(struct live *live)
+{
+    for (uint32_t i = 0; i < live->client_count; i++) {
+        live->clients[i].received_us = clock_now_us();
+        live->clients[i].longest_us = 0;
+    }
+}
+
+static void test_a_client_that_a_nat_moves_misses_nothing_and_is_not_missed(void **state)
+{
+    (void)state;
+    struct live *live = a_room();
+    struct client *client = &live->clients[0];
+    expect_all(live);
+    uint64_t shortest_us = UINT64_MAX;
+    for (int i = 0; i < 12; i++) { // on every worker, and once without others' load
+        uint64_t answered = counted(live, "ice_probes_answered_total", NULL);
+        forget_gaps(live);
+        close(client->fd);
+        open_socket(client); // client->port stays: the client does not know
+        until(live, counted(live, "ice_probes_answered_total", NULL) > answered);
+        expect_media(client, 1, neighbour(live, 0, 1));
+        expect_media(neighbour(live, live->client_count - 1, 0), 1, client);
+        uint64_t longest_us = 0;
+        for (uint32_t c = 0; c < live->client_count; c++)
+            longest_us = max_of(longest_us, live->clients[c].longest_us);
+        shortest_us = min_of(shortest_us, longest_us);
+    }
+    assert_true(counted(live, "media_handed_over_total", NULL) > 0);
+    assert_int_equal(counted(live, "media_sessions", NULL), live->client_count);
+    assert_true(shortest_us < 200 * TIME_US_PER_MS);
+    live_free(live);
+}
+
 static void test_a_blocked_publication_is_not_forwarded(void **state)
 {
     (void)state;
@@ -148,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_slots_change_at_any_rate),
         cmocka_unit_test(test_more_changes_than_a_worker_takes_at_once_are_not_lost),
         cmocka_unit_test(test_a_client_that_moves_is_handed_over_to_its_worker),
+        cmocka_unit_test(test_a_client_that_a_nat_moves_misses_nothing_and_is_not_missed),
         cmocka_unit_test(test_a_blocked_publication_is_not_forwarded),
         cmocka_unit_test(test_sessions_close_while_media_is_under_way),
         cmocka_unit_test(test_a_host_stops_before_anyone_has_connected),

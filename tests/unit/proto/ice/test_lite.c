@@ -170,6 +170,97 @@ static uint64_t counter(const struct bench *bench, enum ice_metric metric)
     return metric_get(&bench->metrics.values[metric]);
 }
 
+/** A peer on `path`, whose consent check has been answered: nothing is due. */
+static void settle(struct bench *bench, const struct net_path *path)
+{
+    nominate(bench, path, HIGH);
+    output(bench);
+    assert_int_equal(answer_consent(bench, NULL, REMOTE_PWD, 0), 0);
+    assert_true(next_event(bench, ICE_EVENT_SELECTED));
+    assert_true(no_event(bench));
+}
+
+static void test_media_from_elsewhere_is_asked_and_its_answer_moves_the_selection(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path old = path_from(1, 5000), new = path_from(9, 6000), to;
+    ice_lite_appeared(&bench.ice, bench.now_us, &new);
+    assert_int_equal(ice_lite_deadline(&bench.ice), TIME_NEVER); // nothing was selected
+    settle(&bench, &old);
+    bench.now_us += 100000;
+    ice_lite_appeared(&bench.ice, bench.now_us, &new);
+    assert_int_equal(ice_lite_deadline(&bench.ice), 0);
+    output(&bench);
+    assert_int_equal(sent_count(&bench), 1);
+    (void)sent(&bench, 0, &to);
+    assert_true(net_path_equal(&to, &new));
+    assert_false(ice_lite_knows(&bench.ice, &new));
+    assert_selected(&bench, &old);
+    bench.now_us += 20000;
+    assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, 0), 0);
+    assert_selected(&bench, &new);
+    assert_true(next_event(&bench, ICE_EVENT_SELECTED));
+    assert_int_equal(counter(&bench, ICE_PROBES_SENT), 1);
+    assert_int_equal(counter(&bench, ICE_PROBES_ANSWERED), 1);
+    // what was late on the old path does not take it back, a nomination there does
+    ice_lite_used(&bench.ice, bench.now_us, &old);
+    assert_selected(&bench, &new);
+    bench.now_us += 3000000;
+    nominate(&bench, &old, HIGH);
+    ice_lite_used(&bench.ice, bench.now_us, &old);
+    assert_selected(&bench, &old);
+    bench_end(&bench);
+}
+
+static void test_media_over_a_path_that_was_checked_only_moves_the_selection_too(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path wifi = path_from(1, 5000), mobile = path_from(9, 6000);
+    settle(&bench, &wifi);
+    ping(&bench, &mobile, LOW);
+    ice_lite_used(&bench.ice, bench.now_us, &mobile);
+    assert_selected(&bench, &wifi);
+    ice_lite_appeared(&bench.ice, bench.now_us, &wifi); // it is the selected one
+    output(&bench);
+    assert_int_equal(counter(&bench, ICE_PROBES_SENT), 0);
+    ice_lite_appeared(&bench.ice, bench.now_us, &mobile);
+    output(&bench);
+    assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, 0), 0);
+    assert_selected(&bench, &mobile);
+    bench_end(&bench);
+}
+
+static void test_a_forged_source_moves_nothing_and_is_asked_rarely(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path old = path_from(1, 5000), forged = path_from(9, 6000), other = path_from(8, 1);
+    settle(&bench, &old);
+    for (int i = 0; i < 1000; i++) { // a second of it
+        bench.now_us += 1000;
+        ice_lite_appeared(&bench.ice, bench.now_us, i % 2 ? &forged : &other);
+        output(&bench);
+    }
+    assert_in_range(counter(&bench, ICE_PROBES_SENT), 10, 21);
+    // the peer itself gets the check, and answers from where it is: not the way that it was asked
+    bench.now_us += 50000;
+    ice_lite_appeared(&bench.ice, bench.now_us, &forged);
+    output(&bench);
+    assert_int_equal(answer_consent(&bench, &old, REMOTE_PWD, 0), -EBADMSG);
+    assert_int_equal(answer_consent(&bench, NULL, "not the password at all", 0), -EACCES);
+    assert_selected(&bench, &old);
+    assert_false(ice_lite_knows(&bench.ice, &forged));
+    assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, STUN_FORBIDDEN), 0);
+    assert_selected(&bench, &old);
+    assert_int_equal(counter(&bench, ICE_PROBES_ANSWERED), 0);
+    bench_end(&bench);
+}
+
 static void test_the_agent_is_small(void **state)
 {
     (void)state;
@@ -719,6 +810,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_agent_is_small),
+        cmocka_unit_test(test_media_from_elsewhere_is_asked_and_its_answer_moves_the_selection),
+        cmocka_unit_test(test_media_over_a_path_that_was_checked_only_moves_the_selection_too),
+        cmocka_unit_test(test_a_forged_source_moves_nothing_and_is_asked_rarely),
         cmocka_unit_test(test_a_check_is_answered_with_where_it_came_from),
         cmocka_unit_test(test_nomination_selects_and_asks_for_consent_at_once),
         cmocka_unit_test(test_the_fragment_of_the_peer_may_be_of_another_generation),
