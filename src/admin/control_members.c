@@ -18,10 +18,17 @@ void control_members_list(struct http_exchange *exchange, void *owner)
     const struct room *room = control_room(owner, exchange);
     if (!room)
         return;
+    char hidden[8];
+    int result = http_exchange_query(exchange, "hidden", hidden, sizeof(hidden));
+    // a broadcast has tens of thousands of them
+    bool visible_only = result > 0 && strcmp(hidden, "false") == 0;
     json_t *array = json_array();
     const struct room_member *member = NULL;
-    while ((member = room_next_member(room, member)))
+    while ((member = room_next_member(room, member))) {
+        if (member->hidden && visible_only)
+            break; // they come last
         json_array_append_new(array, control_member_json(member));
+    }
     control_respond(exchange, 200, json_pack("{s:o}", "participants", array));
 }
 

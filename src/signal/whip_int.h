@@ -109,6 +109,17 @@ void whip_patch(struct http_exchange *exchange, void *owner);
 void whip_delete(struct http_exchange *exchange, void *owner);
 
 // whip_layers.c
+/** What a viewer asks for. */
+struct whip_choice {
+    int section; /**< of the offer; -1: the first one of video */
+    int layer;   /**< below MEDIA_LAYERS_MAX; -1: any */
+    int width;   /**< at most; 0: any */
+    int height;
+    bool paused; /**< of ours: no picture */
+};
+
+/** Reads the body of a choice. Returns 0 or -EINVAL. */
+must_check int whip_choice_read(struct bytes body, struct whip_choice *ret_choice);
 /** The layers of a viewer's video sections as JSON; the caller frees. The session has a member. */
 char *whip_layers_text(const struct whip_session *session);
 void whip_layers_get(struct http_exchange *exchange, void *owner);

@@ -57,15 +57,6 @@ void whip_layers_get(struct http_exchange *exchange, void *owner)
     free(text);
 }
 
-/** What a viewer asks for. */
-struct choice {
-    int section; /**< -1: the first video section */
-    int layer;   /**< -1: any */
-    int width;   /**< at most; 0: any */
-    int height;
-    bool paused; /**< of ours: no picture */
-};
-
 /** A text or a whole number that is not negative; -EINVAL when it is neither. */
 static int read_number(const json_t *value, int otherwise, int *ret_number)
 {
@@ -88,14 +79,14 @@ static int read_number(const json_t *value, int otherwise, int *ret_number)
     return 0;
 }
 
-static int read_choice(struct bytes body, struct choice *ret_choice)
+int whip_choice_read(struct bytes body, struct whip_choice *ret_choice)
 {
     json_t *json =
         body.size > 0 ? json_loadb((const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL)
                       : NULL;
     const json_t *rid = json_object_get(json, "rid");
     const json_t *paused = json_object_get(json, "paused");
-    *ret_choice = (struct choice){ .paused = json_is_true(paused) };
+    *ret_choice = (struct whip_choice){ .paused = json_is_true(paused) };
     int result = json_is_object(json) && (!paused || json_is_boolean(paused)) ? 0 : -EINVAL;
     if (result == 0)
         result = read_number(json_object_get(json, "mediaId"), -1, &ret_choice->section);
@@ -107,11 +98,11 @@ static int read_choice(struct bytes body, struct choice *ret_choice)
     if (result == 0)
         result = read_number(json_object_get(json, "maxHeight"), 0, &ret_choice->height);
     json_decref(json);
-    return result;
+    return ret_choice->layer < MEDIA_LAYERS_MAX ? result : -EINVAL;
 }
 
 /** How many of the layers fit; at least one. 0: nobody knows yet how large they are. */
-static uint8_t count_fitting(const struct room_slot *slot, const struct choice *choice)
+static uint8_t count_fitting(const struct room_slot *slot, const struct whip_choice *choice)
 {
     uint8_t count = 0;
     for (uint8_t i = 0; slot->filled_by && i < MEDIA_LAYERS_MAX; i++) {
@@ -124,7 +115,7 @@ static uint8_t count_fitting(const struct room_slot *slot, const struct choice *
     return count;
 }
 
-static struct media_wish wish_of(const struct room_slot *slot, const struct choice *choice)
+static struct media_wish wish_of(const struct room_slot *slot, const struct whip_choice *choice)
 {
     struct media_wish wish = MEDIA_WISH_DEFAULT;
     wish.paused = choice->paused;
@@ -151,9 +142,8 @@ void whip_layers_choose(struct http_exchange *exchange, void *owner)
         http_exchange_fail(exchange, 415, "The body must be of type application/json.");
         return;
     }
-    struct choice choice;
-    if (read_choice(http_exchange_body(exchange), &choice) < 0 ||
-        choice.layer >= MEDIA_LAYERS_MAX) {
+    struct whip_choice choice;
+    if (whip_choice_read(http_exchange_body(exchange), &choice) < 0) {
         http_exchange_fail(exchange, 400,
                            "The body is an object with mediaId, rid, maxWidth, maxHeight or "
                            "paused; all may be left out.");

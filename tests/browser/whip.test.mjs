@@ -29,8 +29,8 @@ async function blankPage(by = browser) {
 }
 
 /** Publishes a picture of one colour. @param {keyof typeof colours} colour */
-async function publisher(path, colour, { simulcast = false, width = 640, height = 360 } = {}) {
-    const page = await blankPage();
+async function publisher(path, colour, { simulcast = false, width = 640, height = 360, by = browser } = {}) {
+    const page = await blankPage(by);
     await page.bringToFront();
     await page.evaluate(async (endpoint, rgb, layers, size) => {
         const { publish } = await import('/sdk/whip.js');
@@ -116,6 +116,14 @@ test('a WHIP publisher is seen by WHEP viewers in Chromium and Firefox, and by a
     for (const page of [one, two]) await page.evaluate(() => globalThis.session.stop());
     assert.deepEqual(await roost.metric('whip_sessions'), { 'kind="whip"': 0, 'kind="whep"': 0 });
     for (const page of [ann, member, one, two]) await page.close();
+});
+
+test('Firefox publishes', async () => {
+    const fred = await publisher('/whip/fox', 'yellow', { by: fox });
+    const watching = await viewer('/whep/fox', { options: { waitForStart: true } });
+    await sees(watching, 'yellow', 'Chromium sees the picture');
+    await until('sound arrives', async () => (await watching.evaluate(() => globalThis.count('audio'))) > 20);
+    for (const page of [fred, watching]) await page.close();
 });
 
 test('a viewer who comes early waits, and sees the picture when it begins', async () => {

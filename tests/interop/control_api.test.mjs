@@ -295,7 +295,11 @@ describe('tokens', () => {
         context.after(() => ghost.goodbye());
         await ada.settle();
         assert.equal(ada.pending('member_joined').length, 0);
-        assert.equal((await must(server, 'GET', '/api/v1/rooms/demo')).hidden, 1);
+        const { participants: visible, hidden: unseen } = await must(server, 'GET', '/api/v1/rooms/demo');
+        assert.deepEqual([visible, unseen], [1, 1]);
+        const names = async (query) => (await must(server, 'GET', `/api/v1/rooms/demo/participants${query}`)).participants.map(({ name }) => name);
+        assert.deepEqual(await names(''), ['Ada', 'Ghost']);
+        assert.deepEqual(await names('?hidden=false'), ['Ada']);
     });
 
     test('are revoked for those who are in, too, and after a restart', async (context) => {
