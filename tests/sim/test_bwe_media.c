@@ -160,6 +160,26 @@ static void test_lost_feedback_costs_little(void **state)
     flows_free(flows);
 }
 
+static void test_a_full_way_back_costs_little(void **state)
+{
+    (void)state;
+    // RFC 8867, 5.3: feedback waits in a queue of its own
+    struct flows *flows = flows_new(26);
+    struct network_pipe_config path = path_of(2000000);
+    flows_set_path(flows, &path);
+    struct flow *flow = flows_add(flows, &(struct flow_config){ .best_bps = 3000000 });
+    flow_set_return_path(flow, &(struct network_pipe_config){
+                                   .bandwidth_bps = 16000, .queue_bytes = 700, .delay_us = 30000 });
+    flows_run(flows, time_from_s(60));
+    uint64_t rate = flow_rate_bps(flow, 10, 60);
+    printf("way back of 16 kbit/s: %llu of 2000 kbit/s used, queue p95 %u ms, round trip %llu ms\n",
+           (unsigned long long)rate / 1000, flow_queue_ms(flow, 10, 60, 95),
+           (unsigned long long)flow->bwe.round_trip_us / 1000);
+    assert_in_range(rate, 1000000, 2000000);
+    assert_in_range(flow_queue_ms(flow, 10, 60, 95), 0, 250);
+    flows_free(flows);
+}
+
 static void test_silence_brings_it_down_and_an_answer_up_again(void **state)
 {
     (void)state;
@@ -206,6 +226,31 @@ static void test_longer_round_trips_in_the_midst_are_no_queue_for_long(void **st
     flows_free(flows);
 }
 
+static void test_a_token_bucket_does_not_deceive_for_long(void **state)
+{
+    (void)state;
+    struct flows *flows = flows_new(25);
+    struct network_pipe_config path = path_of(500000);
+    path.burst_bytes = 8000;
+    flows_set_path(flows, &path);
+    // the second layer is too much for the path, but not for its bucket
+    struct flow *flow =
+        flows_add(flows, &(struct flow_config){ .best_bps = 1800000,
+                                                .levels_bps = { 200000, 700000, 1800000 },
+                                                .audio_bps = 32000 });
+    uint32_t ups[4] = { 0 };
+    for (int i = 0; i < 400; i++) {
+        uint64_t before_bps = flow->sending_bps;
+        flows_run(flows, time_from_ms(300));
+        ups[i / 100] += flow->sending_bps > 200000 && before_bps <= 200000;
+    }
+    printf("token bucket of 8 KB: %u, %u, %u, %u times too much in half a minute each\n", ups[0],
+           ups[1], ups[2], ups[3]);
+    assert_in_range(ups[0], 0, 6);
+    assert_in_range(ups[2] + ups[3], 0, 4);
+    flows_free(flows);
+}
+
 static void test_sound_alone_changes_nothing(void **state)
 {
     (void)state;
@@ -230,8 +275,10 @@ int main(void)
         cmocka_unit_test(test_a_path_without_a_queue_is_found_by_its_losses),
         cmocka_unit_test(test_jitter_costs_little),
         cmocka_unit_test(test_lost_feedback_costs_little),
+        cmocka_unit_test(test_a_full_way_back_costs_little),
         cmocka_unit_test(test_silence_brings_it_down_and_an_answer_up_again),
         cmocka_unit_test(test_longer_round_trips_in_the_midst_are_no_queue_for_long),
+        cmocka_unit_test(test_a_token_bucket_does_not_deceive_for_long),
         cmocka_unit_test(test_sound_alone_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

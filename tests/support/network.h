@@ -60,6 +60,7 @@ struct network_pipe_config {
     bool jitter_reorders;
     uint64_t bandwidth_bps; /**< 0: unlimited. Of IP packets: 28 or 48 bytes are added to each */
     uint32_t queue_bytes;   /**< that may wait for the bottleneck; 0: 200 ms worth */
+    uint32_t burst_bytes;   /**< pass at once after a rest, as token buckets let them */
     network_filter *filter;
     void *filter_owner;
 };

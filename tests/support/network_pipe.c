@@ -28,6 +28,9 @@ static bool pass_bottleneck(struct network_pipe *pipe, uint64_t now_us, size_t w
         *ret_done_us = now_us;
         return true;
     }
+    uint64_t burst_us = (uint64_t)pipe->config.burst_bytes * BITS_PER_BYTE * TIME_US_PER_S / bps;
+    // unused time counts, up to a full bucket
+    pipe->busy_until_us = max_of(pipe->busy_until_us, now_us - min_of(burst_us, now_us));
     uint64_t waiting_us = pipe->busy_until_us > now_us ? pipe->busy_until_us - now_us : 0;
     uint64_t waiting_bytes = waiting_us * bps / BITS_PER_BYTE / TIME_US_PER_S;
     uint64_t limit = pipe->config.queue_bytes;
@@ -36,9 +39,8 @@ static bool pass_bottleneck(struct network_pipe *pipe, uint64_t now_us, size_t w
     // one datagram always fits, however short the queue
     if (waiting_bytes > 0 && waiting_bytes + wire_size > limit)
         return false;
-    pipe->busy_until_us =
-        now_us + waiting_us + (uint64_t)wire_size * BITS_PER_BYTE * TIME_US_PER_S / bps;
-    *ret_done_us = pipe->busy_until_us;
+    pipe->busy_until_us += (uint64_t)wire_size * BITS_PER_BYTE * TIME_US_PER_S / bps;
+    *ret_done_us = max_of(pipe->busy_until_us, now_us);
     return true;
 }
 

@@ -7,10 +7,10 @@
 #define TRAIN_PACKETS   5
 #define TRAIN_BYTES_MAX 60000
 /** Lengthened at most by two to the power of this. */
-#define LONGER_MAX 2
+#define LONGER_MAX 4
 /** Nobody began, or did not come to an end: without. */
 #define WANTED_US  (2 * TIME_US_PER_S)
-#define SENDING_US (200 * TIME_US_PER_MS)
+#define SENDING_US (400 * TIME_US_PER_MS)
 /** Its feedback must have come by then. */
 #define JUDGING_US (1 * TIME_US_PER_S)
 /** Parts of a train that must have arrived to tell anything. */
@@ -25,7 +25,7 @@
 #define SPAN_MAX_US (1 * TIME_US_PER_S)
 /** Pause after a success, and after failures: doubled each time. */
 #define PAUSE_US        (1 * TIME_US_PER_S)
-#define PAUSE_DOUBLINGS 3
+#define PAUSE_DOUBLINGS 2
 
 static void enter(struct bwe_probe *probe, uint64_t now_us, enum bwe_probe_state state)
 {
@@ -33,11 +33,17 @@ static void enter(struct bwe_probe *probe, uint64_t now_us, enum bwe_probe_state
     probe->since_us = now_us;
 }
 
+/** Once may be chance, or others; again is the path. */
+static bool distrusts(const struct bwe_probe *probe)
+{
+    return probe->deceived >= 2;
+}
+
 void bwe_probe_want(struct bwe_probe *probe, uint64_t now_us, double rate_bps)
 {
     ensure(probe->state == BWE_PROBE_NONE);
     uint8_t id = probe->id == UINT8_MAX ? 1 : probe->id + 1;
-    uint8_t longer = min_of(probe->deceived, LONGER_MAX);
+    uint8_t longer = distrusts(probe) ? min_of(probe->deceived, LONGER_MAX) : 0;
     double bytes = rate_bps / 8 * (double)(TRAIN_US << longer) / (double)TIME_US_PER_S;
     *probe = (struct bwe_probe){
         .id = id,
@@ -48,8 +54,10 @@ void bwe_probe_want(struct bwe_probe *probe, uint64_t now_us, double rate_bps)
         .rate_bps = rate_bps,
         .bytes = (uint32_t)min_of(bytes, (double)TRAIN_BYTES_MAX),
         .packets = TRAIN_PACKETS,
+        .all_bytes = (uint32_t)min_of(bytes, (double)TRAIN_BYTES_MAX),
         .next_us = probe->next_us,
         .raised_us = probe->raised_us,
+        .raised_bps = probe->raised_bps,
     };
     enter(probe, now_us, BWE_PROBE_WANTED);
 }
@@ -88,6 +96,31 @@ void bwe_probe_arrived(struct bwe_probe *probe, uint8_t mark, int64_t arrival_us
         probe->last_arrival_us = arrival_us;
     probe->received_count++;
     probe->received_bytes += size;
+    if (probe->half_bytes == 0 && probe->received_bytes * 2 >= probe->all_bytes) {
+        probe->half_bytes = probe->received_bytes;
+        probe->half_arrival_us = probe->last_arrival_us;
+    }
+}
+
+/** Bits/s of `bytes` in `span_us`; 0 when the time makes no sense. */
+static double rate_of(uint32_t bytes, int64_t span_us)
+{
+    if (span_us <= 0 || span_us > (int64_t)SPAN_MAX_US)
+        return 0;
+    return (double)bytes * 8 * (double)TIME_US_PER_S / (double)span_us;
+}
+
+/**
+ * A path that was found out to give a burst for nothing (a token bucket) shows what it carries in
+ * the second half of a long train.
+ */
+static double slower_half(const struct bwe_probe *probe, double arrived_bps)
+{
+    if (!distrusts(probe) || probe->half_bytes == 0)
+        return arrived_bps;
+    double second_bps = rate_of(probe->received_bytes - probe->half_bytes,
+                                probe->last_arrival_us - probe->half_arrival_us);
+    return second_bps > 0 ? min_of(arrived_bps, second_bps) : arrived_bps;
 }
 
 uint64_t bwe_probe_deadline(const struct bwe_probe *probe)
@@ -115,14 +148,6 @@ void bwe_probe_tick(struct bwe_probe *probe, uint64_t now_us)
         bwe_probe_failed(probe, now_us);
 }
 
-/** Bits/s of `bytes` in `span_us`; 0 when the time makes no sense. */
-static double rate_of(uint32_t bytes, int64_t span_us)
-{
-    if (span_us <= 0 || span_us > (int64_t)SPAN_MAX_US)
-        return 0;
-    return (double)bytes * 8 * (double)TIME_US_PER_S / (double)span_us;
-}
-
 /** The rate between first and last packet, there and here, whichever is less. */
 static double measure(const struct bwe_probe *probe)
 {
@@ -138,6 +163,7 @@ static double measure(const struct bwe_probe *probe)
     // what left or came at once has no rate of its own: the pace that was asked for bounds it
     sent_bps = sent_bps > 0 ? sent_bps : probe->rate_bps;
     arrived_bps = arrived_bps > 0 ? arrived_bps : sent_bps;
+    arrived_bps = slower_half(probe, arrived_bps);
     if (arrived_bps < SATURATED * sent_bps)
         return SATURATED_SHARE * arrived_bps;
     double slower_bps = min_of(sent_bps, arrived_bps);
@@ -161,6 +187,7 @@ void bwe_probe_succeeded(struct bwe_probe *probe, uint64_t now_us, double found_
     probe->hurry = found_bps > WHOLE_SHARE * probe->rate_bps;
     probe->next_us = now_us + PAUSE_US;
     probe->raised_us = now_us;
+    probe->raised_bps = found_bps;
 }
 
 void bwe_probe_failed(struct bwe_probe *probe, uint64_t now_us)

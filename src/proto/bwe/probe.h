@@ -21,12 +21,15 @@ struct bwe_probe {
     uint8_t deceived;   /**< in a row that found what was not there */
     bool found_first;   /**< the first of a connection's life is over */
     bool begun;         /**< one was sent, ever */
+    bool full;          /**< wanted by who sends all that the estimate allows */
     bool hurry;         /**< the next one need not wait */
     double rate_bps;    /**< its pace */
     uint32_t bytes;     /**< still to be sent */
     uint32_t packets;   /**< as well */
+    uint32_t all_bytes; /**< of the whole train */
     uint64_t since_us;  /**< when it came into its state */
     uint64_t next_us;   /**< when another may be wanted */
+    double raised_bps;  /**< to what */
     uint64_t raised_us; /**< when one last raised the estimate; 0: never */
     // what was sent of it
     uint16_t last_sequence;
@@ -39,6 +42,8 @@ struct bwe_probe {
     uint16_t first_size;
     uint32_t received_count;
     uint32_t received_bytes;
+    uint32_t half_bytes;     /**< of the first half of the train, as it arrived; 0: not yet */
+    int64_t half_arrival_us; /**< when that was complete */
     int64_t first_arrival_us;
     int64_t last_arrival_us;
 };

@@ -15,6 +15,8 @@
 #define RECOVERY_MAX_US  (15 * TIME_US_PER_S)
 /** Down again this soon after a probe raised the estimate: the probe deceived. */
 #define DECEIVED_US (4 * TIME_US_PER_S)
+/** And by so much that it was not there in the first place. */
+#define DECEIVED_SHARE 0.7
 /** Probes wait while the queue is longer or losses are above the path's own by more. */
 #define QUEUE_MAX_US (2 * BWE_QUEUE_US)
 #define LOSS_MAX     0.05
@@ -34,6 +36,12 @@ static bool path_is_calm(const struct bwe *bwe)
 bool bwe_wants_more(const struct bwe *bwe)
 {
     return WANTED_FACTOR * (double)bwe->wanted_bps > WORTH_FACTOR * (double)bwe->estimate_bps;
+}
+
+/** Whether the application sends about what it may. */
+static bool is_full(const struct bwe *bwe)
+{
+    return (double)bwe->sent_bps > FULL_SHARE * (double)bwe->estimate_bps;
 }
 
 /** What a probe should find; 0: none is of use. */
@@ -56,8 +64,7 @@ static double rate_to_probe(struct bwe *bwe, uint64_t now_us)
         if (back_bps > WORTH_FACTOR * estimate_bps)
             return back_bps;
     }
-    bool full = (double)bwe->sent_bps > FULL_SHARE * estimate_bps;
-    uint64_t next_us = bwe->probe.next_us + (full ? FULL_PAUSE_US : 0);
+    uint64_t next_us = bwe->probe.next_us + (is_full(bwe) ? FULL_PAUSE_US : 0);
     return now_us < next_us && !bwe->probe.hurry ? 0 : min_of(FACTOR * estimate_bps, aim_bps);
 }
 
@@ -66,8 +73,10 @@ void bwe_consider_probe(struct bwe *bwe, uint64_t now_us)
     if (bwe->probe.state != BWE_PROBE_NONE || bwe->deaf)
         return;
     double rate_bps = rate_to_probe(bwe, now_us);
-    if (rate_bps > 0)
+    if (rate_bps > 0) {
         bwe_probe_want(&bwe->probe, now_us, rate_bps);
+        bwe->probe.full = is_full(bwe);
+    }
 }
 
 void bwe_take_probe(struct bwe *bwe, uint64_t now_us, const struct bwe_told *told)
@@ -79,6 +88,9 @@ void bwe_take_probe(struct bwe *bwe, uint64_t now_us, const struct bwe_told *tol
     bool queues = bwe->trend.usage == BWE_USAGE_OVER;
     double estimate_bps = (double)bwe->estimate_bps;
     if (found_bps > estimate_bps && !queues) {
+        // what the one before raised has stood
+        if (bwe->probe.raised_us > 0 && now_us - bwe->probe.raised_us > DECEIVED_US)
+            bwe->probe.deceived = 0;
         bwe_rate_control_set(&bwe->rate_control, now_us, found_bps);
         if (found_bps > bwe->rate_control.capacity_bps)
             bwe->rate_control.capacity_bps = 0;
@@ -100,13 +112,13 @@ void bwe_note_drop(struct bwe *bwe, uint64_t now_us, uint64_t from_bps)
     uint64_t raised_us = bwe->probe.raised_us;
     if (raised_us > 0 && now_us - raised_us < DECEIVED_US) {
         bwe->probe.raised_us = 0;
-        bwe->probe.deceived = (uint8_t)min_of(bwe->probe.deceived + 1, UINT8_MAX);
+        if (!bwe->probe.full && (double)bwe->estimate_bps < DECEIVED_SHARE * bwe->probe.raised_bps)
+            bwe->probe.deceived = (uint8_t)min_of(bwe->probe.deceived + 1, UINT8_MAX);
         bwe->dropped_from_bps = 0;
         if (bwe->probe.state == BWE_PROBE_NONE)
             bwe_probe_failed(&bwe->probe, now_us);
         return;
     }
-    bwe->probe.deceived = 0;
     // several steps down are one drop
     bool same = bwe->dropped_from_bps > 0 && now_us - bwe->dropped_us < RECOVERY_WAIT_US;
     bwe->dropped_from_bps = same ? max_of(bwe->dropped_from_bps, from_bps) : from_bps;

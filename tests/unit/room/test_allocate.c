@@ -135,6 +135,46 @@ static void test_a_lone_picture_that_does_not_fit_is_tried_now_and_then(void **s
     assert_in_range(shown, 8, 4 * 20);
 }
 
+static void test_with_probes_a_lone_picture_is_thinned_not_tried(void **state)
+{
+    (void)state;
+    struct call call = { .explored = true };
+    add(&call, 1);
+    // two fifths of the worst step: the pace leaves pictures out
+    divide(&call, 60 * KBPS);
+    assert_int_not_equal(call.states[0].step, ALLOCATE_NONE);
+    for (int i = 0; i < 4 * 60; i++) {
+        call.now_us += time_from_ms(250);
+        divide(&call, 60 * KBPS);
+        assert_int_not_equal(call.states[0].step, ALLOCATE_NONE);
+    }
+    // less is no picture, and nothing is tried
+    for (int i = 0; i < 4 * 60; i++) {
+        call.now_us += time_from_ms(250);
+        divide(&call, 50 * KBPS);
+        assert_int_equal(call.states[0].step, ALLOCATE_NONE);
+    }
+    // room for it: it comes back soon
+    call.now_us += time_from_ms(2000);
+    divide(&call, 400 * KBPS);
+    assert_int_not_equal(call.states[0].step, ALLOCATE_NONE);
+}
+
+static void test_what_comes_out_first_is_no_way_down(void **state)
+{
+    (void)state;
+    struct call call = { 0 };
+    add(&call, 1);
+    divide(&call, 200 * KBPS);
+    uint8_t first = call.states[0].step;
+    assert_int_not_equal(first, ALLOCATE_NONE);
+    // a moment later the path is known to be wide: up at once
+    call.now_us += time_from_ms(250);
+    divide(&call, 5000 * KBPS);
+    assert_true(call.states[0].step > first);
+    assert_false(call.states[0].starved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +184,8 @@ int main(void)
         cmocka_unit_test(test_down_at_once_and_up_with_room_to_spare),
         cmocka_unit_test(test_a_path_that_swings_does_not_make_layers_flap),
         cmocka_unit_test(test_a_lone_picture_that_does_not_fit_is_tried_now_and_then),
+        cmocka_unit_test(test_with_probes_a_lone_picture_is_thinned_not_tried),
+        cmocka_unit_test(test_what_comes_out_first_is_no_way_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -345,6 +345,31 @@ static void test_a_train_finds_the_slower_of_pace_and_path(void **state)
     assert_true(run_train(&probe, TIME_US_PER_S, 1e9, 3) == 0);
 }
 
+static void test_a_path_that_gave_a_burst_for_nothing_is_asked_for_longer(void **state)
+{
+    (void)state;
+    struct bwe_probe probe = { .deceived = 2 };
+    bwe_probe_want(&probe, TIME_US_PER_S, 1e6);
+    assert_true(probe.all_bytes >= 4 * 1875); // 15 ms four times
+    bwe_probe_begin(&probe, TIME_US_PER_S);
+    uint64_t now_us = TIME_US_PER_S;
+    int64_t arrival_us = 1000000;
+    // half of it at once, the rest at 200 kbit/s
+    uint32_t sent = 0;
+    uint16_t sequence = 0;
+    while (bwe_probe_mark(&probe) != 0) {
+        uint8_t mark = bwe_probe_mark(&probe);
+        bwe_probe_sent(&probe, now_us, sequence++, 500);
+        now_us += 4000;
+        arrival_us += sent < probe.all_bytes / 2 ? 4000 : 20000;
+        sent += 500;
+        bwe_probe_arrived(&probe, mark, arrival_us, 500);
+    }
+    double found = 0;
+    assert_true(bwe_probe_judge(&probe, now_us, (uint16_t)(sequence - 1), &found));
+    assert_true(found > 150e3 && found < 220e3);
+}
+
 static void test_trains_that_nobody_sends_end_by_themselves(void **state)
 {
     (void)state;
@@ -383,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_losses_of_the_path_itself_set_no_limit),
         cmocka_unit_test(test_a_few_packets_tell_no_losses),
         cmocka_unit_test(test_a_train_finds_the_slower_of_pace_and_path),
+        cmocka_unit_test(test_a_path_that_gave_a_burst_for_nothing_is_asked_for_longer),
         cmocka_unit_test(test_trains_that_nobody_sends_end_by_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
