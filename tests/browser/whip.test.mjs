@@ -29,10 +29,10 @@ async function blankPage(by = browser) {
 }
 
 /** Publishes a picture of one colour. @param {keyof typeof colours} colour */
-async function publisher(path, colour, { simulcast = false, width = 640, height = 360, by = browser } = {}) {
+async function publisher(path, colour, { width = 640, height = 360, by = browser, ...options } = {}) {
     const page = await blankPage(by);
     await page.bringToFront();
-    await page.evaluate(async (endpoint, rgb, layers, size) => {
+    await page.evaluate(async (endpoint, rgb, chosen, size) => {
         const { publish } = await import('/sdk/whip.js');
         const canvas = document.createElement('canvas');
         [canvas.width, canvas.height] = size;
@@ -51,8 +51,8 @@ async function publisher(path, colour, { simulcast = false, width = 640, height 
         oscillator.connect(out);
         oscillator.start();
         stream.addTrack(out.stream.getAudioTracks()[0]);
-        globalThis.session = await publish(endpoint, stream, { simulcast: layers });
-    }, path, colours[colour], simulcast, [width, height]);
+        globalThis.session = await publish(endpoint, stream, chosen);
+    }, path, colours[colour], options, [width, height]);
     return page;
 }
 
@@ -185,6 +185,24 @@ test('a viewer chooses among the layers, no picture, and the server\'s choice ag
     await choose({});
     const before = await watching.evaluate(() => globalThis.count('video'));
     await until('pictures come again', async () => (await watching.evaluate(() => globalThis.count('video'))) > before + 5);
+    for (const page of [ann, watching]) await page.close();
+});
+
+test('a viewer chooses among the spatial layers of one VP9 stream', async () => {
+    const ann = await publisher('/whip/svc', 'green', { codec: 'VP9', scalabilityMode: 'L2T1_KEY' });
+    const watching = await viewer('/whep/svc', { options: { waitForStart: true } });
+    await sees(watching, 'green', 'the picture is seen');
+    await ann.bringToFront();
+    const layers = await until('two layers are there to choose', async () => {
+        const found = await watching.evaluate(() => globalThis.session.layers());
+        return found.length === 2 ? found : Promise.reject(JSON.stringify(found));
+    }, 30000);
+    assert.deepEqual(layers.map(({ rid, width, height }) => [rid, width, height]), [['1', 640, 360], ['0', 320, 180]]);
+    const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)), 20000);
+    await watching.evaluate(() => globalThis.session.choose({ rid: '0' }));
+    await shown(320);
+    await watching.evaluate(() => globalThis.session.choose({}));
+    await shown(640);
     for (const page of [ann, watching]) await page.close();
 });
 
