@@ -101,8 +101,13 @@ static double now_us(void)
 
 static void measure(unsigned viewers)
 {
-    struct media_control media = { open_session, close_session, answer_offer, set_slot,
-                                   set_wish,     block,         no_event };
+    struct media_control media = { .session_open = open_session,
+                                   .session_close = close_session,
+                                   .offer = answer_offer,
+                                   .slot_set = set_slot,
+                                   .slot_wish = set_wish,
+                                   .publication_block = block,
+                                   .event = no_event };
     struct random random;
     struct room_directory rooms;
     random_seeded_init(&random, 1);
