@@ -141,7 +141,7 @@ class Bench:
         self.counts = [int(count) for count in options.counts.split(",")] if options.counts else []
         self.end = time.monotonic() + (QUICK_SECONDS if self.quick else FULL_SECONDS)
         self.seconds = 0.5 if self.quick else 1
-        self.rounds = 3 if self.quick else 7
+        self.rounds = 3 if self.quick else 5
 
     def late(self):
         return time.monotonic() > self.end
@@ -197,17 +197,20 @@ def measure_video(bench):
         floor = floor_options(subscribers, burst, payload, 30)
         options = ["--video", "--publishers", "1", "--subscribers", str(subscribers),
                    "--burst", str(burst), "--payload", str(payload)]
-        with Row(bench, names, options, {"floor": floor, "floor-alone": [*floor, "--alone"]}) as row:
+        # a thread for each of hundreds of subscribers would take the others' time
+        present = [name for name in names if name != "janus-shipped" or subscribers <= 100]
+        with Row(bench, present, options,
+                 {"floor": floor, "floor-alone": [*floor, "--alone"]}) as row:
             row.measure()
             us = {name: row.median(name, "us") for name in row.generators}
             print_row([feed, str(subscribers), show(us["floor"]), show(us.get("roost")),
                        show(ratio(us.get("roost"), us["floor"])), show(us["floor-alone"]),
                        show(us.get("roost-alone")),
                        show(ratio(us.get("roost-alone"), us["floor-alone"])),
-                       *[show(us[name]) for name in names if "janus" in name],
+                       *[show(us.get(name)) for name in names if "janus" in name],
                        show(ratio(us.get("janus"), us.get("roost"))),
                        show(ratio(us.get("janus"), us.get("roost-alone"))), row.lost()])
-            for name in names:
+            for name in present:
                 more.append([feed, str(subscribers), name, pair(row, name, "pps", "{:,.0f}"),
                              pair(row, name, "gbps"), pair(row, name, "core", "{:.1%}"),
                              both(row, name),

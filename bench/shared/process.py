@@ -10,8 +10,8 @@ CORE = 0
 
 
 def pinned(core, command):
-    """`command` on one core; as root, before other programs of the machine."""
-    first = ["nice", "-n", "-20"] if os.geteuid() == 0 else []
+    """`command` on one core; as root, before all other programs of the machine."""
+    first = ["chrt", "-f", "1"] if os.geteuid() == 0 else []
     return [*first, "taskset", "-c", str(core), *command]
 
 
