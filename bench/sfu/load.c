@@ -77,7 +77,7 @@ static void wait_for_signaling(void *owner, int fd)
     struct pollfd pollers[] = { { .fd = fd, .events = POLLIN },
                                 { .fd = load->epoll_fd, .events = POLLIN } };
     poll(pollers, array_size(pollers), wait_ms(load));
-    if (!(pollers[0].revents & (POLLIN | POLLHUP | POLLERR)))
+    if (fd < 0 || !(pollers[0].revents & (POLLIN | POLLHUP | POLLERR)))
         turn(load, 0);
 }
 

@@ -8,12 +8,14 @@
 #include "runtime/clock.h"
 #include "signaling.h"
 
-#define PING_US    (3 * TIME_US_PER_S)
-#define TRACKS_MAX 128
-#define WISHES_MAX 64 /**< in one message */
+#define PING_US        (3 * TIME_US_PER_S)
+#define TRACKS_MAX     128
+#define TRACKS_WAIT_US (10 * TIME_US_PER_S)
+#define WISHES_MAX     64 /**< in one message */
 
 struct signaling {
     struct json_socket *socket;
+    struct signaling_shared *shared;
     uint64_t next_id;
     uint64_t pinged_us;
     uint64_t last_seq;
@@ -107,6 +109,7 @@ static struct signaling *native_open(struct signaling_shared *shared, struct med
 {
     struct signaling *client = memory_new(struct signaling);
     client->client = media;
+    client->shared = shared;
     client->socket = json_socket_open(&(struct json_socket_config){ .server = &shared->server,
                                                                     .target = "/ws",
                                                                     .random = shared->random,
@@ -129,9 +132,27 @@ static struct signaling *native_open(struct signaling_shared *shared, struct med
     return NULL;
 }
 
+/** Until every slot for a video has one. */
+static bool wait_for_tracks(struct signaling *client)
+{
+    const struct media_client *media = client->client;
+    uint32_t slots = 0;
+    for (size_t i = 0; i < media->offer.section_count; i++)
+        slots += media->sections[i].kind == RTC_KIND_VIDEO && !media->sections[i].sends;
+    uint64_t end_us = clock_now_us() + TRACKS_WAIT_US;
+    while (client->track_count < slots && clock_now_us() < end_us) {
+        client->shared->wait(client->shared->owner, -1);
+        json_socket_read(client->socket, read_message, client);
+    }
+    if (client->track_count < slots)
+        fprintf(stderr, "load: %u of %u videos came\n", client->track_count, slots);
+    return client->track_count >= slots;
+}
+
 static bool native_prefer(struct signaling *client, uint32_t large)
 {
-    json_socket_read(client->socket, read_message, client);
+    if (!wait_for_tracks(client))
+        return false;
     for (uint32_t at = large; at < client->track_count; at += WISHES_MAX) {
         json_t *wishes = json_array();
         for (uint32_t i = at; i < client->track_count && i < at + WISHES_MAX; i++)
