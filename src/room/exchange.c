@@ -86,8 +86,8 @@ void exchange_track_drop(struct exchange *exchange, struct track *track)
     track_free(track);
 }
 
-/** Tells control of something that happened to a publication of ours. */
-static void report(struct exchange *exchange, const struct track *track, enum media_event_kind kind)
+void exchange_report(struct exchange *exchange, const struct track *track,
+                     enum media_event_kind kind)
 {
     struct exchange_peer *peer = exchange_find_peer(exchange, track->key.session);
     if (!peer)
@@ -97,6 +97,7 @@ static void report(struct exchange *exchange, const struct track *track, enum me
         .session = track->key.session,
         .speaking = track->speech.speaking,
         .level_dbov = speech_level(&track->speech),
+        .demand = track->demand.told,
     };
     if (kind == MEDIA_EVENT_LAYERS)
         memcpy(event.layers, track->told, sizeof(event.layers));
@@ -115,7 +116,7 @@ static void take_audio_level(struct exchange *exchange, uint64_t now_us, struct 
                                     &voice))
         return;
     if (speech_input(&track->speech, now_us, level))
-        report(exchange, track, MEDIA_EVENT_SPEAKING);
+        exchange_report(exchange, track, MEDIA_EVENT_SPEAKING);
 }
 
 /** Packets of one track that came together. Keeps them, and sends them on. */
@@ -140,7 +141,7 @@ static void publish(struct exchange *exchange, uint64_t now_us, struct track *tr
         return;
     if (!track->live) {
         track->live = true;
-        report(exchange, track, MEDIA_EVENT_TRACK_LIVE);
+        exchange_report(exchange, track, MEDIA_EVENT_TRACK_LIVE);
     }
     // other cores first: they work while we do our own fan-out
     exchange_mirror_send(exchange, track, packets, kept);
@@ -275,12 +276,13 @@ static void ask_for_key_frames(struct exchange *exchange, struct track *track, u
 static void tick_liveness(struct exchange *exchange, struct track *track, uint64_t now_us)
 {
     if (!track->video && speech_tick(&track->speech, now_us))
-        report(exchange, track, MEDIA_EVENT_SPEAKING);
+        exchange_report(exchange, track, MEDIA_EVENT_SPEAKING);
     if (track->video && track_layers_changed(track, now_us))
-        report(exchange, track, MEDIA_EVENT_LAYERS);
-    if (track->live && now_us - track->last_packet_us > TRACK_SILENT_US) {
+        exchange_report(exchange, track, MEDIA_EVENT_LAYERS);
+    // who was told that nobody watches has not gone away
+    if (track->live && track->demand.told > 0 && now_us - track->last_packet_us > TRACK_SILENT_US) {
         track->live = false;
-        report(exchange, track, MEDIA_EVENT_TRACK_SILENT);
+        exchange_report(exchange, track, MEDIA_EVENT_TRACK_SILENT);
     }
 }
 
@@ -313,6 +315,7 @@ static void sweep(struct exchange *exchange, uint64_t now_us)
         if (track->video) {
             track_measure(track, now_us);
             ask_for_key_frames(exchange, track, now_us);
+            exchange_demand_tick(exchange, track, now_us);
         }
         if (track->mirror)
             tick_mirror(exchange, track, now_us);

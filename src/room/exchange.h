@@ -23,6 +23,7 @@ enum exchange_message_kind {
     EXCHANGE_BURST,          /**< packets of `key`; the receiver takes over the references */
     EXCHANGE_GOP,            /**< the same, from the past: what a new mirror begins with */
     EXCHANGE_CLOCK,          /**< `clock` of a layer of `key` */
+    EXCHANGE_DEMAND,         /**< `count` smallest layers of `key` are watched on `worker` */
     EXCHANGE_WANT_KEY_FRAME, /**< subscribers of a mirror need a key frame of `layer` */
     EXCHANGE_RESTART,        /**< the packets of `key` broke off on purpose */
     EXCHANGE_GONE,           /**< the publication `key` ended */

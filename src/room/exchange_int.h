@@ -65,6 +65,11 @@ void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us);
 void exchange_probe_check(struct exchange *exchange, struct exchange_peer *peer);
 /** Sends what is due of the probes under way. */
 void exchange_probe_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);
+/** Tells the control thread of something that happened to a publication of ours. */
+void exchange_report(struct exchange *exchange, const struct track *track,
+                     enum media_event_kind kind);
+/** Tells the publisher of a video which layers nobody watches, and that one is watched again. */
+void exchange_demand_tick(struct exchange *exchange, struct track *track, uint64_t now_us);
 /** Takes a track out of its group. */
 void exchange_group_leave(struct exchange *exchange, struct track *track);
 /** Leaves in `packets` those that are to be heard; returns how many. */

@@ -153,6 +153,8 @@ static void take_mirror(struct exchange *exchange, uint64_t now_us, struct track
                         uint16_t worker)
 {
     bool added = track_mirror_add(track, worker);
+    if (added)
+        track->demand.workers[worker] = TRACK_LAYERS_MAX; // until it says otherwise
     for (uint8_t i = 0; i < TRACK_LAYERS_MAX; i++) {
         if (track->layers[i].clock.valid)
             tell(exchange, worker,
@@ -194,6 +196,9 @@ void exchange_message_input(struct exchange *exchange, uint64_t now_us,
         break;
     case EXCHANGE_CLOCK:
         take_clock(track, message);
+        break;
+    case EXCHANGE_DEMAND:
+        track->demand.workers[message->worker] = message->count;
         break;
     case EXCHANGE_WANT_KEY_FRAME:
         track_want_key_frame(track, message->layer);

@@ -111,6 +111,30 @@ void ladder_describe(const struct track *track, uint64_t now_us, const struct me
     }
 }
 
+uint8_t ladder_wanted_rows(const struct track *track, const struct media_wish *wish)
+{
+    if (wish->paused)
+        return 0;
+    int best = ROWS - 1;
+    while (best > 0 && track->layers[best].last_packet_us == 0)
+        best--;
+    uint8_t limit = wish->layers > 0 ? min_of(wish->layers, (uint8_t)ROWS) : ROWS;
+    uint64_t wanted = (uint64_t)wish->width * wish->height;
+    // the layers of a single stream cannot rest one by one
+    if (!track->simulcast || wanted == 0)
+        return track->simulcast ? limit : ROWS;
+    const struct track_layer *top = &track->layers[best];
+    uint64_t pixels = top->width > 0 ? (uint64_t)top->width * top->height : PIXELS_GUESS;
+    for (uint8_t row = 0; row < best; row++) {
+        const struct track_layer *layer = &track->layers[row];
+        uint64_t has = layer->width > 0 ? (uint64_t)layer->width * layer->height
+                                        : pixels >> (2 * (best - row));
+        if (has * ENOUGH_OF >= wanted * ENOUGH_PARTS)
+            return min_of((uint8_t)(row + 1), limit);
+    }
+    return limit;
+}
+
 struct ladder_place ladder_place(const struct track *track, uint64_t now_us,
                                  const struct media_wish *wish, uint8_t step)
 {

@@ -29,6 +29,11 @@ struct ladder_place {
  */
 void ladder_describe(const struct track *track, uint64_t now_us, const struct media_wish *wish,
                      struct allocate_item *item);
+/**
+ * How many of the smallest rows a wish has a use for, whether they are sent now or rest: up to the
+ * one that fills the place, for those below are what a narrow path falls back to. 0: paused.
+ */
+uint8_t ladder_wanted_rows(const struct track *track, const struct media_wish *wish);
 /** What is to be forwarded at a step. */
 struct ladder_place ladder_place(const struct track *track, uint64_t now_us,
                                  const struct media_wish *wish, uint8_t step);

@@ -86,6 +86,7 @@ enum media_event_kind {
     MEDIA_EVENT_TRACK_SILENT, /**< no packet of a publication for 5 s */
     MEDIA_EVENT_SPEAKING,     /**< a publication became active speech, or stopped (`speaking`) */
     MEDIA_EVENT_LAYERS,       /**< layers of a publication came, went, or changed (`layers`) */
+    MEDIA_EVENT_DEMAND,       /**< other sizes of a publication are watched now (`demand`) */
 };
 
 #define MEDIA_LAYERS_MAX 3
@@ -105,7 +106,8 @@ struct media_event {
     bool speaking;
     uint8_t level_dbov; /**< audio level, 0 loud to 127 silent (RFC 6464) */
     struct media_layer layers[MEDIA_LAYERS_MAX]; /**< smallest first */
-    const char *reason;                          /**< FAILED: a constant sentence for the user */
+    uint8_t demand;     /**< so many of the smallest layers are of use to somebody; 0: none */
+    const char *reason; /**< FAILED: a constant sentence for the user */
 };
 
 struct media_control {

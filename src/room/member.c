@@ -375,6 +375,13 @@ static void track_event(struct room_member *member, uint64_t now_us,
         publication->layers_serial = ++member->room->directory->next_serial;
         return;
     }
+    if (event->kind == MEDIA_EVENT_DEMAND) {
+        publication->demand = event->demand;
+        room_tell(member, &(struct room_event){ .kind = ROOM_EVENT_DEMAND,
+                                                .member = member,
+                                                .publication = publication });
+        return;
+    }
     bool live = event->kind == MEDIA_EVENT_TRACK_LIVE;
     if (publication->live != live) {
         publication->live = live;
@@ -400,6 +407,7 @@ void room_member_media_event(struct room_member *member, uint64_t now_us,
     case MEDIA_EVENT_TRACK_SILENT:
     case MEDIA_EVENT_SPEAKING:
     case MEDIA_EVENT_LAYERS:
+    case MEDIA_EVENT_DEMAND:
         track_event(member, now_us, event);
         break;
     }

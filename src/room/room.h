@@ -83,6 +83,7 @@ struct room_publication {
     uint8_t level_dbov;
     uint64_t order;                              /**< of publishing, in the room */
     struct media_layer layers[MEDIA_LAYERS_MAX]; /**< of video, smallest first */
+    uint8_t demand;         /**< so many of the smallest are watched; only told after a change */
     uint64_t layers_serial; /**< never the same for other layers or another publication */
 };
 
@@ -100,6 +101,7 @@ enum room_event_kind {
     ROOM_EVENT_REMOVED,           /**< the observer's own member is gone: reason, text */
     ROOM_EVENT_SLOTS,             /**< slots, slot_count: the observer's own that changed */
     ROOM_EVENT_SLOTS_NEEDED,      /**< audio, video: the observer should offer so many */
+    ROOM_EVENT_DEMAND,            /**< publication, the observer's own: other sizes are watched */
     ROOM_EVENT_MEDIA_STATE,       /**< the observer's own state; text: why it failed, or NULL */
 };
 

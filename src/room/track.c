@@ -23,6 +23,7 @@ struct track *track_new(const struct track_key *key, bool video)
     track->key = *key;
     track->video = video;
     list_init(&track->subscriptions);
+    track->demand.told = TRACK_LAYERS_MAX;
     for (int i = 0; i < TRACK_LAYERS_MAX; i++)
         packet_ring_init(&track->layers[i].ring, video ? VIDEO_RING_PACKETS : AUDIO_RING_PACKETS);
     return track;

@@ -47,6 +47,15 @@ struct track_layer {
     uint32_t pixels; /**< per picture, 0: not known */
 };
 
+/** Which layers of a video somebody watches, as counts of the smallest; see exchange_demand.c. */
+struct track_demand {
+    uint8_t told; /**< the publisher knows; of a mirror: the publisher's worker */
+    uint64_t checked_us;
+    uint64_t told_us;
+    uint64_t less_since_us;             /**< since when less than that is watched; 0: it is not */
+    uint8_t workers[TRACK_WORKERS_MAX]; /**< on workers that mirror the track */
+};
+
 struct track {
     struct track_key key;
     bool video;
@@ -66,6 +75,7 @@ struct track {
     struct track_layer layers[TRACK_LAYERS_MAX];
     struct media_layer told[TRACK_LAYERS_MAX]; /**< what control knows of them */
     struct list subscriptions;
+    struct track_demand demand;
     const struct gop_policy *gop_policy;      /**< of the worker */
     struct follow_queue *behind;              /**< of the worker */
     uint64_t mirrors[TRACK_WORKERS_MAX / 64]; /**< workers that mirror it */

@@ -170,6 +170,11 @@ static void write_event(struct json_text *out, const struct room_event *event)
         wire_write_event_slots_needed(
             out, &(struct wire_event_slots_needed){ .audio = event->audio, .video = event->video });
         break;
+    case ROOM_EVENT_DEMAND:
+        wire_write_event_demand(
+            out, &(struct wire_event_demand){ .track = event->publication->id,
+                                              .layers = event->publication->demand });
+        break;
     case ROOM_EVENT_MEDIA_STATE:
         wire_write_event_media_state(out,
                                      &(struct wire_event_media_state){

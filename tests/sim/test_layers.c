@@ -123,6 +123,75 @@ static void test_late_packets_find_their_place(void **state)
     world_free(world);
 }
 
+static void wish(struct world_client *subscriber, uint16_t width, bool paused)
+{
+    world_wish(subscriber, 0,
+               &(struct media_wish){ .width = width,
+                                     .height = (uint16_t)(width * 9 / 16),
+                                     .priority = MEDIA_WISH_PRIORITY,
+                                     .paused = paused });
+}
+
+/** The publisher does as it is told. */
+static void obey(struct world_client *publisher)
+{
+    for (uint32_t i = 0; i < WORLD_LAYERS; i++)
+        publisher->layers[i].paused = i >= publisher->demand;
+    // what begins again begins with a key frame
+    publisher->key_frame_next = true;
+}
+
+static void check_demand(uint16_t subscriber_worker)
+{
+    struct world *world = a_call(true, subscriber_worker);
+    struct world_client *publisher = &world->clients[0], *subscriber = &world->clients[1];
+    const struct world_received *video = &subscriber->received[0];
+    publisher->demand = WORLD_LAYERS;
+    network_run(world->net, time_from_s(30));
+    assert_int_equal(publisher->demand, WORLD_LAYERS);
+    // small: the upper layers may rest, but not at once
+    wish(subscriber, 320, false);
+    network_run(world->net, time_from_s(4));
+    assert_int_equal(publisher->demand, WORLD_LAYERS);
+    network_run(world->net, time_from_s(3));
+    assert_int_equal(publisher->demand, 1);
+    obey(publisher);
+    network_run(world->net, time_from_s(2));
+    assert_int_equal(video->layer, 0);
+    // large again: at once
+    wish(subscriber, 1280, false);
+    network_run(world->net, time_from_ms(600));
+    assert_int_equal(publisher->demand, WORLD_LAYERS);
+    obey(publisher);
+    network_run(world->net, time_from_s(2));
+    assert_int_equal(video->layer, 2);
+    // nobody: all of it rests, and is not taken for gone
+    wish(subscriber, 0, true);
+    network_run(world->net, time_from_s(15));
+    assert_int_equal(publisher->demand, WORLD_LAYERS);
+    network_run(world->net, time_from_s(7));
+    assert_int_equal(publisher->demand, 0);
+    obey(publisher);
+    network_run(world->net, time_from_s(20));
+    assert_int_equal(world->silent_events, 0);
+    uint32_t frames = video->frames;
+    wish(subscriber, 640, false);
+    network_run(world->net, time_from_ms(600));
+    assert_int_equal(publisher->demand, 2);
+    obey(publisher);
+    network_run(world->net, time_from_s(2));
+    assert_int_equal(video->layer, 1);
+    assert_true(video->frames > frames + 40);
+    world_free(world);
+}
+
+static void test_publishers_hear_what_nobody_watches(void **state)
+{
+    (void)state;
+    check_demand(0);
+    check_demand(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_bursts_of_loss_are_repaired),
         cmocka_unit_test(test_copies_go_out_once),
         cmocka_unit_test(test_late_packets_find_their_place),
+        cmocka_unit_test(test_publishers_hear_what_nobody_watches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,8 +48,12 @@ static bool to_worker(void *owner, uint16_t worker, const struct exchange_messag
 static void to_control(void *owner, const struct media_event *event)
 {
     struct world *world = ((struct world_worker *)owner)->world;
-    if (event->kind == MEDIA_EVENT_TRACK_LIVE)
-        world->live_events++;
+    world->live_events += event->kind == MEDIA_EVENT_TRACK_LIVE;
+    world->silent_events += event->kind == MEDIA_EVENT_TRACK_SILENT;
+    for (uint32_t i = 0; event->kind == MEDIA_EVENT_DEMAND && i < world->client_count; i++) {
+        if (world->clients[i].session == event->session)
+            world->clients[i].demand = event->demand;
+    }
     if (event->kind != MEDIA_EVENT_LAYERS)
         return;
     world->layer_events++;

@@ -66,6 +66,7 @@ struct world_client {
     struct rtc_peer *server_peer;
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
+    uint8_t demand; /**< layers of its video that are watched, as the server said last */
     /** Gets decrypted RTP packets in place of the engine. */
     void (*tap)(void *owner, struct bytes packet);
     void *tap_owner;
@@ -128,6 +129,7 @@ struct world {
     struct world_message messages[4096];
     size_t message_count;
     uint32_t live_events;
+    uint32_t silent_events;
     uint32_t layer_events;
     struct media_layer layers[MEDIA_LAYERS_MAX]; /**< as told last, of any publication */
     bool remb_only;                              /**< clients know no transport-wide feedback */

@@ -324,7 +324,7 @@ export class Call extends Emitter {
                 muted,
                 toldMuted: muted,
                 mediaTrack: track,
-                encodings: encodingsFor(source, kind, false),
+                encodings: encodingsFor(source, kind),
                 codec: '',
                 id: null,
                 transceiver: null,

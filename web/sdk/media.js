@@ -30,6 +30,7 @@ const CONNECT_WITHIN_MS = 15000;
  * @property {MediaStreamTrack | null} mediaTrack
  * @property {RTCRtpEncodingParameters[]} encodings
  * @property {string} codec preferred codec, as in `video/VP8`
+ * @property {number} [demand] so many of its encodings, smallest first, are watched; none: all may be
  * @property {string | null} id the server's id for it, once answered
  * @property {RTCRtpTransceiver | null} transceiver
  *
@@ -141,6 +142,17 @@ export class MediaConnection extends Emitter {
         transceiver.direction = 'inactive';
         await transceiver.sender.replaceTrack(null);
         await this.negotiate();
+    }
+
+    /**
+     * Lets encodings that nobody watches rest, and those that somebody watches go on.
+     *
+     * @param {Publication} publication
+     * @param {number} layers so many, smallest first
+     */
+    async setDemand(publication, layers) {
+        publication.demand = layers;
+        await setActive(publication.transceiver?.sender, layers);
     }
 
     /**
@@ -291,6 +303,7 @@ export class MediaConnection extends Emitter {
         if (idle) {
             idle.direction = 'sendonly';
             await idle.sender.replaceTrack(publication.mediaTrack);
+            await setActive(idle.sender, publication.encodings.length); // whatever rested before
             publication.transceiver = idle;
         } else {
             publication.transceiver = connection.addTransceiver(
@@ -430,6 +443,19 @@ export class MediaConnection extends Emitter {
         if (code === 'session-lost' || code === 'connection-closed') return;
         this.emit('error', error instanceof RoostError ? error : new RoostError(code, { cause: error }));
     }
+}
+
+/**
+ * @param {RTCRtpSender | undefined} sender
+ * @param {number} layers of its encodings that are to be sent, smallest first
+ */
+async function setActive(sender, layers) {
+    const parameters = sender?.getParameters();
+    if (!sender || !parameters?.encodings?.some(({ active }, i) => (active ?? true) !== i < layers)) return;
+    parameters.encodings.forEach((encoding, i) => {
+        encoding.active = i < layers;
+    });
+    await sender.setParameters(parameters);
 }
 
 /**

@@ -707,6 +707,16 @@ export interface SlotsNeededEvent {
     video: number;
 }
 
+/** Which sizes of an own video somebody watches. The others may rest (`RTCRtpEncodingParameters.active`) until another such event names them; at first all are taken to be watched. */
+export interface DemandEvent {
+    type: "demand";
+    seq: number;
+    /** The track. */
+    track: string;
+    /** So many of its simulcast streams, smallest first, or of its only stream. 0: nobody watches. */
+    layers: number;
+}
+
 /** Who speaks now, loudest first: the whole list. */
 export interface SpeakersEvent {
     type: "speakers";
@@ -940,6 +950,7 @@ export type ServerEvent =
     | TrackUnpublishedEvent
     | SlotsEvent
     | SlotsNeededEvent
+    | DemandEvent
     | SpeakersEvent
     | MediaStateEvent
     | ChatEvent
@@ -967,6 +978,7 @@ export interface EventMap {
     track_unpublished: TrackUnpublishedEvent;
     slots: SlotsEvent;
     slots_needed: SlotsNeededEvent;
+    demand: DemandEvent;
     speakers: SpeakersEvent;
     media_state: MediaStateEvent;
     chat: ChatEvent;

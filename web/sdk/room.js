@@ -35,6 +35,10 @@ const UNSUBSCRIBE_AFTER_MS = 3000;
  * @property {string} [name]
  * @property {boolean} [muted] starts muted
  * @property {boolean} [simulcast] send three sizes (camera video only)
+ * @property {string} [scalabilityMode] layers inside a stream, as in `L1T3` or `L3T3_KEY`, where the browser
+ *     encodes them (VP9 and AV1 in sizes and frame rates, VP8 and H.264 in frame rates)
+ * @property {'detail' | 'text' | 'motion'} [content] what the encoder shall keep of a video: sharpness or
+ *     smoothness. Screens are sent for detail
  * @property {string} [codec] preferred codec; `video/VP8` and `audio/opus` by default
  * @property {RTCRtpEncodingParameters[]} [encodings] instead of the defaults
  *
@@ -443,6 +447,7 @@ export class Room extends Emitter {
         const source = options.source ?? (kind === 'video' ? 'camera' : 'microphone');
         const muted = options.muted ?? false;
         track.enabled = !muted;
+        if (kind === 'video' && options.content) track.contentHint = options.content;
         const local = new LocalTrack(
             {
                 kind,
@@ -451,7 +456,7 @@ export class Room extends Emitter {
                 toldMuted: muted,
                 name: options.name,
                 mediaTrack: track,
-                encodings: options.encodings ?? encodingsFor(source, kind, options.simulcast ?? false),
+                encodings: options.encodings ?? encodingsFor(source, kind, options),
                 codec: options.codec ?? (kind === 'video' ? 'video/VP8' : 'audio/opus'),
                 id: null,
                 transceiver: null,
@@ -461,6 +466,13 @@ export class Room extends Emitter {
         );
         this.#local.add(local);
         return local;
+    }
+
+    /** @param {import('./protocol.js').DemandEvent} message */
+    #demanded({ track, layers }) {
+        for (const { publication } of this.#local) {
+            if (publication.id === track) this.#quietly(this.#media.setDemand(publication, layers));
+        }
     }
 
     /** @param {LocalTrack} local */
@@ -535,6 +547,9 @@ export class Room extends Emitter {
                 break;
             case 'slots_needed':
                 this.#quietly(this.#media.setSlots({ audio: message.audio, video: message.video }));
+                break;
+            case 'demand':
+                this.#demanded(message);
                 break;
             case 'media_state':
                 if (message.state === 'disconnected') this.#media.restartIce();
