@@ -13,6 +13,7 @@ static struct room_directory_config rooms_config(struct serve *serve)
         .viewer_count_max = options->rooms.max_viewers,
         .track_count_max = options->rooms.max_tracks,
         .audio_slot_count_max = options->rooms.max_audio_slots,
+        .last_speakers = options->rooms.last_speakers,
         .loudest_audio = options->rooms.loudest_audio,
         .playout_delay = { .set = options->rooms.playout_delay == 1 },
         .video_slot_count_max = options->rooms.max_video_slots,

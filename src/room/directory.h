@@ -15,6 +15,7 @@ struct room_directory_config {
     uint32_t audio_slot_count_max;
     uint32_t video_slot_count_max;
     struct media_playout_delay playout_delay; /**< of members who do not choose */
+    uint32_t last_speakers;                   /**< cameras that a member gets unasked; 0: all */
     uint32_t loudest_audio;    /**< voices of a room that are forwarded at a time; 0: all */
     uint64_t empty_timeout_us; /**< how long a room without members keeps its bans */
     bool auto_create;

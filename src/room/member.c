@@ -177,6 +177,13 @@ bool room_member_wants(const struct room_member *member, const struct room_publi
     return wanted != differs;
 }
 
+bool room_member_asked_for(const struct room_member *member,
+                           const struct room_publication *publication)
+{
+    return !wants_unasked(member, publication) ||
+           room_member_wish_of(member, publication).priority > MEDIA_WISH_PRIORITY;
+}
+
 void room_member_subscribe(struct room_member *member, struct room_publication *publication,
                            bool wanted)
 {

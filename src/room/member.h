@@ -58,6 +58,10 @@ must_check int room_member_wish_slot(struct room_member *member, uint16_t sectio
                                      const struct media_wish *wish);
 /** The first video slot of a member, or the one at that place of the offer; NULL: there is none. */
 const struct room_slot *room_member_video_slot(const struct room_member *member, int section);
+/** Whether a wanted publication was asked for: by subscribing to it, or by a priority above usual.
+ */
+bool room_member_asked_for(const struct room_member *member,
+                           const struct room_publication *publication);
 bool room_member_wants(const struct room_member *member,
                        const struct room_publication *publication);
 struct room_publication *room_member_find_mid(const struct room_member *member, const char *mid);

@@ -33,6 +33,9 @@ void room_member_wish(struct room_member *member, struct room_publication *publi
     if (publication->kind != MEDIA_VIDEO || publication->member == member)
         return;
     struct media_wish *kept = map_find(&member->wishes, bytes_of_text(publication->id));
+    uint8_t before = kept ? kept->priority : MEDIA_WISH_PRIORITY;
+    if (before != wish->priority)
+        room_mark_member_slots(member); // who is pinned gets in, whoever spoke last
     if (!kept) {
         kept = memory_new(struct media_wish);
         map_set(&member->wishes, bytes_of_text(publication->id), kept);

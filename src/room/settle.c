@@ -90,6 +90,7 @@ static void collect_wishes(const struct room *room, const struct room_member *me
 {
     const struct room_directory_config *config = &room->directory->config;
     uint32_t limits[2] = { config->audio_slot_count_max, config->video_slot_count_max };
+    uint32_t unasked = 0;
     wishes->count = 0;
     wishes->of_kind[0] = wishes->of_kind[1] = 0;
     for (size_t i = 0; i < room->ranked_count && wishes->count < MEDIA_SECTIONS_MAX; i++) {
@@ -99,6 +100,10 @@ static void collect_wishes(const struct room *room, const struct room_member *me
         if (publication->member == member ||
             wishes->of_kind[publication->kind] >= limits[publication->kind] ||
             !room_member_wants(member, publication))
+            continue;
+        // the ranking is by who spoke last
+        if (config->last_speakers > 0 && publication->source == ROOM_SOURCE_CAMERA &&
+            !room_member_asked_for(member, publication) && unasked++ >= config->last_speakers)
             continue;
         wishes->of_kind[publication->kind]++;
         wishes->items[wishes->count++] = (struct room_slot_wish){ .publication = publication,

@@ -305,6 +305,67 @@ static void test_screens_come_before_faces_and_speakers_before_the_silent(void *
     assert_string_equal(slot->filled_mid, "2");
 }
 
+/** Whether a member's camera fills one of the first four slots. */
+static bool is_seen(const struct person *viewer, const struct person *person)
+{
+    const struct fake_section *slots = fake_media_find(&media, viewer->member->media)->sections;
+    for (int i = 0; i < 4; i++) {
+        if (slots[i].filled_by == person->member->media && strcmp(slots[i].filled_mid, "1") == 0)
+            return true;
+    }
+    return false;
+}
+
+static void test_only_the_last_speakers_are_shown_unasked(void **state)
+{
+    (void)state;
+    struct person people[4], viewer;
+    static const char *const names[] = { "ada", "grace", "edsger", "alan" };
+    rooms.config.last_speakers = 2;
+    for (int i = 0; i < 4; i++) {
+        join(&people[i], names[i]);
+        offer(&people[i], "a+v+");
+    }
+    join(&viewer, "viewer");
+    offer(&viewer, "v-v-v-v-a-a-a-a-");
+    // all that speak are heard, two are seen: who came first, while nobody has spoken
+    assert_int_equal(filled_slots(&viewer), 6);
+    assert_true(is_seen(&viewer, &people[0]) && is_seen(&viewer, &people[1]));
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, people[3].member->media, "0", true, 20);
+    room_directory_take_media_events(&rooms, 1 * S);
+    assert_int_equal(filled_slots(&viewer), 6);
+    assert_true(is_seen(&viewer, &people[0]) && is_seen(&viewer, &people[3]));
+    // who is pinned comes besides, and stays
+    struct media_wish pinned = { .priority = MEDIA_WISH_PRIORITY + 1 };
+    room_member_wish(viewer.member, room_member_find_mid(people[2].member, "1"), &pinned);
+    room_directory_tick(&rooms, 2 * S);
+    assert_int_equal(filled_slots(&viewer), 7);
+    fake_media_report(&media, MEDIA_EVENT_SPEAKING, people[1].member->media, "0", true, 20);
+    room_directory_take_media_events(&rooms, 3 * S);
+    assert_int_equal(filled_slots(&viewer), 7);
+    assert_true(is_seen(&viewer, &people[2]) && is_seen(&viewer, &people[1]));
+    assert_false(is_seen(&viewer, &people[0]));
+    // and so does a screen
+    const struct room_track_offer screen[] = { { .mid = "2", .source = ROOM_SOURCE_SCREEN } };
+    assert_int_equal(try_offer(&people[0], "a+v+v+", screen, 1, false), 0);
+    assert_int_equal(filled_slots(&viewer), 8);
+}
+
+static void test_publishers_are_told_what_is_watched(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&ada, "a+v+");
+    offer(&grace, "a+v+");
+    fake_media_report(&media, MEDIA_EVENT_DEMAND, ada.member->media, "1", false, 0);
+    room_directory_take_media_events(&rooms, 1 * S);
+    assert_int_equal(ada.heard[ROOM_EVENT_DEMAND], 1);
+    assert_int_equal(grace.heard[ROOM_EVENT_DEMAND], 0);
+    assert_int_equal(room_member_find_mid(ada.member, "1")->demand, 0);
+}
+
 static void test_speakers_are_told_loudest_first_and_not_too_often(void **state)
 {
     (void)state;
@@ -648,6 +709,8 @@ int main(void)
         TEST(test_a_blocked_track_is_not_forwarded_and_yields_its_slot),
         TEST(test_publishing_anew_is_no_way_around_a_block),
         TEST(test_screens_come_before_faces_and_speakers_before_the_silent),
+        TEST(test_only_the_last_speakers_are_shown_unasked),
+        TEST(test_publishers_are_told_what_is_watched),
         TEST(test_speakers_are_told_loudest_first_and_not_too_often),
         TEST(test_more_slots_are_asked_for_once),
         TEST(test_subscriptions_are_the_members_choice),
