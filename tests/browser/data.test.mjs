@@ -109,6 +109,43 @@ test('a plain channel carries text and bytes to all that opened it, up to 256 Ki
     await part(pages);
 });
 
+test('channels are closed by pages and by the server, and their ids serve again', async () => {
+    const pages = await meet(['ann', 'ben']);
+    const openChannels = async () => Object.values(await roost.metric('data_channels')).reduce((sum, value) => sum + value, 0);
+    const before = await openChannels();
+    for (let round = 0; round < 4; round++) {
+        await Promise.all(pages.map((page) => page.evaluate(async () => {
+            const channel = globalThis.test.room.data.open('again');
+            globalThis.test.channel = channel;
+            channel.on('message', (message) => globalThis.test.plain.push(message));
+            await channel.ready;
+        })));
+        await until('the server has both', async () => (await openChannels()) === before + 2);
+        const text = `round ${round}`;
+        await pages[round % 2].evaluate((message) => globalThis.test.channel.send(message), text);
+        await until('heard', async () => (await pages[1 - (round % 2)].evaluate(() => globalThis.test.plain.at(-1))) === text);
+        for (const page of pages) await page.evaluate(() => globalThis.test.channel.close());
+        await until('closed', async () => (await openChannels()) === before);
+    }
+    for (const page of pages) {
+        // the server closes a second channel of the same name, and one whose label is too long
+        const closed = await page.evaluate(async () => {
+            const lost = (label) => new Promise((resolve) => {
+                const channel = globalThis.test.room.data.open(label);
+                channel.on('lost', () => { channel.close(); resolve(label.length); });
+            });
+            const first = globalThis.test.room.data.open('twice');
+            await first.ready;
+            const ended = [await lost('twice'), await lost('l'.repeat(129))];
+            const state = first.state;
+            first.close();
+            return [...ended, state];
+        });
+        assert.deepEqual(closed, [5, 129, 'open'], page.label);
+    }
+    await part(pages);
+});
+
 test('20 MiB in one message: split, held back while nobody takes it, whole at the other end', async () => {
     const pages = await meet(['ann', 'ben']);
     const [ann, ben] = pages;
