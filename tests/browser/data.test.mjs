@@ -25,22 +25,20 @@ after(async () => {
 
 let rooms = 0;
 /** Pages in one new room, by turns in Chromium and Firefox, that keep the messages they get. */
-async function meet(names, which = (index) => browsers[index % browsers.length]) {
+async function meet(names, { which = (index) => browsers[index % browsers.length], keys = [] } = {}) {
     const room = `data-${++rooms}`;
-    const pages = [];
-    for (const [index, name] of names.entries()) {
-        const page = await roomPage(which(index), roost.url, { room, name, publish: false });
-        await page.evaluate(async () => {
+    return Promise.all(names.map(async (name, index) => {
+        const page = await roomPage(which(index), roost.url, { room, name, publish: false, key: keys[index] });
+        const member = await page.evaluate(async () => {
             const { test } = globalThis;
             test.got = [];
             test.plain = [];
             test.room.data.on('message', ({ from, data, topic, directed }) => test.got.push({ from, data, topic, directed }));
             await test.room.data.ready;
-            test.id = test.room.self.id;
+            return test.room.self.id;
         });
-        pages.push(Object.assign(page, { member: await page.evaluate(() => globalThis.test.id) }));
-    }
-    return pages;
+        return Object.assign(page, { member });
+    }));
 }
 
 async function part(pages) {
@@ -174,7 +172,7 @@ test('20 MiB in one message: split, held back while nobody takes it, whole at th
 });
 
 test('a page that has stopped hurts nobody else', async () => {
-    const pages = await meet(['ann', 'ben', 'cleo'], (index) => browsers[index === 1 ? 1 : 0]);
+    const pages = await meet(['ann', 'ben', 'cleo'], { which: (index) => browsers[index === 1 ? 1 : 0] });
     const [ann, ben, cleo] = pages;
     // the network thread takes what comes; a page that sleeps is a reader that piles it up in the browser.
     await cleo.evaluate(() => { setTimeout(() => { const end = Date.now() + 6000; while (Date.now() < end); }, 0); });
@@ -207,6 +205,28 @@ test('messages go on after a restart of ICE and over a new connection', async ()
     await heard(ben, 'two', (list) => list.length === 2);
     await ben.evaluate(() => globalThis.test.room.data.send('and back'));
     await heard(ann, 'the answer', (list) => list.length === 1);
+    await part(pages);
+});
+
+test('in a room with end-to-end encryption messages are read by who has the key, and by nobody else', async () => {
+    const pages = await meet(['ann', 'ben', 'cleo'], { keys: ['a long and good key', 'a long and good key'] });
+    const [ann, ben, cleo] = pages;
+    for (const page of [ann, ben])
+        await until(`${page.label} trusts the other`, () => page.evaluate(() => [...globalThis.test.room.members.values()]
+            .some((member) => !member.self && globalThis.test.room.e2ee.security(member) === 'secure')), 30000);
+    await ann.evaluate(async () => {
+        const { data } = globalThis.test.room;
+        await data.send('for those with the key', { topic: 'secret' });
+        await data.send(new Uint8Array(200_000).fill(7));
+    });
+    const messages = await until('ben has both', () => ben.evaluate(() => globalThis.test.got.length === 2
+        && globalThis.test.got.map(({ data, topic }) => [data.byteLength ?? data, topic])));
+    assert.deepEqual(messages, [['for those with the key', 'secret'], [200_000, '']]);
+    await cleo.evaluate(() => globalThis.test.room.data.send('I have no key'));
+    await ben.evaluate(() => globalThis.test.room.data.send('an answer'));
+    await heard(ann, 'the answer', (list) => list.length > 0);
+    assert.deepEqual((await got(ann)).map(({ data }) => data), ['an answer']);
+    assert.deepEqual(await got(cleo), []);
     await part(pages);
 });
 

@@ -298,7 +298,7 @@ static void take_ids(struct layered_judge *judge, struct packet *packet,
     }
     if (!judge->mode.descriptor)
         return;
-    uint16_t number;
+    uint16_t number = 0;
     assert_true(dependency_frame_number(value, &number));
     assert_true(!frame->numbered || frame->number == number);
     frame->numbered = true;

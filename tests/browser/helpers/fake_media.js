@@ -177,7 +177,7 @@ export function installFakeMedia(options) {
             return this.#transceivers;
         }
         createDataChannel() {
-            const channel = { readyState: 'connecting', send() {}, onopen: null, onmessage: null };
+            const channel = { readyState: 'connecting', bufferedAmount: 0, send() {}, close() {}, onopen: null, onmessage: null };
             setTimeout(() => ((channel.readyState = 'open'), channel.onopen?.()), 100);
             return channel;
         }
