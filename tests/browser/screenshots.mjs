@@ -55,6 +55,25 @@ const CALLS = {
     'call-screen': [{ people: people(4), sharer: 'Linus', speaking: ['Linus'] }],
     'call-own-screen': [{ people: people(3) }, (page) => page.keyboard.press('s')],
     'call-chat': [{ people: people(3), chat }, (page) => page.keyboard.press('c')],
+    'call-files': [{ people: people(3), chat: chat.slice(0, 3) }, async (page) => {
+        await page.keyboard.press('c');
+        await page.evaluate(async () => {
+            const { room } = globalThis.roostApp;
+            const [, ada, grace] = room.members.keys();
+            const tell = (from, topic, data) => room.data.emit('message', { member: null, from, topic, data, directed: false });
+            const offer = (from, number, name, size) => tell(from, 'roost.file', { number, name, size, type: '' });
+            offer(ada, '1', 'Figures 2026.ods', 48_200);
+            offer(ada, '2', 'Minutes of the meeting of last week, as agreed on, with all annexes.pdf', 2_345_678);
+            offer(grace, '1', 'beach.jpg', 3_900_000);
+            const [first, second] = document.querySelectorAll('.file .icon-button');
+            first.click();
+            tell(ada, 'roost.file.content:1', new ArrayBuffer(10));
+            second.click();
+            room.data.emit('progress', { from: ada, topic: 'roost.file.content:2', received: 1_400_000, size: 2_345_678 });
+        });
+        const input = await page.$('.panel input[type=file]');
+        await input.uploadFile(new URL('../../LICENSE', import.meta.url).pathname);
+    }],
     'call-people': [{ people: people(6, { 2: { muted: true } }) }, async (page) => {
         await page.keyboard.press('p');
         await page.click('.person .icon-button');
@@ -174,7 +193,7 @@ async function shoot(label, size, scheme, { path, act, fake = {}, join }) {
     await page.close();
 }
 
-const PHONE_CALLS = ['call-1', 'call-2', 'call-3', 'call-5', 'call-9', 'call-long', 'call-screen', 'call-chat', 'call-people', 'call-menu', 'call-muted', 'call-25', 'refused-full', 'ended'];
+const PHONE_CALLS = ['call-1', 'call-2', 'call-3', 'call-5', 'call-9', 'call-long', 'call-screen', 'call-chat', 'call-files', 'call-people', 'call-menu', 'call-muted', 'call-25', 'refused-full', 'ended'];
 for (const [name, [, act]] of Object.entries(CALLS)) {
     const job = { path: `/r/${name}`, act, join: true };
     const sizes = ['wide', ...(PHONE_CALLS.some((part) => name.startsWith(part)) ? ['phone'] : []), ...(['call-3', 'call-9', 'call-25', 'call-screen'].includes(name) ? ['large'] : [])];
