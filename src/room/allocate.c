@@ -86,7 +86,8 @@ static bool take_step(struct division *division, size_t index, uint8_t step)
     // any picture is worth more than calm: where there is room for it, it never waits for long
     if (fits && division->chosen[index] == ALLOCATE_NONE && state->pause_us > PAUSE_MIN_US)
         up_after_us -= state->pause_us - PAUSE_MIN_US;
-    if (up && division->now_us < up_after_us)
+    bool plenty = cost + rate <= division->left_bps;
+    if (up && !plenty && division->now_us < up_after_us)
         return false;
     if (!fits && !is_worth_it(division, index, rate, up))
         return false;

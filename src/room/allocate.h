@@ -5,7 +5,8 @@
  * Audio has been taken off before. Every subscription gets its lowest step before any gets a
  * better one; what is left goes to the higher priorities first and in equal steps among equals.
  * Down is immediate. Up needs room to spare and a pause after the last time down, which doubles
- * each time that going up soon led down again: so pictures do not flap.
+ * each time that going up soon led down again: so pictures do not flap. Where there is room for
+ * twice the step there is no pause.
  */
 #pragma once
 

@@ -104,6 +104,22 @@ static void test_down_at_once_and_up_with_room_to_spare(void **state)
     assert_int_equal(call.states[0].step, 2);
 }
 
+static void test_room_for_twice_as_much_is_no_swing(void **state)
+{
+    (void)state;
+    struct call call = { 0 };
+    add(&call, 1);
+    divide(&call, 3000 * KBPS);
+    divide(&call, 200 * KBPS);
+    assert_int_equal(call.states[0].step, 0);
+    // enough for a better one, but who was lowered waits ...
+    divide(&call, 1900 * KBPS);
+    assert_in_range(call.states[0].step, 0, 1);
+    // ... unless the path is another now
+    divide(&call, 3000 * KBPS);
+    assert_int_equal(call.states[0].step, 2);
+}
+
 static void test_a_path_that_swings_does_not_make_layers_flap(void **state)
 {
     (void)state;
@@ -182,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_everyone_has_a_picture_before_anyone_has_a_better_one),
         cmocka_unit_test(test_what_is_paused_gets_nothing),
         cmocka_unit_test(test_down_at_once_and_up_with_room_to_spare),
+        cmocka_unit_test(test_room_for_twice_as_much_is_no_swing),
         cmocka_unit_test(test_a_path_that_swings_does_not_make_layers_flap),
         cmocka_unit_test(test_a_lone_picture_that_does_not_fit_is_tried_now_and_then),
         cmocka_unit_test(test_with_probes_a_lone_picture_is_thinned_not_tried),
