@@ -12,8 +12,11 @@ void layer_rates_packet(struct layer_rates *rates, uint64_t now_us, const struct
 {
     const struct media_layers *layers = &info->layers;
     uint32_t size = info->payload_size + PACKET_OVERHEAD;
-    for (unsigned i = 0; i < MEDIA_POINTS; i++)
-        rates->bytes[i] += size & (0u - (layers->points >> i & 1u));
+    if (layers->points == MEDIA_POINTS_ALL)
+        rates->bytes_all += size;
+    else
+        for (unsigned i = 0; i < MEDIA_POINTS; i++)
+            rates->bytes[i] += size & (0u - (layers->points >> i & 1u));
     rates->row_us[layers->spatial] = now_us;
     rates->column_us[layers->temporal] = now_us;
     if (!layers->picture_start)
@@ -31,10 +34,12 @@ static uint64_t smooth(uint64_t before, uint64_t now)
 void layer_rates_measure(struct layer_rates *rates, uint64_t passed_us, bool first)
 {
     for (unsigned i = 0; i < MEDIA_POINTS; i++) {
-        uint64_t bps = first ? 0 : rates->bytes[i] * 8ull * TIME_US_PER_S / passed_us;
+        uint64_t bytes = (uint64_t)rates->bytes[i] + rates->bytes_all;
+        uint64_t bps = first ? 0 : bytes * 8 * TIME_US_PER_S / passed_us;
         rates->bitrate_bps[i] = smooth(rates->bitrate_bps[i], bps);
         rates->bytes[i] = 0;
     }
+    rates->bytes_all = 0;
     for (unsigned i = 0; i < MEDIA_TEMPORAL_LAYERS; i++) {
         uint64_t rate = first ? 0 : rates->pictures[i] * 1000ull * TIME_US_PER_S / passed_us;
         rates->picture_rate_mhz[i] = (uint32_t)smooth(rates->picture_rate_mhz[i], rate);

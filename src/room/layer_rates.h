@@ -8,7 +8,8 @@
 
 /** Zeroed: nothing came yet. */
 struct layer_rates {
-    uint32_t bytes[MEDIA_POINTS];              /**< since the last measurement */
+    uint32_t bytes_all;           /**< since the last measurement, of packets of all points */
+    uint32_t bytes[MEDIA_POINTS]; /**< of others */
     uint32_t pictures[MEDIA_TEMPORAL_LAYERS];  /**< the same */
     uint64_t row_us[MEDIA_SPATIAL_LAYERS];     /**< when the spatial layer's last packet came */
     uint64_t column_us[MEDIA_TEMPORAL_LAYERS]; /**< the temporal layer's */

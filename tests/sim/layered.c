@@ -222,6 +222,16 @@ static size_t write_descriptor(const struct layered_stream *stream, const struct
     return (writer.at + 7) / 8;
 }
 
+/** Some bytes become others, and some lengths. */
+static size_t garble(struct random *random, uint8_t *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (random_u32(random) % 4 == 0)
+            value[i] = (uint8_t)random_u32(random);
+    }
+    return random_u32(random) % 4 == 0 ? 1 + random_u32(random) % 60 : size;
+}
+
 static void send_frame(struct layered_stream *stream, const struct picture *picture,
                        uint8_t spatial, uint16_t section, uint64_t now_us,
                        struct datagram_batch *batch)
@@ -248,6 +258,8 @@ static void send_frame(struct layered_stream *stream, const struct picture *pict
         if (stream->mode.descriptor) {
             size_t size = write_descriptor(stream, picture, spatial, &frame, part == 0,
                                            part + 1 == parts, packet->bytes + PAYLOAD + 4);
+            if (stream->garbled)
+                size = garble(&client->random, packet->bytes + PAYLOAD + 4, size);
             info->extensions.present = RTP_EXTENSION_BIT(RTP_EXTENSION_DEPENDENCY_DESCRIPTOR);
             info->extensions.places[RTP_EXTENSION_DEPENDENCY_DESCRIPTOR].at = PAYLOAD + 4;
             info->extensions.places[RTP_EXTENSION_DEPENDENCY_DESCRIPTOR].size = (uint8_t)size;
@@ -401,6 +413,8 @@ static void judge_order(const struct layered_judge *judge, bool clean)
                      new_picture ? "without a marker at its end" : "with one inside");
         if (new_picture && before != 0 && judge->mode.codec == CODEC_VP8)
             assert_int_equal(frame->tl0, (uint8_t)(last->tl0 + (frame->temporal == 0)));
+        if (judge->mode.descriptor && before != 0 && id != before)
+            assert_in_range((uint16_t)(frame->number - last->number), 1, 1000);
         // of a picture that was lost nobody knows in time whether it was to be left out
         if (new_picture && before != 0 && frame->picture != last->picture)
             assert_in_range((frame->picture - last->picture) & 0x7fff, 1,

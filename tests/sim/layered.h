@@ -36,6 +36,7 @@ struct layered_stream {
     uint32_t since_key;
     uint16_t frame_number;
     uint8_t tl0;
+    bool garbled;   /**< descriptors are full of errors */
     uint32_t parts; /**< packets of a frame of spatial layer 0; twice as many in each above */
     struct layered_frame last[MEDIA_SPATIAL_LAYERS][MEDIA_TEMPORAL_LAYERS];
 };

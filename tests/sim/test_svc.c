@@ -173,11 +173,73 @@ static void test_what_comes_can_be_decoded_over_bad_networks(void **state)
     }
 }
 
+static void test_bad_descriptors_hurt_nobody(void **state)
+{
+    (void)state;
+    static const struct layered_mode mode = {
+        .codec = CODEC_AV1, .spatial = 3, .temporal = 3, .apart = true, .descriptor = true
+    };
+    struct call call = { 0 };
+    start(&call, &mode, 1);
+    struct world_client *subscriber = &call.world->clients[1];
+    subscriber->take = NULL;
+    call.stream.garbled = true;
+    for (int i = 0; i < 16; i++) {
+        wish(&call, i % 3 ? 0 : 320, i % 2 ? 0 : 8, i % 5 == 0);
+        network_run(call.world->net, time_from_ms(500));
+    }
+    // and when they are good again, all is
+    call.stream.garbled = false;
+    call.world->clients[0].key_frame_next = true;
+    wish(&call, 0, 0, false);
+    network_run(call.world->net, time_from_s(1));
+    uint32_t frames = subscriber->received[0].frames;
+    network_run(call.world->net, time_from_s(2));
+    assert_in_range(subscriber->received[0].frames - frames, 57, 63);
+    stop(&call);
+}
+
+/** One slot, two publishers in turn: all numbers go on. */
+static void check_tracks(const struct layered_mode *mode)
+{
+    struct call call = { 0 };
+    start(&call, mode, 0);
+    struct world *world = call.world;
+    struct world_client *other = world_add_client(world, 0);
+    uint16_t section = world_add_section(other, RTC_KIND_VIDEO, true);
+    other->sections[section].codec = mode->codec;
+    other->sections[section].descriptor = mode->descriptor;
+    world_negotiate(other);
+    assert_true(world_connect(world, time_from_s(5)));
+    struct layered_stream stream;
+    layered_publish(&stream, other, mode, LAYERED_FRAMES_MAX / 2);
+    other->publishing = true;
+    for (int i = 0; i < 4; i++) {
+        wish(&call, 0, i % 2 ? 8 : 0, false);
+        network_run(world->net, time_from_s(4));
+        world_show(&world->clients[1], 0, i % 2 ? &world->clients[0] : other, 0);
+    }
+    network_run(world->net, time_from_s(2));
+    other->publishing = false;
+    finish(&call, true);
+    stop(&call);
+}
+
+static void test_numbers_go_on_over_tracks(void **state)
+{
+    (void)state;
+    check_tracks(&modes[0]);
+    check_tracks(&modes[2]);
+    check_tracks(&modes[7]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wishes_choose_layers),
         cmocka_unit_test(test_what_comes_can_be_decoded_over_bad_networks),
+        cmocka_unit_test(test_numbers_go_on_over_tracks),
+        cmocka_unit_test(test_bad_descriptors_hurt_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
