@@ -5,7 +5,8 @@
 /**
  * Header extensions that we use or pass on. Left out on purpose: toffset and video-timing (nobody
  * reads them behind an SFU), csrc-audio-level (we do not mix), and video-layers-allocation (layers
- * are measured).
+ * are measured). The ids of simulcast streams are agreed on in slots, too, where nobody sends them:
+ * Chromium does not offer in a new section what was left out in another before.
  */
 enum {
     EXTENSIONS_BOTH = RTP_EXTENSION_BIT(RTP_EXTENSION_MID) |
@@ -17,9 +18,9 @@ enum {
                        RTP_EXTENSION_BIT(RTP_EXTENSION_PLAYOUT_DELAY) |
                        RTP_EXTENSION_BIT(RTP_EXTENSION_VIDEO_CONTENT_TYPE) |
                        RTP_EXTENSION_BIT(RTP_EXTENSION_COLOR_SPACE) |
-                       RTP_EXTENSION_BIT(RTP_EXTENSION_DEPENDENCY_DESCRIPTOR),
-    EXTENSIONS_PUBLISH =
-        RTP_EXTENSION_BIT(RTP_EXTENSION_RID) | RTP_EXTENSION_BIT(RTP_EXTENSION_REPAIRED_RID),
+                       RTP_EXTENSION_BIT(RTP_EXTENSION_DEPENDENCY_DESCRIPTOR) |
+                       RTP_EXTENSION_BIT(RTP_EXTENSION_RID) |
+                       RTP_EXTENSION_BIT(RTP_EXTENSION_REPAIRED_RID),
 };
 
 static const char bad_mid[] = "A mid must have 1 to 15 letters, digits or signs without spaces";
@@ -93,8 +94,6 @@ static int negotiate_extensions(struct negotiation_work *work, const struct sdp_
                                 struct rtc_section *section, struct sdp_section *answered)
 {
     uint32_t wanted = section->kind == RTC_KIND_AUDIO ? EXTENSIONS_AUDIO : EXTENSIONS_VIDEO;
-    if (section->kind == RTC_KIND_VIDEO && section->role == RTC_ROLE_PUBLISH)
-        wanted |= EXTENSIONS_PUBLISH;
     for (size_t i = 0; i < offered->extmaps.count; i++) {
         const struct sdp_extmap *map = &offered->extmaps.items[i];
         int kind = rtp_extension_kind_find(map->uri);

@@ -1,0 +1,59 @@
+// Simulcast by somebody who was in the room for a while: Chromium offers the ids of streams in a new
+// section only where earlier ones, slots among them, have agreed on them.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { chromium, roomPage } from './helpers/browsers.mjs';
+import { startRoost, until } from './helpers/roost.mjs';
+
+/** @type {Awaited<ReturnType<typeof startRoost>>} */
+let roost;
+/** @type {import('puppeteer-core').Browser} */
+let chrome;
+
+before(async () => {
+    roost = await startRoost();
+    chrome = await chromium();
+});
+
+after(async () => {
+    await chrome?.close();
+    await roost?.stop();
+});
+
+/** Which encodings of the page's camera are to be sent. */
+const active = (page) => page.evaluate(() => globalThis.test.share.publication.transceiver.sender.getParameters().encodings.map((encoding) => encoding.active));
+
+test('three sizes are sent by who comes late, and rest while nobody watches them', async () => {
+    const viewer = await roomPage(chrome, roost.url, { room: 'late', name: 'ben', publish: false });
+    const publisher = await roomPage(chrome, roost.url, { room: 'late', name: 'ann', publish: false });
+    await until('slots are there', () => publisher.evaluate(() => globalThis.test.room.peerConnection.signalingState === 'stable'
+        && globalThis.test.room.peerConnection.getTransceivers().length > 0), 30000);
+    await publisher.evaluate(async () => {
+        const canvas = document.createElement('canvas');
+        Object.assign(canvas, { width: 640, height: 360 });
+        const context = canvas.getContext('2d');
+        let count = 0;
+        setInterval(() => {
+            context.fillStyle = 'green';
+            context.fillRect(0, 0, 640, 360);
+            context.fillStyle = 'black';
+            context.fillRect((count++ * 4) % 640, 300, 40, 40);
+        }, 100);
+        globalThis.test.share = await globalThis.test.room.publish(canvas.captureStream(10).getVideoTracks()[0], { source: 'camera', simulcast: true });
+    });
+    assert.deepEqual(await active(publisher), [true, true, true]);
+    await until('pictures', async () => (await viewer.evaluate(() => globalThis.test.look())).some(({ frames }) => frames > 5), 60000);
+    const wish = (what) => viewer.evaluate((said) => {
+        const track = [...globalThis.test.room.members.values()].flatMap((member) => [...member.tracks.values()]).find(({ kind }) => kind === 'video');
+        globalThis.test.room.setWish(track, said);
+    }, what);
+    await wish({ width: 160, height: 90 });
+    await until('the larger sizes rest', async () => String(await active(publisher)) === 'true,false,false', 30000);
+    await wish(null);
+    await until('all are sent again', async () => String(await active(publisher)) === 'true,true,true', 10000);
+    for (const page of [publisher, viewer]) {
+        assert.deepEqual(await page.evaluate(() => globalThis.test.errors), []);
+        await page.close();
+    }
+});
