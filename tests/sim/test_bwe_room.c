@@ -157,6 +157,33 @@ static void test_two_on_one_access_line_share_it(void **state)
     world_free(call.world);
 }
 
+static void cut(struct call *call, bool off)
+{
+    network_pipe_cut(network_downlink(call->subscriber->endpoint), off);
+    network_pipe_cut(network_uplink(call->subscriber->endpoint), off);
+}
+
+static void test_a_path_that_was_cut_carries_pictures_again(void **state)
+{
+    (void)state;
+    // within consent, and after it expired: then ICE restarts
+    static const uint32_t seconds[] = { 5, 15, 45 };
+    for (size_t i = 0; i < array_size(seconds); i++) {
+        struct call call = begin(46, 3000000);
+        run(&call, 10, 2);
+        cut(&call, true);
+        network_run(call.world->net, time_from_s(seconds[i]));
+        cut(&call, false);
+        if (seconds[i] > 30)
+            world_restart_ice(call.subscriber);
+        struct stretch after = run(&call, 15, 2);
+        printf("cut for %u s: ", seconds[i]);
+        print("then", &after);
+        assert_in_range(after.settled_ms, 0, 8000);
+        world_free(call.world);
+    }
+}
+
 static void test_losses_do_not_stop_the_picture(void **state)
 {
     (void)state;
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_layers_follow_the_path_and_sound_stays_whole),
         cmocka_unit_test(test_a_join_over_a_thin_path_does_not_fill_it),
         cmocka_unit_test(test_two_on_one_access_line_share_it),
+        cmocka_unit_test(test_a_path_that_was_cut_carries_pictures_again),
         cmocka_unit_test(test_losses_do_not_stop_the_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
