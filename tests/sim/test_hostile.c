@@ -440,6 +440,76 @@ static void test_sealed_nonsense_of_members_disturbs_nobody_else(void **state)
     world_free(world); // checks that every packet came home
 }
 
+/** A packet that is well sealed, and of no sense: sources, extensions, padding, numbers. */
+static void send_sealed_packet(struct world_client *client, uint32_t round)
+{
+    struct random *random = network_random(client->world->net);
+    uint8_t header[12 + 15 * 4 + 4 + 256], payload[900], out[1500];
+    size_t at = 12;
+    random_fill(random, header, sizeof(header));
+    random_fill(random, payload, sizeof(payload));
+    uint32_t sources = random_below(random, 16);
+    bool extended = random_below(random, 4) != 0, known = random_below(random, 2) == 0;
+    header[0] = (uint8_t)(0x80 | (random_below(random, 2) << 5) | (extended ? 0x10u : 0) | sources);
+    header[1] = (uint8_t)(known ? RTC_CLIENT_VP8 : random_u32(random) % 64);
+    if (round % 3 == 0) // one that exists, with numbers from anywhere
+        store_u32(header + 8, client->sections[1].ssrc);
+    at += sources * 4;
+    if (extended) {
+        static const uint16_t profiles[] = { 0xbede, 0x1000, 0x100f, 0xffff };
+        uint32_t words = random_below(random, 60);
+        store_u16(header + at, profiles[random_below(random, array_size(profiles))]);
+        store_u16(header + at + 2, (uint16_t)words);
+        at += 4 + words * 4;
+    }
+    struct secure_rtp_sender index = { 0 };
+    ssize_t size = secure_rtp_protect(client->peer->sending, &index, bytes_of(header, at),
+                                      bytes_of(payload, random_below(random, sizeof(payload))), out,
+                                      sizeof(out));
+    assert_true(size > 0);
+    const struct net_path path = { .local = client->address,
+                                   .remote = client->world->server_address };
+    network_inject(client->world->net, &path, out, (size_t)size);
+}
+
+static void test_sealed_packets_of_no_sense_disturb_nobody_else(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *hostile = &world->clients[0], *victim = &world->clients[1];
+    struct world_client *publisher = world_add_client(world, 0);
+    struct world_client *subscriber = world_add_client(world, 0);
+    for (int i = 0; i < 2; i++) {
+        world_add_section(publisher, i == 0 ? RTC_KIND_AUDIO : RTC_KIND_VIDEO, true);
+        world_add_section(subscriber, i == 0 ? RTC_KIND_AUDIO : RTC_KIND_VIDEO, false);
+    }
+    world_negotiate(publisher);
+    world_negotiate(subscriber);
+    assert_true(world_connect(world, time_from_s(5)));
+    publisher->publishing = true;
+    world_show(subscriber, 1, publisher, 1);
+    network_run(world->net, time_from_s(2));
+    uint32_t before = subscriber->received[1].frames;
+    uint32_t asked = publisher->key_frames_asked;
+    for (uint32_t i = 0; i < 5000; i++) {
+        send_sealed_packet(hostile, i);
+        if (i % 5 == 0)
+            network_run(world->net, time_from_ms(3));
+    }
+    assert_true(subscriber->received[1].frames > before + 80);
+    assert_int_equal(publisher->key_frames_asked, asked);
+    const metric_value *counters = world->workers[0].thread.counters.values;
+    uint64_t dropped = 0;
+    static const int reasons[] = { RTC_METRIC_DROPPED_SRTP, RTC_METRIC_DROPPED_STREAM,
+                                   RTC_METRIC_DROPPED_RTP, RTC_METRIC_DROPPED_CODEC,
+                                   RTC_METRIC_DROPPED_JUMP };
+    for (size_t i = 0; i < array_size(reasons); i++)
+        dropped += metric_get(&counters[reasons[i]]);
+    assert_true(dropped > 4000);
+    assert_false(publisher->failed || subscriber->failed || victim->failed);
+    world_free(world); // checks that every packet came home
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_history_does_not_eat_the_pool),
         cmocka_unit_test(test_forged_datagrams_disturb_nobody),
         cmocka_unit_test(test_sealed_nonsense_of_members_disturbs_nobody_else),
+        cmocka_unit_test(test_sealed_packets_of_no_sense_disturb_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

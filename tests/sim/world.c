@@ -12,6 +12,7 @@
 #include "support/check.h"
 
 #define FRAME_US              33333
+#define IDLE_TICK_US          20000
 #define PACKETS_A_FRAME       4
 #define PACKET_PAYLOAD        1000
 #define AUDIO_PAYLOAD         160
@@ -134,8 +135,9 @@ static void server_tick(void *owner, uint64_t now_us)
     for (int i = 0; i < WORLD_WORKERS; i++) {
         if (world->workers[i].tick_us > now_us)
             continue;
-        world->workers[i].tick_us =
-            exchange_tick(world->workers[i].exchange, now_us, pending(world));
+        uint64_t next_us = exchange_tick(world->workers[i].exchange, now_us, pending(world));
+        bool idle = next_us >= now_us + IDLE_TICK_US;
+        world->workers[i].tick_us = idle ? max_of(next_us, now_us + world->idle_us) : next_us;
     }
     deliver_messages(world, now_us, pending(world));
     extend_server(world, now_us);
@@ -320,6 +322,18 @@ static uint32_t parts_of_frame(const struct world_client *client)
                                                                : PACKETS_A_FRAME;
 }
 
+/** From one frame to the next on a clock of so many kHz. */
+static uint32_t units_of_frame(const struct world_client *client, uint32_t khz)
+{
+    return client->frame_us > 0 ? client->frame_us / 1000 * khz : khz * 100 / 3;
+}
+
+uint64_t world_frame_us(const struct world_client *publisher)
+{
+    int64_t nominal_us = publisher->frame_us > 0 ? publisher->frame_us : FRAME_US;
+    return (uint64_t)(nominal_us - nominal_us * publisher->fast_ppm / 1000000);
+}
+
 /**
  * One RTP payload: a VP8 descriptor (RFC 7741, 4.2) and header, filler, and at its end the frame's
  * number and the publisher's name.
@@ -349,8 +363,8 @@ static void fill_payload(struct world_client *client, struct packet *packet, uin
     store_u32(payload + size - 8, client->frame);
     store_u32(payload + size - 4, client->name);
     *info = (struct media_info){
-        .timestamp =
-            video ? client->video_timestamp + client->frame * 3000u : client->frame * 1600u,
+        .timestamp = video ? client->video_timestamp + client->frame * units_of_frame(client, 90)
+                           : client->frame * units_of_frame(client, 48),
         .payload_size = size,
         .marker = part == (video ? parts_of_frame(client) : 1) - 1,
         .codec = video ? CODEC_VP8 : CODEC_OPUS,
@@ -446,7 +460,7 @@ static void client_output(void *owner, uint64_t now_us, struct datagram_batch *b
     if (!client->publishing || client->next_frame_us > now_us)
         return;
     publish_frame(client, now_us, batch);
-    client->next_frame_us = now_us + FRAME_US;
+    client->next_frame_us = now_us + world_frame_us(client);
 }
 
 static const struct network_ops client_ops = { client_input, client_tick, client_deadline,

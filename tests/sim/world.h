@@ -82,6 +82,8 @@ struct world_client {
     uint32_t key_frame_parts; /**< packets of its key frames; 0: as many as of others */
     uint32_t frame;
     uint32_t video_timestamp; /**< of frame 0 */
+    uint32_t frame_us;        /**< of its media clock between two frames; 0: 30 a second */
+    int32_t fast_ppm;         /**< how much faster its media clock goes than its wall clock */
     uint32_t key_frames_asked;
     bool key_frame_next;
     uint64_t next_frame_us;
@@ -128,6 +130,8 @@ struct world {
     uint32_t client_count;
     struct world_message messages[4096];
     size_t message_count;
+    uint64_t
+        idle_us; /**< how long exchanges with nothing urgent wait for a tick; 0: as they wish */
     uint32_t live_events;
     uint32_t silent_events;
     uint32_t layer_events;
@@ -167,3 +171,5 @@ void world_rest(struct world_client *client, uint16_t section, bool inactive);
 void world_send_rtcp(struct world_client *client, struct bytes plain);
 /** Runs until all clients are connected on both sides. */
 bool world_connect(struct world *world, uint64_t timeout_us);
+/** Microseconds from one frame of a publisher to the next. */
+uint64_t world_frame_us(const struct world_client *publisher);
