@@ -183,9 +183,14 @@ export class Lab {
         run('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { input: rules });
     }
 
-    /** A client's network of one kind. Returns the namespace in which the client runs, and its names. */
+    /**
+     * A client's network. Returns the namespace in which the client runs, and its names.
+     *
+     * @param {string | {nat?: string, forward?: string, ipv6Only?: boolean, wire?: {delayMs: number, lossPercent: number}, rate?: string}} kind
+     *     one of `kinds`, or one of the caller's own
+     */
     async network(kind) {
-        const options = kinds[kind];
+        const options = typeof kind === 'string' ? kinds[kind] : kind;
         const number = ++this.#count;
         const client = this.#add(`c${number}`);
         const network = { kind, client, number, gateway: null, address: options.ipv6Only ? `2a00:1100:2:${number}::1` : options.nat ? `10.0.${number}.2` : `11.2.${number}.1` };
@@ -206,9 +211,8 @@ export class Lab {
             this.#ip(client, `route add default via 10.0.${number}.1`);
         }
         if (options.rate) {
-            const shape = ['root', 'tbf', 'rate', options.rate, 'burst', '8k', 'latency', '300ms'];
-            run('tc', ['-n', this.core, 'qdisc', 'add', 'dev', `n${number}`, ...shape]);
-            run('tc', ['-n', edge, 'qdisc', 'add', 'dev', 'out', ...shape]);
+            this.shapeDown(network, options.rate);
+            this.#shape(edge, 'out', options.rate);
         }
         return network;
     }
@@ -305,6 +309,15 @@ export class Lab {
                 child.kill('SIGTERM');
             }),
         };
+    }
+
+    #shape(namespace, device, rate, burst = '8k') {
+        run('tc', ['-n', namespace, 'qdisc', 'replace', 'dev', device, 'root', 'tbf', 'rate', rate, 'burst', burst, 'latency', '300ms']);
+    }
+
+    /** What comes to the client is sent at this rate from now on; 300 ms of it may wait. */
+    shapeDown(network, rate, burst) {
+        this.#shape(this.core, `n${network.number}`, rate, burst);
     }
 
     async #wire(oneNamespace, oneDevice, otherNamespace, otherDevice, { delayMs, lossPercent }) {

@@ -62,9 +62,10 @@ export const colours = { red: [220, 30, 30], green: [30, 200, 30], blue: [30, 30
  * @param {import('puppeteer-core').Browser} browser
  * @param {string} url of the server
  * @param {{room: string, name: string, colour?: keyof typeof colours, hertz?: number, publish?: boolean, key?: string, codec?: string,
- *     simulcast?: boolean, size?: [number, number], options?: import('../../../web/sdk/room.js').JoinOptions, prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads
+ *     simulcast?: boolean, size?: [number, number], busy?: boolean, options?: import('../../../web/sdk/room.js').JoinOptions, prepare?: (page: import('puppeteer-core').Page) => Promise<unknown>}} options prepare: before it loads; busy:
+ *     the picture takes all bandwidth that its encoder may have
  */
-export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, key, codec, simulcast, size, options, prepare }) {
+export async function roomPage(browser, url, { room, name, colour = 'red', hertz = 440, publish = true, key, codec, simulcast, size, busy, options, prepare }) {
     const page = await browser.newPage();
     await prepare?.(page);
     const problems = [];
@@ -73,12 +74,12 @@ export async function roomPage(browser, url, { room, name, colour = 'red', hertz
     await page.goto(`${url}/healthz`);
     // Firefox has no sound system here: its own fake microphone speaks, and energy is what it hears
     const sound = (await browser.version()).toLowerCase().includes('firefox') ? 'device' : 'synthetic';
-    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound, key, codec, simulcast, size, options });
+    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound, key, codec, simulcast, size, busy, options });
     return Object.assign(page, { problems, label: name });
 }
 
 /** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
-async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180], options }) {
+async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180], busy = false, options }) {
     const { connect } = await import('/sdk/roost.js');
     const client = await connect({ name });
     const joined = await client.join(room, { name, ...options, ...(key && { e2ee: { key } }) });
@@ -150,10 +151,17 @@ async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, si
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = size;
     const context = canvas.getContext('2d');
+    // edges that are elsewhere in each frame: an encoder predicts nothing of them
+    const grain = new OffscreenCanvas(size[0], size[1]);
+    for (let i = 0, brush = grain.getContext('2d'); busy && i < 24; i++) {
+        brush.fillStyle = `hsl(${Math.random() * 360} 70% ${Math.random() * 100}%)`;
+        brush.fillRect(Math.random() * size[0], Math.random() * size[1], size[0] / 40, size[1] / 40);
+    }
     let count = 0;
     setInterval(() => {
         context.fillStyle = `rgb(${rgb.join(',')})`;
         context.fillRect(0, 0, ...size);
+        if (busy) context.drawImage(grain, (Math.random() - 0.5) * size[0], (Math.random() - 0.5) * size[1]);
         // something moves, so that the encoder has work
         context.fillStyle = 'black';
         context.fillRect((count++ * 4) % size[0], size[1] - 20, 20, 20);
