@@ -57,7 +57,9 @@ def main():
             frame, ancillary, _, address = watch.recvmsg(2048, 64)
         except OSError:
             continue  # ENETDOWN: a device went down, others go on
-        ends = addresses_of_media(frame, address[1]) if address[2] != PACKET_OUTGOING else None
+        if address[0] == "lo" or address[2] == PACKET_OUTGOING:
+            continue
+        ends = addresses_of_media(frame, address[1])
         if ends:
             seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
             arrivals.append(f"{seconds}.{nanoseconds:09} {ends[0]} {ends[1]}")

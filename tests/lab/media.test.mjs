@@ -1,6 +1,7 @@
 // The media server reached from networks of every kind without a relay, and by clients that change networks.
 //
-// ROOST_LAB_SHOW=1 prints the tables; `make lab` writes them to docs/connectivity.md.
+// make test takes some of the networks; make lab (ROOST_LAB=full) all of them, and writes the tables to
+// docs/connectivity.md. ROOST_LAB_SHOW=1 prints them.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,13 +14,14 @@ import { Lab, cloud, kinds, server as address, whyNot } from './network.mjs';
 import { openBrowser } from './peers.mjs';
 import { comparing, startMediaServer } from './server.mjs';
 
+const full = process.env.ROOST_LAB === 'full';
 const skip = whyNot() ?? (comparing && 'coturn has no media server');
 /** From which network to which server, and what ICE must end with. */
 const reached = [
-    { kind: 'public', to: address }, { kind: 'symmetric', to: address }, { kind: 'ipv6', to: address },
-    { kind: 'no-udp', to: address, tcp: true }, { kind: 'tcp-443', to: address, tcp: true },
-    { kind: 'public', to: cloud }, { kind: 'symmetric', to: cloud }, { kind: 'tcp-443', to: cloud, tcp: true },
-];
+    { kind: 'public', to: address, rare: true }, { kind: 'symmetric', to: address, rare: true }, { kind: 'ipv6', to: address },
+    { kind: 'no-udp', to: address, tcp: true, rare: true }, { kind: 'tcp-443', to: address, tcp: true },
+    { kind: 'public', to: cloud, rare: true }, { kind: 'symmetric', to: cloud }, { kind: 'tcp-443', to: cloud, tcp: true, rare: true },
+].filter(({ rare }) => full || !rare);
 const people = [{ name: 'near', colour: 'green', hertz: 440 }, { name: 'far', colour: 'blue', hertz: 880 }];
 
 /** @type {Lab} */
@@ -65,7 +67,11 @@ async function meet(seat, name, room) {
     const url = `https://${name}`;
     for (const { browser } of [seat, far])
         await browser.defaultBrowserContext().overridePermissions(url, ['camera', 'microphone']); // shows every network
-    const pages = await Promise.all([seat, far].map((end, index) => roomPage(end.browser, url, { room, ...people[index] })));
+    const pages = await Promise.all([seat, far].map((end, index) => {
+        const open = () => roomPage(end.browser, url, { room, ...people[index] });
+        // a connection that was kept alive and ended just now; Chromium tries others again by itself
+        return open().catch((error) => (/ERR_SOCKET_NOT_CONNECTED/.test(error) ? open() : Promise.reject(error)));
+    }));
     await everyoneMeets(pages, people);
     return pages;
 }
@@ -154,15 +160,16 @@ describe('a client that moves goes on', { skip }, () => {
     const moves = [
         { title: 'its NAT gets another public address: the client does not notice', limitMs: 200, move: (network) => lab.renumber(network) },
         { title: 'Wi-Fi ends, a mobile network was there', mobile: true, move: (network) => lab.leaveWiFi(network) },
-        { title: 'its only device gets another address', readdressed: true, move: (network) => lab.readdress(network) },
-    ];
+        { title: 'its only device gets another address', readdressed: true, rare: true, move: (network) => lab.readdress(network) },
+    ].filter(({ rare }) => full || !rare);
     for (const { title, limitMs, ...options } of moves)
         test(title, { timeout: 180000 }, async (t) => {
             // a machine that is busy with other tests stalls now and then: the best of three
             let result = await moveOnce(options);
             for (let more = limitMs ? 2 : 0; more > 0 && Math.max(result.here, result.there) >= limitMs; more--) result = await moveOnce(options);
             t.diagnostic(`${result.here} ms, ${result.there} ms, ${result.path}`);
-            rows.moved.push([title, `${result.here} ms`, `${result.there} ms`]);
+            const told = (ms) => (ms < 1000 * WATCHED_S - 100 ? `${ms} ms` : `over ${WATCHED_S} s`);
+            rows.moved.push([title, told(result.here), told(result.there)]);
             if (limitMs) assert.ok(result.here < limitMs && result.there < limitMs, JSON.stringify(result));
         });
 });
