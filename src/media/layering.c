@@ -80,6 +80,7 @@ static bool read_descriptor(struct media_layering *layering, struct bytes value,
     layers->spatial = place_of(descriptor.spatial_id) & 3u;
     layers->temporal = place_of(descriptor.temporal_id) & 3u;
     layers->picture_start = descriptor.frame_start && descriptor.spatial_id == 0 && new_picture;
+    layers->frame_start = descriptor.frame_start;
     layers->layer_end = descriptor.frame_end;
     layers->has_structure = descriptor.has_structure;
     layers->key_frame =

@@ -45,6 +45,7 @@ struct media_layers {
     uint8_t up_from : 2;       /**< with this frame, who gets this column or a higher one ... */
     uint8_t up_to : 2;         /**< ... may go up to this one, in its row; 0: nobody */
     uint8_t picture_start : 1; /**< first packet of a picture: of all its spatial layers */
+    uint8_t frame_start : 1;   /**< by the dependency descriptor: first packet of a frame */
     uint8_t layer_end : 1;     /**< last packet of its spatial layer */
     uint8_t nested : 1;        /**< every point of a row has all frames of the rows below */
     uint8_t key_frame : 1;     /**< by the dependency descriptor: a decoder may begin here */

@@ -18,18 +18,26 @@ static uint8_t step_down(uint8_t current, uint8_t wanted, const struct media_lay
     return media_point(spatial, temporal);
 }
 
-uint8_t layer_select(uint8_t current, uint8_t wanted, const struct media_layers *layers)
+uint8_t layer_select_rate(uint8_t current, uint8_t wanted, const struct media_layers *layers)
 {
-    current = step_down(current, wanted, layers);
-    if (current == wanted || can_begin(layers, current, wanted))
-        return wanted;
-    // not the size that is wanted, but perhaps the frame rate
     unsigned spatial = media_point_spatial(current);
     unsigned temporal = media_point_temporal(current);
     for (unsigned to = media_point_temporal(wanted); to > temporal; to--) {
         if (can_begin(layers, current, media_point(spatial, to)))
             return media_point(spatial, to);
     }
+    return current;
+}
+
+uint8_t layer_select(uint8_t current, uint8_t wanted, const struct media_layers *layers)
+{
+    current = step_down(current, wanted, layers);
+    if (current == wanted || can_begin(layers, current, wanted))
+        return wanted;
+    // not the size that is wanted, but perhaps the frame rate
+    current = layer_select_rate(current, wanted, layers);
+    unsigned spatial = media_point_spatial(current);
+    unsigned temporal = media_point_temporal(current);
     if (layers->up_to > temporal && layers->up_from <= temporal)
         temporal = max_of(temporal,
                           min_of((unsigned)layers->up_to, (unsigned)media_point_temporal(wanted)));

@@ -12,6 +12,12 @@
  */
 uint8_t layer_select(uint8_t current, uint8_t wanted, const struct media_layers *layers);
 /**
+ * The same inside of a picture, at the first packet of a frame: only to a higher frame rate of the
+ * same size. Where upper sizes do not refer to lower ones (K-SVC), a picture's first frame says
+ * nothing of them.
+ */
+uint8_t layer_select_rate(uint8_t current, uint8_t wanted, const struct media_layers *layers);
+/**
  * The point that a receiver begins with, at a packet where decoders may begin: `wanted`, or what
  * comes next to it.
  */

@@ -270,12 +270,14 @@ bool subscription_gets(const struct subscription *subscription, const struct med
     return info->layers.points >> point & 1;
 }
 
-/** At the first packet of a picture: towards the point that is wanted, as far as can be. */
+/** At the first packet of a picture or frame: towards the point that is wanted, as far as can be.
+ */
 static void move_point(struct subscription *subscription, const struct media_info *info)
 {
-    uint8_t point =
-        layer_select(subscription->moves.point, subscription->limit.point, &info->layers);
-    if (point != subscription->moves.point)
+    uint8_t now = subscription->moves.point, wanted = subscription->limit.point;
+    uint8_t point = info->layers.picture_start ? layer_select(now, wanted, &info->layers)
+                                               : layer_select_rate(now, wanted, &info->layers);
+    if (point != now)
         layer_moves_to(&subscription->moves, info->sequence, point);
 }
 
@@ -355,7 +357,7 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
                 continue;
             switch_to(subscription, now_us, packets[i]);
             ahead = 1;
-        } else if (info->layers.picture_start &&
+        } else if ((info->layers.picture_start || info->layers.frame_start) &&
                    subscription->moves.point != subscription->limit.point && ahead > 0) {
             move_point(subscription, info);
         }

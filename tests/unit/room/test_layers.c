@@ -138,6 +138,12 @@ static void test_points_change_where_the_packet_allows_it(void **state)
     struct media_layers switched = { .starts = 1 << 8, .follows = 1 << 7 };
     assert_int_equal(layer_select(media_point(2, 0), large, &switched), slow);
     assert_int_equal(layer_select(media_point(2, 1), large, &switched), large);
+    // inside of a picture: the frame rate only, and only up
+    assert_int_equal(layer_select_rate(slow, large, &switched), slow);
+    assert_int_equal(layer_select_rate(media_point(2, 1), large, &switched), large);
+    assert_int_equal(layer_select_rate(small, large, &key), small);
+    assert_int_equal(layer_select_rate(slow, large, &key), large);
+    assert_int_equal(layer_select_rate(large, slow, &key), large);
     assert_int_equal(layer_select_first(large, &(struct media_layers){ .starts = 0x7 }), small);
 }
 
