@@ -61,6 +61,10 @@ export class MediaConnection extends Emitter {
     /** @type {Map<string, Slot>} by mid */
     #slots = new Map();
     #wanted = { audio: 0, video: 0 };
+    /** Ends waiting for what the connection was asked, see #answered. */
+    #dropped = () => {};
+    /** @type {Promise<void>} settles when the connection is dropped */
+    #gone = Promise.resolve();
     #fresh = true;
     #restart = false;
     #dirty = false;
@@ -233,8 +237,9 @@ export class MediaConnection extends Emitter {
             connection.setConfiguration(this.#configuration);
         }
         const fresh = this.#fresh;
-        const offer = await connection.createOffer({ iceRestart });
-        await connection.setLocalDescription(offer);
+        const offer = await this.#answered(connection.createOffer({ iceRestart }));
+        if (this.#connection !== connection) return;
+        await this.#answered(connection.setLocalDescription(offer));
         if (this.#connection !== connection) return;
         try {
             const result = await this.#sendOffer({
@@ -246,14 +251,26 @@ export class MediaConnection extends Emitter {
             this.#fresh = false;
             this.#noteResult(result);
             this.#e2ee?.learnCodecs(result.sdp);
-            await connection.setRemoteDescription({ type: 'answer', sdp: result.sdp });
+            await this.#answered(connection.setRemoteDescription({ type: 'answer', sdp: result.sdp }));
         } catch (error) {
             if (connection.signalingState === 'have-local-offer') {
-                await connection.setLocalDescription({ type: 'rollback' });
+                await this.#answered(connection.setLocalDescription({ type: 'rollback' }));
             }
             if (this.#connection !== connection) return; // replaced meanwhile: not its problem
             throw error;
         }
+    }
+
+    /**
+     * A connection that was closed meanwhile never answers (WebRTC 1.0, 4.4.1.2), not even with an error. Waiting
+     * for it would end all negotiation, so this settles when the connection is dropped, too: look whether it was.
+     *
+     * @template T
+     * @param {Promise<T>} operation
+     * @returns {Promise<T>}
+     */
+    #answered(operation) {
+        return /** @type {Promise<T>} */ (Promise.race([operation, this.#gone]));
     }
 
     /** @returns {RTCConfiguration} */
@@ -265,6 +282,7 @@ export class MediaConnection extends Emitter {
     #makeConnection() {
         const connection = new RTCPeerConnection(this.#configuration);
         this.#connection = connection;
+        this.#gone = new Promise((resolve) => (this.#dropped = resolve));
         connection.onconnectionstatechange = () => this.#connectionChanged(connection);
         connection.oniceconnectionstatechange = () => this.#connectionChanged(connection);
         this.#data?.attach(connection);
@@ -276,6 +294,7 @@ export class MediaConnection extends Emitter {
         clearTimeout(this.#timer);
         const connection = this.#connection;
         this.#connection = null;
+        this.#dropped();
         this.#receivers = [];
         this.#e2ee?.connectionGone();
         this.#data?.detach();
