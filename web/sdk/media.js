@@ -222,7 +222,14 @@ export class MediaConnection extends Emitter {
         await nextTask(); // what the application does right after joining goes into one offer
         while (this.#dirty && this.#state !== 'closed') {
             this.#dirty = false;
-            await this.#negotiateOnce();
+            try {
+                await this.#negotiateOnce();
+            } catch (error) {
+                if (this.#connection?.signalingState !== 'closed') throw error;
+                // the application closed it under us: another one takes its place
+                this.#dropConnection();
+                this.#fresh = this.#dirty = true;
+            }
         }
     }
 
