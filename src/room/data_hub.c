@@ -126,7 +126,7 @@ void data_channel_doom(struct data_hub *hub, struct data_channel *channel, enum 
     list_append(&hub->doomed, &channel->doomed);
 }
 
-static void close_doomed(struct data_hub *hub, uint64_t now_us)
+static void close_doomed(struct data_hub *hub)
 {
     struct data_channel *channel;
     list_each(channel, &hub->doomed, doomed)
@@ -136,14 +136,14 @@ static void close_doomed(struct data_hub *hub, uint64_t now_us)
         uint16_t stream = channel->stream;
         data_count(hub, channel->doom, 1);
         close_channel(hub, channel);
-        config->ops->close(config->owner, now_us, session, stream);
+        config->ops->close(config->owner, session, stream);
     }
 }
 
 void data_settle(struct data_hub *hub, uint64_t now_us)
 {
     while (!list_empty(&hub->doomed) || !list_empty(&hub->changed)) {
-        close_doomed(hub, now_us);
+        close_doomed(hub);
         if (!list_empty(&hub->changed))
             settle_label(hub, now_us, container_of(hub->changed.next, struct data_label, changed));
     }
@@ -164,7 +164,7 @@ void data_hub_opened(struct data_hub *hub, uint64_t now_us, handle session, uint
     // one message would come to it twice, and a member could multiply what others send
     if (has_label(peer, label)) {
         data_count(hub, DATA_METRIC_CLOSED_DUPLICATE, 1);
-        hub->config.ops->close(hub->config.owner, now_us, session, stream);
+        hub->config.ops->close(hub->config.owner, session, stream);
         return;
     }
     struct data_channel *made = memory_new(struct data_channel);

@@ -65,7 +65,7 @@ struct data_hub_ops {
     int (*send)(void *owner, uint64_t now_us, handle session, uint16_t stream, struct blob *message,
                 bool text);
     /** Closes a channel that a receiver loses; the hub has forgotten it. */
-    void (*close)(void *owner, uint64_t now_us, handle session, uint16_t stream);
+    void (*close)(void *owner, handle session, uint16_t stream);
     /** A session has something to send, or its messages may be read again. */
     void (*wake)(void *owner, handle session);
     /** Sends a message to another worker's hub. False when it cannot be queued now: the references

@@ -15,7 +15,6 @@ struct data_parcel *data_parcel_new(const struct data_parcel_config *config)
     size_t size = config->to_count * sizeof(config->to[0]);
     struct data_parcel *parcel = memory_allocate(1, sizeof(*parcel) + size);
     atomic_init(&parcel->references, 1);
-    parcel->room = config->room;
     parcel->from = config->from;
     parcel->name = blob_ref(config->name);
     parcel->message = blob_ref(config->message);

@@ -9,7 +9,6 @@
 
 struct data_parcel {
     _Atomic uint32_t references;
-    uint64_t room;        /**< number of the room */
     handle from;          /**< session of the sender; 0: the server */
     struct blob *name;    /**< of the channels that it goes to: data_name_new */
     struct blob *message; /**< as it is delivered */
@@ -21,7 +20,6 @@ struct data_parcel {
 
 /** What a parcel is made of. Blobs are borrowed: the parcel takes references of its own. */
 struct data_parcel_config {
-    uint64_t room;
     handle from;
     struct blob *name;
     struct blob *message;

@@ -41,18 +41,24 @@ static struct survey survey(const struct data_label *label, const struct data_pa
     return found;
 }
 
-void data_hub_deliver(struct data_hub *hub, uint64_t now_us, struct data_parcel *parcel)
+static void deliver(struct data_hub *hub, uint64_t now_us, const struct data_label *label,
+                    struct data_parcel *parcel)
 {
-    const struct data_label *label = data_label_find(hub, parcel->name);
     struct data_channel *channel;
-    if (!label)
-        return;
     list_each(channel, &label->locals, by_label)
     {
         if (is_for_channel(parcel, channel))
             data_channel_send(hub, now_us, channel, parcel->message, parcel->text,
                               parcel->droppable);
     }
+}
+
+void data_hub_deliver(struct data_hub *hub, uint64_t now_us, struct data_parcel *parcel)
+{
+    const struct data_label *label = data_label_find(hub, parcel->name);
+    if (label)
+        deliver(hub, now_us, label, parcel);
+    data_settle(hub, now_us);
 }
 
 /** Gives the parcel to `workers`; those that have no room now stay in the set. */
@@ -110,7 +116,7 @@ static void pass(struct data_hub *hub, uint64_t now_us, struct data_peer *peer,
         hold(peer, parcel, &label->held);
         return;
     }
-    data_hub_deliver(hub, now_us, parcel);
+    deliver(hub, now_us, label, parcel);
     if (!send_to_workers(hub, parcel, &found.workers))
         wait_for_queue(hub, peer, parcel, &found.workers);
 }
@@ -140,7 +146,6 @@ static struct data_parcel *make_parcel(struct data_hub *hub, const struct data_p
                                        struct blob *message)
 {
     struct data_parcel_config config = {
-        .room = peer->member.room,
         .from = peer->session,
         .name = channel->label->name,
         .message = message,

@@ -73,6 +73,6 @@ must_check int rtc_peer_data_send(struct rtc_peer *peer, uint64_t now_us, uint16
  * Closes a channel after what was sent on it. Of what the other side still sends nothing is seen;
  * RTC_DATA_CLOSED follows when it has closed its direction, too.
  */
-void rtc_peer_data_close(struct rtc_peer *peer, uint64_t now_us, uint16_t stream);
+void rtc_peer_data_close(struct rtc_peer *peer, uint16_t stream);
 /** Bytes taken and neither acknowledged nor given up, of all channels. */
 size_t rtc_peer_data_buffered(const struct rtc_peer *peer);

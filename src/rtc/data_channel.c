@@ -18,13 +18,12 @@ struct rtc_data_stream *data_stream_find(const struct rtc_data *data, uint16_t i
     return NULL;
 }
 
-static struct rtc_data_stream *stream_new(struct rtc_data *data, uint16_t id, bool ours,
+static struct rtc_data_stream *stream_new(struct rtc_data *data, uint16_t id,
                                           const struct rtc_data_channel *channel)
 {
     size_t text_size = channel->label.size + channel->protocol.size;
     struct rtc_data_stream *stream = memory_allocate(1, sizeof(*stream) + text_size);
     stream->id = id;
-    stream->ours = ours;
     stream->channel = *channel;
     stream->channel.label = bytes_of(stream->text, channel->label.size);
     stream->channel.protocol = bytes_of(stream->text + channel->label.size, channel->protocol.size);
@@ -155,7 +154,7 @@ static bool take_open(struct rtc_peer *peer, uint16_t id, const struct dcep_open
         .label = open->label,
         .protocol = open->protocol,
     };
-    struct rtc_data_stream *stream = stream_new(data, id, false, &channel);
+    struct rtc_data_stream *stream = stream_new(data, id, &channel);
     stream->state = RTC_DATA_OPEN;
     stream->ack_owed = true;
     stream->reset_pending = taken_over;
@@ -311,7 +310,7 @@ int rtc_peer_data_open(struct rtc_peer *peer, uint64_t now_us,
     int error = send_control(data, now_us, (uint16_t)id, writer_written(&message));
     if (error)
         return error;
-    stream_new(data, (uint16_t)id, true, channel)->state = RTC_DATA_OPENING;
+    stream_new(data, (uint16_t)id, channel)->state = RTC_DATA_OPENING;
     *ret_stream = (uint16_t)id;
     return 0;
 }
@@ -347,7 +346,7 @@ static bool take_too_long(struct rtc_peer *peer, struct rtc_data_stream *stream,
     return tell_closed(stream, "A message was longer than announced.", ret_event);
 }
 
-void rtc_peer_data_close(struct rtc_peer *peer, uint64_t now_us unused, uint16_t id)
+void rtc_peer_data_close(struct rtc_peer *peer, uint16_t id)
 {
     struct rtc_data *data = peer->data;
     struct rtc_data_stream *stream = data && data->sctp ? data_stream_find(data, id) : NULL;

@@ -19,7 +19,6 @@ enum rtc_data_state {
 struct rtc_data_stream {
     uint16_t id;
     enum rtc_data_state state;
-    bool ours;
     bool ack_owed;  /**< DATA_CHANNEL_ACK is to be sent */
     bool reset_in;  /**< the other side has closed its direction */
     bool reset_out; /**< we have closed ours */

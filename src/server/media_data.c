@@ -30,13 +30,13 @@ static int send_message(void *owner, uint64_t now_us, handle session, uint16_t s
     return rtc_peer_data_send(transport->peer, now_us, stream, message, text);
 }
 
-static void close_channel(void *owner, uint64_t now_us, handle session, uint16_t stream)
+static void close_channel(void *owner, handle session, uint16_t stream)
 {
     struct media_worker *worker = owner;
     struct media_transport *transport = find(worker, session);
     if (!transport)
         return;
-    rtc_peer_data_close(transport->peer, now_us, stream);
+    rtc_peer_data_close(transport->peer, stream);
     media_worker_wake(worker, session);
 }
 

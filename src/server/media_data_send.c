@@ -20,7 +20,6 @@ int media_data_send(struct media_control *control, const struct media_data *data
     for (size_t i = 0; i < data->to_count; i++)
         snprintf(to[i], sizeof(to[i]), "%s", data->to[i]);
     struct data_parcel_config config = {
-        .room = data->group,
         .name = name,
         .message = message,
         .text = data->text,

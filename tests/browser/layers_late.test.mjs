@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { chromium, roomPage } from './helpers/browsers.mjs';
+import { chromium, roomPage, wish } from './helpers/browsers.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -44,13 +44,9 @@ test('three sizes are sent by who comes late, and rest while nobody watches them
     });
     assert.deepEqual(await active(publisher), [true, true, true]);
     await until('pictures', async () => (await viewer.evaluate(() => globalThis.test.look())).some(({ frames }) => frames > 5), 60000);
-    const wish = (what) => viewer.evaluate((said) => {
-        const track = [...globalThis.test.room.members.values()].flatMap((member) => [...member.tracks.values()]).find(({ kind }) => kind === 'video');
-        globalThis.test.room.setWish(track, said);
-    }, what);
-    await wish({ width: 160, height: 90 });
+    await wish(viewer, { width: 160, height: 90 });
     await until('the larger sizes rest', async () => String(await active(publisher)) === 'true,false,false', 30000);
-    await wish(null);
+    await wish(viewer, null);
     await until('all are sent again', async () => String(await active(publisher)) === 'true,true,true', 10000);
     for (const page of [publisher, viewer]) {
         assert.deepEqual(await page.evaluate(() => globalThis.test.errors), []);

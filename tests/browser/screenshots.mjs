@@ -61,7 +61,7 @@ const CALLS = {
             const { room } = globalThis.roostApp;
             const [, ada, grace] = room.members.keys();
             const tell = (from, topic, data) => room.data.emit('message', { member: null, from, topic, data, directed: false });
-            const offer = (from, number, name, size) => tell(from, 'roost.file', { number, name, size, type: '' });
+            const offer = (from, number, name, size) => tell(from, 'roost.file', { number, name, size });
             offer(ada, '1', 'Figures 2026.ods', 48_200);
             offer(ada, '2', 'Minutes of the meeting of last week, as agreed on, with all annexes.pdf', 2_345_678);
             offer(grace, '1', 'beach.jpg', 3_900_000);

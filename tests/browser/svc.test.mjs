@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { chromium, roomPage } from './helpers/browsers.mjs';
+import { chromium, roomPage, wish } from './helpers/browsers.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -68,11 +68,6 @@ const rateIs = (page, what, fits) => until(what, async () => {
     const seen = await rates(page);
     return fits(seen.fps) || Promise.reject(JSON.stringify(seen));
 }, 30000);
-
-const wish = (page, what) => page.evaluate((said) => {
-    const track = [...globalThis.test.room.members.values()].flatMap((member) => [...member.tracks.values()]).find(({ kind }) => kind === 'video');
-    globalThis.test.room.setWish(track, said);
-}, what);
 
 async function pair(room) {
     const publisher = await roomPage(chrome, roost.url, { room, name: 'ann', publish: false });

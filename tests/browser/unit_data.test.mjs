@@ -120,6 +120,8 @@ test('pieces are joined in any order, per sender, within bounds', () => {
     assert.equal(new TextDecoder().decode(pieces.add('a', piece(1, 0), bytes('abc'))), 'abcdef');
     assert.equal(pieces.add('a', piece(2, 0, 11), bytes('abc')), null, 'too large');
     assert.equal(pieces.add('a', piece(2, 8, 9), bytes('abc')), null, 'past its end');
+    assert.equal(pieces.add('a', piece(3, 0), bytes('')), null, 'nothing');
+    assert.equal(pieces.got('a', 3), 0);
     pieces.forget('b');
     assert.equal(pieces.add('b', piece(1, 3), bytes('uvw')), null, 'the first half is forgotten');
     // the oldest of too many goes
@@ -193,6 +195,9 @@ test('messages of a room go over channels by their delivery, to whom they are fo
     assert.equal(connection.channel('unreliable').options.maxRetransmits, 0);
     await assert.rejects(data.send(new Uint8Array(200_000), { reliable: false }), { code: 'data-too-large' });
     await assert.rejects(data.send('x', { to: [] }), RangeError);
+    // a Blob has to be read first: what is sent behind it waits
+    await Promise.all([data.send(new Blob(['first']), { topic: '1' }), data.send('second', { topic: '2' })]);
+    assert.deepEqual(sent('reliable').slice(1).map(({ topic }) => topic), ['1', '2']);
 });
 
 test('a large message is split, joined on the other side, and slowed by the buffer', async () => {

@@ -34,8 +34,7 @@ after(async () => {
 const ownKib = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
 
 /** Media sessions of all workers. */
-const living = async () => [...await server.metrics()]
-    .reduce((sum, [name, value]) => sum + (/^media_sessions(\{|$)/.test(name) ? value : 0), 0);
+const living = () => server.total('media_sessions');
 
 /**
  * Goes on until two rounds together have grown by nothing to speak of: pools of packets, stores of the estimator and

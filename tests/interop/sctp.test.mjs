@@ -23,12 +23,6 @@ after(async () => {
     assert.deepEqual(ended, { status: 0, signal: null });
 });
 
-const metric = async (name) => {
-    const { body } = await server.fetch('/metrics');
-    const lines = body.matchAll(new RegExp(`^roost_${name}(?:\\{.*\\})? (\\d+)$`, 'gm'));
-    return [...lines].reduce((sum, match) => sum + Number(match[1]), 0);
-};
-
 /** One connection with data channels alone; a channel is { open, closed, received, send, close }. */
 class Native {
     static async join(room, name) {
@@ -124,7 +118,7 @@ for (const [name, [Stack, count]] of Object.entries(stacks)) {
 
     test(`${name}: a channel closed by the client is closed on both sides, and its id serves again`, async (context) => {
         const [ann, ben] = await pair(context);
-        const closes = await metric('data_channels');
+        const closes = await server.total('data_channels');
         const ids = new Set();
         for (let round = 0; round < 5; round++) {
             const [from, to] = [ann.open('short'), ben.open('short')];
@@ -138,7 +132,7 @@ for (const [name, [Stack, count]] of Object.entries(stacks)) {
             assert.ok(to.received.every((message) => message === `round ${round}`), 'nothing of an older channel');
             from.close();
             to.close();
-            await until('closed everywhere', async () => from.closed && to.closed && (await metric('data_channels')) === closes);
+            await until('closed everywhere', async () => from.closed && to.closed && (await server.total('data_channels')) === closes);
         }
         context.diagnostic(`ids: ${[...ids].join(' ')}`);
         ann.first.send('still here');
@@ -147,9 +141,9 @@ for (const [name, [Stack, count]] of Object.entries(stacks)) {
 
     test(`${name}: labels that are too long are refused without harm to others`, async (context) => {
         const [ann, ben] = await pair(context);
-        const before = await metric('data_channels_refused_total');
+        const before = await server.total('data_channels_refused_total');
         const refused = ann.open('l'.repeat(129));
-        await until('refused', async () => (await metric('data_channels_refused_total')) === before + 1);
+        await until('refused', async () => (await server.total('data_channels_refused_total')) === before + 1);
         await until('closed', () => refused.closed);
         ann.first.send('unharmed');
         await until('others go on', () => ben.first.received.includes('unharmed'));
@@ -160,6 +154,6 @@ test('usrsctp: packets go without checksum, as DTLS has better ones', async (con
     const ann = await Native.join(newRoom(), 'ann');
     context.after(() => ann.leave());
     for (let i = 0; i < 50; i++) ann.first.send('x');
-    await until('they came', async () => (await metric('data_messages_received_total')) >= 50);
-    assert.equal(await metric('sctp_dropped_total'), 0);
+    await until('they came', async () => (await server.total('data_messages_received_total')) >= 50);
+    assert.equal(await server.total('sctp_dropped_total'), 0);
 });

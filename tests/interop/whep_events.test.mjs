@@ -115,7 +115,7 @@ test('layers: what can be chosen, and what is no choice', async (context) => {
     assert.equal((await choose({})).status, 404);
 });
 
-test('events tell of the broadcast\'s beginning and end, of layers and viewers', async (context) => {
+test('events tell of the broadcast\'s beginning and end, and of viewers', async (context) => {
     const server = await withServer(context);
     const one = await viewer(server, '/whep/show');
     assert.match(one.events[2], /layers/);

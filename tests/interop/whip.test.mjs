@@ -8,9 +8,10 @@ import nodeDataChannel from 'node-datachannel';
 import { runCommand, Server } from '../support/server.mjs';
 import { attribute, decode, encode, method } from '../support/stun_client.mjs';
 import { until } from '../support/until.mjs';
-import { fragment, offer, PWD } from '../support/whip.mjs';
+import * as whip from '../support/whip.mjs';
 import { WhipPublisher } from '../support/whip_publisher.mjs';
 
+const { fragment, offer, PWD } = whip;
 let server, guarded;
 before(async () => {
     server = await Server.start({ sanitized: true, set: { 'server.workers': 2, 'whip.path_timeout': '5s', 'whip.max_sessions': 20 } });
@@ -22,10 +23,9 @@ after(async () => {
     setTimeout(() => process.exit(), 500).unref();
 });
 
-const call = (path, method, { type = 'application/sdp', body, fields = {}, at = server } = {}) => fetch(`${at.url}${path}`,
-    { method, body, headers: { ...(body !== undefined && { 'Content-Type': type }), ...fields }, redirect: 'manual' });
-const post = (path, body = offer(), rest = {}) => call(path, 'POST', { body, ...rest });
-const patch = (path, body, fields = {}, type = 'application/trickle-ice-sdpfrag') => call(path, 'PATCH', { body, fields, type });
+const call = (path, method, { at = server, ...rest } = {}) => whip.call(at, path, method, rest);
+const post = (path, body = offer(), { at = server, ...rest } = {}) => whip.post(at, path, body, rest);
+const patch = (path, ...rest) => whip.patch(server, path, ...rest);
 
 test('POST answers 201 with answer, Location, ETag and ICE servers; DELETE ends it with 200', async () => {
     const created = await post('/whip/rules/ann');

@@ -69,9 +69,13 @@ test('whip.same_name = refuse answers 409, replace ends the other one', async (c
     assert.ok(refused.headers.get('retry-after'));
     assert.match(await refused.text(), /name/);
     assert.equal((await strict.metrics()).get('whip_refused_total{reason="name"}'), 1);
-    const lenient = await withServer(context, { 'whip.same_name': 'replace' });
-    const first = await post(lenient, '/whip/stage');
-    assert.equal((await post(lenient, '/whip/stage')).status, 201);
+    // two users: the default would refuse the second
+    const lenient = await withServer(context, {
+        'whip.same_name': 'replace', ...await operator(context, ({ token }) => ({ allow: true, user: token })),
+    });
+    const as = (user) => ({ fields: { Authorization: `Bearer ${user}` } });
+    const first = await post(lenient, '/whip/stage/desk', offer(), as('ann'));
+    assert.equal((await post(lenient, '/whip/stage/desk', offer(), as('ben'))).status, 201);
     assert.equal((await call(lenient, first.headers.get('location'), 'DELETE')).status, 404);
 });
 

@@ -180,7 +180,7 @@ static void test_either_side_closes_and_the_id_is_free_again(void **state unused
         assert_int_equal(stream, round & 1);
         struct rtc_peer *closer = sides[round / 2];
         assert_int_equal(send(world, closer, stream, bytes_of_text("bye"), true), 0);
-        rtc_peer_data_close(closer, network_now(world->net), stream);
+        rtc_peer_data_close(closer, stream);
         assert_int_equal(send(world, closer, stream, bytes_of_text("late"), true), -ENOENT);
         run(world);
         struct rtc_peer *other = sides[!(round / 2)];
@@ -233,7 +233,7 @@ static void test_ids_are_used_again_at_once_whatever_gets_lost(void **state unus
             network_run(world->net, time_from_ms(5));
         assert_int_equal(error, 0);
         wait_for(world, client->peer, RTC_DATA_MESSAGE);
-        rtc_peer_data_close(client->peer, network_now(world->net), stream);
+        rtc_peer_data_close(client->peer, stream);
         for (bool closed = false; !closed;) {
             struct rtc_data_event event;
             while (!closed && rtc_peer_data_event(client->peer, &event))
@@ -257,7 +257,7 @@ static void test_more_channels_than_allowed_are_refused(void **state unused)
     uint16_t stream;
     assert_int_equal(rtc_peer_data_open(server, network_now(world->net), &plain, &stream), -ENOSPC);
     // the client makes room at its side alone
-    rtc_peer_data_close(client->peer, network_now(world->net), 0);
+    rtc_peer_data_close(client->peer, 0);
     run(world);
     run(world);
     expect_nothing(client->peer); // the server's application has not looked

@@ -24,9 +24,9 @@ static int send_message(void *owner, uint64_t now_us, handle session, uint16_t s
     return rtc_peer_data_send(server_peer(owner, session), now_us, stream, message, text);
 }
 
-static void close_channel(void *owner, uint64_t now_us, handle session, uint16_t stream)
+static void close_channel(void *owner, handle session, uint16_t stream)
 {
-    rtc_peer_data_close(server_peer(owner, session), now_us, stream);
+    rtc_peer_data_close(server_peer(owner, session), stream);
 }
 
 static void wake(void *owner, handle session)

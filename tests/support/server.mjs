@@ -162,6 +162,12 @@ export class Server {
         return Server.parseMetrics(body);
     }
 
+    /** A metric, summed over its labels; over those sets of labels alone that contain `label`. */
+    async total(name, label = '') {
+        return [...await this.metrics()].reduce((sum, [full, value]) =>
+            (full === name || full.startsWith(`${name}{`)) && full.includes(label) ? sum + value : sum, 0);
+    }
+
     static parseMetrics(/** @type {string} */ text) {
         return new Map(text.split('\n').filter((line) => line.startsWith('roost_')).map((line) => {
             const space = line.lastIndexOf(' ');

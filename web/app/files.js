@@ -19,7 +19,6 @@ const NAME_MAX = 255;
  * @property {string} key of its owner and its number
  * @property {string} name
  * @property {number} size
- * @property {string} type
  * @property {string} from id of the member who has it
  * @property {boolean} own
  *
@@ -27,6 +26,7 @@ const NAME_MAX = 255;
  * @property {SharedFile} shared
  * @property {{key: string, received: number}} progress of one that we asked for
  * @property {{key: string, file: SharedFile, content: Blob}} received
+ * @property {string} lost it was on its way when the connection changed, and may be asked for again; the key
  * @property {string} gone its owner has left; the key
  */
 
@@ -56,6 +56,7 @@ export class Files extends Emitter {
                 const key = keyOf(from, topic.slice(CONTENT.length));
                 if (topic.startsWith(CONTENT) && this.#wanted.has(key)) this.emit('progress', { key, received });
             }),
+            data.on('open', () => [...this.#wanted].forEach((key) => this.#lost(key))),
             room.on('member-left', ({ member }) => this.#left(member.id)),
         ];
     }
@@ -65,11 +66,11 @@ export class Files extends Emitter {
      */
     async share(file) {
         const number = String(this.#own.size + 1);
-        const { size, type } = file;
+        const { size } = file;
         const name = file.name.slice(0, NAME_MAX);
         this.#own.set(number, file);
-        await this.#data.send({ number, name, size, type }, { topic: OFFER });
-        this.emit('shared', { key: keyOf('', number), name, size, type, from: this.#room.self.id, own: true });
+        await this.#data.send({ number, name, size }, { topic: OFFER });
+        this.emit('shared', { key: keyOf('', number), name, size, from: this.#room.self.id, own: true });
     }
 
     /** @param {string} key of a file that somebody shared */
@@ -77,7 +78,12 @@ export class Files extends Emitter {
         const file = this.#others.get(key);
         if (!file || this.#wanted.has(key)) return;
         this.#wanted.add(key);
-        await this.#data.send({ number: numberOf(key) }, { to: file.from, topic: GET });
+        try {
+            await this.#data.send({ number: numberOf(key) }, { to: file.from, topic: GET });
+        } catch (error) {
+            this.#lost(key);
+            throw error;
+        }
     }
 
     close() {
@@ -97,12 +103,12 @@ export class Files extends Emitter {
      * @param {any} offer what a stranger says
      */
     #offered(from, offer) {
-        const { number, name, size, type } = offer ?? {};
-        const good = typeof number === 'string' && typeof name === 'string' && typeof type === 'string';
+        const { number, name, size } = offer ?? {};
+        const good = typeof number === 'string' && typeof name === 'string';
         if (!good || !Number.isInteger(size) || size < 0 || size > FILE_SIZE_MAX || name.length > NAME_MAX) return;
         const key = keyOf(from, number);
         if (this.#others.has(key)) return;
-        const file = { key, name, size, type, from, own: false };
+        const file = { key, name, size, from, own: false };
         this.#others.set(key, file);
         this.emit('shared', file);
     }
@@ -125,6 +131,11 @@ export class Files extends Emitter {
         const file = this.#others.get(key);
         if (!file || !(content instanceof ArrayBuffer) || !this.#wanted.delete(key)) return;
         this.emit('received', { key, file, content: new Blob([content], { type: 'application/octet-stream' }) });
+    }
+
+    /** @param {string} key of one that we asked for and that will not come */
+    #lost(key) {
+        if (this.#wanted.delete(key)) this.emit('lost', key);
     }
 
     /** @param {string} member */

@@ -60,6 +60,8 @@ export class RoomData extends Emitter {
     #e2ee;
     #pieces = new Pieces(MESSAGE_MAX);
     #lastSplit = 0;
+    /** @type {Promise<unknown>} Blobs are read one after the other, so that nothing overtakes them */
+    #reading = Promise.resolve();
     /** @type {Promise<unknown>} messages are encrypted one after the other */
     #sealing = Promise.resolve();
     /** @type {Promise<unknown>} and decrypted */
@@ -112,9 +114,15 @@ export class RoomData extends Emitter {
         const topic = options.topic ?? '';
         if (size > (reliable ? MESSAGE_MAX : UNRELIABLE_MAX)) throw new RoostError('data-too-large');
         /** @type {(from: number, to: number) => Promise<Uint8Array>} */
-        const part = async (from, to) =>
-            bytes?.subarray(from, to) ??
-            new Uint8Array(await /** @type {Blob} */ (blob).slice(from, to).arrayBuffer());
+        const part = (from, to) => {
+            const read = this.#reading.then(
+                async () =>
+                    bytes?.subarray(from, to) ??
+                    new Uint8Array(await /** @type {Blob} */ (blob).slice(from, to).arrayBuffer()),
+            );
+            this.#reading = read.catch(() => {});
+            return read;
+        };
         if (!reliable) {
             channel.sendNow(await this.#frame(ids, { kind, topic, piece: null, content: await part(0, size) }));
         } else if (size <= PIECE_SIZE) {

@@ -7,10 +7,9 @@ const MESSAGES_MAX = 8;
 
 /**
  * @typedef {object} Assembly
- * @property {Uint8Array<ArrayBuffer>} bytes grows as pieces come, so that a promise alone costs nothing
  * @property {number} total
  * @property {number} got
- * @property {Set<number>} offsets of what came, so that nothing counts twice
+ * @property {Map<number, Uint8Array>} parts that came, by offset: a promise alone costs nothing
  */
 
 export class Pieces {
@@ -30,18 +29,18 @@ export class Pieces {
      * @returns {Uint8Array | null} the whole message, once this was the last piece of it
      */
     add(sender, { message, total, offset }, content) {
-        if (total > this.#sizeMax || offset + content.length > total) return null;
+        if (content.length === 0 || total > this.#sizeMax || offset + content.length > total) return null;
         const messages = this.#senders.get(sender) ?? new Map();
         this.#senders.set(sender, messages);
         const assembly = messages.get(message) ?? this.#begin(messages, message, total);
-        if (assembly.total !== total || assembly.offsets.has(offset)) return null;
-        assembly.bytes = withRoom(assembly.bytes, offset + content.length, total);
-        assembly.bytes.set(content, offset);
-        assembly.offsets.add(offset);
+        if (assembly.total !== total || assembly.parts.has(offset)) return null;
+        assembly.parts.set(offset, content);
         assembly.got += content.length;
         if (assembly.got < total) return null;
         messages.delete(message);
-        return assembly.bytes.subarray(0, total);
+        const whole = new Uint8Array(total);
+        for (const [at, part] of assembly.parts) whole.set(part, at);
+        return whole;
     }
 
     /**
@@ -53,7 +52,7 @@ export class Pieces {
         return this.#senders.get(sender)?.get(message)?.got ?? 0;
     }
 
-    /** @param {string} sender who has left, or whose channel began anew */
+    /** @param {string} sender who has left */
     forget(sender) {
         this.#senders.delete(sender);
     }
@@ -71,21 +70,8 @@ export class Pieces {
     #begin(messages, message, total) {
         const [oldest] = messages.keys();
         if (messages.size === MESSAGES_MAX && oldest !== undefined) messages.delete(oldest);
-        const assembly = { bytes: new Uint8Array(0), total, got: 0, offsets: new Set() };
+        const assembly = { total, got: 0, parts: new Map() };
         messages.set(message, assembly);
         return assembly;
     }
-}
-
-/**
- * @param {Uint8Array<ArrayBuffer>} bytes
- * @param {number} size that is needed
- * @param {number} most that will ever be
- * @returns {Uint8Array<ArrayBuffer>}
- */
-function withRoom(bytes, size, most) {
-    if (size <= bytes.length) return bytes;
-    const grown = new Uint8Array(Math.min(most, Math.max(size, 2 * bytes.length)));
-    grown.set(bytes);
-    return grown;
 }

@@ -18,9 +18,10 @@ struct sctp *sctp_new(const struct sctp_config *config)
     sctp->config = *config;
     if (sctp->config.packet_size == 0)
         sctp->config.packet_size = SCTP_PACKET_SIZE_MAX;
-    // all that is owed at once fits into a packet: a cookie, a heartbeat, a request of resets
+    // all that is owed at once fits into a packet: the largest cookie with an error and a SACK, or
+    // an answer to the largest heartbeat with requests of resets and what else an association owes
     ensure(sctp->config.packet_size <= SCTP_PACKET_SIZE_MAX);
-    ensure(sctp->config.packet_size >= 1000 && sctp->config.packet_size % 4 == 0);
+    ensure(sctp->config.packet_size >= 1100 && sctp->config.packet_size % 4 == 0);
     ensure(config->message_size_max <= config->receive_window / 2 && config->streams > 0);
     sctp_send_queue_init(&sctp->queue, config->send_capacity);
     sctp->resend_us = TIME_NEVER;

@@ -173,8 +173,6 @@ void sctp_sack_write(struct writer *packet, uint32_t tsn, uint32_t window,
 
 // FORWARD-TSN and I-FORWARD-TSN
 
-#define SCTP_FORWARD_SIZE 8
-
 /** A stream whose messages up to this one will not come any more. */
 struct sctp_skip {
     uint16_t stream;

@@ -53,16 +53,10 @@ static void remove_first(struct sctp_flight *flight)
     flight->count--;
 }
 
-void sctp_flight_clear(struct sctp_flight *flight)
-{
-    while (flight->count > 0)
-        remove_first(flight);
-}
-
 void sctp_flight_done(struct sctp_flight *flight)
 {
-    if (flight->queue)
-        sctp_flight_clear(flight);
+    while (flight->queue && flight->count > 0)
+        remove_first(flight);
     free(flight->ring);
     flight->ring = NULL;
     flight->capacity = 0;

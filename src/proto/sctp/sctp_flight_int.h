@@ -61,7 +61,6 @@ struct sctp_acknowledged {
 void sctp_flight_init(struct sctp_flight *flight, struct sctp_send_queue *queue,
                       uint32_t first_tsn);
 /** Lets go of all chunks; messages that were wholly in chunks are freed. */
-void sctp_flight_clear(struct sctp_flight *flight);
 void sctp_flight_done(struct sctp_flight *flight);
 
 static inline uint32_t sctp_flight_next_tsn(const struct sctp_flight *flight)

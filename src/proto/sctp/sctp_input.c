@@ -28,7 +28,8 @@ static bool tag_is_right(const struct sctp *sctp, uint32_t tag, const struct sct
 
 static void take_heartbeat(struct sctp *sctp, const struct sctp_chunk *chunk)
 {
-    if (sctp->state < SCTP_STATE_COOKIE_ECHOED || chunk->value.size > SCTP_HEARTBEAT_MAX) {
+    // not before: the answer and the cookie that is owed until then do not fit into one packet
+    if (sctp->state < SCTP_STATE_ESTABLISHED || chunk->value.size > SCTP_HEARTBEAT_MAX) {
         sctp_count(sctp, SCTP_METRIC_DROP_UNEXPECTED, 1);
         return;
     }

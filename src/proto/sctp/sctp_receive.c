@@ -128,7 +128,8 @@ void sctp_take_forward(struct sctp *sctp, const struct sctp_chunk *chunk)
 
 void sctp_schedule_sack(struct sctp *sctp, uint64_t now_us)
 {
-    if (sctp->unreported == 0)
+    // what has ended since owes nothing
+    if (sctp->unreported == 0 || !sctp_receives(sctp))
         return;
     // RFC 9260, 6.2: every second packet, and none later than this
     if (sctp->sack_us == TIME_NEVER)

@@ -140,7 +140,6 @@ void sctp_send_queue_take(struct sctp_send_queue *queue, struct sctp_outgoing *m
 
 void sctp_send_queue_give_up(struct sctp_send_queue *queue, struct sctp_outgoing *message)
 {
-    message->abandoned = true;
     if (message->sent < message->size) {
         queue->buffered -= message->size - message->sent;
         message->sent = message->size;

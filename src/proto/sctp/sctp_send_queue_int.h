@@ -21,7 +21,6 @@ struct sctp_outgoing {
     uint32_t sent; /**< bytes that are in chunks */
     uint32_t ppid;
     bool unordered;
-    bool abandoned;
     uint32_t number;    /**< within the stream, once `sent` > 0 */
     uint32_t fragments; /**< chunks made */
     uint32_t chunks;    /**< of them not acknowledged yet */
@@ -61,7 +60,7 @@ struct sctp_send_queue {
 };
 
 void sctp_send_queue_init(struct sctp_send_queue *queue, size_t capacity);
-/** Drops what waits. Messages with chunks under way must be gone (sctp_flight_clear). */
+/** Drops what waits. Messages with chunks under way must be gone (sctp_flight_done). */
 void sctp_send_queue_done(struct sctp_send_queue *queue);
 /** The stream's state, made when it was not there. */
 struct sctp_out_stream *sctp_send_queue_stream(struct sctp_send_queue *queue, uint16_t stream);

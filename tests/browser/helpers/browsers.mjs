@@ -78,6 +78,12 @@ export async function roomPage(browser, url, { room, name, colour = 'red', hertz
     return Object.assign(page, { problems, label: name });
 }
 
+/** Says how the page wants the one video of its room that others send. */
+export const wish = (page, what) => page.evaluate((said) => {
+    const track = [...globalThis.test.room.members.values()].flatMap((member) => [...member.tracks.values()]).find(({ kind }) => kind === 'video');
+    globalThis.test.room.setWish(track, said);
+}, what);
+
 /** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
 async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180], busy = false, options }) {
     const { connect } = await import('/sdk/roost.js');

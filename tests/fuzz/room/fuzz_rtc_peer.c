@@ -10,6 +10,7 @@
 #include "room/exchange.h"
 #include "rtc/client.h"
 #include "rtc/peer_int.h"
+#include "support/answered.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -84,26 +85,6 @@ static const char offer_text[] =
     "a=recvonly\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
     "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
 
-static struct rtc_params *negotiate(struct random *random)
-{
-    struct rtc_negotiation *negotiation = rtc_negotiation_new(random);
-    struct rtc_negotiation_local local = {
-        .ice_ufrag = bytes_of_text("ufrag"),
-        .ice_pwd = bytes_of_text("0123456789012345678901"),
-        .fingerprint = bytes_of_text("sha-256 AA:BB"),
-        .cname = bytes_of_text("roost"),
-    };
-    char *answer = NULL;
-    const char *problem = NULL;
-    int error = rtc_negotiation_answer(negotiation, &local, random, bytes_of_text(offer_text),
-                                       &answer, &problem);
-    ensure(error == 0);
-    struct rtc_params *params = rtc_params_new(rtc_negotiation_result(negotiation));
-    free(answer);
-    rtc_negotiation_free(negotiation);
-    return params;
-}
-
 static struct secure_rtp_session *keys(uint8_t of)
 {
     uint8_t key[16], salt[12];
@@ -154,7 +135,7 @@ static void bed_init(struct bed *bed)
         .ops = &ops, .owner = bed, .gop_age_us = GOP_AGE_DEFAULT_US, .pool = &bed->pool
     };
     bed->exchange = exchange_new(&config);
-    struct rtc_params *params = negotiate(&bed->random);
+    struct rtc_params *params = answered_params(&bed->random, offer_text);
     for (int i = 0; i < 2; i++) {
         // a client's engine needs no DTLS context before it has a path
         int error = rtc_peer_new(&bed->thread, true, params, 1000000, &bed->peers[i]);

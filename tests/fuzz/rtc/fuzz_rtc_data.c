@@ -10,6 +10,7 @@
 #include "proto/sctp/dcep.h"
 #include "rtc/client.h"
 #include "rtc/data_int.h"
+#include "support/answered.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,26 +51,6 @@ static const char offer_text[] =
     "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 "
     "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:"
     "FF\r\na=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:1000\r\n";
-
-static struct rtc_params *negotiate(struct random *random)
-{
-    struct rtc_negotiation *negotiation = rtc_negotiation_new(random);
-    struct rtc_negotiation_local local = {
-        .ice_ufrag = bytes_of_text("ufrag"),
-        .ice_pwd = bytes_of_text("0123456789012345678901"),
-        .fingerprint = bytes_of_text("sha-256 AA:BB"),
-        .cname = bytes_of_text("roost"),
-    };
-    char *answer = NULL;
-    const char *problem = NULL;
-    int error = rtc_negotiation_answer(negotiation, &local, random, bytes_of_text(offer_text),
-                                       &answer, &problem);
-    ensure(error == 0);
-    struct rtc_params *params = rtc_params_new(rtc_negotiation_result(negotiation));
-    free(answer);
-    rtc_negotiation_free(negotiation);
-    return params;
-}
 
 static void other_begins(struct bed *bed)
 {
@@ -202,7 +183,7 @@ static void act(struct bed *bed, enum action action, uint16_t stream, struct byt
         we_send(bed, stream, bytes);
         break;
     case ACTION_WE_CLOSE:
-        rtc_peer_data_close(bed->peer, bed->now_us, stream);
+        rtc_peer_data_close(bed->peer, stream);
         if (bed->channels[stream] != CHANNEL_NONE)
             bed->channels[stream] = CHANNEL_CLOSING;
         break;
@@ -220,7 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bed bed = { .now_us = 1000000 };
     random_seeded_init(&bed.random, 1);
     bed.thread.random = &bed.random;
-    struct rtc_params *params = negotiate(&bed.random);
+    struct rtc_params *params = answered_params(&bed.random, offer_text);
     // a client's engine needs no DTLS context before it has a path
     ensure(rtc_peer_new(&bed.thread, true, params, bed.now_us, &bed.peer) == 0);
     rtc_params_unref(params);

@@ -82,7 +82,7 @@ static inline int world_send(void *owner, unused uint64_t now_us, handle session
     return 0;
 }
 
-static inline void world_close(void *owner, unused uint64_t now_us, handle session, uint16_t stream)
+static inline void world_close(void *owner, handle session, uint16_t stream)
 {
     struct client *client = client_of(((struct owner *)owner)->world, session);
     client->closed_count++;

@@ -202,7 +202,7 @@ static void test_the_server_speaks_to_those_of_each_worker(void **state)
     struct blob *message = blob_new(bytes_of_text("hear"));
     static const char to[][DATA_MEMBER_SIZE] = { "m2", "m3" };
     struct data_parcel_config config = {
-        .room = ROOM, .name = name, .message = message, .text = true, .to_count = 2, .to = to
+        .name = name, .message = message, .text = true, .to_count = 2, .to = to
     };
     struct data_parcel *parcel = data_parcel_new(&config);
     for (uint16_t i = 0; i < 2; i++)

@@ -206,6 +206,7 @@ class RoomPage {
         const files = this.#files;
         files?.on('shared', (file) => this.#fileShared(file));
         files?.on('progress', ({ key, received }) => this.#fileLines.get(key)?.progress(received));
+        files?.on('lost', (key) => this.#fileLines.get(key)?.lost());
         files?.on('gone', (key) => this.#fileLines.get(key)?.gone());
         files?.on('received', ({ key, file, content }) => {
             this.#fileLines.get(key)?.saved();

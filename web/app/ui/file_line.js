@@ -58,6 +58,13 @@ export class FileLine {
         this.#state.textContent = t('file.saved');
     }
 
+    /** It will not come; it may be asked for again. */
+    lost() {
+        this.#progress.hidden = true;
+        this.#button.disabled = false;
+        this.#state.textContent = sizeText(this.#size);
+    }
+
     gone() {
         this.#progress.hidden = true;
         this.#button.disabled = true;

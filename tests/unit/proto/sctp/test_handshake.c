@@ -54,6 +54,49 @@ static void test_one_calls_while_the_others_init_is_under_way(void **state unuse
     }
 }
 
+/** A packet from the other side with one chunk that `size` bytes of zeros, or an INIT ACK, make. */
+static void feed(struct pair *pair, uint8_t type, const struct sctp_init *init, size_t size)
+{
+    uint8_t bytes[SCTP_PACKET_SIZE_MAX];
+    struct writer packet = writer_of(bytes, sizeof(bytes));
+    sctp_packet_begin(&packet, &(struct sctp_header){ 5000, 5000, pair->ends[0]->local_tag });
+    if (init) {
+        sctp_init_write(&packet, type, init);
+    } else {
+        size_t at = sctp_chunk_begin(&packet, type, 0);
+        writer_zeros(&packet, size);
+        sctp_chunk_end(&packet, at);
+    }
+    assert_false(packet.failed);
+    sctp_packet_seal(bytes, packet.size);
+    assert_int_equal(sctp_input(pair->ends[0], pair->now_us, bytes_of(bytes, packet.size)), 0);
+}
+
+static void test_a_large_cookie_and_a_large_heartbeat_fit_into_packets(void **state unused)
+{
+    struct pair pair;
+    pair_init(&pair, NULL);
+    uint8_t out[SCTP_PACKET_SIZE_MAX], cookie[SCTP_COOKIE_MAX] = { 0 };
+    sctp_connect(pair.ends[0]);
+    assert_true(sctp_output(pair.ends[0], pair.now_us, out) > 0);
+    feed(&pair, SCTP_INIT_ACK,
+         &(struct sctp_init){ .tag = 1,
+                              .window = 100000,
+                              .streams_out = 10,
+                              .streams_in = 10,
+                              .tsn = 1,
+                              .cookie = bytes_of(cookie, sizeof(cookie)) },
+         0);
+    assert_int_equal(pair.ends[0]->state, SCTP_STATE_COOKIE_ECHOED);
+    feed(&pair, SCTP_HEARTBEAT, NULL, SCTP_HEARTBEAT_MAX);
+    assert_true(sctp_output(pair.ends[0], pair.now_us, out) > SCTP_COOKIE_MAX);
+    feed(&pair, SCTP_COOKIE_ACK, NULL, 0);
+    pair_expect(&pair, 0, SCTP_ESTABLISHED);
+    feed(&pair, SCTP_HEARTBEAT, NULL, SCTP_HEARTBEAT_MAX);
+    assert_true(sctp_output(pair.ends[0], pair.now_us, out) > SCTP_HEARTBEAT_MAX);
+    pair_done(&pair);
+}
+
 static bool loses_by_chance(struct pair *pair, int from unused, uint8_t *packet unused,
                             size_t size unused)
 {
@@ -306,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_one_side_calls),
         cmocka_unit_test(test_both_call_at_once_and_get_one_association),
         cmocka_unit_test(test_one_calls_while_the_others_init_is_under_way),
+        cmocka_unit_test(test_a_large_cookie_and_a_large_heartbeat_fit_into_packets),
         cmocka_unit_test(test_lost_packets_are_repeated),
         cmocka_unit_test(test_extensions_are_used_only_when_both_speak_them),
         cmocka_unit_test(test_checksums_are_zero_once_both_agree_but_never_in_the_handshake),
