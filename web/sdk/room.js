@@ -7,19 +7,20 @@ import { RoomData } from './data.js';
 import { openCamera, openMicrophone, openScreen } from './devices.js';
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
-import { LocalTrack, encodingsFor } from './local_track.js';
 import { MediaConnection } from './media.js';
+import { OwnTracks } from './own_tracks.js';
 import { StatsReader } from './quality.js';
 import { Roster } from './roster.js';
+import { Subscriptions } from './subscriptions.js';
 import { Wishes } from './wishes.js';
 
 const STATS_EVERY_MS = 2000;
-const UNSUBSCRIBE_AFTER_MS = 3000;
 
 /**
  * @typedef {import('./roster.js').Member} Member
  * @typedef {import('./roster.js').RemoteTrack} RemoteTrack
- * @typedef {import('./protocol.js').Source} Source
+ * @typedef {import('./local_track.js').LocalTrack} LocalTrack
+ * @typedef {import('./own_tracks.js').PublishOptions} PublishOptions
  *
  * @typedef {object} JoinOptions
  * @property {string} [name] display name; the client's name otherwise
@@ -29,18 +30,6 @@ const UNSUBSCRIBE_AFTER_MS = 3000;
  * @property {boolean} [autoSubscribe] receive every track without asking; true by default
  * @property {number} [playoutDelay] milliseconds for which pictures are held back before they are shown;
  *     0 for robots and games; by default the browser chooses
- *
- * @typedef {object} PublishOptions
- * @property {Source} [source] `camera` and `microphone` by default, by the track's kind
- * @property {string} [name]
- * @property {boolean} [muted] starts muted
- * @property {boolean} [simulcast] send three sizes (camera video only)
- * @property {string} [scalabilityMode] layers inside a stream, as in `L1T3` or `L3T3_KEY`, where the browser
- *     encodes them (VP9 and AV1 in sizes and frame rates, VP8 and H.264 in frame rates)
- * @property {'detail' | 'text' | 'motion'} [content] what the encoder shall keep of a video: sharpness or
- *     smoothness. Screens are sent for detail
- * @property {string} [codec] preferred codec; `video/VP8` and `audio/opus` by default
- * @property {RTCRtpEncodingParameters[]} [encodings] instead of the defaults
  *
  * @typedef {object} ChatMessage
  * @property {Member | null} member its writer, when still here
@@ -84,17 +73,13 @@ export class Room extends Emitter {
     #roster;
     /** @type {MediaConnection} */
     #media;
-    /** @type {Set<LocalTrack>} */
-    #local = new Set();
+    #own;
+    #subscriptions;
     #statsReader = new StatsReader();
     /** @type {ReturnType<typeof setInterval>} */
     #statsTimer;
     /** @type {RoomState} */
     #state = 'connected';
-    /** @type {Map<string, ReturnType<typeof setTimeout>>} track id -> when to unsubscribe it */
-    #leaving = new Map();
-    /** @type {Set<string>} track ids that we unsubscribed */
-    #unsubscribed = new Set();
     #wishes;
     #offs;
 
@@ -122,6 +107,18 @@ export class Room extends Emitter {
         /** @readonly messages to other members; null when joined without */
         this.data = options.data === false ? null : new RoomData((id) => this.members.get(id) ?? null, e2ee);
         this.on('member-left', ({ member }) => this.data?.memberLeft(member));
+        this.#own = new OwnTracks(
+            {
+                media: () => (this.#state === 'closed' ? null : this.#media),
+                mute: (track, muted) => this.#quietly(signaling.request('mute', { track, muted })),
+                quietly: (work) => this.#quietly(work),
+            },
+            this,
+        );
+        this.#subscriptions = new Subscriptions(
+            (type, fields) => signaling.request(type, fields),
+            (work) => this.#quietly(work),
+        );
         this.#media = this.#makeMedia(joined);
         this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
         this.#offs = [
@@ -154,7 +151,7 @@ export class Room extends Emitter {
 
     /** Tracks that we publish. */
     get localTracks() {
-        return [...this.#local];
+        return this.#own.all;
     }
 
     get state() {
@@ -181,7 +178,7 @@ export class Room extends Emitter {
     async publish(media, options = {}) {
         /** @type {MediaStreamTrack[]} */
         const tracks = media instanceof MediaStream ? media.getTracks() : [/** @type {any} */ (media)];
-        const published = await this.#publishAll(tracks.map((track) => ({ track, options })));
+        const published = await this.#own.publish(tracks.map((track) => ({ track, options })));
         return /** @type {any} */ (media instanceof MediaStream ? published : published[0]);
     }
 
@@ -195,7 +192,7 @@ export class Room extends Emitter {
     async camera(options = {}) {
         const open = () => openCamera(options);
         const track = options.track ?? (await open());
-        const [local] = await this.#publishAll([
+        const [local] = await this.#own.publish([
             { track, open, options: { ...options, source: 'camera' } },
         ]);
         return local;
@@ -210,7 +207,7 @@ export class Room extends Emitter {
     async microphone(options = {}) {
         const open = () => openMicrophone(options);
         const track = options.track ?? (await open());
-        const [local] = await this.#publishAll([
+        const [local] = await this.#own.publish([
             { track, open, options: { ...options, source: 'microphone' } },
         ]);
         return local;
@@ -225,7 +222,7 @@ export class Room extends Emitter {
     async screen(options = {}) {
         const stream = await openScreen(options);
         const tracks = [...stream.getVideoTracks(), ...stream.getAudioTracks()];
-        return this.#publishAll(
+        return this.#own.publish(
             tracks.map((track) => ({
                 track,
                 options: {
@@ -242,24 +239,17 @@ export class Room extends Emitter {
      * @param {LocalTrack} local
      */
     async unpublish(local) {
-        if (!this.#local.delete(local)) return;
-        local.release();
-        this.emit('local-track-unpublished', local);
-        await this.#media.unpublish(local.publication);
+        await this.#own.unpublish(local);
     }
 
     /** @param {RemoteTrack[]} tracks to receive; with autoSubscribe all are unless unsubscribed */
     async subscribe(tracks) {
-        const ids = tracks.map(({ id }) => id);
-        for (const id of ids) this.#unsubscribed.delete(id);
-        if (ids.length > 0) await this.#signaling.request('subscribe', { tracks: ids });
+        await this.#subscriptions.subscribe(tracks);
     }
 
     /** @param {RemoteTrack[]} tracks not to receive any longer */
     async unsubscribe(tracks) {
-        const ids = tracks.map(({ id }) => id);
-        for (const id of ids) this.#unsubscribed.add(id);
-        if (ids.length > 0) await this.#signaling.request('unsubscribe', { tracks: ids });
+        await this.#subscriptions.unsubscribe(tracks);
     }
 
     /**
@@ -269,25 +259,7 @@ export class Room extends Emitter {
      * @param {Set<RemoteTrack>} shown
      */
     setVisible(shown) {
-        /** @type {RemoteTrack[]} */
-        const back = [];
-        for (const track of this.#roster.tracks()) {
-            if (track.kind !== 'video') continue;
-            if (shown.has(track)) {
-                clearTimeout(this.#leaving.get(track.id));
-                this.#leaving.delete(track.id);
-                if (this.#unsubscribed.has(track.id)) back.push(track);
-            } else if (!this.#unsubscribed.has(track.id) && !this.#leaving.has(track.id)) {
-                this.#leaving.set(
-                    track.id,
-                    setTimeout(() => {
-                        this.#leaving.delete(track.id);
-                        if (track.member.tracks.has(track.id)) this.#quietly(this.unsubscribe([track]));
-                    }, UNSUBSCRIBE_AFTER_MS),
-                );
-            }
-        }
-        this.#quietly(this.subscribe(back));
+        this.#subscriptions.setVisible(this.#roster.tracks(), shown);
     }
 
     /**
@@ -380,10 +352,9 @@ export class Room extends Emitter {
     #close() {
         clearInterval(this.#statsTimer);
         this.#wishes.close();
-        for (const timer of this.#leaving.values()) clearTimeout(timer);
+        this.#subscriptions.close();
         for (const off of this.#offs) off();
-        for (const local of this.#local) local.release();
-        this.#local.clear();
+        this.#own.close();
         this.#media.close();
         this.data?.close();
         this.e2ee?.close();
@@ -424,78 +395,6 @@ export class Room extends Emitter {
         return media;
     }
 
-    /** @param {{track: MediaStreamTrack, options: PublishOptions, open?: () => Promise<MediaStreamTrack>}[]} wanted */
-    async #publishAll(wanted) {
-        if (this.#state === 'closed') throw new RoostError('wrong-state');
-        const locals = wanted.map(({ track, options, open }) => this.#makeLocal(track, options, open));
-        await Promise.all(locals.map(({ publication }) => this.#media.publish(publication)));
-        for (const local of locals) {
-            this.emit('local-track-published', local);
-            this.#tellMuted(local); // it may have changed while the offer was under way
-        }
-        return locals;
-    }
-
-    /**
-     * @param {MediaStreamTrack} track
-     * @param {PublishOptions} options
-     * @param {() => Promise<MediaStreamTrack>} [open]
-     * @returns {LocalTrack}
-     */
-    #makeLocal(track, options, open) {
-        const kind = /** @type {import('./protocol.js').Kind} */ (track.kind);
-        const source = options.source ?? (kind === 'video' ? 'camera' : 'microphone');
-        const muted = options.muted ?? false;
-        track.enabled = !muted;
-        if (kind === 'video' && options.content) track.contentHint = options.content;
-        const local = new LocalTrack(
-            {
-                kind,
-                source,
-                muted,
-                toldMuted: muted,
-                name: options.name,
-                mediaTrack: track,
-                encodings: options.encodings ?? encodingsFor(source, kind, options),
-                codec: options.codec ?? (kind === 'video' ? 'video/VP8' : 'audio/opus'),
-                id: null,
-                transceiver: null,
-            },
-            { changed: (changed) => this.#localChanged(changed), ended: (ended) => this.#localEnded(ended) },
-            open,
-        );
-        this.#local.add(local);
-        return local;
-    }
-
-    /** @param {import('./protocol.js').DemandEvent} message */
-    #demanded({ track, layers }) {
-        for (const { publication } of this.#local) {
-            if (publication.id === track) this.#quietly(this.#media.setDemand(publication, layers));
-        }
-    }
-
-    /** @param {LocalTrack} local */
-    #localChanged(local) {
-        this.emit('local-track-updated', local);
-        this.#tellMuted(local);
-    }
-
-    /** @param {LocalTrack} local */
-    #tellMuted({ publication }) {
-        const { id, muted } = publication;
-        if (!id || publication.toldMuted === muted || this.#state === 'closed') return;
-        publication.toldMuted = muted;
-        this.#quietly(this.#signaling.request('mute', { track: id, muted }));
-    }
-
-    /** @param {LocalTrack} local */
-    #localEnded(local) {
-        const screen = local.source === 'screen' || local.source === 'screen_audio';
-        if (!screen) this.emit('error', new RoostError('device-lost'));
-        this.#quietly(this.unpublish(local));
-    }
-
     /** @param {import('./signaling.js').SignalingState} state */
     #signalingChanged(state) {
         if (this.#state === 'closed') return;
@@ -514,16 +413,12 @@ export class Room extends Emitter {
             );
             if (this.#state === 'closed') return;
             this.#media.close();
-            this.#unsubscribed.clear();
+            this.#subscriptions.forget();
             this.#roster.replace(joined);
             this.#media = this.#makeMedia(joined);
             this.#wishes.renew();
             this.#startE2ee();
-            for (const { publication } of this.#local) {
-                publication.transceiver = null;
-                publication.id = null;
-                this.#quietly(this.#media.publish(publication));
-            }
+            this.#own.sendAgain();
         } catch (error) {
             this.#remove(error instanceof RoostError ? error : new RoostError('session-lost'));
         }
@@ -540,7 +435,7 @@ export class Room extends Emitter {
         if (this.#roster.receive(message)) return;
         switch (message.type) {
             case 'track_updated':
-                this.#ownTrackUpdated(message.track);
+                this.#own.updated(message.track);
                 break;
             case 'slots':
                 this.#media.applySlots(message.changes);
@@ -549,7 +444,7 @@ export class Room extends Emitter {
                 this.#quietly(this.#media.setSlots({ audio: message.audio, video: message.video }));
                 break;
             case 'demand':
-                this.#demanded(message);
+                this.#own.demanded(message);
                 break;
             case 'media_state':
                 if (message.state === 'disconnected') this.#media.restartIce();
@@ -577,14 +472,6 @@ export class Room extends Emitter {
                 this.#remove(removedError(message));
                 break;
         }
-    }
-
-    /** @param {import('./protocol.js').Track} wire */
-    #ownTrackUpdated(wire) {
-        const local = [...this.#local].find(({ id }) => id === wire.id);
-        if (!local || local.blocked === wire.blocked) return;
-        local.blocked = wire.blocked;
-        this.emit('local-track-updated', local);
     }
 
     async #measure() {

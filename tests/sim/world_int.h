@@ -1,0 +1,25 @@
+/** What the files of the world share: its ends on the network, and what goes between them. */
+#pragma once
+
+#include "sim/world.h"
+
+/** The server's end of the network; its owner is the world. */
+extern const struct network_ops world_server_ops;
+/** A client's end; its owner is the client. */
+extern const struct network_ops world_client_ops;
+/** What exchanges ask of their worker; the owner is the worker. */
+extern const struct exchange_ops world_exchange_ops;
+
+/** What the server's engines wrote while it took input waits here for the next output. */
+struct datagram_batch *world_pending(struct world *world);
+/** Brings what the workers told each other to its readers. */
+void world_deliver(struct world *world);
+/** Appends all of `from`, which is empty afterwards. */
+void world_move_batch(struct datagram_batch *from, struct datagram_batch *to);
+
+/** How a publisher sends a packet of a section. */
+struct rtc_outgoing world_outgoing(const struct world_client *client, uint16_t section,
+                                   const struct media_info *info);
+/** The next frame of all that a client publishes. */
+void world_publish_frame(struct world_client *client, uint64_t now_us,
+                         struct datagram_batch *batch);
