@@ -131,7 +131,7 @@ suite_unit() {
 
 suite_threads() {
     local targets
-    mapfile -t targets < <(test_targets tsan 'unit_(base|runtime|users|server|admin|signal|app|proto_turn)_.*|sim_.*|roost')
+    mapfile -t targets < <(test_targets tsan 'unit_(base|runtime|store|users|server|admin|signal|app|proto_turn)_.*|sim_.*|roost')
     if [ "${#targets[@]}" -eq 0 ]; then
         add "threads" 0 0 0 "$logs/configure-tsan.log"
         return
@@ -140,7 +140,7 @@ suite_threads() {
     counted "threads" ctest "$logs/threads.log" "$logs/threads.xml" \
         env TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
         ctest --test-dir build/tsan -j $((2 * JOBS)) --output-on-failure --timeout 300 \
-        -R '^(unit/(base|runtime|users|server|admin|signal|app|proto/turn)|sim)/' \
+        -R '^(unit/(base|runtime|store|users|server|admin|signal|app|proto/turn)|sim)/' \
         --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
         --output-junit "$logs/threads.xml"
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "admin/serve_int.h"
+#include "runtime/files.h"
 
 #define THREADS 4
 
@@ -40,6 +41,28 @@ static void start_admission(struct serve *serve)
     metrics_page_add(serve->metrics, &metrics);
 }
 
+static int start_webhooks(struct serve *serve)
+{
+    char path[4096];
+    int result = file_join(path, sizeof(path), serve->data.path, DATA_FILE_WEBHOOKS);
+    if (result < 0)
+        return result;
+    struct webhooks_config config = {
+        .loop = &serve->loop,
+        .random = &serve->entropy.random,
+        .log = &serve->log,
+        .client = serve->client,
+        .options = serve->options,
+        .path = path,
+    };
+    result = webhooks_open(&config, &serve->webhooks, &serve->problem);
+    if (result < 0)
+        return result;
+    struct metric_set metrics = webhooks_metrics(serve->webhooks);
+    metrics_page_add(serve->metrics, &metrics);
+    return 0;
+}
+
 int serve_outgoing_start(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -62,22 +85,13 @@ int serve_outgoing_start(struct serve *serve)
     start_admission(serve);
     if (options->webhooks.urls.count == 0)
         return 0;
-    serve->webhooks = webhooks_new(&(struct webhooks_config){
-        .loop = &serve->loop,
-        .random = &serve->entropy.random,
-        .log = &serve->log,
-        .client = serve->client,
-        .options = options,
-    });
-    metrics = webhooks_metrics(serve->webhooks);
-    metrics_page_add(serve->metrics, &metrics);
-    return 0;
+    return start_webhooks(serve);
 }
 
 void serve_outgoing_stop(struct serve *serve)
 {
     serve->client = http_client_stop(serve->client);
-    serve->webhooks = webhooks_free(serve->webhooks);
+    serve->webhooks = webhooks_close(serve->webhooks);
     serve->admission = admission_hook_free(serve->admission);
     serve->token_fetch = token_fetch_free(serve->token_fetch);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admin/control_json.h"
+#include "base/blob.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/memory.h"
@@ -13,6 +14,7 @@
 #include "crypto/hmac.h"
 #include "runtime/clock.h"
 #include "runtime/loop.h"
+#include "store/outbox.h"
 
 /** Rooms are spread over so many queues: one that is stuck holds up few others. */
 #define LANES        8
@@ -37,9 +39,9 @@ static const struct metric_description descriptions[WEBHOOKS_METRIC_COUNT] = {
 
 struct event {
     struct list node;
-    char id[ID_LENGTH + 5]; /**< "evt_..." */
-    char *body;
-    uint64_t made_us;
+    struct outbox_event *kept;
+    uint64_t since_us; /**< on the loop's clock */
+    uint64_t age_us;   /**< it had then */
 };
 
 /** Some rooms' events for one address, one under way at a time. */
@@ -58,7 +60,7 @@ struct webhooks {
     uint64_t secret[2]; /**< of the choice of lanes */
     struct lane lanes[WEBHOOK_URLS_MAX][LANES];
     size_t url_count;
-    bool ending;
+    struct outbox *outbox;
     metric_value metrics[WEBHOOKS_METRIC_COUNT];
 };
 
@@ -97,12 +99,26 @@ void webhook_sign_call(struct http_call *call, const char *secret, const char *i
 
 /** ---- delivery ---- */
 
-static void forget(struct lane *lane, struct event *event)
+static uint64_t size_of(const struct outbox_event *event)
+{
+    return blob_bytes(event->body).size;
+}
+
+/** The event itself stays where it is kept. */
+static void unqueue(struct lane *lane, struct event *event)
 {
     list_remove(&event->node);
     metric_subtract(&lane->webhooks->metrics[WEBHOOKS_QUEUED], 1);
-    free(event->body);
+    metric_subtract(&lane->webhooks->metrics[WEBHOOKS_QUEUED_BYTES], size_of(event->kept));
     free(event);
+}
+
+/** It was delivered, or nobody will get it. */
+static void forget(struct lane *lane, struct event *event)
+{
+    struct outbox_event *kept = event->kept;
+    unqueue(lane, event);
+    outbox_remove(lane->webhooks->outbox, kept);
 }
 
 static struct event *first_event(const struct lane *lane)
@@ -118,7 +134,7 @@ static void try_later(struct lane *lane, struct event *event, const struct http_
     struct webhooks *webhooks = lane->webhooks;
     uint64_t now_us = loop_now_us(webhooks->config.loop);
     lane->failures = min_of(lane->failures + 1, (uint32_t)FAILURES_MAX);
-    if (now_us - event->made_us >= webhooks->config.options->webhooks.give_up_us) {
+    if (now_us - event->since_us + event->age_us >= webhooks->config.options->webhooks.give_up_us) {
         metric_add(&webhooks->metrics[WEBHOOKS_EXPIRED], 1);
         log_warning(webhooks->config.log, "webhook event given up", log_text("url", lane->url),
                     log_text("problem", call ? call->problem : "no thread is free"));
@@ -147,7 +163,7 @@ static void delivered(struct http_call *call, void *owner)
     struct webhooks *webhooks = lane->webhooks;
     struct event *event = first_event(lane);
     lane->busy = false;
-    if (call->error == -ECANCELED || webhooks->ending)
+    if (call->error == -ECANCELED)
         return;
     if (is_worth_another_try(call)) {
         try_later(lane, event, call);
@@ -171,8 +187,9 @@ static void deliver(struct lane *lane)
         return;
     const struct roost_options *options = webhooks->config.options;
     struct http_call *call = http_call_new(lane->url);
-    http_call_set_body(call, bytes_of_text(event->body), "application/json");
-    webhook_sign_call(call, options->webhooks.secret, event->id, clock_unix_us() / TIME_US_PER_S);
+    http_call_set_body(call, blob_bytes(event->kept->body), "application/json");
+    webhook_sign_call(call, options->webhooks.secret, event->kept->id,
+                      clock_unix_us() / TIME_US_PER_S);
     call->timeout_ms = (uint32_t)(options->webhooks.timeout_us / TIME_US_PER_MS);
     call->done = delivered;
     call->owner = lane;
@@ -189,7 +206,7 @@ static void due(struct loop_timer *timer, unused uint64_t now_us)
 
 /** ---- events ---- */
 
-static char *write_body(const struct room_watch_event *event, const char *id)
+static struct blob *write_body(const struct room_watch_event *event, const char *id)
 {
     static const char *const names[] = {
         [ROOM_WATCH_ROOM_STARTED] = "room_started",
@@ -211,24 +228,48 @@ static char *write_body(const struct room_watch_event *event, const char *id)
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     ensure(text);
-    return text;
+    struct blob *body = blob_new(bytes_of_text(text));
+    ensure(body);
+    free(text);
+    return body;
 }
 
-static void queue(struct lane *lane, const char *id, const char *body)
+/** Returns whether there is room for it; counted when not. */
+static bool queue(struct lane *lane, struct outbox_event *kept, uint64_t age_us)
 {
     struct webhooks *webhooks = lane->webhooks;
-    if (metric_get(&webhooks->metrics[WEBHOOKS_QUEUED]) >=
-        webhooks->config.options->webhooks.max_queue) {
+    const struct roost_options *options = webhooks->config.options;
+    if (metric_get(&webhooks->metrics[WEBHOOKS_QUEUED]) >= options->webhooks.max_queue ||
+        metric_get(&webhooks->metrics[WEBHOOKS_QUEUED_BYTES]) + size_of(kept) >
+            options->webhooks.max_queue_size) {
         metric_add(&webhooks->metrics[WEBHOOKS_FULL], 1);
-        return;
+        return false;
     }
     struct event *event = memory_new(struct event);
-    snprintf(event->id, sizeof(event->id), "%s", id);
-    event->body = memory_copy(body, strlen(body));
-    event->made_us = loop_now_us(webhooks->config.loop);
-    bool first = list_empty(&lane->events);
+    event->kept = kept;
+    event->since_us = loop_now_us(webhooks->config.loop);
+    event->age_us = age_us;
     list_append(&lane->events, &event->node);
     metric_add(&webhooks->metrics[WEBHOOKS_QUEUED], 1);
+    metric_add(&webhooks->metrics[WEBHOOKS_QUEUED_BYTES], size_of(kept));
+    return true;
+}
+
+static size_t lane_of(const struct webhooks *webhooks, const char *room)
+{
+    return map_hash(webhooks->secret, bytes_of_text(room)) % LANES;
+}
+
+static void add(struct lane *lane, const char *room, const char *id, struct blob *body)
+{
+    struct outbox_event *event =
+        outbox_event_new(lane->url, room, id, blob_ref(body), clock_unix_us());
+    bool first = list_empty(&lane->events);
+    if (!queue(lane, event, 0)) {
+        outbox_event_unref(event);
+        return;
+    }
+    outbox_add(lane->webhooks->outbox, event);
     if (first && lane->failures == 0)
         deliver(lane);
 }
@@ -236,18 +277,64 @@ static void queue(struct lane *lane, const char *id, const char *body)
 static void notify(struct room_watcher *watcher, const struct room_watch_event *event)
 {
     struct webhooks *webhooks = container_of(watcher, struct webhooks, watcher);
-    if (webhooks->ending)
-        return;
     char id[ID_LENGTH + 5] = "evt_";
     random_identifier(webhooks->config.random, id + 4, ID_LENGTH);
-    char *body = write_body(event, id);
-    size_t place = map_hash(webhooks->secret, bytes_of_text(event->room->name)) % LANES;
+    struct blob *body = write_body(event, id);
     for (size_t i = 0; i < webhooks->url_count; i++)
-        queue(&webhooks->lanes[i][place], id, body);
-    free(body);
+        add(&webhooks->lanes[i][lane_of(webhooks, event->room->name)], event->room->name, id, body);
+    blob_unref(body);
 }
 
-struct webhooks *webhooks_new(const struct webhooks_config *config)
+/** ---- start and stop ---- */
+
+/** One that an earlier process could not deliver. */
+static void take_kept(struct outbox_event *event, void *owner)
+{
+    struct webhooks *webhooks = owner;
+    uint64_t now_us = clock_unix_us();
+    uint64_t age_us = now_us > event->made_unix_us ? now_us - event->made_unix_us : 0;
+    struct lane *lane = NULL;
+    for (size_t i = 0; i < webhooks->url_count && !lane; i++) {
+        if (strcmp(webhooks->lanes[i][0].url, event->destination) == 0)
+            lane = &webhooks->lanes[i][lane_of(webhooks, event->subject)];
+    }
+    if (!lane)
+        metric_add(&webhooks->metrics[WEBHOOKS_NO_ADDRESS], 1);
+    if (!lane || !queue(lane, event, age_us))
+        outbox_remove(webhooks->outbox, event);
+    else
+        loop_timer_set_after(&lane->timer, 0);
+}
+
+static int open_outbox(struct webhooks *webhooks, struct text_builder *ret_problem)
+{
+    const struct webhooks_config *config = &webhooks->config;
+    int result = outbox_open(
+        &(struct outbox_config){
+            .loop = config->loop,
+            .path = config->path,
+            .log = config->log,
+            .failures = &webhooks->metrics[WEBHOOKS_STORE_FAILED],
+            .written = &webhooks->metrics[WEBHOOKS_STORED],
+        },
+        &webhooks->outbox, ret_problem);
+    if (result == 0)
+        result = outbox_read(webhooks->outbox, take_kept, webhooks, ret_problem);
+    if (result < 0)
+        return result;
+    uint64_t count = metric_get(&webhooks->metrics[WEBHOOKS_QUEUED]);
+    if (count > 0)
+        log_info(config->log, "webhook events of an earlier run wait to be delivered",
+                 log_number("count", (int64_t)count));
+    uint64_t dropped = metric_get(&webhooks->metrics[WEBHOOKS_NO_ADDRESS]);
+    if (dropped > 0)
+        log_warning(config->log, "webhook events dropped: webhooks.urls has their address no more",
+                    log_number("count", (int64_t)dropped));
+    return 0;
+}
+
+int webhooks_open(const struct webhooks_config *config, struct webhooks **ret_webhooks,
+                  struct text_builder *ret_problem)
 {
     struct webhooks *webhooks = memory_new(struct webhooks);
     webhooks->config = *config;
@@ -264,23 +351,31 @@ struct webhooks *webhooks_new(const struct webhooks_config *config)
             loop_timer_init(&lane->timer, config->loop, due);
         }
     }
-    return webhooks;
+    int result = open_outbox(webhooks, ret_problem);
+    if (result < 0)
+        webhooks_close(webhooks);
+    else
+        *ret_webhooks = webhooks;
+    return result;
 }
 
-struct webhooks *webhooks_free(struct webhooks *webhooks)
+struct webhooks *webhooks_close(struct webhooks *webhooks)
 {
     if (!webhooks)
         return NULL;
-    webhooks->ending = true;
     for (size_t i = 0; i < webhooks->url_count; i++) {
         for (size_t l = 0; l < LANES; l++) {
             struct lane *lane = &webhooks->lanes[i][l];
             loop_timer_cancel(&lane->timer);
             struct event *event;
-            while ((event = first_event(lane)))
-                forget(lane, event);
+            while ((event = first_event(lane))) {
+                struct outbox_event *kept = event->kept;
+                unqueue(lane, event);
+                outbox_event_unref(kept);
+            }
         }
     }
+    outbox_close(webhooks->outbox);
     free(webhooks);
     return NULL;
 }

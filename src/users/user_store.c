@@ -1,80 +1,20 @@
 #include "users/user_store.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/memory.h"
-#include "users/user_store_int.h"
+#include "store/database.h"
 
-/** How long a call waits for another process that writes. */
-#define BUSY_TIMEOUT_MS 5000
+struct user_store {
+    struct database database;
+};
 
-/** ---- SQLite, in our words ---- */
-
-static int error_of(int code)
+static void say(struct user_store *store, const char *sentence)
 {
-    switch (code & 0xff) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-    case SQLITE_CANTOPEN:
-        return -EACCES;
-    case SQLITE_READONLY:
-        return -EROFS;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_SCHEMA:
-    case SQLITE_MISMATCH:
-        return -EBADMSG;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    default:
-        return -EIO;
-    }
-}
-
-int user_store_failure(struct user_store *store, int code)
-{
-    snprintf(store->problem, sizeof(store->problem), "%s",
-             store->database ? sqlite3_errmsg(store->database) : sqlite3_errstr(code));
-    return error_of(code);
-}
-
-int user_store_execute(struct user_store *store, const char *sql)
-{
-    int code = sqlite3_exec(store->database, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : user_store_failure(store, code);
-}
-
-static int prepare(struct user_store *store, const char *sql, sqlite3_stmt **ret_statement)
-{
-    int code = sqlite3_prepare_v2(store->database, sql, -1, ret_statement, NULL);
-    return code == SQLITE_OK ? 0 : user_store_failure(store, code);
-}
-
-int user_store_number(struct user_store *store, const char *sql, int64_t *ret_number)
-{
-    sqlite3_stmt *statement = NULL;
-    int result = prepare(store, sql, &statement);
-    if (result < 0)
-        return result;
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        *ret_number = sqlite3_column_int64(statement, 0);
-    else
-        result = user_store_failure(store, code);
-    sqlite3_finalize(statement);
-    return result;
+    snprintf(store->database.problem, sizeof(store->database.problem), "%s", sentence);
 }
 
 static void bind_text(sqlite3_stmt *statement, const char *parameter, const char *text)
@@ -111,7 +51,7 @@ struct values {
 static int change(struct user_store *store, const char *sql, const struct values *values)
 {
     sqlite3_stmt *statement = NULL;
-    int result = prepare(store, sql, &statement);
+    int result = database_prepare(&store->database, sql, &statement);
     if (result < 0)
         return result;
     bind_text(statement, ":name", values->name);
@@ -124,11 +64,11 @@ static int change(struct user_store *store, const char *sql, const struct values
     bind_number(statement, ":disabled", values->disabled);
     int code = sqlite3_step(statement);
     if (code == SQLITE_DONE)
-        result = sqlite3_changes(store->database);
-    else if (sqlite3_extended_errcode(store->database) == SQLITE_CONSTRAINT_UNIQUE)
+        result = sqlite3_changes(store->database.connection);
+    else if (sqlite3_extended_errcode(store->database.connection) == SQLITE_CONSTRAINT_UNIQUE)
         result = -EEXIST;
     else
-        result = user_store_failure(store, code);
+        result = database_failure(&store->database, code);
     sqlite3_finalize(statement);
     return result;
 }
@@ -136,83 +76,50 @@ static int change(struct user_store *store, const char *sql, const struct values
 static int changed_one(struct user_store *store, int result)
 {
     if (result == 0)
-        snprintf(store->problem, sizeof(store->problem), "no user of this name");
+        say(store, "no user of this name");
     return result > 0 ? 0 : result == 0 ? -ENOENT : result;
 }
 
 /** ---- open and close ---- */
 
-/** What root makes for a server that runs as somebody else must be that somebody's. */
-static void give_to_folder_owner(int fd, const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t size = slash ? (size_t)(slash - path) + 1 : 0;
-    struct stat status;
-    if (geteuid() != 0 || text_copy(folder, sizeof(folder), bytes_of(path, size)) < 0 ||
-        stat(size > 0 ? folder : ".", &status) < 0)
-        return;
-    if (fchown(fd, status.st_uid, status.st_gid) < 0)
-        return; // the server will say that it cannot open it
-}
+static const char *const steps[] = {
+    // the keys are NULL for a user who can never show a password (a later way to sign in)
+    "CREATE TABLE users ("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL,"
+    " realm TEXT NOT NULL,"
+    " created INTEGER NOT NULL," // Unix seconds
+    " changed INTEGER NOT NULL," // of the password
+    " disabled INTEGER NOT NULL DEFAULT 0,"
+    " md5_key BLOB CHECK (length(md5_key) = 16),"
+    " sha256_key BLOB CHECK (length(sha256_key) = 32),"
+    " UNIQUE (realm, name)"
+    ") STRICT;",
+};
 
-/** SQLite would make the file for everyone to read. */
-static int make_private(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return errno == EEXIST ? 0 : -errno;
-    give_to_folder_owner(fd, path);
-    close(fd);
-    return 0;
-}
-
-static int begin(struct user_store *store, const char *path)
-{
-    int code =
-        sqlite3_open_v2(path, &store->database,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (code != SQLITE_OK)
-        return user_store_failure(store, code);
-    sqlite3_busy_timeout(store->database, BUSY_TIMEOUT_MS);
-    // removed keys are overwritten; a file that was tampered with runs nothing
-    int result = user_store_execute(store, "PRAGMA journal_mode = DELETE;"
-                                           "PRAGMA synchronous = FULL;"
-                                           "PRAGMA secure_delete = ON;"
-                                           "PRAGMA trusted_schema = OFF;"
-                                           "PRAGMA foreign_keys = ON;");
-    return result < 0 ? result : user_schema_update(store);
-}
+static const struct database_format format = {
+    .application_id = 0x726f7374, // "rost"
+    .steps = steps,
+    .step_count = array_size(steps),
+    .settings = "PRAGMA journal_mode = DELETE;",
+};
 
 int user_store_open(const char *path, struct user_store **ret_store,
                     struct text_builder *ret_problem)
 {
-    int result = make_private(path);
-    if (result < 0) {
-        text_append_format(ret_problem, "cannot open %s: %s", path, strerror(-result));
-        return result;
-    }
     struct user_store *store = memory_new(struct user_store);
-    result = begin(store, path);
-    if (result < 0) {
-        if (access(path, R_OK | W_OK) < 0)
-            text_append_format(ret_problem,
-                               "cannot use %s: %s; it must belong to the user that the server runs "
-                               "as, with mode 0600",
-                               path, strerror(errno));
-        else
-            text_append_format(ret_problem, "cannot use %s: %s", path, store->problem);
-        user_store_close(store);
-        return result;
-    }
-    *ret_store = store;
-    return 0;
+    int result = database_open(&store->database, path, &format, ret_problem);
+    if (result < 0)
+        free(store);
+    else
+        *ret_store = store;
+    return result;
 }
 
 struct user_store *user_store_close(struct user_store *store)
 {
     if (store) {
-        sqlite3_close(store->database);
+        database_close(&store->database);
         free(store);
     }
     return NULL;
@@ -220,7 +127,7 @@ struct user_store *user_store_close(struct user_store *store)
 
 const char *user_store_problem(const struct user_store *store)
 {
-    return store->problem;
+    return store->database.problem;
 }
 
 /** ---- users ---- */
@@ -246,7 +153,7 @@ int user_store_add(struct user_store *store, const char *name, const char *realm
                    const struct user_keys *keys, int64_t now_unix_s)
 {
     if (!user_name_is_valid(name) || !is_valid_text(realm, USER_REALM_MAX)) {
-        snprintf(store->problem, sizeof(store->problem), "not a valid name or realm");
+        say(store, "not a valid name or realm");
         return -EINVAL;
     }
     struct values values = { .name = name, .realm = realm, .keys = keys, .now_unix_s = now_unix_s };
@@ -255,7 +162,7 @@ int user_store_add(struct user_store *store, const char *name, const char *realm
                         "VALUES (:name, :realm, :now, :now, :md5, :sha256)",
                         &values);
     if (result == -EEXIST)
-        snprintf(store->problem, sizeof(store->problem), "there is a user of this name");
+        say(store, "there is a user of this name");
     return result < 0 ? result : 0;
 }
 
@@ -333,7 +240,8 @@ static struct user *list_room(struct user_list *list, size_t *capacity)
 int user_store_read(struct user_store *store, const char *realm, struct user_list *ret_list)
 {
     sqlite3_stmt *statement = NULL;
-    int result = prepare(store,
+    int result =
+        database_prepare(&store->database,
                          "SELECT name, realm, created, changed, disabled, md5_key, sha256_key "
                          "FROM users WHERE :realm IS NULL OR realm = :realm ORDER BY name, realm",
                          &statement);
@@ -349,7 +257,7 @@ int user_store_read(struct user_store *store, const char *realm, struct user_lis
             list.count++;
     }
     if (code != SQLITE_DONE)
-        result = user_store_failure(store, code);
+        result = database_failure(&store->database, code);
     sqlite3_finalize(statement);
     if (result < 0)
         user_list_done(&list);
@@ -361,7 +269,7 @@ int user_store_read(struct user_store *store, const char *realm, struct user_lis
 int user_store_version(struct user_store *store, uint32_t *ret_version)
 {
     int64_t version = 0;
-    int result = user_store_number(store, "PRAGMA data_version", &version);
+    int result = database_number(&store->database, "PRAGMA data_version", &version);
     if (result == 0)
         *ret_version = (uint32_t)version;
     return result;

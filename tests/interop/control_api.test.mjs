@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -132,7 +132,7 @@ describe('the control API', () => {
 });
 
 /** A server of the operator's: `handle(request, body)` says with which status it answers. */
-async function listen(context, handle) {
+async function listen(context, handle, port = 0) {
     const server = createServer((request, response) => {
         const chunks = [];
         request.on('data', (chunk) => chunks.push(chunk));
@@ -142,7 +142,7 @@ async function listen(context, handle) {
             if (status) response.writeHead(status, { 'content-type': 'application/json' }).end(body);
             else request.socket.destroy();
         });
-    }).listen(0, '127.0.0.1');
+    }).listen(port, '127.0.0.1');
     await once(server, 'listening');
     context.after(() => { server.closeAllConnections(); server.close(); });
     return `http://127.0.0.1:${server.address().port}`;
@@ -204,6 +204,68 @@ describe('webhooks', () => {
         const metrics = await full.metrics();
         assert.equal(metrics.get('webhook_events_waiting'), 3);
         assert.equal(metrics.get('webhook_events_dropped_total{reason="queue_full"}'), 2);
+        const small = await withServer(context, { 'webhooks.urls': deaf, 'webhooks.secret': secret, 'webhooks.max_queue_size': '64k' });
+        for (let i = 0; i < 600; i++) await must(small, 'POST', '/api/v1/rooms', { name: `room-${i}` });
+        const sizes = await small.metrics();
+        assert.ok(sizes.get('webhook_events_dropped_total{reason="queue_full"}') > 0);
+        assert.ok(sizes.get('webhook_events_waiting_bytes') <= 65536);
+    });
+
+    /** A server that wrote all its `count` events down, with nobody to give them to. */
+    async function withUndelivered(context, settings, dataDir) {
+        const server = await withServer(context, settings, dataDir);
+        const ada = await NativeClient.join(server, 'demo', 'Ada');
+        await ada.request('offer', offerOf('microphone'));
+        await ada.request('leave');
+        await ada.goodbye();
+        await until('the events on the disk', async () => (await server.metrics()).get('webhook_events_stored') === 5);
+        return server;
+    }
+
+    test('survive kill -9: the next process delivers them in order, then its own', async (context) => {
+        const dataDir = mkdtempSync(join(folder, 'data-'));
+        // an address where nobody listens yet
+        const placeholder = createServer().listen(0, '127.0.0.1');
+        await once(placeholder, 'listening');
+        const { port } = placeholder.address();
+        await new Promise((resolve) => placeholder.close(resolve));
+        const settings = { 'webhooks.urls': `http://127.0.0.1:${port}`, 'webhooks.secret': secret };
+        const killed = await withUndelivered(context, settings, dataDir);
+        assert.equal(statSync(join(dataDir, 'webhooks.db')).mode & 0o777, 0o600);
+        killed.signal('SIGKILL');
+        await until('its end', () => killed.exit);
+        const events = [];
+        await listen(context, (request, body) => { events.push(check(request, body)); return 204; }, port);
+        const next = await withServer(context, settings, dataDir);
+        const ben = await NativeClient.join(next, 'demo', 'Ben');
+        await until('all events', () => events.length >= 7);
+        assert.deepEqual(events.map(({ event }) => event), ['room_started', 'participant_joined', 'track_published', 'track_unpublished',
+            'participant_left', 'room_started', 'participant_joined']);
+        assert.equal(events[1].participant.name, 'Ada');
+        assert.equal(events[6].participant.name, 'Ben');
+        assert.equal(new Set(events.map(({ id }) => id)).size, 7);
+        for (const { header, id } of events) assert.equal(header, id);
+        await until('an empty file', async () => (await next.metrics()).get('webhook_events_stored') === 0);
+        assert.equal((await next.metrics()).get('webhook_events_waiting_bytes'), 0);
+        await ben.goodbye();
+    });
+
+    test('are kept by an ordinary end too, and dropped when their address is no more', async (context) => {
+        const dataDir = mkdtempSync(join(folder, 'data-'));
+        const deaf = await listen(context, () => 503);
+        const settings = { 'webhooks.urls': deaf, 'webhooks.secret': secret };
+        const first = await withUndelivered(context, settings, dataDir);
+        await NativeClient.join(first, 'demo', 'Ben');
+        await first.stop();
+        const second = await withServer(context, settings, dataDir);
+        // with what its end made: Ben had to leave
+        assert.equal((await second.metrics()).get('webhook_events_waiting'), 7);
+        await second.stop();
+        const other = await withServer(context, { ...settings, 'webhooks.urls': 'http://127.0.0.1:9/' }, dataDir);
+        const metrics = await other.metrics();
+        assert.equal(metrics.get('webhook_events_waiting'), 0);
+        assert.equal(metrics.get('webhook_events_dropped_total{reason="no_address"}'), 7);
+        await until('an empty file', async () => (await other.metrics()).get('webhook_events_stored') === 0);
     });
 
     test('need a secret', async () => {
