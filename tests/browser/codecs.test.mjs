@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { chromium, colours, roomPage, sameColour } from './helpers/browsers.mjs';
+import { css } from './helpers/moving_picture.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -26,20 +27,9 @@ test('VP8, H.264, VP9 and AV1 follow each other in one slot', async () => {
     const codecs = [['video/VP8', 'red'], ['video/H264', 'green'], ['video/VP9', 'blue'], ['video/AV1', 'yellow']];
     for (const [codec, colour] of codecs) {
         await publisher.bringToFront();
-        await publisher.evaluate(async (mime, rgb) => {
-            const canvas = document.createElement('canvas');
-            canvas.width = 320;
-            canvas.height = 180;
-            const context = canvas.getContext('2d');
-            let count = 0;
-            globalThis.test.drawing = setInterval(() => {
-                context.fillStyle = `rgb(${rgb.join(',')})`;
-                context.fillRect(0, 0, 320, 180);
-                context.fillStyle = 'black';
-                context.fillRect((count++ * 4) % 320, 160, 20, 20);
-            }, 50);
-            globalThis.test.share = await globalThis.test.room.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera', codec: mime });
-        }, codec, colours[colour]);
+        await publisher.evaluate(async (mime, fill) => {
+            globalThis.test.share = await globalThis.test.room.publish(globalThis.movingPicture({ fill }), { source: 'camera', codec: mime });
+        }, codec, css(colours[colour]));
         await until(`${codec} is seen`, async () => {
             const seen = await viewer.evaluate(() => globalThis.test.look());
             return seen.some((tile) => tile.from === 'ann' && sameColour(tile.rgb, colours[colour])) || Promise.reject(JSON.stringify(seen));
@@ -50,10 +40,7 @@ test('VP8, H.264, VP9 and AV1 follow each other in one slot', async () => {
                 .map((report) => stats.find((other) => other.id === report.codecId)?.mimeType);
         });
         assert.ok(decoded.includes(codec), `${codec} is what was decoded: ${decoded}`);
-        await publisher.evaluate(() => {
-            clearInterval(globalThis.test.drawing);
-            return globalThis.test.room.unpublish(globalThis.test.share);
-        });
+        await publisher.evaluate(() => globalThis.test.room.unpublish(globalThis.test.share));
         await until('it is gone', async () => (await viewer.evaluate(() => globalThis.test.look())).length === 0);
     }
 });

@@ -30,17 +30,8 @@ test('three sizes are sent by who comes late, and rest while nobody watches them
     await until('slots are there', () => publisher.evaluate(() => globalThis.test.room.peerConnection.signalingState === 'stable'
         && globalThis.test.room.peerConnection.getTransceivers().length > 0), 30000);
     await publisher.evaluate(async () => {
-        const canvas = document.createElement('canvas');
-        Object.assign(canvas, { width: 640, height: 360 });
-        const context = canvas.getContext('2d');
-        let count = 0;
-        setInterval(() => {
-            context.fillStyle = 'green';
-            context.fillRect(0, 0, 640, 360);
-            context.fillStyle = 'black';
-            context.fillRect((count++ * 4) % 640, 300, 40, 40);
-        }, 100);
-        globalThis.test.share = await globalThis.test.room.publish(canvas.captureStream(10).getVideoTracks()[0], { source: 'camera', simulcast: true });
+        const picture = globalThis.movingPicture({ fill: 'green', size: [640, 360], fps: 10 });
+        globalThis.test.share = await globalThis.test.room.publish(picture, { source: 'camera', simulcast: true });
     });
     assert.deepEqual(await active(publisher), [true, true, true]);
     await until('pictures', async () => (await viewer.evaluate(() => globalThis.test.look())).some(({ frames }) => frames > 5), 60000);

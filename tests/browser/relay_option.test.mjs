@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { chromium } from './helpers/browsers.mjs';
+import { addMovingPicture } from './helpers/moving_picture.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -23,14 +24,12 @@ for (const relay of ['udp', 'tcp'])
     test(`a room over ${relay} relays`, async () => {
         const page = await browser.newPage();
         await page.goto(`${roost.url}/healthz`);
+        await addMovingPicture(page);
         await page.evaluate(async (relay) => {
             const { connect } = await import('/sdk/roost.js');
             const client = await connect({ name: 'Ann', relay });
             globalThis.room = await client.join(`relay-${relay}`);
-            const canvas = document.createElement('canvas');
-            const context = canvas.getContext('2d');
-            setInterval(() => context.fillRect(Math.random() * 300, 50, 20, 20), 50);
-            await globalThis.room.publish(canvas.captureStream(20));
+            await globalThis.room.publish(globalThis.movingPicture());
         }, relay);
         assert.equal(await until('a path', () => page.evaluate(async () => (await globalThis.room.stats())?.localCandidate || null)), `relay ${relay}`);
         await until('something is sent', () => page.evaluate(async () => (await globalThis.room.stats()).tracks.some(({ bitrate }) => bitrate > 1000)));

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chromium, firefox } from './helpers/browsers.mjs';
+import { addMovingPicture } from './helpers/moving_picture.mjs';
 import { startMockServer } from './mock_server.mjs';
 
 /** @type {Awaited<ReturnType<typeof startMockServer>>} */
@@ -21,20 +22,7 @@ async function setUp() {
     const { IceServers } = await import('/sdk/ice.js');
     const test = { offers: [], errors: [], filled: [], fill: () => {} };
     globalThis.test = test;
-    const source = (colour) => {
-        const canvas = document.createElement('canvas');
-        canvas.width = 320;
-        canvas.height = 180;
-        const context = canvas.getContext('2d');
-        let count = 0;
-        setInterval(() => {
-            context.fillStyle = colour;
-            context.fillRect(0, 0, 320, 180);
-            context.fillStyle = 'black';
-            context.fillRect((count++ * 5) % 320, 0, 20, 20);
-        }, 50);
-        return canvas.captureStream(20).getVideoTracks()[0];
-    };
+    const source = (fill) => globalThis.movingPicture({ fill });
     const serverTrack = source('rgb(30,200,30)');
     let answerer = null;
     const gathered = (pc) => new Promise((resolve) => {
@@ -99,7 +87,8 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         const browser = await launch();
         try {
             const page = await browser.newPage();
-            await page.goto(`${server.url}/app/favicon.svg`.replace('favicon.svg', 'texts.js'));
+            await page.goto(`${server.url}/app/texts.js`);
+            await addMovingPicture(page);
             await page.evaluate(setUp);
             await until(page, () => globalThis.test.connection.state === 'connected');
             const first = await page.evaluate(() => {
@@ -169,16 +158,7 @@ async function talk(name) {
     const client = await connect({ name });
     const test = { client, call: null, states: [], chat: [], errors: [] };
     globalThis.test = test;
-    const canvas = document.createElement('canvas');
-    canvas.width = 320;
-    canvas.height = 180;
-    const context = canvas.getContext('2d');
-    let count = 0;
-    setInterval(() => {
-        context.fillStyle = `hsl(${count++ * 3} 80% 50%)`;
-        context.fillRect(0, 0, 320, 180);
-    }, 50);
-    const tracks = () => [canvas.captureStream(20).getVideoTracks()[0], new AudioContext().createMediaStreamDestination().stream.getAudioTracks()[0]];
+    const tracks = () => [globalThis.movingPicture(), new AudioContext().createMediaStreamDestination().stream.getAudioTracks()[0]];
     const begin = (call) => {
         test.call = call;
         call.on('state', (state) => test.states.push(state));
@@ -206,7 +186,10 @@ test('a private call between Chromium and Firefox: picture, mute, chat, new offe
     const browsers = await Promise.all([chromium(), firefox()]);
     try {
         const pages = await Promise.all(browsers.map((browser) => browser.newPage()));
-        for (const page of pages) await page.goto(`${server.url}/app/texts.js`);
+        for (const page of pages) {
+            await page.goto(`${server.url}/app/texts.js`);
+            await addMovingPicture(page);
+        }
         assert.equal(await pages[0].evaluate(talk, 'Ada'), 'wait');
         assert.equal(await pages[1].evaluate(talk, 'Grace'), 'call');
         const both = (expression, ...args) => Promise.all(pages.map((page) => until(page, expression, ...args)));
@@ -220,9 +203,7 @@ test('a private call between Chromium and Firefox: picture, mute, chat, new offe
 
         // both sides offer at the same moment: neither offer is lost
         await Promise.all(pages.map((page) => page.evaluate(() => {
-            const canvas = document.createElement('canvas');
-            canvas.getContext('2d').fillRect(0, 0, 10, 10);
-            globalThis.test.call.publish(canvas.captureStream(5).getVideoTracks()[0], { source: 'screen' });
+            globalThis.test.call.publish(globalThis.movingPicture(), { source: 'screen' });
         })));
         await both(() => globalThis.test.call.remoteStream.getVideoTracks().length === 2
             && globalThis.test.call.peerConnection.signalingState === 'stable');

@@ -21,21 +21,10 @@ after(async () => {
     await roost?.stop();
 });
 
-/** Publishes a moving canvas; false when this browser cannot encode it so. */
+/** Publishes a moving picture; false when this browser cannot encode it so. */
 function publish(page, codec, encodings, fps, width) {
-    return page.evaluate(async (mime, sendEncodings, width, height, rate) => {
-        const canvas = document.createElement('canvas');
-        Object.assign(canvas, { width, height });
-        const context = canvas.getContext('2d');
-        let count = 0;
-        globalThis.test.drawing = setInterval(() => {
-            context.fillStyle = `hsl(${count % 360} 60% 50%)`;
-            context.fillRect(0, 0, width, height);
-            context.fillStyle = 'black';
-            for (let i = 0; i < 12; i++) context.fillRect((count * 7 + i * 83) % width, (i * 47 + count * 3) % height, 60, 30);
-            count++;
-        }, 1000 / rate);
-        globalThis.test.share = await globalThis.test.room.publish(canvas.captureStream(rate).getVideoTracks()[0],
+    return page.evaluate(async (mime, sendEncodings, size, rate) => {
+        globalThis.test.share = await globalThis.test.room.publish(globalThis.movingPicture({ size, fps: rate, boxes: 12 }),
             { source: 'camera', codec: mime, encodings: sendEncodings });
         const { sender } = globalThis.test.share.publication.transceiver;
         // a busy machine makes the encoder drop frames, not halve the picture
@@ -43,7 +32,7 @@ function publish(page, codec, encodings, fps, width) {
         parameters.degradationPreference = 'maintain-resolution';
         await sender.setParameters(parameters);
         return sender.getParameters().encodings.map(({ scalabilityMode }) => scalabilityMode);
-    }, codec, encodings, width, (width * 9) / 16, fps);
+    }, codec, encodings, [width, (width * 9) / 16], fps);
 }
 
 /** What the viewer decodes. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { chromium, colours, firefox, roomPage, sameColour } from './helpers/browsers.mjs';
+import { addMovingPicture, css } from './helpers/moving_picture.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -32,19 +33,10 @@ async function blankPage(by = browser) {
 async function publisher(path, colour, { width = 640, height = 360, by = browser, ...options } = {}) {
     const page = await blankPage(by);
     await page.bringToFront();
-    await page.evaluate(async (endpoint, rgb, chosen, size) => {
+    await addMovingPicture(page);
+    await page.evaluate(async (endpoint, fill, chosen, size) => {
         const { publish } = await import('/sdk/whip.js');
-        const canvas = document.createElement('canvas');
-        [canvas.width, canvas.height] = size;
-        const context = canvas.getContext('2d');
-        let count = 0;
-        setInterval(() => {
-            context.fillStyle = `rgb(${rgb.join(',')})`;
-            context.fillRect(0, 0, ...size);
-            context.fillStyle = 'black';
-            context.fillRect((count++ * 4) % size[0], size[1] - 20, 20, 20);
-        }, 50);
-        const stream = canvas.captureStream(20);
+        const stream = new MediaStream([globalThis.movingPicture({ fill, size })]);
         const tone = new AudioContext();
         const out = tone.createMediaStreamDestination();
         const oscillator = tone.createOscillator();
@@ -52,7 +44,7 @@ async function publisher(path, colour, { width = 640, height = 360, by = browser
         oscillator.start();
         stream.addTrack(out.stream.getAudioTracks()[0]);
         globalThis.session = await publish(endpoint, stream, chosen);
-    }, path, colours[colour], options, [width, height]);
+    }, path, css(colours[colour]), options, [width, height]);
     return page;
 }
 

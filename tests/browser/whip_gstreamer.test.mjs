@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 
 import { gstreamerMissing, GstPeer } from '../support/gstreamer.mjs';
 import { chromium, colours, sameColour } from './helpers/browsers.mjs';
+import { addMovingPicture } from './helpers/moving_picture.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 const missing = gstreamerMissing();
@@ -76,16 +77,10 @@ for (const [codec, mimeType, colour] of [['h264', 'video/H264', 'green'], ['vp8'
 test('GStreamer watches what Chromium publishes', { skip }, async () => {
     const page = await blankPage();
     await page.bringToFront();
+    await addMovingPicture(page);
     await page.evaluate(async () => {
         const { publish } = await import('/sdk/whip.js');
-        const canvas = document.createElement('canvas');
-        const context = canvas.getContext('2d');
-        let count = 0;
-        setInterval(() => {
-            context.fillStyle = `hsl(${count++ % 360} 80% 50%)`;
-            context.fillRect(0, 0, 300, 150);
-        }, 50);
-        globalThis.session = await publish('/whip/canvas/chromium', canvas.captureStream(20));
+        globalThis.session = await publish('/whip/canvas/chromium', new MediaStream([globalThis.movingPicture()]));
     });
     await until('it is live', async () => (await fetch(`${roost.url}/whep/canvas`, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: '' })).status === 400);
     const viewer = GstPeer.start('watch', `${roost.url}/whep/canvas/chromium`);

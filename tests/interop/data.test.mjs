@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import nodeDataChannel from 'node-datachannel';
-import * as werift from 'werift';
-
+import { endDataPeers, Native, Script } from '../support/data_peers.mjs';
 import { NativeClient } from '../support/native_client.mjs';
 import { runCommand, Server } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
@@ -18,106 +16,10 @@ before(async () => {
     server = await Server.start({ sanitized: true, set: { 'server.workers': 3 } });
 });
 after(async () => {
-    nodeDataChannel.cleanup();
+    endDataPeers();
     const ended = await server?.stop();
-    setTimeout(() => process.exit(), 500).unref();
     assert.deepEqual(ended, { status: 0, signal: null });
 });
-
-/** A member with data channels and no media. Messages that came are in `received`, by label. */
-class Member {
-    received = {};
-    channels = {};
-    closed = [];
-
-    take(label, message) {
-        (this.received[label] ??= []).push(typeof message === 'string' ? message : Buffer.from(message));
-    }
-
-    async negotiate() {
-        this.answer = await this.client.request('offer', { sdp: await this.describe(), tracks: [] });
-        assert.match(this.answer.sdp, /^m=application 9 UDP\/DTLS\/SCTP webrtc-datachannel\r$/m);
-        assert.match(this.answer.sdp, /^a=sctp-port:5000\r$/m);
-        assert.match(this.answer.sdp, /^a=max-message-size:262144\r$/m);
-        await this.accept(this.answer.sdp);
-        await this.client.event('media_state', ({ state }) => state === 'connected', 15000);
-        await until('the channels are open', () => Object.keys(this.channels).every((label) => this.isOpen(label)), 10000);
-    }
-}
-
-/** By libdatachannel. */
-class Native extends Member {
-    static async join(room, name, channels, fields = {}) {
-        const member = new Native();
-        member.client = await NativeClient.join(server, room, name, fields);
-        member.peer = new nodeDataChannel.PeerConnection(name, { iceServers: [], bindAddress: '127.0.0.1' });
-        // it describes itself as soon as it has a channel
-        member.gathered = new Promise((resolve) => { member.peer.onGatheringStateChange((state) => state === 'complete' && resolve()); });
-        for (const [label, options] of Object.entries(channels)) member.open(label, options);
-        await member.negotiate();
-        return member;
-    }
-
-    open(label, { protocol = '', unordered = false, maxRetransmits } = {}) {
-        const channel = this.peer.createDataChannel(label, { protocol, unordered, ...(maxRetransmits !== undefined && { maxRetransmits }) });
-        channel.onMessage((message) => this.take(label, message));
-        channel.onClosed(() => this.closed.push(label));
-        this.channels[label] = channel;
-    }
-
-    async describe() {
-        await this.gathered;
-        return this.peer.localDescription().sdp;
-    }
-
-    async accept(sdp) { this.peer.setRemoteDescription(sdp, 'answer'); }
-    isOpen(label) { return this.channels[label].isOpen(); }
-
-    send(label, message) {
-        if (typeof message === 'string') this.channels[label].sendMessage(message);
-        else this.channels[label].sendMessageBinary(message);
-    }
-
-    async leave() {
-        this.peer.close();
-        await this.client.goodbye();
-    }
-}
-
-/** By werift. */
-class Script extends Member {
-    static async join(room, name, channels, fields = {}) {
-        const member = new Script();
-        member.client = await NativeClient.join(server, room, name, fields);
-        member.peer = new werift.RTCPeerConnection({ iceServers: [], iceAdditionalHostAddresses: ['127.0.0.1'] });
-        for (const [label, options] of Object.entries(channels)) member.open(label, options);
-        await member.negotiate();
-        return member;
-    }
-
-    open(label, { protocol = '', unordered = false, maxRetransmits } = {}) {
-        const channel = this.peer.createDataChannel(label, { protocol, ordered: !unordered, maxRetransmits });
-        channel.onMessage.subscribe((message) => this.take(label, message));
-        this.channels[label] = channel;
-    }
-
-    async describe() {
-        const offer = await this.peer.createOffer();
-        // without a STUN server werift asks one in the internet; tests stay on this machine
-        for (const transport of this.peer.iceTransports) transport.connection.stunServer = undefined;
-        await this.peer.setLocalDescription(offer);
-        return this.peer.localDescription.sdp;
-    }
-
-    async accept(sdp) { await this.peer.setRemoteDescription({ type: 'answer', sdp }); }
-    isOpen(label) { return this.channels[label].readyState === 'open'; }
-    send(label, message) { this.channels[label].send(message); }
-
-    async leave() {
-        await this.peer.close();
-        await this.client.goodbye();
-    }
-}
 
 const stacks = { libdatachannel: Native, werift: Script };
 function leaving(context, members) {
@@ -127,7 +29,7 @@ for (const [name, Stack] of Object.entries(stacks)) {
     test(`${name}: text and binary reach all others with the label, whichever worker they are on`, async (context) => {
         const room = newRoom();
         const members = [];
-        for (let i = 0; i < 5; i++) members.push(await Stack.join(room, `m${i}`, { chat: {}, [`own-${i}`]: {} }));
+        for (let i = 0; i < 5; i++) members.push(await Stack.join(server, room, `m${i}`, { chat: {}, [`own-${i}`]: {} }));
         leaving(context, members);
         const [ann, ...others] = members;
         ann.send('chat', 'hello');
@@ -145,7 +47,7 @@ for (const [name, Stack] of Object.entries(stacks)) {
     test(`${name}: unordered and unreliable channels carry messages, too`, async (context) => {
         const room = newRoom();
         const channels = { fast: { unordered: true, maxRetransmits: 0 }, mixed: { unordered: true } };
-        const members = [await Stack.join(room, 'ann', channels), await Stack.join(room, 'ben', channels)];
+        const members = [await Stack.join(server, room, 'ann', channels), await Stack.join(server, room, 'ben', channels)];
         leaving(context, members);
         const [ann, ben] = members;
         for (let i = 0; i < 20; i++) for (const label of ['fast', 'mixed']) ann.send(label, `${label} ${i}`);
@@ -156,8 +58,8 @@ for (const [name, Stack] of Object.entries(stacks)) {
 
 test('libdatachannel and werift hear each other, large messages too', async (context) => {
     const room = newRoom();
-    const ann = await Native.join(room, 'ann', { bulk: {} });
-    const ben = await Script.join(room, 'ben', { bulk: {} });
+    const ann = await Native.join(server, room, 'ann', { bulk: {} });
+    const ben = await Script.join(server, room, 'ben', { bulk: {} });
     leaving(context, [ann, ben]);
     const message = Buffer.from(Uint8Array.from({ length: 60_000 }, (_, i) => (i * 7) % 251));
     ann.send('bulk', message);
@@ -173,8 +75,8 @@ test('libdatachannel and werift hear each other, large messages too', async (con
 
 test('the largest message that is announced comes whole; the connection survives a flood', async (context) => {
     const room = newRoom();
-    const ann = await Native.join(room, 'ann', { bulk: {} });
-    const ben = await Native.join(room, 'ben', { bulk: {} });
+    const ann = await Native.join(server, room, 'ann', { bulk: {} });
+    const ben = await Native.join(server, room, 'ben', { bulk: {} });
     leaving(context, [ann, ben]);
     const message = Buffer.alloc(262144, 'x');
     ann.send('bulk', message);
@@ -184,13 +86,13 @@ test('the largest message that is announced comes whole; the connection survives
     for (let i = 0; i < 64; i++) ann.send('bulk', Buffer.alloc(262144, i));
     await until('all', () => ben.received.bulk.length === 65, 30000);
     ben.received.bulk.slice(1).forEach((got, i) => assert.ok(got.length === 262144 && got[0] === i && got[262143] === i, `message ${i}`));
-    assert.deepEqual(ben.closed, []);
+    assert.equal(ben.channels.bulk.closed, false);
 });
 
 test('the envelope: directed to members by id, the sender named by the server', async (context) => {
     const room = newRoom();
     const channels = { game: { protocol: 'roost.data.v1' } };
-    const [ann, ben, cleo] = [await Native.join(room, 'ann', channels), await Native.join(room, 'ben', channels), await Script.join(room, 'cleo', channels)];
+    const [ann, ben, cleo] = [await Native.join(server, room, 'ann', channels), await Native.join(server, room, 'ben', channels), await Script.join(server, room, 'cleo', channels)];
     leaving(context, [ann, ben, cleo]);
     const frame = (kind, ids, rest) => Buffer.concat([Buffer.from([1, kind, ids.length]), ...ids.flatMap((id) => [Buffer.from([id.length]), Buffer.from(id)]), Buffer.from(rest)]);
     ann.send('game', frame(1, [ben.client.member], '\x04move e4'));
@@ -204,10 +106,10 @@ test('the envelope: directed to members by id, the sender named by the server', 
 
 test('a late joiner gets what comes from then on; who has no data is not in the way', async (context) => {
     const room = newRoom();
-    const ann = await Native.join(room, 'ann', { chat: {} });
+    const ann = await Native.join(server, room, 'ann', { chat: {} });
     const silent = await NativeClient.join(server, room, 'no media');
     ann.send('chat', 'too early');
-    const ben = await Native.join(room, 'ben', { chat: {} });
+    const ben = await Native.join(server, room, 'ben', { chat: {} });
     leaving(context, [ann, ben]);
     ann.send('chat', 'hello');
     await until('hello', () => ben.received.chat?.length === 1);
@@ -217,8 +119,8 @@ test('a late joiner gets what comes from then on; who has no data is not in the 
 
 test('who may not send data is not heard, until the control API allows it', async (context) => {
     const room = newRoom();
-    const ann = await Native.join(room, 'ann', { chat: {} });
-    const ben = await Native.join(room, 'ben', { chat: {} });
+    const ann = await Native.join(server, room, 'ann', { chat: {} });
+    const ben = await Native.join(server, room, 'ben', { chat: {} });
     leaving(context, [ann, ben]);
     const token = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
     const ask = async (method, path, body) => {
@@ -233,7 +135,7 @@ test('who may not send data is not heard, until the control API allows it', asyn
         ann.send('chat', 'psst');
         return (await denied()) > before;
     });
-    ben.received = {};
+    ben.channels.chat.received = [];
     const counted = await denied();
     ann.send('chat', 'psst'); // the channel is ordered: it would come before what is allowed
     await until('it is refused, too', async () => (await denied()) > counted);
@@ -251,7 +153,7 @@ test('who may not send data is not heard, until the control API allows it', asyn
     await until('bytes', () => ben.received.chat.some((message) => Buffer.isBuffer(message) && message.equals(Buffer.from([0, 1, 255]))));
     assert.ok(!ann.received.chat.some((message) => Buffer.isBuffer(message)));
     ann.open('reliable', { protocol: 'roost.data.v1' });
-    await until('open', () => ann.isOpen('reliable'));
+    await until('open', () => ann.channels.reliable.open);
     await until('JSON in an envelope', async () => {
         await ask('POST', 'data', { json: { x: [1] }, topic: 'score' });
         return ann.received.reliable?.length > 0;

@@ -4,20 +4,17 @@
 // ROOST_SOAK=full: minutes instead of seconds, and some leave without a word, so that their
 // sessions wait for them until the resume window is over.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
-import { Server, binary } from '../support/server.mjs';
+import { loadMissing, startLoad } from '../support/load.mjs';
+import { Server } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
 
 const full = process.env.ROOST_SOAK === 'full';
 const churnMs = full ? 60000 : 2500;
 const roundsMax = full ? 8 : 12;
-const generator = join(dirname(binary()), 'bench', 'bench_sfu');
+const skip = loadMissing();
 
 /** @type {Server} */
 let server;
@@ -54,28 +51,8 @@ async function untilFlat(t, round) {
     return came.reduce((sum, count) => sum + count, 0);
 }
 
-/** A generator with its clients in a room; `ask` sends a line and parses the answer. It ends with the test. */
-async function enter(t, ...options) {
-    const child = spawn(generator, ['--server', `127.0.0.1:${server.httpPort}`, '--burst', '5', ...options],
-        { stdio: ['pipe', 'pipe', 'inherit'] });
-    t.after(() => child.kill('SIGKILL'));
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const answer = async () => {
-        const { value, done } = await lines.next();
-        assert.ok(!done, 'the load generator has ended: its clients were refused');
-        return JSON.parse(value);
-    };
-    const joined = await answer();
-    return {
-        joined,
-        ask: (line) => { child.stdin.write(`${line}\n`); return answer(); },
-        end: async () => { child.stdin.end(); await once(child, 'exit'); },
-    };
-}
-
-test('clients that come and go leave no memory behind', { timeout: full ? 600000 : 60000,
-    skip: existsSync(generator) ? false : 'build bench_sfu first' }, async (t) => {
-    const load = await enter(t, '--video', '--audio', '--publishers', '3', '--subscribers', '20');
+test('clients that come and go leave no memory behind', { timeout: full ? 600000 : 60000, skip }, async (t) => {
+    const load = await startLoad(t, server, '--burst', '5', '--video', '--audio', '--publishers', '3', '--subscribers', '20');
     assert.equal(await living(), 23);
     let before = 0;
     const returned = await untilFlat(t, async () => {
@@ -90,10 +67,9 @@ test('clients that come and go leave no memory behind', { timeout: full ? 600000
     await until('all sessions to end', async () => (await living()) === 0, 10000);
 });
 
-test('a room that ends gives its memory back, and the next one needs no more', { timeout: 60000,
-    skip: existsSync(generator) ? false : 'build bench_sfu first' }, async (t) => {
+test('a room that ends gives its memory back, and the next one needs no more', { timeout: 60000, skip }, async (t) => {
     await untilFlat(t, async () => {
-        const load = await enter(t, '--video', '--publishers', '1', '--subscribers', '100');
+        const load = await startLoad(t, server, '--burst', '5', '--video', '--publishers', '1', '--subscribers', '100');
         assert.ok(await load.ask('measure 300'));
         await load.end();
         await until('all sessions to end', async () => (await living()) === 0, 10000);

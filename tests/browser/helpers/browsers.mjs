@@ -2,6 +2,7 @@
 
 import puppeteer from 'puppeteer-core';
 
+import { addMovingPicture, css } from './moving_picture.mjs';
 import { until } from './roost.mjs';
 
 /**
@@ -74,7 +75,8 @@ export async function roomPage(browser, url, { room, name, colour = 'red', hertz
     await page.goto(`${url}/healthz`);
     // Firefox has no sound system here: its own fake microphone speaks, and energy is what it hears
     const sound = (await browser.version()).toLowerCase().includes('firefox') ? 'device' : 'synthetic';
-    await page.evaluate(joinRoom, { room, name, rgb: colours[colour], hertz, publish, sound, key, codec, simulcast, size, busy, options });
+    await addMovingPicture(page);
+    await page.evaluate(joinRoom, { room, name, fill: css(colours[colour]), hertz, publish, sound, key, codec, simulcast, size, busy, options });
     return Object.assign(page, { problems, label: name });
 }
 
@@ -85,7 +87,7 @@ export const wish = (page, what) => page.evaluate((said) => {
 }, what);
 
 /** Runs in the page. Leaves `globalThis.test` with all that tests look at. */
-async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, simulcast, size = [320, 180], busy = false, options }) {
+async function joinRoom({ room, name, fill, hertz, publish, sound, key, codec, simulcast, size, busy, options }) {
     const { connect } = await import('/sdk/roost.js');
     const client = await connect({ name });
     const joined = await client.join(room, { name, ...options, ...(key && { e2ee: { key } }) });
@@ -154,25 +156,8 @@ async function joinRoom({ room, name, rgb, hertz, publish, sound, key, codec, si
         });
     };
     if (!publish) return;
-    const canvas = document.createElement('canvas');
-    [canvas.width, canvas.height] = size;
-    const context = canvas.getContext('2d');
-    // edges that are elsewhere in each frame: an encoder predicts nothing of them
-    const grain = new OffscreenCanvas(size[0], size[1]);
-    for (let i = 0, brush = grain.getContext('2d'); busy && i < 24; i++) {
-        brush.fillStyle = `hsl(${Math.random() * 360} 70% ${Math.random() * 100}%)`;
-        brush.fillRect(Math.random() * size[0], Math.random() * size[1], size[0] / 40, size[1] / 40);
-    }
-    let count = 0;
-    setInterval(() => {
-        context.fillStyle = `rgb(${rgb.join(',')})`;
-        context.fillRect(0, 0, ...size);
-        if (busy) context.drawImage(grain, (Math.random() - 0.5) * size[0], (Math.random() - 0.5) * size[1]);
-        // something moves, so that the encoder has work
-        context.fillStyle = 'black';
-        context.fillRect((count++ * 4) % size[0], size[1] - 20, 20, 20);
-    }, 50);
-    test.local.push(await joined.publish(canvas.captureStream(20).getVideoTracks()[0], { source: 'camera', codec, simulcast }));
+    const picture = globalThis.movingPicture({ fill, size, busy });
+    test.local.push(await joined.publish(picture, { source: 'camera', codec, simulcast }));
     if (sound === 'device') {
         test.local.push(await joined.microphone({ constraints: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }));
         return;

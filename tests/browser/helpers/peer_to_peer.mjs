@@ -1,5 +1,6 @@
 /** Pages of one-to-one calls through the SDK. */
 
+import { addMovingPicture } from './moving_picture.mjs';
 import { until } from './roost.mjs';
 
 /**
@@ -12,6 +13,7 @@ export async function callPage(browser, url, name, { prepare } = {}) {
     const page = await browser.newPage();
     await prepare?.(page);
     await page.goto(`${url}/healthz`);
+    await addMovingPicture(page);
     await page.evaluate(async (own) => {
         const { connect } = await import('/sdk/roost.js');
         const client = await connect({ name: own });
@@ -27,19 +29,7 @@ export async function callPage(browser, url, name, { prepare } = {}) {
             });
             call.on('ended', (reason) => (test.ended = reason ?? 'ended'));
         };
-        test.picture = () => {
-            const canvas = document.createElement('canvas');
-            canvas.width = 320;
-            canvas.height = 180;
-            const context = canvas.getContext('2d');
-            setInterval(() => {
-                context.fillStyle = 'rgb(30,200,30)';
-                context.fillRect(0, 0, 320, 180);
-                context.fillStyle = 'black';
-                context.fillRect(Math.random() * 300, 150, 20, 20);
-            }, 50);
-            return canvas.captureStream(20).getVideoTracks()[0];
-        };
+        test.picture = () => globalThis.movingPicture({ fill: 'rgb(30,200,30)' });
     }, name);
     return page;
 }
