@@ -110,6 +110,27 @@ describe('without a relay, the media server is reached', { skip }, () => {
     }
 });
 
+/** A page's candidate pairs: local port, and what they have answered; a NAT's address is of no interest. */
+const pairs = (page) => page.evaluate(async () => {
+    const reports = [...(await globalThis.test.room.peerConnection.getStats()).values()];
+    return reports.filter(({ type }) => type === 'candidate-pair').map(({ localCandidateId, state, responsesReceived }) => {
+        const local = reports.find(({ id }) => id === localCandidateId);
+        return { address: local?.address, port: local?.port, state, responsesReceived };
+    });
+});
+
+/** Waits until both networks of a page have answered; browsers check the paths that they do not use at their leisure. */
+async function secondPath(page) {
+    let seen = [];
+    const both = async () => {
+        seen = await pairs(page);
+        return new Set(seen.filter(({ responsesReceived }) => responsesReceived > 0).map(({ port }) => port)).size > 1;
+    };
+    await until('a path of the mobile network has answered', both, 30000).catch((error) => {
+        throw new Error(`${error.message}: ${JSON.stringify(seen)}`);
+    });
+}
+
 const WATCHED_S = 5;
 
 /** The longest time in which nothing came, in ms, in the seconds after `from`. */
@@ -127,16 +148,11 @@ function longestGap(arrivals, from, { gone }) {
  */
 async function moveOnce({ move, mobile = false, readdressed = false }) {
     const network = await lab.network('port-restricted');
-    if (mobile) lab.addMobile(network);
+    if (mobile) await lab.addMobile(network);
     const seat = await openBrowser(lab, network, authority);
     try {
         const pages = await meet(seat, address.name, `move-${network.number}`);
-        // browsers check their other paths at their leisure; the second address is that of the mobile network
-        if (mobile) await until('a path of the mobile network has answered', () => pages[0].evaluate(async () => {
-            const reports = [...(await globalThis.test.room.peerConnection.getStats()).values()];
-            const answered = reports.filter((report) => report.type === 'candidate-pair' && report.responsesReceived > 0);
-            return new Set(answered.map(({ localCandidateId }) => reports.find(({ id }) => id === localCandidateId)?.port)).size > 1;
-        }));
+        if (mobile) await secondPath(pages[0]);
         const before = await selected(pages[0]);
         const watches = await Promise.all([network, far.network].map(({ client }) => lab.watch(client)));
         await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > 20);

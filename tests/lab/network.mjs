@@ -15,6 +15,8 @@ import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { until } from '../support/until.mjs';
+
 const wireProgram = new URL('wire.py', import.meta.url).pathname;
 const arrivalsProgram = new URL('arrivals.py', import.meta.url).pathname;
 
@@ -207,7 +209,7 @@ export class Lab {
             this.#ip(edge, `addr add 2a00:1100:2:${number}::1/64 dev out nodad\nlink set out up\nroute add default via 2a00:1100:2:${number}::ff`);
         } else {
             network.gateway = edge;
-            this.#inside(client, edge, number, 'eth0', options);
+            await this.#inside(client, edge, number, 'eth0', options);
             this.#ip(client, `route add default via 10.0.${number}.1`);
         }
         if (options.rate) {
@@ -218,23 +220,25 @@ export class Lab {
     }
 
     /** The inner side of a gateway: a device of the client with an address of its own. */
-    #inside(client, gateway, number, device, options) {
+    async #inside(client, gateway, number, device, options) {
         this.#ip(gateway, `link add in type veth peer name ${device} netns ${client}
             addr add 10.0.${number}.1/24 dev in
             link set in up`);
         this.#ip(client, `addr add 10.0.${number}.2/24 dev ${device}\nlink set ${device} up`);
         this.#nft(gateway, natRules(options, `10.0.${number}.2`));
+        // the kernel says so a while after the carrier is there; browsers gather candidates once, from running devices
+        await until(`${device} is running`, () => run('ip', ['-n', client, 'link', 'show', device]).includes('state UP'));
     }
 
     /** A second way out for a client behind NAT, as a phone has: less preferred, but there all the time. */
-    addMobile({ client }) {
+    async addMobile({ client }) {
         const number = ++this.#count;
         const gateway = this.#add(`g${number}`);
         this.#ip(this.core, `link add n${number} type veth peer name out netns ${gateway}
             addr add 11.2.${number}.254/24 dev n${number}
             link set n${number} up`);
         this.#ip(gateway, `addr add 11.2.${number}.1/24 dev out\nlink set out up\nroute add default via 11.2.${number}.254`);
-        this.#inside(client, gateway, number, 'mobile', { nat: 'port-restricted' });
+        await this.#inside(client, gateway, number, 'mobile', { nat: 'port-restricted' });
         // what has its address goes its way, as phones bind sockets to a network
         this.#ip(client, `route add default via 10.0.${number}.1 metric 100
             route add default via 10.0.${number}.1 table 100
