@@ -269,7 +269,7 @@ def measure_meeting(bench):
                "the others small",
                ["N", *[f"{name} µs" for name in names], "janus / roost-all, per packet",
                 *[f"{name} packets/s" for name in names], *[f"{name} of a core" for name in names],
-                "janus / roost, in all", "lost"])
+                "janus / roost, in all", *[f"{name} KiB each" for name in names], "lost"])
     for participants in bench.sizes((5, 10, 25, 50), (10,)):
         options = ["--audio", "--video", "--simulcast", "--participants", str(participants),
                    "--burst", "5", "--payload", "1222"]
@@ -281,7 +281,9 @@ def measure_meeting(bench):
                        show(ratio(us.get("janus"), us.get("roost-all"))),
                        *[pair(row, name, "pps", "{:,.0f}") for name in names],
                        *[pair(row, name, "core", "{:.1%}") for name in names],
-                       show(ratio(core.get("janus"), core.get("roost"))), row.lost()])
+                       show(ratio(core.get("janus"), core.get("roost"))),
+                       *[show((row.median(name, "memory") or 0) / 1024, "{:.0f}")
+                         for name in names], row.lost()])
         if bench.late():
             break
 

@@ -4,67 +4,151 @@
 
 #include "base/memory.h"
 
-/** 32 packets are 70 KB: few allocations for a busy pool, little memory for a quiet one. */
-#define SLAB_PACKETS 32
+/** Few allocations for a busy pool, little memory for a quiet one. */
+#define SLAB_BYTES 32768
 
-struct packet_slab {
-    struct packet_slab *next;
-    struct packet packets[SLAB_PACKETS];
-};
+/**
+ * Room for bytes in a packet of each size class. Voices, the smaller layers of a picture, what
+ * browsers (1,200 bytes) and other encoders (1,300) fill packets with, an Ethernet frame, the
+ * largest. With its head each is a multiple of a cache line.
+ */
+static const uint16_t class_bytes[PACKET_CLASSES] = { 160, 288, 480, 736, 992, 1312, 1504, 2080 };
+
+static size_t slot_size(uint8_t size_class)
+{
+    return sizeof(struct packet) + class_bytes[size_class];
+}
+
+static uint16_t slots_of(uint8_t size_class)
+{
+    return (uint16_t)((SLAB_BYTES - sizeof(struct packet_slab)) / slot_size(size_class));
+}
+
+static uint8_t class_for(size_t bytes)
+{
+    ensure(bytes <= PACKET_BYTES_MAX);
+    uint8_t size_class = 0;
+    while (class_bytes[size_class] < bytes)
+        size_class++;
+    return size_class;
+}
 
 void packet_pool_init(struct packet_pool *pool, uint32_t limit)
 {
     ensure(limit > 0);
-    *pool = (struct packet_pool){ .limit = limit };
+    uint32_t largest = slots_of(PACKET_CLASSES - 1);
+    *pool = (struct packet_pool){ .slab_limit = (limit - 1) / largest + 1 };
+    for (size_t i = 0; i < PACKET_CLASSES; i++)
+        list_init(&pool->rooms[i]);
+    list_init(&pool->spare);
 }
 
-/** Moves what came home to the owner's stack. The whole stack is taken at once: no ABA. */
+/** A packet came home to its slab. */
+static void give_back(struct packet_pool *pool, struct packet *packet)
+{
+    struct packet_slab *slab = packet->slab;
+    packet->next = slab->free;
+    slab->free = packet;
+    pool->out--;
+    slab->out--;
+    if (slab->out > 0 && !list_empty(&slab->link))
+        return;
+    list_remove(&slab->link);
+    if (slab->out > 0) {
+        list_append(&pool->rooms[slab->size_class], &slab->link);
+        return;
+    }
+    list_prepend(&pool->spare, &slab->link);
+    pool->slabs_used--;
+}
+
+/** Takes in what came home. The whole stack is taken at once: no ABA. */
 static void collect(struct packet_pool *pool)
 {
     struct packet *packet = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
     while (packet) {
         struct packet *next = packet->next;
-        packet->next = pool->free;
-        pool->free = packet;
-        pool->free_count++;
+        give_back(pool, packet);
         packet = next;
     }
 }
 
-static void grow(struct packet_pool *pool)
+static struct packet_slab *new_slab(struct packet_pool *pool)
 {
-    uint32_t count = min_of((uint32_t)SLAB_PACKETS, pool->limit - pool->allocated);
-    if (count == 0)
-        return;
-    struct packet_slab *slab = aligned_alloc(16, sizeof(*slab));
+    if (pool->slab_count == pool->slab_limit)
+        return NULL;
+    struct packet_slab *slab = aligned_alloc(64, SLAB_BYTES);
     if (!slab)
-        return;
-    slab->next = pool->slabs;
+        return NULL;
+    *slab = (struct packet_slab){ .pool = pool, .next = pool->slabs };
+    list_init(&slab->link);
     pool->slabs = slab;
-    for (uint32_t i = 0; i < count; i++) {
-        struct packet *packet = &slab->packets[i];
-        atomic_init(&packet->references, 0);
-        packet->pool = pool;
-        packet->next = pool->free;
-        pool->free = packet;
-    }
-    pool->allocated += count;
-    pool->free_count += count;
+    pool->slab_count++;
+    return slab;
 }
 
-struct packet *packet_pool_take(struct packet_pool *pool)
+static struct packet_slab *slab_in(struct list *list)
 {
-    if (!pool->free)
-        collect(pool);
-    if (!pool->free)
-        grow(pool);
-    struct packet *packet = pool->free;
-    if (!packet) {
+    return list_empty(list) ? NULL : container_of(list->next, struct packet_slab, link);
+}
+
+/** One to be cut into slots of a size class. */
+static struct packet_slab *empty_slab(struct packet_pool *pool, uint8_t size_class)
+{
+    struct packet_slab *slab = slab_in(&pool->spare);
+    if (!slab)
+        slab = new_slab(pool);
+    if (!slab)
+        return NULL;
+    list_remove(&slab->link);
+    list_append(&pool->rooms[size_class], &slab->link);
+    slab->size_class = size_class;
+    slab->slots = slots_of(size_class);
+    slab->free = NULL;
+    slab->cut = 0;
+    pool->slabs_used++;
+    return slab;
+}
+
+/** One with a free slot of at least a size class, of that one where possible. */
+static struct packet_slab *slab_with_room(struct packet_pool *pool, uint8_t size_class)
+{
+    struct packet_slab *slab = slab_in(&pool->rooms[size_class]);
+    if (slab)
+        return slab;
+    collect(pool);
+    slab = slab_in(&pool->rooms[size_class]);
+    if (!slab)
+        slab = empty_slab(pool, size_class);
+    while (!slab && ++size_class < PACKET_CLASSES)
+        slab = slab_in(&pool->rooms[size_class]);
+    return slab;
+}
+
+/** The slots of a slab are written for the first time when they are needed. */
+static struct packet *next_slot(struct packet_slab *slab)
+{
+    struct packet *packet = slab->free;
+    if (packet) {
+        slab->free = packet->next;
+        return packet;
+    }
+    packet = (struct packet *)(void *)(slab->memory + slab->cut++ * slot_size(slab->size_class));
+    packet->slab = slab;
+    return packet;
+}
+
+struct packet *packet_pool_take(struct packet_pool *pool, size_t bytes)
+{
+    struct packet_slab *slab = slab_with_room(pool, class_for(bytes));
+    if (!slab) {
         pool->exhausted++;
         return NULL;
     }
-    pool->free = packet->next;
-    pool->free_count--;
+    struct packet *packet = next_slot(slab);
+    pool->out++;
+    if (++slab->out == slab->slots)
+        list_remove(&slab->link);
     packet->next = NULL;
     packet->size = 0;
     packet->received_us = 0;
@@ -75,7 +159,18 @@ struct packet *packet_pool_take(struct packet_pool *pool)
 uint32_t packet_pool_in_use(struct packet_pool *pool)
 {
     collect(pool);
-    return pool->allocated - pool->free_count;
+    return pool->out;
+}
+
+bool packet_pool_half_used(struct packet_pool *pool)
+{
+    collect(pool);
+    return pool->slabs_used > pool->slab_limit / 2;
+}
+
+size_t packet_pool_bytes(const struct packet_pool *pool)
+{
+    return (size_t)pool->slab_count * SLAB_BYTES;
 }
 
 uint32_t packet_pool_done(struct packet_pool *pool)

@@ -295,11 +295,11 @@ static void tick_mirror(struct exchange *exchange, struct track *track, uint64_t
     exchange_mirror_ask(exchange, track);
 }
 
-/** How old a kept group may be: live media comes first when the pool is half empty. */
+/** How old a kept group may be: live media comes first when half of the pool is used. */
 static uint64_t gop_age(const struct exchange *exchange)
 {
     struct packet_pool *pool = exchange->config.pool;
-    return pool && packet_pool_in_use(pool) > pool->limit / 2 ? 0 : exchange->config.gop_age_us;
+    return pool && packet_pool_half_used(pool) ? 0 : exchange->config.gop_age_us;
 }
 
 /** Looks after all tracks. */

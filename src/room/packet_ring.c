@@ -4,10 +4,13 @@
 
 #include "base/memory.h"
 
-void packet_ring_init(struct packet_ring *ring, uint32_t capacity)
+/** A voice needs no more. Packets from so long before a stream's first one are taken, too. */
+#define CAPACITY_FIRST 64
+
+void packet_ring_init(struct packet_ring *ring, uint32_t capacity_max)
 {
-    ensure(capacity > 0 && (capacity & (capacity - 1)) == 0);
-    *ring = (struct packet_ring){ .capacity = capacity, .limit = capacity };
+    ensure(capacity_max > 0 && (capacity_max & (capacity_max - 1)) == 0);
+    *ring = (struct packet_ring){ .capacity_max = capacity_max, .limit = capacity_max };
 }
 
 void packet_ring_clear(struct packet_ring *ring)
@@ -28,7 +31,7 @@ void packet_ring_done(struct packet_ring *ring)
 
 void packet_ring_limit(struct packet_ring *ring, uint32_t packets)
 {
-    ring->limit = min_of(packets, ring->capacity);
+    ring->limit = min_of(packets, ring->capacity_max);
 }
 
 static struct packet **slot_of(const struct packet_ring *ring, uint64_t sequence)
@@ -46,9 +49,27 @@ static void drop_oldest(struct packet_ring *ring)
     ring->count--;
 }
 
-/** Moves the window up, so that `sequence` has a place in it. */
+/** Doubles the slots until `sequence` has one, or there are as many as may be. */
+static void grow(struct packet_ring *ring, uint64_t sequence)
+{
+    struct packet_ring before = *ring;
+    while (ring->capacity < ring->capacity_max && sequence >= ring->oldest + ring->capacity)
+        ring->capacity *= 2;
+    if (ring->capacity == before.capacity)
+        return;
+    ring->slots = memory_new_array(struct packet *, ring->capacity);
+    for (uint64_t at = before.oldest; at < before.oldest + before.capacity; at++)
+        *slot_of(ring, at) = *slot_of(&before, at);
+    free(before.slots);
+}
+
+/** Widens the window or moves it up, so that `sequence` has a place in it. */
 static void make_place(struct packet_ring *ring, uint64_t sequence)
 {
+    if (sequence < ring->oldest + ring->capacity)
+        return;
+    if (ring->count > 0)
+        grow(ring, sequence);
     if (sequence < ring->oldest + ring->capacity)
         return;
     uint64_t oldest = sequence + 1 - ring->capacity;
@@ -61,6 +82,7 @@ bool packet_ring_put(struct packet_ring *ring, struct packet *packet)
 {
     uint64_t sequence = media_info_of(packet)->sequence;
     if (!ring->slots) {
+        ring->capacity = min_of((uint32_t)CAPACITY_FIRST, ring->capacity_max);
         ring->slots = memory_new_array(struct packet *, ring->capacity);
         ring->oldest = sequence + 1 > ring->capacity ? sequence + 1 - ring->capacity : 0;
         ring->newest = sequence;

@@ -8,15 +8,16 @@
 
 struct packet_ring {
     struct packet **slots; /**< allocated with the first packet */
-    uint32_t capacity;     /**< a power of two */
+    uint32_t capacity;     /**< of `slots`, a power of two: grows with the numbers' span */
+    uint32_t capacity_max; /**< a power of two */
     uint32_t limit;        /**< packets kept at most */
     uint32_t count;        /**< packets kept */
     uint64_t oldest;       /**< what is below is refused; valid when `slots` is set */
     uint64_t newest;       /**< highest number put; valid when `slots` is set */
 };
 
-/** `capacity` is a power of two. Allocates nothing yet. */
-void packet_ring_init(struct packet_ring *ring, uint32_t capacity);
+/** For numbers that span at most `capacity_max`, a power of two. Allocates nothing yet. */
+void packet_ring_init(struct packet_ring *ring, uint32_t capacity_max);
 void packet_ring_done(struct packet_ring *ring);
 /** Keeps at most so many packets from now on, however large the numbers' span (at least 1). */
 void packet_ring_limit(struct packet_ring *ring, uint32_t packets);

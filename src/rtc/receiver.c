@@ -292,14 +292,16 @@ static void recover_from_red(struct rtc_peer *peer, const struct rtc_stream *str
         if (back >= passed || block->data.size == 0 || media->count + 2 > RTC_MEDIA_MAX ||
             block->timestamp_offset * passed != back * (info->timestamp - newest_timestamp))
             continue;
-        struct packet *made = packet_pool_take(peer->thread->pool);
+        // and the byte for padding
+        size_t size = info->red_at + block->data.size;
+        struct packet *made = packet_pool_take(peer->thread->pool, size + 1);
         if (!made)
             return;
         // the header of the one that came: the level of the sound will be much the same
         memcpy(made->bytes, packet->bytes, info->red_at);
         memcpy(made->bytes + info->red_at, block->data.data, block->data.size);
-        made->bytes[info->red_at + block->data.size] = 1;
-        made->size = (uint32_t)(info->red_at + block->data.size);
+        made->bytes[size] = 1;
+        made->size = (uint32_t)size;
         made->received_us = packet->received_us;
         struct media_info *description = media_info_of(made);
         *description = *info;
@@ -361,13 +363,13 @@ int peer_receive_rtp(struct rtc_peer *peer, uint64_t now_us, struct bytes datagr
     ensure(media->count < RTC_MEDIA_MAX);
     if (!peer->receiving)
         return peer_drop(peer, RTC_METRIC_DROPPED_NO_KEYS, -ENOTCONN);
-    struct packet *packet cleanup(packet_unref_at) = packet_pool_take(peer->thread->pool);
+    // the plaintext is shorter; a byte for padding is kept
+    size_t room = min_of(datagram.size, (size_t)PACKET_BYTES_MAX - 1);
+    struct packet *packet cleanup(packet_unref_at) = packet_pool_take(peer->thread->pool, room + 1);
     if (!packet)
         return peer_drop(peer, RTC_METRIC_DROPPED_NO_PACKET, -ENOBUFS);
     uint64_t index;
-    // room for the padding byte is kept
-    ssize_t size = secure_rtp_unprotect(peer->receiving, datagram, packet->bytes,
-                                        PACKET_BYTES_MAX - 1, &index);
+    ssize_t size = secure_rtp_unprotect(peer->receiving, datagram, packet->bytes, room, &index);
     if (size < 0)
         return peer_drop(peer, RTC_METRIC_DROPPED_SRTP, (int)size);
     packet->size = (uint32_t)size;

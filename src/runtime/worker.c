@@ -56,7 +56,7 @@ static void on_turn_end(struct loop_hook *hook)
 {
     struct worker_thread *thread = container_of(hook, struct worker_thread, turn_end);
     metric_value *values = thread->worker.loop.metrics.values;
-    metric_set(&values[RUNTIME_PACKETS_ALLOCATED], thread->worker.packets.allocated);
+    metric_set(&values[RUNTIME_PACKET_POOL_BYTES], packet_pool_bytes(&thread->worker.packets));
     metric_set(&values[RUNTIME_PACKETS_REFUSED], thread->worker.packets.exhausted);
 }
 

@@ -48,7 +48,7 @@ struct worker_group_config {
     const char *name; /**< threads are called "<name>-<index>" */
     uint32_t count;
     uint32_t mailbox_capacity; /**< messages per worker; 0: 4096 */
-    uint32_t packet_limit;     /**< packets per worker's pool; 0: 32768 */
+    uint32_t packet_limit;     /**< of each worker's pool, in largest packets; 0: 32768 */
     bool pin;                  /**< each to one of the process's usable cores, in turn */
     const struct worker_ops *ops;
     void *owner; /**< passed to every op: constant or safe to share */

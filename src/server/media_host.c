@@ -15,7 +15,7 @@
 /** A worker that is slow for a moment loses nothing; one that has hung must not eat all memory. */
 #define UNSENT_MAX 262144
 #define RESEND_US  (2 * TIME_US_PER_MS)
-/** Per worker, 2.2 KB each when in use: a second of 200 good video streams. */
+/** Per worker, in largest packets of 2.2 KB: at least a second of 200 good video streams. */
 #define WORKER_PACKETS 65536
 /** Events that wait for signaling at most; it is told of sessions' ends by closing them. */
 #define EVENTS_MAX 65536

@@ -244,7 +244,7 @@ static void send_frame(struct layered_stream *stream, const struct picture *pict
     find_references(stream, picture, spatial, &frame);
     uint32_t parts = stream->parts << spatial;
     for (uint32_t part = 0; part < parts; part++) {
-        struct packet *packet = packet_pool_take(&client->pool);
+        struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
         assert_non_null(packet);
         write_payload(stream, picture, spatial, part, parts, packet->bytes);
         write_truth(packet->bytes + PAYLOAD, &frame, part, parts, spatial, picture->temporal);

@@ -102,7 +102,7 @@ static void publish_layer(struct world_client *client, uint32_t number,
 {
     struct world_layer *layer = &client->layers[number];
     for (uint32_t part = 0; !layer->paused && part < parts_of_frame(client); part++) {
-        struct packet *packet = packet_pool_take(&client->pool);
+        struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
         assert_non_null(packet);
         fill_payload(client, packet, part, true, number);
         packet->bytes[layer_payload(number) - 9] = (uint8_t)number;
@@ -148,7 +148,7 @@ void world_publish_frame(struct world_client *client, uint64_t now_us, struct da
             continue;
         }
         for (uint32_t part = 0; sender && part < (video ? parts_of_frame(client) : 1); part++) {
-            struct packet *packet = packet_pool_take(&client->pool);
+            struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
             assert_non_null(packet);
             fill_payload(client, packet, part, video, WORLD_LAYERS - 1);
             media_info_of(packet)->sequence = client->output[i]++;

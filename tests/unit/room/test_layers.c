@@ -165,7 +165,7 @@ static void test_ids_follow_each_other_over_streams(void **state)
     (void)state;
     struct packet_pool pool;
     packet_pool_init(&pool, 4);
-    struct packet *packet = packet_pool_take(&pool);
+    struct packet *packet = packet_pool_take(&pool, PACKET_BYTES_MAX);
     static const uint8_t bytes[] = {
         0x90, 0xe0, 0xff, 0xff, 0x09, 0x40, 0x11, 0xc1, 0x00, 0x05, 0
     };

@@ -5,7 +5,7 @@
 
 static struct packet *make(struct packet_pool *pool, uint64_t sequence)
 {
-    struct packet *packet = packet_pool_take(pool);
+    struct packet *packet = packet_pool_take(pool, PACKET_BYTES_MAX);
     assert_non_null(packet);
     *media_info_of(packet) = (struct media_info){ .sequence = sequence };
     return packet;
@@ -86,6 +86,49 @@ static void test_a_jump_of_the_numbers_leaves_nothing_behind(void **state)
     assert_int_equal(packet_pool_done(&pool), 0);
 }
 
+static void test_a_ring_grows_with_the_span_of_what_it_keeps_up_to_its_bound(void **state)
+{
+    (void)state;
+    enum { BOUND = 1024, FIRST = 65536 - 100 };
+    struct packet_pool pool;
+    packet_pool_init(&pool, 2 * BOUND);
+    struct packet_ring ring;
+    packet_ring_init(&ring, BOUND);
+    // a second of a voice, for minutes
+    for (uint64_t i = 0; i < 5000; i++) {
+        put_at(&ring, &pool, FIRST + i, i);
+        packet_ring_expire(&ring, i < 49 ? 0 : i - 49);
+        assert_int_equal(packet_pool_in_use(&pool), min_of(i + 1, (uint64_t)50));
+    }
+    assert_int_equal(ring.capacity, 64);
+    // a picture: every tenth packet comes late, when its place has moved twice
+    uint64_t first = FIRST + 5000;
+    for (uint64_t i = 0; i < BOUND; i++) {
+        if (i % 10 != 5)
+            put_at(&ring, &pool, first + i, 5000 + i);
+        if (i % 400 == 399) {
+            for (uint64_t late = i - 394; late <= i; late += 10)
+                put_at(&ring, &pool, first + late, 5000 + i);
+        }
+        packet_ring_expire(&ring, 5000);
+    }
+    assert_int_equal(ring.capacity, BOUND);
+    for (uint64_t i = 0; i < BOUND; i++) {
+        struct packet *packet = packet_ring_find(&ring, first + i);
+        bool kept = i % 10 != 5 || i < 800;
+        assert_int_equal(packet != NULL, kept);
+        assert_false(kept && put(&ring, &pool, first + i));
+    }
+    // from then on the window moves
+    assert_true(put(&ring, &pool, first + BOUND + 9));
+    assert_int_equal(ring.capacity, BOUND);
+    assert_null(packet_ring_find(&ring, first + 9));
+    assert_false(put(&ring, &pool, first + 9));
+    assert_non_null(packet_ring_find(&ring, first + 10));
+    packet_ring_done(&ring);
+    assert_int_equal(packet_pool_done(&pool), 0);
+}
+
 static void test_a_ring_keeps_no_more_than_its_limit(void **state)
 {
     (void)state;
@@ -132,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_the_ring_keeps_the_newest_and_refuses_duplicates),
         cmocka_unit_test(test_old_packets_go_back_to_their_pool),
         cmocka_unit_test(test_a_jump_of_the_numbers_leaves_nothing_behind),
+        cmocka_unit_test(test_a_ring_grows_with_the_span_of_what_it_keeps_up_to_its_bound),
         cmocka_unit_test(test_a_ring_keeps_no_more_than_its_limit),
         cmocka_unit_test(test_mirrors_are_a_set_of_workers),
     };

@@ -231,7 +231,7 @@ static inline void receive(struct client *client, uint64_t now_us)
 static inline void publish(struct client *client, uint64_t now_us)
 {
     struct rtc_sender *sender = client->peer ? rtc_peer_sender(client->peer, 0) : NULL;
-    struct packet *packet = sender ? packet_pool_take(&client->live->pool) : NULL;
+    struct packet *packet = sender ? packet_pool_take(&client->live->pool, PACKET_BYTES_MAX) : NULL;
     if (!packet)
         return;
     static const uint8_t head[] = { 0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0xe0, 0x01 };
