@@ -114,14 +114,22 @@ export class HttpSession {
     }
 
     /**
+     * Where an extension of the session is; null when the server does not have it.
+     * @param {string} name as in the Link field's "rel"
+     */
+    addressOf(name) {
+        return (!this.#closed && this.#extensions.get(name)) || null;
+    }
+
+    /**
      * A request to an extension of the session; null when the server does not have it.
      * @param {string} name as in the Link field's "rel"
      * @param {string} method
      * @param {unknown} [body] sent as JSON
      */
     async extension(name, method, body) {
-        const url = this.#extensions.get(name);
-        if (!url || this.#closed) return null;
+        const url = this.addressOf(name);
+        if (!url) return null;
         return this.#fetch(url, method, 'application/json', body === undefined ? undefined : JSON.stringify(body));
     }
 

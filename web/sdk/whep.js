@@ -9,6 +9,7 @@ import { HttpSession, HttpSessionError } from './http_session.js';
 export { HttpSessionError } from './http_session.js';
 
 const LAYER = 'urn:ietf:params:whep:ext:core:layer';
+const EVENTS = 'urn:ietf:params:whep:ext:core:server-sent-events';
 
 /**
  * A version of the picture that is there to choose, best first. What is not known is left out.
@@ -18,6 +19,7 @@ const LAYER = 'urn:ietf:params:whep:ext:core:layer';
 /** A viewer's session: its media, and which version of the picture it gets. */
 export class WatchSession extends HttpSession {
     stream = new MediaStream();
+    #unlisten = () => {};
 
     /**
      * What the publisher sends at the moment: several layers with simulcast, else one; none while no picture comes.
@@ -35,6 +37,38 @@ export class WatchSession extends HttpSession {
      */
     async choose(choice) {
         await this.extension(LAYER, 'POST', choice);
+    }
+
+    /**
+     * Tells how things are and whenever they change, over an HTTP connection of its own. The server tells one
+     * listener of a session, the last one.
+     * @param {{layers?: (layers: Layer[]) => void, active?: () => void, inactive?: () => void, viewers?: (count: number) => void}} told
+     *     layers: those that are there to choose; active, inactive: something comes, nothing does any more; viewers:
+     *     so many watch, at most every five seconds
+     * @returns {() => void} listens no longer; stop() does that, too
+     */
+    listen(told) {
+        const { layers, active, inactive, viewers } = told;
+        /** @type {[string, (data: any) => void, unknown][]} */
+        const known = [
+            ['layers', (data) => layers?.(Object.values(data)[0] ?? []), layers],
+            ['active', () => active?.(), active],
+            ['inactive', () => inactive?.(), inactive],
+            ['viewercount', ({ viewercount }) => viewers?.(viewercount), viewers],
+        ];
+        const wanted = known.filter(([, , wants]) => wants);
+        const address = this.addressOf(EVENTS);
+        this.#unlisten();
+        if (!address || wanted.length === 0) return () => {};
+        const source = new EventSource(`${address}?events=${wanted.map(([name]) => name).join(',')}`);
+        for (const [name, tell] of wanted) source.addEventListener(name, ({ data }) => tell(JSON.parse(data)));
+        this.#unlisten = () => source.close();
+        return () => source.close();
+    }
+
+    async stop() {
+        this.#unlisten();
+        await super.stop();
     }
 }
 
