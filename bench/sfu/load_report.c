@@ -30,7 +30,7 @@ static void print_times(const char *name, uint32_t *values_us, size_t count)
 void load_print_joins(struct load *load)
 {
     struct server_usage used = server_usage_since(&load->empty, &load->full);
-    uint32_t *times = load->shared.latencies_us;
+    uint32_t *times = load->shared.video.latencies_us;
     uint32_t joined = load->count - load->first_subscriber;
     double each = joined ? joined : 1;
     printf("{\"clients\": %u, \"memory\": %.0f, \"slab\": %.0f, \"join_cpu_us\": %.1f", load->count,
@@ -67,9 +67,16 @@ void load_print_churn(const struct load *load)
 
 static void count_anew(struct load *load)
 {
-    load->shared.latency_count = 0;
+    load->shared.video.count = load->shared.audio.count = 0;
     for (uint32_t i = 0; i < load->count; i++)
-        load->clients[i]->packets = load->clients[i]->lost = load->clients[i]->bytes = 0;
+        load->clients[i]->counts = load->clients[i]->audio = (struct media_counts){ 0 };
+}
+
+static void add(struct media_counts *sum, const struct media_counts *counts)
+{
+    sum->packets += counts->packets;
+    sum->lost += counts->lost;
+    sum->bytes += counts->bytes;
 }
 
 void load_measure(struct load *load, uint64_t duration_us)
@@ -89,23 +96,25 @@ void load_measure(struct load *load, uint64_t duration_us)
     struct server_usage kept = server_usage_since(&load->empty, &now);
     load_feed(load, false);
     load_run(load, -1, DRAIN_US);
-    uint64_t packets = 0, lost = 0, bytes = 0;
+    struct media_counts all = { 0 }, audio = { 0 };
     for (uint32_t i = 0; i < load->count; i++) {
-        packets += load->clients[i]->packets;
-        lost += load->clients[i]->lost;
-        bytes += load->clients[i]->bytes;
+        add(&all, &load->clients[i]->counts);
+        add(&audio, &load->clients[i]->audio);
     }
-    double per_packet = packets ? 1.0 / (double)packets : 0;
+    double per_packet = all.packets ? 1.0 / (double)all.packets : 0;
     uint32_t joined = load->count - load->first_subscriber;
     printf("{\"us\": %.4f, \"waited\": %.4f, \"core\": %.4f, \"pps\": %.0f, \"gbps\": %.4f, "
-           "\"packets\": %llu, \"lost\": %llu, \"memory\": %.0f, \"wakeups\": %llu",
+           "\"packets\": %llu, \"lost\": %llu, \"memory\": %.0f, \"wakeups\": %llu, "
+           "\"audio_packets\": %llu, \"audio_lost\": %llu",
            (double)(used.cpu_ns + used.softirq_ns) / 1e3 * per_packet,
            (double)used.waited_ns / 1e3 / (double)wall_us,
-           (double)used.cpu_ns / 1e3 / (double)wall_us, (double)packets * 1e6 / (double)wall_us,
-           (double)bytes * 8 / 1e3 / (double)wall_us, (unsigned long long)packets,
-           (unsigned long long)lost, joined ? (double)(int64_t)kept.memory / joined : 0,
-           (unsigned long long)used.wakeups);
-    print_times("latency", load->shared.latencies_us, load->shared.latency_count);
+           (double)used.cpu_ns / 1e3 / (double)wall_us, (double)all.packets * 1e6 / (double)wall_us,
+           (double)all.bytes * 8 / 1e3 / (double)wall_us, (unsigned long long)all.packets,
+           (unsigned long long)all.lost, joined ? (double)(int64_t)kept.memory / joined : 0,
+           (unsigned long long)used.wakeups, (unsigned long long)audio.packets,
+           (unsigned long long)audio.lost);
+    print_times("latency", load->shared.video.latencies_us, load->shared.video.count);
+    print_times("audio_latency", load->shared.audio.latencies_us, load->shared.audio.count);
     printf("}\n");
     fflush(stdout);
 }

@@ -32,13 +32,15 @@ void media_shared_init(struct media_shared *shared, struct random *random,
     shared->thread.unix_offset_us = (int64_t)clock_unix_us() - (int64_t)clock_now_us();
     ensure(dtls_context_new(shared->certificate, NULL, &shared->thread.dtls) == 0);
     shared->address = *address;
-    shared->latency_capacity = latencies;
-    shared->latencies_us = memory_new_array(uint32_t, latencies);
+    shared->video.capacity = shared->audio.capacity = latencies;
+    shared->video.latencies_us = memory_new_array(uint32_t, latencies);
+    shared->audio.latencies_us = memory_new_array(uint32_t, latencies);
 }
 
 void media_shared_done(struct media_shared *shared)
 {
-    free(shared->latencies_us);
+    free(shared->video.latencies_us);
+    free(shared->audio.latencies_us);
     dtls_context_unref(shared->thread.dtls);
     certificate_unref(shared->certificate);
 }

@@ -11,11 +11,21 @@
 #include "rtc/client.h"
 #include "rtc/peer.h"
 
-#define MEDIA_FRAMES   256 /**< frames whose sending time is remembered */
-#define MEDIA_FEEDS    2   /**< sending sections of a client */
-#define MEDIA_LAYERS   3   /**< of simulcast */
-#define MEDIA_SECTIONS 256
-#define MEDIA_STREAMS  512 /**< of one receiver; a power of two */
+#define MEDIA_FRAMES      1024  /**< frames whose sending time is remembered */
+#define MEDIA_VIDEO_TICKS 3000u /**< of a frame: 90 kHz, 30 a second */
+#define MEDIA_AUDIO_TICKS 960u  /**< the same: 48 kHz, 50 a second */
+#define MEDIA_FEEDS       2     /**< sending sections of a client */
+#define MEDIA_LAYERS      3     /**< of simulcast */
+#define MEDIA_SECTIONS    256
+#define MEDIA_STREAMS     512 /**< of one receiver; a power of two */
+
+/** How long frames of the one feed of a kind are on their way. */
+struct media_timing {
+    uint64_t sent_us[MEDIA_FRAMES]; /**< Unix time, by frame */
+    uint32_t *latencies_us;
+    size_t count;
+    size_t capacity;
+};
 
 /** What all clients of a generator share. */
 struct media_shared {
@@ -27,10 +37,8 @@ struct media_shared {
     bool stamps;                /**< arrival is when the kernel had the datagram */
     bool live;                  /**< who joins may miss frame 0, so latencies are not known */
     bool measuring;
-    uint64_t frame_sent_us[MEDIA_FRAMES]; /**< Unix time, by frame of the one video feed */
-    uint32_t *latencies_us;               /**< from a frame's first packet to its last's arrival */
-    size_t latency_count;
-    size_t latency_capacity;
+    struct media_timing video; /**< from a frame's first packet to its last one's arrival */
+    struct media_timing audio;
 };
 
 /** One outgoing SSRC. */
@@ -62,6 +70,12 @@ struct media_stream {
     uint32_t timestamp_offset; /**< of frame 0 */
 };
 
+struct media_counts {
+    uint64_t packets;
+    uint64_t lost; /**< gaps in the numbers */
+    uint64_t bytes;
+};
+
 struct media_client {
     struct media_shared *shared;
     int fd;
@@ -78,11 +92,9 @@ struct media_client {
     struct net_path plain_path;
     // Unix times in microseconds, 0: not yet. `started_us` is the caller's: before signaling
     uint64_t started_us, connected_us, first_packet_us, first_picture_us;
-    bool picture_began; /**< the beginning of a key frame came */
-    // what came while measuring
-    uint64_t packets;
-    uint64_t lost;
-    uint64_t bytes;
+    bool picture_began;           /**< the beginning of a key frame came */
+    struct media_counts counts;   /**< of everything that came while measuring */
+    struct media_counts audio;    /**< of that, the sound */
     struct media_stream *streams; /**< MEDIA_STREAMS by SSRC */
 };
 

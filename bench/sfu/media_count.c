@@ -3,8 +3,6 @@
 
 #include "rtc/media_info.h"
 
-#define VIDEO_TICKS 3000u
-
 static struct media_stream *find_stream(struct media_client *client, uint32_t ssrc)
 {
     for (uint32_t i = 0; i < MEDIA_STREAMS; i++) {
@@ -15,11 +13,21 @@ static struct media_stream *find_stream(struct media_client *client, uint32_t ss
     return NULL;
 }
 
-static void take_latency(struct media_shared *shared, uint64_t arrived_us, uint32_t ticks)
+static void take_latency(struct media_timing *timing, uint64_t arrived_us, uint32_t frame)
 {
-    uint64_t sent_us = shared->frame_sent_us[ticks / VIDEO_TICKS % MEDIA_FRAMES];
-    if (shared->latency_count < shared->latency_capacity && arrived_us >= sent_us)
-        shared->latencies_us[shared->latency_count++] = (uint32_t)(arrived_us - sent_us);
+    uint64_t sent_us = timing->sent_us[frame % MEDIA_FRAMES];
+    if (timing->count < timing->capacity && arrived_us >= sent_us)
+        timing->latencies_us[timing->count++] = (uint32_t)(arrived_us - sent_us);
+}
+
+static void add_packet(struct media_counts *counts, size_t size, bool late, uint16_t gap)
+{
+    counts->packets++;
+    counts->bytes += size;
+    if (late) // counted as lost when the one after it came
+        counts->lost -= counts->lost > 0;
+    else
+        counts->lost += gap;
 }
 
 void media_count(struct media_client *client, uint64_t arrived_us, const uint8_t *data, size_t size)
@@ -44,15 +52,15 @@ void media_count(struct media_client *client, uint64_t arrived_us, const uint8_t
         stream->next_sequence = (uint16_t)(sequence + 1);
     if (!shared->measuring)
         return;
-    client->packets++;
-    client->bytes += size;
-    if (late) // counted as lost when the one after it came
-        client->lost -= client->lost > 0;
-    else
-        client->lost += gap;
-    bool marker = data[1] & 0x80;
-    if (marker && !shared->live)
-        take_latency(shared, arrived_us, timestamp - stream->timestamp_offset);
+    bool marker = data[1] & 0x80, audio = (data[1] & 0x7f) == RTC_CLIENT_OPUS;
+    uint32_t ticks = timestamp - stream->timestamp_offset;
+    add_packet(&client->counts, size, late, gap);
+    if (audio)
+        add_packet(&client->audio, size, late, gap);
+    if (audio && !shared->live)
+        take_latency(&shared->audio, arrived_us, ticks / MEDIA_AUDIO_TICKS);
+    else if (marker && !shared->live)
+        take_latency(&shared->video, arrived_us, ticks / MEDIA_VIDEO_TICKS);
 }
 
 void media_count_picture(struct media_client *client, uint64_t arrived_us,

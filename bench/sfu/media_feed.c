@@ -6,8 +6,6 @@
 #include "rtc/peer_int.h"
 #include "runtime/clock.h"
 
-#define VIDEO_TICKS  3000u /* 90 kHz, 30 a second */
-#define AUDIO_TICKS  960u  /* 48 kHz, 50 a second */
 #define PAYLOAD_MAX  1400u
 #define HEIGHT_SHIFT 8
 
@@ -119,7 +117,7 @@ static void send_packet(struct media_client *client, struct media_feed *feed,
     }
     uint8_t level = 0x80 | feed->audio_level;
     struct rtp_rewrite fields = {
-        .timestamp = feed->frame * (feed->video ? VIDEO_TICKS : AUDIO_TICKS),
+        .timestamp = feed->frame * (feed->video ? MEDIA_VIDEO_TICKS : MEDIA_AUDIO_TICKS),
         .sequence = (uint16_t)layer->sequence++,
         .payload_type = feed->video ? RTC_CLIENT_VP8 : RTC_CLIENT_OPUS,
         .marker = marker,
@@ -148,8 +146,9 @@ void media_feed_send(struct media_client *client, struct media_feed *feed)
     uint64_t now_us = clock_now_us();
     bool key = feed->key_frame_wanted || feed->frame == 0;
     feed->key_frame_wanted = false;
-    if (feed->video)
-        client->shared->frame_sent_us[feed->frame % MEDIA_FRAMES] = clock_unix_us();
+    struct media_shared *shared = client->shared;
+    struct media_timing *timing = feed->video ? &shared->video : &shared->audio;
+    timing->sent_us[feed->frame % MEDIA_FRAMES] = clock_unix_us();
     uint8_t payload[PAYLOAD_MAX];
     for (uint32_t i = 0; i < feed->layer_count; i++) {
         struct media_layer *layer = &feed->layers[i];

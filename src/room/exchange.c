@@ -23,6 +23,8 @@ struct exchange *exchange_new(const struct exchange_config *config)
         .bytes = GOP_BYTES_MAX,
     };
     list_init(&exchange->probing);
+    list_init(&exchange->by_age);
+    exchange->cut = SHED_CUT_NONE;
     follow_queue_init(&exchange->behind, &exchange->metrics);
     // keys are handles of our own making
     map_init(&exchange->peers, (uint64_t[2]){ 0 });

@@ -11,6 +11,7 @@
 #include "room/media_control.h"
 #include "room/metrics.h"
 #include "room/protection.h"
+#include "room/shed.h"
 #include "room/track.h"
 #include "room/wish.h"
 #include "rtc/peer.h"
@@ -123,3 +124,12 @@ void exchange_message_discard(const struct exchange_message *message);
  * probed.
  */
 uint64_t exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagram_batch *batch);
+/**
+ * Tells how much this worker has to do: call it with each tick. When it is more than its core can,
+ * video is left out (shed.h). Returns true when that began or ended.
+ */
+bool exchange_load(struct exchange *exchange, uint64_t now_us, const struct shed_reading *reading);
+/** The most that is left out of anybody's video now. */
+enum shed_level exchange_sheds(const struct exchange *exchange);
+/** Nothing is left to leave out: there is no place for anybody else. */
+bool exchange_is_full(const struct exchange *exchange);

@@ -10,12 +10,14 @@
 
 _Static_assert(RTC_SECTIONS_MAX <= ALLOCATE_ITEMS_MAX, "all slots of a peer are divided at once");
 
-static void describe(struct subscription *subscription, uint64_t now_us, struct allocate_item *item)
+static void describe(struct subscription *subscription, uint64_t now_us, enum shed_level shed,
+                     struct allocate_item *item)
 {
     item->state = &subscription->allocation;
     item->priority = subscription->wish.priority;
-    item->paused = subscription->wish.paused;
+    item->paused = subscription->wish.paused || shed == SHED_VIDEO;
     ladder_describe(subscription->track, now_us, &subscription->wish, item);
+    ladder_shed(item, shed);
 }
 
 /** Tells a subscription what was chosen for it. */
@@ -35,6 +37,7 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
     struct subscription **video = exchange->allocate_video;
     size_t count = 0;
     uint64_t audio_bps = 0;
+    uint32_t shed = 0;
     for (size_t i = 0; i < peer->section_count; i++) {
         struct subscription *subscription = peer->subscriptions[i];
         if (!subscription || !subscription->track)
@@ -43,9 +46,14 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
             audio_bps += subscription->track->unheard ? 0 : AUDIO_BPS;
             continue;
         }
+        enum shed_level level = exchange_shed_level(exchange, peer, subscription);
+        shed += level == SHED_VIDEO && !subscription->wish.paused;
         video[count] = subscription;
-        describe(subscription, now_us, &items[count++]);
+        describe(subscription, now_us, level, &items[count++]);
     }
+    metric_value *shed_now = &exchange->metrics.values[ROOM_METRIC_SHED_VIDEOS];
+    metric_set(shed_now, metric_get(shed_now) + shed - peer->shed);
+    peer->shed = shed;
     uint64_t usable_bps = bandwidth_bps - bandwidth_bps / RESERVE_SHARE;
     uint64_t left_bps = usable_bps > audio_bps ? usable_bps - audio_bps : 0;
     struct allocate_sums sums;
@@ -64,7 +72,8 @@ void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us)
     void *value;
     while (map_next(&exchange->peers, &cursor, NULL, &value)) {
         struct exchange_peer *peer = value;
-        exchange_probe_check(exchange, peer);
+        if (shed_cut_is_none(&exchange->cut))
+            exchange_probe_check(exchange, peer);
         uint64_t bandwidth_bps = rtc_peer_bandwidth_bps(peer->rtc);
         bool narrow = bandwidth_bps > 0 && bandwidth_bps < peer->allocated_bps &&
                       bandwidth_bps < peer->divided_bps;

@@ -15,6 +15,10 @@ struct exchange {
     struct list probing;        /**< peers, by their probes */
     struct follow_queue behind; /**< subscriptions that wait for room, or come from the past */
     uint64_t swept_us;          /**< when all tracks were last looked at */
+    struct list by_age;         /**< peers, in the order in which they came */
+    uint64_t came;              /**< how many did */
+    struct shed shed;
+    struct shed_cut cut; /**< what is left out now */
     /** For one peer at a time: what its bandwidth is divided over. */
     struct allocate_item allocate_items[RTC_SECTIONS_MAX];
     struct subscription *allocate_video[RTC_SECTIONS_MAX];
@@ -33,11 +37,14 @@ struct exchange_probe {
 /** A peer's sections on this worker. Both arrays have `section_count` places. */
 struct exchange_peer {
     handle session;
+    struct list by_age;
+    uint64_t number; /**< of those who came before and since */
     struct rtc_peer *rtc;
     size_t section_count;
     uint64_t allocated_us;  /**< when its bandwidth was last divided; 0: divide now */
     uint64_t allocated_bps; /**< what that needs, audio included */
     uint64_t divided_bps;   /**< the bandwidth that it was divided from */
+    uint32_t shed;          /**< videos that it does not get for lack of time */
     struct exchange_probe probe;
     struct track **tracks;               /**< NULL where the section is no publication */
     struct subscription **subscriptions; /**< NULL where the section is no slot */
@@ -61,6 +68,10 @@ struct track *exchange_mirror_get(struct exchange *exchange, const struct track_
 void exchange_mirror_ask(struct exchange *exchange, const struct track *track);
 /** Divides the bandwidth of the peers whose time it is; key frames are asked for. */
 void exchange_allocate_tick(struct exchange *exchange, uint64_t now_us);
+/** What is left out of a subscription of a peer. */
+enum shed_level exchange_shed_level(const struct exchange *exchange,
+                                    const struct exchange_peer *peer,
+                                    const struct subscription *subscription);
 /** Looks whether a peer's path is to be probed. */
 void exchange_probe_check(struct exchange *exchange, struct exchange_peer *peer);
 /** Sends what is due of the probes under way. */

@@ -92,6 +92,8 @@ void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_pee
     ensure(!exchange_find_peer(exchange, session));
     struct exchange_peer *peer = memory_new(struct exchange_peer);
     peer->session = session;
+    peer->number = exchange->came++;
+    list_append(&exchange->by_age, &peer->by_age);
     list_init(&peer->probe.by_exchange);
     peer->rtc = rtc;
     map_set(&exchange->peers, map_key_u64(&session), peer);
@@ -128,7 +130,9 @@ void exchange_peer_remove(struct exchange *exchange, handle session)
         drop_subscription(exchange, peer, i);
         drop_track(exchange, peer, i);
     }
+    list_remove(&peer->by_age);
     list_remove(&peer->probe.by_exchange);
+    metric_subtract(&exchange->metrics.values[ROOM_METRIC_SHED_VIDEOS], peer->shed);
     metric_subtract(&exchange->metrics.values[ROOM_METRIC_PEERS], 1);
     free(peer->tracks);
     free(peer->subscriptions);

@@ -111,6 +111,21 @@ void ladder_describe(const struct track *track, uint64_t now_us, const struct me
     }
 }
 
+void ladder_shed(struct allocate_item *item, enum shed_level level)
+{
+    if (level == SHED_NOTHING)
+        return;
+    int lowest = 0;
+    while (lowest < ALLOCATE_STEPS_MAX && !item->steps[lowest].sent)
+        lowest++;
+    // steps are in groups: of a row, or of a screen's column
+    int first = level == SHED_SIZE   ? (lowest / COLUMNS + 1) * COLUMNS
+                : level == SHED_RATE ? lowest + 1
+                                     : 0;
+    for (int i = first; i < ALLOCATE_STEPS_MAX; i++)
+        item->steps[i].sent = false;
+}
+
 uint8_t ladder_wanted_rows(const struct track *track, const struct media_wish *wish)
 {
     if (wish->paused)

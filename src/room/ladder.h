@@ -10,6 +10,7 @@
 #pragma once
 
 #include "room/allocate.h"
+#include "room/shed.h"
 #include "room/track.h"
 #include "room/wish.h"
 
@@ -29,6 +30,11 @@ struct ladder_place {
  */
 void ladder_describe(const struct track *track, uint64_t now_us, const struct media_wish *wish,
                      struct allocate_item *item);
+/**
+ * Takes those steps out of a described item that a worker without time leaves out: all but those of
+ * the smallest row (of a screen: of the lowest column), all but the lowest, all.
+ */
+void ladder_shed(struct allocate_item *item, enum shed_level level);
 /**
  * How many of the smallest rows a wish has a use for, whether they are sent now or rest: up to the
  * one that fills the place, for those below are what a narrow path falls back to. 0: paused.

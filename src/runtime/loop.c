@@ -19,6 +19,7 @@ int loop_init(struct loop *loop)
     if (fd < 0)
         return -errno;
     *loop = (struct loop){ .epoll_fd = fd, .now_us = clock_now_us() };
+    loop->ended_us = loop->now_us;
     list_init(&loop->tasks);
     list_init(&loop->hooks);
     return 0;
@@ -225,6 +226,7 @@ void loop_turn(struct loop *loop, uint64_t wait_us)
     struct epoll_event events[LOOP_EVENTS_MAX];
     int count = wait_events(loop, events, wait_time(loop, wait_us));
     uint64_t started_us = loop_update_now(loop);
+    loop->waited_us += started_us - loop->ended_us;
     loop->ready_count = count > 0 ? (uint32_t)count : 0;
     for (uint32_t i = 0; i < loop->ready_count; i++)
         loop->ready[i] = (struct loop_ready){ events[i].data.ptr, from_epoll(events[i].events) };
@@ -232,7 +234,8 @@ void loop_turn(struct loop *loop, uint64_t wait_us)
     loop_timers_run(loop);
     run_tasks(loop);
     run_hooks(loop);
-    uint64_t busy_us = clock_now_us() - started_us;
+    loop->ended_us = clock_now_us();
+    uint64_t busy_us = loop->ended_us - started_us;
     runtime_count(&loop->metrics, RUNTIME_LOOP_TURNS, 1);
     runtime_count(&loop->metrics, RUNTIME_LOOP_BUSY_US, busy_us);
     if (busy_us > SLOW_TURN_US)

@@ -64,6 +64,8 @@ struct loop {
     bool stopping;
     bool no_epoll_pwait2; /**< the kernel is older than 5.11: ppoll on the epoll descriptor */
     uint64_t now_us;
+    uint64_t ended_us;        /**< the last turn */
+    uint64_t waited_us;       /**< in all turns: see loop_waited_us */
     struct loop_timer **heap; /**< 4-ary, earliest first; heap[0] is place 1 */
     uint32_t timer_count;
     uint32_t timer_capacity;
@@ -91,6 +93,11 @@ void loop_stop(struct loop *loop);
 static inline uint64_t loop_now_us(const struct loop *loop)
 {
     return loop->now_us;
+}
+/** Time that was spent waiting, since the start and until this turn's start. */
+static inline uint64_t loop_waited_us(const struct loop *loop)
+{
+    return loop->waited_us;
 }
 /** Reads the clock again: after a call that took long. */
 uint64_t loop_update_now(struct loop *loop);

@@ -21,6 +21,9 @@ static int session_open(struct media_control *control, const struct media_sessio
                         media_session *ret_session)
 {
     struct media_host *host = media_host_of(control);
+    // which worker it will be, the kernel decides later: one with room is hope enough
+    if (atomic_load(&host->shared.full) >= host->shared.count)
+        return -ENOSPC;
     struct host_session *session = memory_new(struct host_session);
     session->session = handle_table_add(&host->sessions, session);
     if (session->session == 0) {

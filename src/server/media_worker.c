@@ -363,11 +363,13 @@ static void handed_over(void *owner, const struct udp_datagram *datagrams, size_
 static void tick_expired(struct loop_timer *timer, uint64_t now_us)
 {
     struct media_worker *worker = container_of(timer, struct media_worker, tick);
+    media_load_judge(worker, now_us);
     uint64_t next_us = exchange_tick(worker->exchange, now_us, &worker->batch);
     data_hub_tick(worker->data, now_us);
     if (worker->untold)
         tell_adopted_again(worker);
     media_capture_tick(worker, now_us);
+    worker->tick_due_us = next_us;
     loop_timer_set(timer, next_us);
 }
 
@@ -465,6 +467,7 @@ static int start(struct worker *base, void *owner)
     loop_hook_init(&worker->flush, flush);
     loop_hook_add(&base->loop, &worker->flush);
     loop_timer_init(&worker->tick, &base->loop, tick_expired);
+    worker->tick_due_us = media_now_us(worker) + TICK_US;
     if (worker->shared->media) // a TURN server alone sleeps while nothing comes
         loop_timer_set_after(&worker->tick, TICK_US);
     worker->streams = media_streams_new(worker);

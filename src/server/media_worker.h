@@ -30,6 +30,8 @@ struct media_workers {
     enum protection_mode protection; /**< the same */
     uint64_t gop_age_us;             /**< see exchange_config */
     struct turn_shared *turn;        /**< NULL: no TURN server */
+    /** Workers that have no place for more sessions, though all video is left out (room/shed.h). */
+    _Atomic uint32_t full;
     /** Bytes of data messages on their way to each worker. */
     _Atomic size_t data_in_flight[TRACK_WORKERS_MAX];
     _Atomic(struct media_worker *) workers[TRACK_WORKERS_MAX]; /**< set by each at its start */

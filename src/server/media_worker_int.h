@@ -1,4 +1,4 @@
-/** The inside of a media worker, shared by media_worker.c and media_port.c only. */
+/** The inside of a media worker, shared by media_worker.c and media_*.c only. */
 #pragma once
 
 #include "rtc/peer.h"
@@ -18,6 +18,7 @@ struct media_worker {
     struct datagram_batch batch;
     struct loop_hook flush;
     struct loop_timer tick;
+    uint64_t tick_due_us; /**< when the next tick should be */
     struct media_routes routes;
     struct exchange *exchange;
     struct data_hub *data;
@@ -62,3 +63,7 @@ void media_worker_adopt(struct media_worker *worker, struct media_transport *tra
 void media_worker_serve(struct media_worker *worker, struct media_transport *transport);
 /** Serves the transport of a session at the end of the turn, if it is here. */
 void media_worker_wake(struct media_worker *worker, handle session);
+
+// media_load.c
+/** With each tick: is there time for all that this worker does? If not, video is left out. */
+void media_load_judge(struct media_worker *worker, uint64_t now_us);
