@@ -86,6 +86,9 @@ static bool read_descriptor(struct media_layering *layering, struct bytes value,
     layers->key_frame =
         descriptor.has_structure && descriptor.frame_start && descriptor.references.count == 0;
     layers->mask = dependency_mask_place_of(&descriptor);
+    if (descriptor.has_structure || descriptor.active_written)
+        layering->active_targets = descriptor.active_targets;
+    layers->active_targets = layering->active_targets;
     return true;
 }
 

@@ -52,6 +52,7 @@ struct media_layers {
     uint8_t described : 1;     /**< it had a descriptor that could be read */
     uint8_t has_structure : 1;
     struct dependency_mask_place mask; /**< in its descriptor */
+    uint32_t active_targets; /**< that the publisher sends, by its last word: of use if described */
 };
 
 /** Frames whose points are remembered for those that refer to them. */
@@ -65,6 +66,7 @@ struct media_layering {
     uint8_t spatial_top;           /**< VP9: the highest spatial layer */
     uint8_t temporal_top;          /**< VP8: the highest temporal layer */
     uint32_t timestamp;            /**< of the newest picture */
+    uint32_t active_targets;       /**< as the publisher said last */
     uint8_t targets[MEDIA_POINTS]; /**< the decode target of each point */
     struct {
         uint16_t frame_number;

@@ -56,6 +56,8 @@ void subscription_remap(struct subscription *subscription, const struct rtc_sect
         if (received->red_payload_type)
             subscription->red_payload_type = received->red_payload_type;
     }
+    subscription->described =
+        receiver->extensions & RTP_EXTENSION_BIT(RTP_EXTENSION_DEPENDENCY_DESCRIPTOR);
 }
 
 void subscription_attach(struct subscription *subscription, uint64_t now_us, struct track *track,
@@ -111,6 +113,13 @@ uint8_t subscription_best_layer(const struct subscription *subscription, uint64_
     return 0;
 }
 
+/** The point that is aimed at: of what may be sent, what the receiver can take. */
+static uint8_t wanted_point(const struct subscription *subscription)
+{
+    uint8_t point = subscription->limit.point;
+    return subscription->one_size ? media_point(0, media_point_temporal(point)) : point;
+}
+
 /**
  * Whether the receiver waits for a key frame to get another spatial layer of its stream. Down goes
  * without one where it can, at the next picture: so that is asked for only when it did not.
@@ -120,7 +129,7 @@ static bool waits_for_row(const struct subscription *subscription, uint8_t layer
 {
     uint8_t top = layer_rates_rows(&subscription->track->layers[layer].rates, now_us) - 1;
     uint8_t has = min_of(media_point_spatial(subscription->moves.point), top);
-    uint8_t wanted = min_of(media_point_spatial(subscription->limit.point), top);
+    uint8_t wanted = min_of(media_point_spatial(wanted_point(subscription)), top);
     return wanted > has || (wanted < has && again);
 }
 
@@ -191,11 +200,11 @@ static void switch_to(struct subscription *subscription, uint64_t now_us, struct
 {
     const struct media_info *info = media_info_of(packet);
     struct rewrite_ids ids = frame_ids_begin(&subscription->ids, packet);
-    uint8_t point = layer_select_first(subscription->limit.point, &info->layers);
+    subscription->one_size = info->codec == CODEC_AV1 && !subscription->described;
+    uint8_t point = layer_select_first(wanted_point(subscription), &info->layers);
     layer_moves_begin(&subscription->moves, info->sequence, point);
-    subscription->clock_rate_hz = codec_get((enum codec_id)info->codec)->clock_rate_hz;
     rewrite_switch(&subscription->rewrite, now_us, info->layer, info->sequence, info->timestamp,
-                   subscription->clock_rate_hz, &ids);
+                   codec_get((enum codec_id)info->codec)->clock_rate_hz, &ids);
     if (subscription->follow.active && subscription->follow.past)
         rewrite_squeeze(&subscription->rewrite, info->timestamp,
                         subscription->follow.last_timestamp);
@@ -274,7 +283,7 @@ bool subscription_gets(const struct subscription *subscription, const struct med
  */
 static void move_point(struct subscription *subscription, const struct media_info *info)
 {
-    uint8_t now = subscription->moves.point, wanted = subscription->limit.point;
+    uint8_t now = subscription->moves.point, wanted = wanted_point(subscription);
     uint8_t point = info->layers.picture_start ? layer_select(now, wanted, &info->layers)
                                                : layer_select_rate(now, wanted, &info->layers);
     if (point != now)
@@ -316,9 +325,10 @@ static uint32_t active_targets(const struct subscription *subscription,
                                const struct media_info *info, uint8_t point)
 {
     const struct media_targets *targets = &subscription->track->layers[info->layer].targets;
-    bool moved = info->sequence == subscription->moves.since;
-    bool told_all = info->layers.has_structure && point != MEDIA_POINT_BEST;
-    return targets->count > 0 && (moved || told_all) ? targets->active[point] : 0;
+    // what a packet itself says holds for receivers of everything, and is too much for others
+    bool says = info->layers.has_structure || info->layers.mask.written;
+    bool differs = says ? point != MEDIA_POINT_BEST : info->sequence == subscription->moves.since;
+    return targets->count > 0 && differs ? targets->active[point] & info->layers.active_targets : 0;
 }
 
 /** What differs in the packet for this receiver: numbers inside of it, where a picture ends. */
@@ -358,7 +368,7 @@ uint32_t subscription_forward_packets(struct subscription *subscription, uint64_
             switch_to(subscription, now_us, packets[i]);
             ahead = 1;
         } else if ((info->layers.picture_start || info->layers.frame_start) &&
-                   subscription->moves.point != subscription->limit.point && ahead > 0) {
+                   subscription->moves.point != wanted_point(subscription) && ahead > 0) {
             move_point(subscription, info);
         }
         struct rtc_outgoing outgoing = {

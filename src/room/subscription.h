@@ -37,9 +37,8 @@ struct subscription {
     struct track *track; /**< NULL: the slot is empty */
     struct rtc_sender *sender;
     struct rewrite rewrite;
-    uint32_t clock_rate_hz; /**< of the last packet's codec */
-    uint32_t repairs_left;  /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
-    struct resent *resent;  /**< NULL until something is */
+    uint32_t repairs_left; /**< retransmissions that may still be had, see SUBSCRIPTION_REPAIRS */
+    struct resent *resent; /**< NULL until something is */
     struct keyframe_allowance key_frames; /**< that the receiver may still ask for */
     struct follow follow;                 /**< when it is behind its track */
     struct redundancy redundancy;
@@ -50,6 +49,8 @@ struct subscription {
     uint8_t red_payload_type;  /**< the receiver's for redundant audio; 0: it takes none */
     uint8_t epoch;             /**< of the stream being forwarded */
     uint8_t layer;             /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */
+    bool described;            /**< the receiver takes the dependency descriptor */
+    bool one_size;             /**< all that it can take: of AV1, without the descriptor */
     struct layer_moves moves;  /**< operating points inside the layer, see media/layering.h */
     struct frame_ids ids;
     /** The receiver's payload type for each of the publisher's; RTC_PAYLOAD_TYPE_NONE: none. */

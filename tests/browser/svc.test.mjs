@@ -1,10 +1,10 @@
 // Layers inside one stream, as a real browser encodes and decodes them: VP9 in sizes and frame rates, H.264
 // in frame rates, VP8 simulcast with frame rates.
-import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { chromium, roomPage, wish } from './helpers/browsers.mjs';
-import { startRoost, until } from './helpers/roost.mjs';
+import { chromium } from './helpers/browsers.mjs';
+import { startRoost } from './helpers/roost.mjs';
+import { followsWishes } from './helpers/scalable.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
 let roost;
@@ -21,85 +21,11 @@ after(async () => {
     await roost?.stop();
 });
 
-/** Publishes a moving picture; false when this browser cannot encode it so. */
-function publish(page, codec, encodings, fps, width) {
-    return page.evaluate(async (mime, sendEncodings, size, rate) => {
-        globalThis.test.share = await globalThis.test.room.publish(globalThis.movingPicture({ size, fps: rate, boxes: 12 }),
-            { source: 'camera', codec: mime, encodings: sendEncodings });
-        const { sender } = globalThis.test.share.publication.transceiver;
-        // a busy machine makes the encoder drop frames, not halve the picture
-        const parameters = sender.getParameters();
-        parameters.degradationPreference = 'maintain-resolution';
-        await sender.setParameters(parameters);
-        return sender.getParameters().encodings.map(({ scalabilityMode }) => scalabilityMode);
-    }, codec, encodings, [width, (width * 9) / 16], fps);
-}
+test('VP9 L3T3_KEY', () => followsWishes({ chrome, url: roost.url }, { room: 'vp9', codec: 'video/VP9', mode: 'L3T3_KEY', fps: 20, sizes: [480, 240], temporal: true }));
 
-/** What the viewer decodes. */
-const look = (page) => page.evaluate(async () => {
-    const report = [...(await globalThis.test.room.peerConnection.getStats()).values()]
-        .find(({ type, kind, framesDecoded }) => type === 'inbound-rtp' && kind === 'video' && framesDecoded > 0);
-    return report ? { width: report.frameWidth, frames: report.framesDecoded, at: report.timestamp, freezes: report.freezeCount ?? 0,
-        pli: report.pliCount, dropped: report.framesDropped, bytes: report.bytesReceived } : { width: 0, frames: 0, at: 0, freezes: 0 };
-});
+test('H.264 L1T3', () => followsWishes({ chrome, url: roost.url }, { room: 'h264', codec: 'video/H264', mode: 'L1T3', fps: 20, width: 480, sizes: [], temporal: true }));
 
-/** Frames and bits per second over some time. */
-async function rates(page, ms = 1500) {
-    const before = await look(page);
-    await new Promise((resolve) => { setTimeout(resolve, ms); });
-    const now = await look(page);
-    const seconds = (now.at - before.at) / 1000;
-    return { fps: (now.frames - before.frames) / seconds, bps: ((now.bytes - before.bytes) * 8) / seconds };
-}
-
-/** Until so many frames come in a second: the machine may be busy, and the encoder slow at first. */
-const rateIs = (page, what, fits) => until(what, async () => {
-    const seen = await rates(page);
-    return fits(seen.fps) || Promise.reject(JSON.stringify(seen));
-}, 30000);
-
-async function pair(room) {
-    const publisher = await roomPage(chrome, roost.url, { room, name: 'ann', publish: false });
-    const viewer = await roomPage(chrome, roost.url, { room, name: 'ben', publish: false });
-    return { publisher, viewer };
-}
-
-const widthIs = (page, width) => until(`pictures of ${width}`, async () => {
-    const seen = await look(page);
-    return seen.width === width || Promise.reject(JSON.stringify(seen));
-}, 30000);
-
-/** A viewer gets smaller pictures when it wishes for them, slower ones too, and all of it again. */
-async function followsWishes({ room, codec, mode, fps, sizes, temporal, encodings, width = 960 }) {
-    const { publisher, viewer } = await pair(room);
-    const modes = await publish(publisher, codec, encodings ?? [{ scalabilityMode: mode, maxBitrate: 1_500_000 }], fps, width);
-    assert.ok(modes.every((said) => said === mode), `${codec} ${mode} is encoded: ${modes}`);
-    await widthIs(viewer, width);
-    const full = await rates(viewer);
-    for (const size of sizes) {
-        await wish(viewer, { width: size, height: (size * 9) / 16 });
-        await widthIs(viewer, size);
-        await rateIs(viewer, `all frames at ${size}`, (seen) => seen > full.fps * 0.6);
-    }
-    if (temporal) {
-        await wish(viewer, { width, height: (width * 9) / 16, frameRate: 1 });
-        await widthIs(viewer, width);
-        await rateIs(viewer, `a quarter of ${full.fps} frames`, (seen) => seen > 1 && seen < full.fps * 0.45);
-    }
-    await wish(viewer, null);
-    await widthIs(viewer, width);
-    await rateIs(viewer, `${full.fps} frames again`, (seen) => seen > full.fps * 0.6);
-    for (const page of [publisher, viewer]) {
-        assert.deepEqual(await page.evaluate(() => globalThis.test.errors), []);
-        await page.close();
-    }
-}
-
-test('VP9 L3T3_KEY', () => followsWishes({ room: 'vp9', codec: 'video/VP9', mode: 'L3T3_KEY', fps: 20, sizes: [480, 240], temporal: true }));
-
-test('H.264 L1T3', () => followsWishes({ room: 'h264', codec: 'video/H264', mode: 'L1T3', fps: 20, width: 480, sizes: [], temporal: true }));
-
-test('VP8 simulcast with three frame rates each', () => followsWishes({
+test('VP8 simulcast with three frame rates each', () => followsWishes({ chrome, url: roost.url }, {
     room: 'vp8', codec: 'video/VP8', mode: 'L1T3', fps: 20, sizes: [480], temporal: true,
     encodings: [
         { rid: 'm', maxBitrate: 400_000, scaleResolutionDownBy: 2, scalabilityMode: 'L1T3' },

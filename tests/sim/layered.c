@@ -23,6 +23,7 @@ static struct picture next_picture(struct layered_stream *stream)
                                       stream->pictures % KEY_EVERY == 0 };
     if (picture.key)
         stream->since_key = 0;
+    stream->key_pictures += picture.key;
     uint32_t at = stream->since_key++;
     picture.temporal = patterns[stream->mode.temporal - 1][at % 4];
     picture.sync = !stream->mode.rare_syncs || at / 4 % 4 == 0;
@@ -171,7 +172,7 @@ static enum dependency_indication indication_of(const struct layered_mode *mode,
 }
 
 /** Appendix A.8.2 and A.8.3 of the AV1 payload format: templates hold layers only. */
-static size_t write_descriptor(const struct layered_stream *stream, const struct picture *picture,
+static size_t write_descriptor(struct layered_stream *stream, const struct picture *picture,
                                uint8_t spatial, const struct layered_frame *frame, bool first,
                                bool last, uint8_t *out)
 {
@@ -183,8 +184,10 @@ static size_t write_descriptor(const struct layered_stream *stream, const struct
     put(&writer, (uint32_t)(spatial * mode->temporal + picture->temporal), 6);
     put(&writer, frame->number, 16);
     bool structure = picture->key && spatial == 0 && first;
+    bool active = stream->active_targets != 0 && (structure || stream->says_active);
+    stream->says_active = false;
     put(&writer, structure, 1);
-    put(&writer, 0, 1);
+    put(&writer, active, 1);
     put(&writer, 6, 3); // own indications and references
     if (structure) {
         put(&writer, 0, 6);
@@ -210,6 +213,8 @@ static size_t write_descriptor(const struct layered_stream *stream, const struct
             put(&writer, (720u >> (mode->spatial - 1 - i)) - 1, 16);
         }
     }
+    if (active)
+        put(&writer, stream->active_targets, targets);
     for (unsigned target = 0; target < targets; target++)
         put(&writer,
             indication_of(mode, picture, spatial, target / mode->temporal, target % mode->temporal),
@@ -296,6 +301,21 @@ void layered_publish(struct layered_stream *stream, struct world_client *client,
 
 // The receiver
 
+/** Of the decode targets, receivers know the structure and the mask that came last. */
+static void take_targets(struct layered_judge *judge, struct bytes value)
+{
+    const struct dependency_structure *known =
+        judge->structure.target_count > 0 ? &judge->structure : NULL;
+    struct dependency_structure structure;
+    struct dependency_descriptor descriptor;
+    if (dependency_descriptor_read(value, known, &structure, &descriptor) < 0)
+        return;
+    if (descriptor.has_structure)
+        judge->structure = structure;
+    if (descriptor.has_structure || descriptor.active_written)
+        judge->active_targets = descriptor.active_targets;
+}
+
 static void take_ids(struct layered_judge *judge, struct packet *packet,
                      struct layered_received *frame, uint32_t id)
 {
@@ -316,6 +336,7 @@ static void take_ids(struct layered_judge *judge, struct packet *packet,
     frame->numbered = true;
     frame->number = number;
     judge->by_number[number] = id;
+    take_targets(judge, value);
 }
 
 static void take(void *owner, uint16_t section, struct packet *packet)

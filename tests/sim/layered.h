@@ -34,9 +34,12 @@ struct layered_stream {
     uint32_t frames;
     uint32_t pictures;
     uint32_t since_key;
+    uint32_t key_pictures;
     uint16_t frame_number;
     uint8_t tl0;
-    bool garbled;   /**< descriptors are full of errors */
+    bool garbled;            /**< descriptors are full of errors */
+    uint32_t active_targets; /**< said with each structure; 0: nothing is said of them */
+    bool says_active;        /**< and with the next picture */
     uint32_t parts; /**< packets of a frame of spatial layer 0; twice as many in each above */
     struct layered_frame last[MEDIA_SPATIAL_LAYERS][MEDIA_TEMPORAL_LAYERS];
 };
@@ -68,9 +71,10 @@ struct layered_judge {
         uint32_t timestamp;
         bool marker;
         bool seen;
-    } packets[65536];        /**< by sequence number; id 0: an empty one */
-    uint32_t active_targets; /**< as told last */
-    uint32_t newest_id;      /**< frame of the newest packet */
+    } packets[65536]; /**< by sequence number; id 0: an empty one */
+    struct dependency_structure structure;
+    uint32_t active_targets;                                     /**< as told last */
+    uint32_t newest_id;                                          /**< frame of the newest packet */
     uint32_t count[MEDIA_SPATIAL_LAYERS][MEDIA_TEMPORAL_LAYERS]; /**< complete frames */
 };
 

@@ -9,6 +9,7 @@
 
 struct call {
     struct world *world;
+    bool plain; /**< the receiver does not take the descriptor */
     struct layered_stream stream;
     struct layered_judge *judge;
 };
@@ -22,13 +23,15 @@ static void start(struct call *call, const struct layered_mode *mode, uint16_t s
         struct world_client *client = &world->clients[i];
         uint16_t section = world_add_section(client, RTC_KIND_VIDEO, i == 0);
         client->sections[section].codec = mode->codec;
-        client->sections[section].descriptor = mode->descriptor;
+        client->sections[section].descriptor = mode->descriptor && !(call->plain && i == 1);
         world_negotiate(client);
     }
     assert_true(world_connect(world, time_from_s(5)));
     call->judge = memory_new(struct layered_judge);
     layered_publish(&call->stream, publisher, mode, 0);
-    layered_watch(call->judge, subscriber, mode);
+    struct layered_mode watched = *mode;
+    watched.descriptor &= !call->plain;
+    layered_watch(call->judge, subscriber, &watched);
     publisher->publishing = true;
     network_run(world->net, time_from_ms(300));
     world_show(subscriber, 0, publisher, 0);
@@ -199,6 +202,72 @@ static void test_bad_descriptors_hurt_nobody(void **state)
     stop(&call);
 }
 
+static void expect_active(struct call *call, uint32_t targets)
+{
+    network_run(call->world->net, time_from_s(2));
+    assert_int_equal(call->judge->active_targets, targets);
+}
+
+/** Targets 0 to 2 are the frame rates of the small size, 3 to 5 of the large one. */
+static void test_receivers_hear_what_is_sent_to_them(void **state)
+{
+    (void)state;
+    static const struct layered_mode mode = {
+        .codec = CODEC_AV1, .spatial = 2, .temporal = 3, .descriptor = true
+    };
+    struct call call = { 0 };
+    struct layered_stream *stream = &call.stream;
+    start(&call, &mode, 0);
+    expect_active(&call, 0x3f);
+    wish(&call, 640, 0, false);
+    expect_active(&call, 0x07);
+    // of what the publisher says, the part that is sent
+    stream->active_targets = 0x3f;
+    stream->says_active = true;
+    expect_active(&call, 0x07);
+    stream->active_targets = 0x1b;
+    stream->says_active = true;
+    expect_active(&call, 0x03);
+    wish(&call, 640, 7, false);
+    expect_active(&call, 0x01);
+    wish(&call, 640, 0, false);
+    expect_active(&call, 0x03);
+    // up in size with a key frame, which says it as well
+    wish(&call, 0, 0, false);
+    expect_active(&call, 0x1b);
+    stream->active_targets = 0x3f;
+    stream->says_active = true;
+    expect_active(&call, 0x3f);
+    finish(&call, true);
+    stop(&call);
+}
+
+/** Without the descriptor nothing tells a receiver of AV1 which frames are one picture. */
+static void test_who_takes_no_descriptor_gets_one_size(void **state)
+{
+    (void)state;
+    static const struct layered_mode mode = {
+        .codec = CODEC_AV1, .spatial = 3, .temporal = 3, .descriptor = true
+    };
+    struct call call = { .plain = true };
+    start(&call, &mode, 1);
+    uint32_t counts[3][3];
+    for (int i = 0; i < 2; i++) {
+        wish(&call, i == 0 ? 0 : 1280, 0, false);
+        count(&call, counts);
+        assert_in_range(counts[0][0], 13, 17);
+        assert_in_range(counts[0][2], 28, 32);
+        assert_int_equal(counts[1][0] + counts[1][1] + counts[2][0] + counts[2][2], 0);
+    }
+    wish(&call, 0, 7, false);
+    count(&call, counts);
+    assert_in_range(counts[0][0], 13, 17);
+    assert_int_equal(counts[0][1] + counts[0][2] + counts[2][0], 0);
+    assert_true(call.stream.key_pictures <= 2);
+    finish(&call, true);
+    stop(&call);
+}
+
 /** One slot, two publishers in turn: all numbers go on. */
 static void check_tracks(const struct layered_mode *mode)
 {
@@ -239,6 +308,8 @@ int main(void)
         cmocka_unit_test(test_wishes_choose_layers),
         cmocka_unit_test(test_what_comes_can_be_decoded_over_bad_networks),
         cmocka_unit_test(test_numbers_go_on_over_tracks),
+        cmocka_unit_test(test_who_takes_no_descriptor_gets_one_size),
+        cmocka_unit_test(test_receivers_hear_what_is_sent_to_them),
         cmocka_unit_test(test_bad_descriptors_hurt_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
+import { takeDescriptor } from './header_extensions.js';
 
 const RESTART_AFTER_MS = 1500;
 const RESTART_TRIES = 4;
@@ -383,6 +384,7 @@ export class MediaConnection extends Emitter {
             for (const kind of /** @type {Kind[]} */ (['audio', 'video'])) {
                 if (kind === 'audio' ? !audio : !video) continue;
                 const receiver = connection.addTransceiver(kind, { direction: 'recvonly' });
+                takeDescriptor(receiver);
                 this.#protect(receiver, 'unprotect');
                 this.#receivers.push(receiver);
             }

@@ -4,6 +4,7 @@
 //     const session = await watch('/whep/stage', { waitForStart: true });
 //     video.srcObject = session.stream;
 // @ts-check
+import { takeDescriptor } from './header_extensions.js';
 import { HttpSession, HttpSessionError } from './http_session.js';
 
 export { HttpSessionError } from './http_session.js';
@@ -97,7 +98,7 @@ export async function watch(endpoint, { token, configuration, audio = true, vide
         const { peerConnection, stream } = session;
         peerConnection.addEventListener('track', ({ track }) => stream.addTrack(track));
         if (audio) peerConnection.addTransceiver('audio', { direction: 'recvonly' });
-        if (video) peerConnection.addTransceiver('video', { direction: 'recvonly' });
+        if (video) takeDescriptor(peerConnection.addTransceiver('video', { direction: 'recvonly' }));
         try {
             await session.start();
             return session;

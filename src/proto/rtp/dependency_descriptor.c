@@ -194,7 +194,6 @@ int dependency_descriptor_read(struct bytes value, const struct dependency_struc
     if (!structure)
         return -ENOENT;
     descriptor.target_count = structure->target_count;
-    descriptor.has_active = descriptor.has_structure || descriptor.active_written;
     descriptor.active_targets = UINT32_MAX >> (DEPENDENCY_TARGETS_MAX - structure->target_count);
     if (descriptor.active_written)
         descriptor.active_targets = read_bits(&reader, structure->target_count);

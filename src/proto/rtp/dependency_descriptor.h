@@ -68,16 +68,14 @@ struct dependency_descriptor {
     bool frame_start; /**< first packet of a frame: of one spatial layer of a picture */
     bool frame_end;
     bool has_structure;
-    bool has_active; /**< `active_targets` was in the packet, or a structure made all active */
     uint16_t frame_number;
     uint8_t spatial_id;
     uint8_t temporal_id;
-    uint32_t active_targets; /**< bit i: target i is being sent */
+    uint32_t active_targets; /**< bit i: target i is being sent; all, where no mask is written */
     uint64_t indications;
     struct dependency_references references;
-    /** For dependency_descriptor_write: where the mask of active targets is, or would go. */
-    uint16_t active_at_bit;
-    bool active_written;
+    uint16_t active_at_bit; /**< where the mask of active targets is, or would go */
+    bool active_written;    /**< it is there */
     uint8_t target_count;
 };
 

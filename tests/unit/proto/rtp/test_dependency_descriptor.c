@@ -58,7 +58,7 @@ static void test_a_key_frame_brings_the_structure(void **state)
     assert_true(descriptor.has_structure);
     assert_int_equal(descriptor.frame_number, 0x102);
     assert_int_equal(descriptor.references.count, 0);
-    assert_true(descriptor.has_active);
+    assert_false(descriptor.active_written);
     assert_int_equal(descriptor.active_targets, 3);
     assert_int_equal(dependency_indication_of(descriptor.indications, 1), DEPENDENCY_SWITCH);
 }
@@ -85,7 +85,7 @@ static void test_later_frames_name_templates(void **state)
     assert_int_equal(descriptor.references.differences[0], 1);
     assert_int_equal(dependency_indication_of(descriptor.indications, 0), DEPENDENCY_NOT_PRESENT);
     assert_int_equal(dependency_indication_of(descriptor.indications, 1), DEPENDENCY_DISCARDABLE);
-    assert_false(descriptor.has_active);
+    assert_false(descriptor.active_written);
     // what differs: indications R R, references 17 and 300 back, target 0 alone
     value = bits(
         "1 1 000110 0000000000000100  0 1 1 1 0  01  11 11  10 00010000 11 000100101011 00", data);
@@ -95,7 +95,7 @@ static void test_later_frames_name_templates(void **state)
     assert_int_equal(descriptor.references.count, 2);
     assert_int_equal(descriptor.references.differences[0], 17);
     assert_int_equal(descriptor.references.differences[1], 300);
-    assert_true(descriptor.has_active);
+    assert_true(descriptor.active_written);
     assert_int_equal(descriptor.active_targets, 1);
 }
 
