@@ -1,0 +1,187 @@
+/**
+ * An MQTT broker (3.1.1 and 5.0) as an engine: bytes of clients in, bytes for clients out, and what
+ * must outlive the process as records for a journal. No sockets, no clock, no files.
+ *
+ *     taken = broker_client_input(client, now_us, arrived)      for each client that sent something
+ *     while ((client = broker_next_ready(broker)))              at the end of a turn
+ *         write broker_client_output(client, now_us) to broker_client_socket(client)
+ *     broker_journal_take(broker, ...) to the disk, then broker_journal_durable(broker, position)
+ *
+ * What was acknowledged must not be lost, and QoS 2 must not come twice, whenever the process dies:
+ * packets that promise something wait in the engine until the journal is durable up to what they
+ * promise (broker_journal.h). Sessions that end with their connection are in no journal, and wait
+ * for nothing.
+ *
+ * Sessions are named by user and client identifier together: nobody takes over the session of
+ * another user by knowing its name.
+ */
+#pragma once
+
+#include "base/address.h"
+#include "base/metric.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "proto/mqtt/mqtt_packet.h"
+
+struct broker;
+struct broker_client;
+
+/** What a client shows when it connects. Valid within the call. */
+struct broker_login {
+    struct bytes client_id; /**< empty: it will be given one */
+    struct bytes user;      /**< empty: none */
+    struct bytes password;  /**< secret */
+    bool has_user;
+    bool has_password;
+    struct net_address remote;
+};
+
+/** What the owner decides. It must not call into the engine from within. */
+struct broker_owner {
+    /**
+     * Who is it? Returns MQTT_SUCCESS with `ret_user` (at most 255 bytes, copied; empty: a guest)
+     * and broker_client_set_context done; a reason to refuse for; or -EINPROGRESS, and
+     * broker_client_admit follows.
+     */
+    int (*login)(struct broker_owner *self, struct broker_client *client,
+                 const struct broker_login *login, struct bytes *ret_user);
+    /** May it? `topic` is a valid topic, `filter` a valid filter without "$share". */
+    bool (*may_publish)(struct broker_owner *self, const struct broker_client *client,
+                        struct bytes topic);
+    bool (*may_subscribe)(struct broker_owner *self, const struct broker_client *client,
+                          struct bytes filter);
+    /**
+     * A message that was allowed, before anyone gets it: true when it was for the owner itself and
+     * goes to no subscriber. May be NULL.
+     */
+    bool (*take)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                 const struct mqtt_publish *publish, const struct mqtt_properties *properties);
+    /** A client that had logged in is gone: its context is not used any more. May be NULL. */
+    void (*gone)(struct broker_owner *self, struct broker_client *client);
+};
+
+/** Zero fields take the defaults in brackets. */
+struct broker_config {
+    struct random *random;      /**< required */
+    struct broker_owner *owner; /**< required */
+    uint32_t client_count_max;  /**< connections [100000] */
+    uint32_t session_count_max; /**< with those that are away [200000] */
+    size_t packet_size_max;     /**< bytes of a packet from a client [1 MiB] */
+    uint16_t receive_max;       /**< QoS 2 messages of a client that it has not released [100] */
+    uint16_t alias_max;         /**< topic aliases per client and direction [16]; 0xffff: none */
+    uint16_t inflight_max;      /**< messages sent to a client that it has not acknowledged [100] */
+    uint32_t queue_count_max;   /**< messages that wait for one session [1000] */
+    size_t queue_bytes_max;     /**< of them together [1 MiB] */
+    size_t memory_max;          /**< of all messages held, bytes [256 MiB] */
+    uint32_t subscription_count_max; /**< per session [1000] */
+    uint32_t retained_count_max;     /**< [100000] */
+    uint32_t session_expiry_max_s;   /**< longer ones are cut to it [7 days] */
+    uint16_t keep_alive_max_s;       /**< clients of 5.0 are told a shorter one; 0: as they like */
+    uint64_t connect_timeout_us;     /**< from the connection to its CONNECT [10 s] */
+    uint64_t sys_interval_us;        /**< between the messages of $SYS [10 s]; TIME_NEVER: none */
+    const char *version;             /**< for $SYS/broker/version ["roost"] */
+    bool journal;                    /**< somebody takes the journal; else nothing waits for it */
+};
+
+enum broker_metric {
+#define METRIC(id, kind, name, labels, help) BROKER_METRIC_##id,
+#include "broker/broker_metrics.def"
+#undef METRIC
+    BROKER_METRIC_COUNT,
+};
+
+/** Never NULL. */
+struct broker *broker_new(const struct broker_config *config, uint64_t now_us);
+/** Takes new limits: for what comes. */
+void broker_reload(struct broker *broker, const struct broker_config *config);
+/** Closes nothing and publishes no wills: the process ends. Accepts NULL; returns NULL. */
+struct broker *broker_free(struct broker *broker);
+/** Unix time at `now_us` 0, in microseconds: when the clock was read or stepped. */
+void broker_set_unix_offset(struct broker *broker, uint64_t unix_at_zero_us);
+/** Says goodbye (5.0: server shutting down) to everyone, and publishes their wills. */
+void broker_drain(struct broker *broker, uint64_t now_us);
+
+/** When broker_tick wants to be called. */
+uint64_t broker_deadline(const struct broker *broker);
+/** Keep-alive, sessions and wills whose time has come, $SYS. */
+void broker_tick(struct broker *broker, uint64_t now_us);
+struct metric_set broker_metrics(const struct broker *broker);
+
+/** ---- clients ---- */
+
+/** A connection. `socket` is the caller's. NULL: there are too many. */
+struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us, void *socket,
+                                         const struct net_address *remote);
+/**
+ * Takes whole packets from the front of what arrived; returns how many bytes they had: give the
+ * rest again with what follows it. Takes nothing while broker_client_is_busy.
+ */
+must_check size_t broker_client_input(struct broker_client *client, uint64_t now_us,
+                                      struct bytes input);
+/** It waits for its login, or does not read what we have for it: read no more of it for now. */
+bool broker_client_is_busy(const struct broker_client *client);
+/** The connection is gone. Frees the client; its session may stay. */
+void broker_client_closed(struct broker_client *client, uint64_t now_us);
+/** The decision of a login that was in progress: as `login` would have returned it. */
+void broker_client_admit(struct broker_client *client, uint64_t now_us, int reason,
+                         struct bytes user);
+/** Ends a connection from our side; 5.0 is told the reason. */
+void broker_client_disconnect(struct broker_client *client, uint64_t now_us,
+                              enum mqtt_reason reason);
+void broker_client_set_context(struct broker_client *client, void *context);
+void *broker_client_context(const struct broker_client *client);
+void *broker_client_socket(const struct broker_client *client);
+const struct net_address *broker_client_remote(const struct broker_client *client);
+/** Of its session; empty before CONNECT. */
+struct bytes broker_client_user(const struct broker_client *client);
+struct bytes broker_client_id(const struct broker_client *client);
+
+/** ---- output ---- */
+
+/** A client with something to send that was not blocked; NULL: none. */
+struct broker_client *broker_next_ready(struct broker *broker);
+/**
+ * What is to be sent to it now: whole packets, about 64 KiB of them at most unless one alone is
+ * longer. Counts as sent; valid until the next call. It may be empty.
+ */
+struct bytes broker_client_output(struct broker_client *client, uint64_t now_us);
+/** Its socket takes no more for now: it is not ready until this is taken back. */
+void broker_client_block(struct broker_client *client, bool blocked);
+/** After the last output: close the connection, then broker_client_closed. */
+bool broker_client_is_over(const struct broker_client *client);
+
+/** ---- messages of the server's own ---- */
+
+struct broker_publication {
+    struct bytes topic;
+    struct bytes payload;
+    struct bytes properties; /**< encoded as in a packet, without expiry and aliases */
+    uint8_t qos;
+    bool retain;
+    uint32_t expiry_s; /**< 0: never */
+};
+
+/** Gives a message to all subscribers. */
+void broker_publish(struct broker *broker, uint64_t now_us,
+                    const struct broker_publication *publication);
+
+/** ---- journal ---- */
+
+/**
+ * The records since the last time, in memory that the caller frees; NULL: none. `ret_position` is
+ * for broker_journal_durable. Batches are applied in their order.
+ */
+uint8_t *broker_journal_take(struct broker *broker, size_t *ret_size, uint64_t *ret_position);
+/** Everything up to there is on the disk. */
+void broker_journal_durable(struct broker *broker, uint64_t position);
+/**
+ * Before the first client: takes back what a journal kept, all batches one behind the other from a
+ * snapshot or the beginning on. Whoever was connected is away since now. Returns 0, or -EBADMSG:
+ * something in it cannot be, and the broker holds what came before.
+ */
+must_check int broker_restore(struct broker *broker, uint64_t now_us, struct bytes records);
+/**
+ * Everything that is kept, as the shortest journal that leads to it, in memory that the caller
+ * frees. For a second broker that restored a long journal, to replace it by a short one.
+ */
+uint8_t *broker_snapshot(const struct broker *broker, size_t *ret_size);

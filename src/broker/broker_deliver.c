@@ -1,0 +1,211 @@
+// A message into one session's queue, and what an acknowledgement takes out of it.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "broker/broker_deliver.h"
+
+static uint64_t unix_of(const struct broker *broker, uint64_t time_us)
+{
+    return time_us == TIME_NEVER ? 0 : broker->unix_at_zero_us + time_us;
+}
+
+struct broker_record broker_record_of_message(const struct broker *broker,
+                                              enum broker_record_type type, uint64_t session,
+                                              uint32_t seconds,
+                                              const struct broker_message *message)
+{
+    return (struct broker_record){ .type = type,
+                                   .session = session,
+                                   .message = message->number,
+                                   .seconds = seconds,
+                                   .unix_us = unix_of(broker, message->expires_us),
+                                   .qos = message->qos,
+                                   .flags = message->retain,
+                                   .name = broker_message_topic(message),
+                                   .properties = broker_message_properties(message),
+                                   .payload = broker_message_payload(message) };
+}
+
+void broker_journal_message(struct broker *broker, enum broker_record_type type, uint64_t session,
+                            uint32_t seconds, const struct broker_message *message)
+{
+    struct broker_record record = broker_record_of_message(broker, type, session, seconds, message);
+    broker_journal_append(&broker->journal, &record);
+}
+
+/** The identifiers behind the first one, as the journal keeps them. */
+static struct bytes ids_bytes(const uint32_t *ids)
+{
+    size_t count = 0;
+    while (ids && ids[count])
+        count++;
+    return bytes_of(ids, count * sizeof(*ids));
+}
+
+struct broker_record broker_record_of_entry(const struct broker_session *session,
+                                            const struct broker_entry *entry)
+{
+    bool released = entry->state == BROKER_ENTRY_RELEASED;
+    unsigned flags = (entry->retain ? BROKER_ENTRY_FLAG_RETAIN : 0u) |
+                     (released ? BROKER_ENTRY_FLAG_RELEASED : 0u);
+    return (struct broker_record){ .type = BROKER_RECORD_ENTRY,
+                                   .session = session->number,
+                                   .message = entry->message ? entry->message->number : 0,
+                                   .order = entry->order,
+                                   .id = entry->id,
+                                   .packet_id = entry->packet_id,
+                                   .qos = entry->qos,
+                                   .flags = (uint8_t)flags,
+                                   .properties = ids_bytes(entry->ids) };
+}
+
+/** ---- in ---- */
+
+static bool has_room(const struct broker_session *session)
+{
+    const struct broker_config *config = &session->broker->config;
+    const struct broker_queue *queue = &session->queue;
+    return queue->count < config->queue_count_max && queue->bytes < config->queue_bytes_max;
+}
+
+/** How many more messages may be sent before the client acknowledges one (5.0, 4.9). */
+static bool may_start(const struct broker_session *session)
+{
+    uint16_t window = session->broker->config.inflight_max;
+    return session->client && session->client->state == BROKER_CLIENT_OPEN &&
+           session->queue.inflight_count < min_of(window, session->client->receive_max);
+}
+
+static void journal_entry(struct broker_session *session, struct broker_entry *entry)
+{
+    struct broker *broker = session->broker;
+    struct broker_message *message = entry->message;
+    if (!broker->journal.is_kept)
+        return;
+    if (message->journal_references++ == 0) {
+        message->number = ++broker->next_message;
+        broker_journal_message(broker, BROKER_RECORD_MESSAGE, 0, 0, message);
+    }
+    entry->order = ++session->queue.last_order;
+    struct broker_record record = broker_record_of_entry(session, entry);
+    uint64_t position = broker_journal_append(&broker->journal, &record);
+    // QoS 1 may come twice: it need not wait
+    if (entry->qos == 2)
+        entry->durable = position;
+}
+
+void broker_deliver(struct broker_session *session, const struct broker_delivery *delivery)
+{
+    struct broker *broker = session->broker;
+    struct broker_entry entry = {
+        .message = delivery->message,
+        .durable = delivery->qos == 2 ? delivery->durable : BROKER_AT_ONCE,
+        .ids = delivery->ids,
+        .id = delivery->id,
+        .qos = delivery->qos,
+        .retain = delivery->retain,
+    };
+    if (!session->client && (entry.qos == 0 || !session->is_kept)) {
+        free(entry.ids);
+        return;
+    }
+    if (!has_room(session) && !delivery->is_replay) {
+        broker_count(broker, BROKER_METRIC_DROPPED_FULL);
+        free(entry.ids);
+        return;
+    }
+    broker_message_ref(entry.message);
+    bool starts = entry.qos > 0 && session->queue.count == 0 && may_start(session);
+    struct broker_entry *started = starts ? broker_queue_start(&session->queue, entry) : NULL;
+    if (entry.qos > 0 && session->is_kept)
+        journal_entry(session, started ? started : &entry);
+    if (!started)
+        broker_queue_push(&session->queue, &entry);
+    if (session->client)
+        broker_client_ready(session->client);
+}
+
+/** ---- on its way ---- */
+
+/** The message is not needed by this entry any more, and maybe by none in the journal. */
+static void forget_message(struct broker *broker, struct broker_entry *entry)
+{
+    struct broker_message *message = entry->message;
+    if (!message)
+        return;
+    if (entry->order && --message->journal_references == 0)
+        broker_journal_append(&broker->journal,
+                              &(struct broker_record){ .type = BROKER_RECORD_MESSAGE_END,
+                                                       .message = message->number });
+    entry->message = broker_message_unref(broker, message);
+}
+
+void broker_entry_end(struct broker_session *session, struct broker_entry *entry)
+{
+    if (entry->order)
+        broker_journal_append(&session->broker->journal,
+                              &(struct broker_record){ .type = BROKER_RECORD_ENTRY_END,
+                                                       .session = session->number,
+                                                       .order = entry->order });
+    forget_message(session->broker, entry);
+    broker_entry_done(session->broker, entry);
+}
+
+bool broker_start_next(struct broker_session *session)
+{
+    if (!may_start(session))
+        return false;
+    struct broker_entry *entry =
+        broker_queue_start(&session->queue, broker_queue_pop(&session->queue));
+    if (!entry->order)
+        return true;
+    uint64_t position = broker_journal_append(
+        &session->broker->journal, &(struct broker_record){ .type = BROKER_RECORD_ENTRY_STARTED,
+                                                            .session = session->number,
+                                                            .order = entry->order,
+                                                            .packet_id = entry->packet_id });
+    // under another identifier it would be another message to who has received it
+    if (entry->qos == 2)
+        entry->durable = position;
+    return true;
+}
+
+static void remove_inflight(struct broker_session *session, struct broker_entry *entry)
+{
+    struct broker_entry taken = broker_queue_remove(&session->queue, entry);
+    broker_entry_end(session, &taken);
+    // another message may start
+    broker_client_ready(session->client);
+}
+
+void broker_handle_ack(struct broker_client *client, const struct mqtt_packet *packet)
+{
+    struct broker_session *session = client->session;
+    struct broker_entry *entry = broker_queue_find(&session->queue, packet->ack.packet_id);
+    bool sent = entry && entry - session->queue.inflight < session->queue.sent_count;
+    uint8_t qos = packet->type == MQTT_PUBACK ? 1 : 2;
+    if (!sent || entry->qos != qos) {
+        // 5.0, 4.3.3: who has lost its state is helped to come to an end
+        if (packet->type == MQTT_PUBREC)
+            broker_control_ack(client, MQTT_PUBREL, packet->ack.packet_id, MQTT_PACKET_ID_NOT_FOUND,
+                               BROKER_AT_ONCE);
+        return;
+    }
+    if (packet->type != MQTT_PUBREC || mqtt_reason_is_error(packet->ack.reason)) {
+        remove_inflight(session, entry);
+        return;
+    }
+    uint64_t position = BROKER_AT_ONCE;
+    if (entry->state == BROKER_ENTRY_STARTED) {
+        entry->state = BROKER_ENTRY_RELEASED;
+        if (entry->order)
+            position =
+                broker_journal_append(&session->broker->journal,
+                                      &(struct broker_record){ .type = BROKER_RECORD_ENTRY_RELEASED,
+                                                               .session = session->number,
+                                                               .order = entry->order });
+        forget_message(session->broker, entry);
+    }
+    broker_control_ack(client, MQTT_PUBREL, packet->ack.packet_id, MQTT_SUCCESS, position);
+}

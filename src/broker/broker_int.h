@@ -1,0 +1,201 @@
+/** What the files of the broker share. */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "broker/broker.h"
+#include "broker/broker_journal.h"
+#include "broker/broker_message.h"
+#include "broker/broker_queue.h"
+#include "broker/broker_topics.h"
+#include "broker/broker_wheel.h"
+
+#define BROKER_USER_SIZE_MAX 255
+/** "Nothing need be durable." */
+#define BROKER_AT_ONCE 0
+
+/** An encoder's memory that all clients share, one at a time. */
+struct broker_scratch {
+    uint8_t *data;
+    size_t capacity;
+};
+
+struct broker {
+    struct broker_config config;
+    uint64_t unix_at_zero_us;
+    uint64_t started_us;
+    uint64_t next_sys_us;
+    struct map sessions; /**< struct broker_session by user, zero byte, client identifier */
+    struct broker_topics topics;
+    struct list ready;   /**< struct broker_client with something to send */
+    struct list holding; /**< clients that wait for the journal */
+    struct list clients; /**< all */
+    struct broker_wheel wheel;
+    struct broker_journal journal;
+    struct broker_scratch scratch;
+    struct broker_targets targets;
+    uint64_t next_session; /**< number */
+    uint64_t next_message;
+    uint64_t next_serial; /**< of a publication */
+    metric_value metrics[BROKER_METRIC_COUNT];
+};
+
+struct broker_will {
+    struct broker_message *message; /**< NULL: none */
+    uint32_t delay_s;
+};
+
+struct broker_session {
+    struct broker *broker;
+    struct broker_client *client; /**< NULL: away */
+    uint64_t number;
+    char *key; /**< user, zero byte, client identifier */
+    uint16_t user_size;
+    uint16_t client_id_size;
+    bool is_kept;      /**< it outlives its connection: it is in the journal */
+    uint32_t expiry_s; /**< UINT32_MAX: never */
+    int64_t left_us;   /**< when its connection ended; before 0: before this process */
+    struct broker_timer timer;
+    struct broker_will will;
+    struct list subscriptions;
+    uint32_t subscription_count;
+    uint64_t match_serial; /**< the last publication that matched */
+    size_t match_index;    /**< its place among the targets */
+    struct broker_queue queue;
+    uint16_t *received; /**< QoS 2 messages that came and were not released, sorted */
+    uint16_t received_count;
+    uint16_t received_capacity;
+};
+
+enum broker_client_state {
+    BROKER_CLIENT_NEW,       /**< before CONNECT */
+    BROKER_CLIENT_ADMITTING, /**< its login is being decided */
+    BROKER_CLIENT_OPEN,
+    BROKER_CLIENT_ENDING, /**< what is queued is sent, then it is over */
+};
+
+/** A packet that is no PUBLISH, on its way to the client. */
+struct broker_control {
+    uint64_t durable; /**< position of the journal that it waits for */
+    uint8_t *packet;  /**< encoded: CONNACK, SUBACK, ...; NULL: an acknowledgement */
+    uint32_t size;
+    struct mqtt_ack ack;
+    uint8_t type;
+};
+
+struct broker_aliases {
+    struct bytes *names; /**< in: by alias, from 1; memory of its own */
+    struct map numbers;  /**< out: alias + 1 by topic */
+    uint16_t used;
+};
+
+struct broker_client {
+    struct broker *broker;
+    void *socket;
+    void *context;
+    struct list node;       /**< in broker.clients */
+    struct list ready_node; /**< in broker.ready */
+    struct list hold_node;  /**< in broker.holding */
+    struct broker_session *session;
+    struct broker_timer timer;
+    struct net_address remote;
+    uint64_t last_input_us;
+    enum broker_client_state state;
+    enum mqtt_version version;
+    bool blocked;
+    bool greeted;        /**< CONNACK is out: messages may follow */
+    bool logged_in;      /**< `gone` is due */
+    bool normal_end;     /**< it said goodbye: no will */
+    bool quiet_problems; /**< it does not want reason strings */
+    uint16_t keep_alive_s;
+    uint16_t receive_max; /**< what it takes at a time */
+    uint16_t alias_max;
+    uint32_t packet_size_max; /**< of what it takes */
+    uint8_t *connect;         /**< the frame of a CONNECT whose login is being decided */
+    size_t connect_size;
+    struct broker_control *controls; /**< a ring */
+    uint32_t control_at;
+    uint32_t control_count;
+    uint32_t control_capacity;
+    struct broker_aliases aliases_in;
+    struct broker_aliases aliases_out;
+};
+
+static inline void broker_count(struct broker *broker, enum broker_metric metric)
+{
+    metric_add(&broker->metrics[metric], 1);
+}
+
+/** ---- broker_client.c ---- */
+
+/** It has something to send now. */
+void broker_client_ready(struct broker_client *client);
+/** Ends the connection for a fault of the client's. */
+void broker_client_fault(struct broker_client *client, uint64_t now_us, int reason);
+/** Its socket stays until what is queued has been sent; the session is left at once. */
+void broker_client_end(struct broker_client *client, uint64_t now_us);
+
+/** ---- broker_control.c ---- */
+
+void broker_control_packet(struct broker_client *client, const struct writer *packet,
+                           uint64_t durable);
+void broker_control_ack(struct broker_client *client, enum mqtt_type type, uint16_t packet_id,
+                        uint8_t reason, uint64_t durable);
+void broker_control_done(struct broker_client *client);
+/** A writer over the scratch memory with room for `size` bytes and a header. */
+struct writer broker_scratch_writer(struct broker *broker, size_t size);
+
+/** ---- broker_connect.c ---- */
+
+void broker_handle_connect(struct broker_client *client, uint64_t now_us,
+                           const struct mqtt_frame *frame);
+
+/** ---- broker_session.c ---- */
+
+struct broker_session *broker_session_find(const struct broker *broker, struct bytes user,
+                                           struct bytes client_id);
+/** NULL: there are too many. */
+struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
+                                          struct bytes client_id);
+/** Ends it; a will that still waits is published. */
+void broker_session_end(struct broker_session *session, uint64_t now_us);
+void broker_session_free(struct broker_session *session);
+/** How long it stays without a connection; journals what follows from that. */
+void broker_session_set_expiry(struct broker_session *session, uint32_t expiry_s);
+/** Its connection is gone. */
+void broker_session_left(struct broker_session *session, uint64_t now_us, bool publish_will);
+void broker_session_set_will(struct broker_session *session, struct broker_message *message,
+                             uint32_t delay_s);
+void broker_session_timer(struct broker_session *session, uint64_t now_us);
+/** Of a session that is away: when it ends, or its will is due. */
+void broker_session_set_timer(struct broker_session *session);
+struct broker_record broker_record_of_session(const struct broker_session *session);
+/** QoS 2: whether the identifier is of a message that came already; remembers it. */
+bool broker_session_received(const struct broker_session *session, uint16_t packet_id);
+void broker_session_add_received(struct broker_session *session, uint16_t packet_id);
+bool broker_session_remove_received(struct broker_session *session, uint16_t packet_id);
+
+/** ---- broker_publish.c ---- */
+
+void broker_handle_publish(struct broker_client *client, uint64_t now_us,
+                           const struct mqtt_packet *packet);
+void broker_handle_release(struct broker_client *client, const struct mqtt_ack *ack);
+
+struct broker_routing {
+    struct broker_message *message;    /**< its reference stays the caller's */
+    const struct broker_session *from; /**< NULL: the server's own */
+    uint64_t durable;                  /**< as in struct broker_delivery */
+};
+
+/** Retains a message and gives it to all subscribers. True when there are any. */
+bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_routing *routing);
+
+/** ---- broker_subscribe.c ---- */
+
+void broker_handle_subscribe(struct broker_client *client, uint64_t now_us,
+                             const struct mqtt_packet *packet);
+void broker_handle_unsubscribe(struct broker_client *client, const struct mqtt_packet *packet);
+
+/** ---- broker_sys.c ---- */
+
+void broker_sys_publish(struct broker *broker, uint64_t now_us);

@@ -1,0 +1,263 @@
+// A session: what is kept of a client between its connections.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "broker/broker_deliver.h"
+#include "broker/broker_subscribe.h"
+
+#define EXPIRES_NEVER UINT32_MAX
+
+/** ---- finding and making ---- */
+
+static size_t write_key(struct bytes user, struct bytes client_id, char *out)
+{
+    if (user.size > 0)
+        memcpy(out, user.data, user.size);
+    out[user.size] = '\0';
+    if (client_id.size > 0)
+        memcpy(out + user.size + 1, client_id.data, client_id.size);
+    return user.size + 1 + client_id.size;
+}
+
+struct broker_session *broker_session_find(const struct broker *broker, struct bytes user,
+                                           struct bytes client_id)
+{
+    char *key = memory_allocate(1, user.size + 1 + client_id.size);
+    size_t size = write_key(user, client_id, key);
+    struct broker_session *session = map_find(&broker->sessions, bytes_of(key, size));
+    free(key);
+    return session;
+}
+
+static struct bytes key_of(const struct broker_session *session)
+{
+    return bytes_of(session->key, (size_t)session->user_size + 1 + session->client_id_size);
+}
+
+static void timer_expired(struct broker_timer *timer, uint64_t now_us)
+{
+    broker_session_timer(container_of(timer, struct broker_session, timer), now_us);
+}
+
+struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
+                                          struct bytes client_id)
+{
+    if (broker->sessions.count >= broker->config.session_count_max)
+        return NULL;
+    struct broker_session *session = memory_new(struct broker_session);
+    session->broker = broker;
+    session->number = ++broker->next_session;
+    session->key = memory_allocate(1, user.size + 1 + client_id.size);
+    write_key(user, client_id, session->key);
+    session->user_size = (uint16_t)user.size;
+    session->client_id_size = (uint16_t)client_id.size;
+    broker_timer_init(&session->timer, timer_expired);
+    list_init(&session->subscriptions);
+    map_set(&broker->sessions, key_of(session), session);
+    metric_add(&broker->metrics[BROKER_METRIC_SESSIONS], 1);
+    return session;
+}
+
+void broker_session_free(struct broker_session *session)
+{
+    struct broker *broker = session->broker;
+    broker_timer_set(&broker->wheel, &session->timer, TIME_NEVER);
+    broker_unsubscribe_all(session);
+    broker_queue_done(broker, &session->queue);
+    broker_message_unref(broker, session->will.message);
+    map_remove(&broker->sessions, key_of(session));
+    metric_subtract(&broker->metrics[BROKER_METRIC_SESSIONS], 1);
+    free(session->received);
+    free(session->key);
+    free(session);
+}
+
+/** ---- the journal's view ---- */
+
+struct broker_record broker_record_of_session(const struct broker_session *session)
+{
+    uint64_t left_us = session->broker->unix_at_zero_us + (uint64_t)session->left_us;
+    return (struct broker_record){ .type = BROKER_RECORD_SESSION,
+                                   .session = session->number,
+                                   .unix_us = session->client ? 0 : left_us,
+                                   .seconds = session->expiry_s,
+                                   .name = key_of(session) };
+}
+
+static void journal_session(struct broker_session *session)
+{
+    struct broker_record record = broker_record_of_session(session);
+    broker_journal_append(&session->broker->journal, &record);
+}
+
+static void journal_number(struct broker_session *session, enum broker_record_type type)
+{
+    broker_journal_append(&session->broker->journal,
+                          &(struct broker_record){ .type = type, .session = session->number });
+}
+
+/** The journal forgets messages that were kept for this session alone. */
+static void forget_entries(struct broker_session *session)
+{
+    struct broker_queue *queue = &session->queue;
+    while (queue->count > 0) {
+        struct broker_entry entry = broker_queue_pop(queue);
+        broker_entry_end(session, &entry);
+    }
+    while (queue->inflight_count > 0) {
+        struct broker_entry entry = broker_queue_remove(queue, queue->inflight);
+        broker_entry_end(session, &entry);
+    }
+}
+
+void broker_session_set_expiry(struct broker_session *session, uint32_t expiry_s)
+{
+    uint32_t longest = session->broker->config.session_expiry_max_s;
+    session->expiry_s = min_of(expiry_s, longest);
+    bool was_kept = session->is_kept;
+    session->is_kept = session->expiry_s > 0;
+    if (session->is_kept)
+        journal_session(session);
+    else if (was_kept)
+        journal_number(session, BROKER_RECORD_SESSION_END);
+}
+
+/** ---- wills ---- */
+
+void broker_session_set_will(struct broker_session *session, struct broker_message *message,
+                             uint32_t delay_s)
+{
+    struct broker *broker = session->broker;
+    if (session->will.message)
+        journal_number(session, BROKER_RECORD_WILL_END);
+    broker_message_unref(broker, session->will.message);
+    session->will = (struct broker_will){ .message = message, .delay_s = delay_s };
+    // of sessions that are not kept as well: who saw them come is to hear that they are gone
+    if (message)
+        broker_journal_message(broker, BROKER_RECORD_WILL, session->number, delay_s, message);
+}
+
+static void publish_will(struct broker_session *session, uint64_t now_us)
+{
+    struct broker_message *message = session->will.message;
+    if (!message)
+        return;
+    session->will.message = NULL;
+    journal_number(session, BROKER_RECORD_WILL_END);
+    broker_count(session->broker, BROKER_METRIC_WILLS);
+    broker_route(session->broker, now_us, &(struct broker_routing){ .message = message });
+    broker_message_unref(session->broker, message);
+}
+
+/** ---- time ---- */
+
+static uint64_t after(int64_t time_us, uint32_t seconds)
+{
+    if (seconds == EXPIRES_NEVER)
+        return TIME_NEVER;
+    int64_t deadline_us = time_us + (int64_t)(seconds * TIME_US_PER_S);
+    return deadline_us > 0 ? (uint64_t)deadline_us : 0;
+}
+
+void broker_session_end(struct broker_session *session, uint64_t now_us)
+{
+    // 5.0, 3.1.2.5: a will does not wait longer than its session lives
+    publish_will(session, now_us);
+    forget_entries(session);
+    if (session->is_kept)
+        journal_number(session, BROKER_RECORD_SESSION_END);
+    broker_session_free(session);
+}
+
+void broker_session_set_timer(struct broker_session *session)
+{
+    uint64_t expiry_us = after(session->left_us, session->expiry_s);
+    uint64_t will_us =
+        session->will.message ? after(session->left_us, session->will.delay_s) : TIME_NEVER;
+    broker_timer_set(&session->broker->wheel, &session->timer, time_earlier(expiry_us, will_us));
+}
+
+void broker_session_timer(struct broker_session *session, uint64_t now_us)
+{
+    if (after(session->left_us, session->expiry_s) <= now_us) {
+        broker_count(session->broker, BROKER_METRIC_EXPIRED);
+        broker_session_end(session, now_us);
+        return;
+    }
+    publish_will(session, now_us);
+    broker_session_set_timer(session);
+}
+
+void broker_session_left(struct broker_session *session, uint64_t now_us, bool with_will)
+{
+    session->client = NULL;
+    session->left_us = (int64_t)now_us;
+    session->queue.sent_count = 0;
+    if (!with_will)
+        broker_session_set_will(session, NULL, 0);
+    if (!session->is_kept) {
+        broker_session_end(session, now_us);
+        return;
+    }
+    journal_session(session);
+    if (session->will.message && session->will.delay_s == 0)
+        publish_will(session, now_us);
+    broker_session_set_timer(session);
+}
+
+/** ---- QoS 2 that came ---- */
+
+/** The place of an identifier in the sorted list, or where it would be. */
+static uint16_t received_place(const struct broker_session *session, uint16_t packet_id)
+{
+    uint16_t low = 0, high = session->received_count;
+    // they come in order nearly always
+    if (high > 0 && session->received[high - 1] < packet_id)
+        return high;
+    while (low < high) {
+        uint16_t middle = (uint16_t)((low + high) / 2);
+        if (session->received[middle] < packet_id)
+            low = (uint16_t)(middle + 1);
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool broker_session_received(const struct broker_session *session, uint16_t packet_id)
+{
+    uint16_t place = received_place(session, packet_id);
+    return place < session->received_count && session->received[place] == packet_id;
+}
+
+void broker_session_add_received(struct broker_session *session, uint16_t packet_id)
+{
+    uint16_t place = received_place(session, packet_id);
+    if (session->received_count == session->received_capacity) {
+        uint32_t capacity = max_of(session->received_capacity * 2u, 8u);
+        session->received_capacity = (uint16_t)min_of(capacity, (uint32_t)UINT16_MAX);
+        session->received = memory_resize(session->received,
+                                          session->received_capacity * sizeof(*session->received));
+    }
+    uint16_t *at = session->received + place;
+    memmove(at + 1, at, (size_t)(session->received_count - place) * sizeof(*at));
+    *at = packet_id;
+    session->received_count++;
+}
+
+bool broker_session_remove_received(struct broker_session *session, uint16_t packet_id)
+{
+    uint16_t place = received_place(session, packet_id);
+    if (place == session->received_count || session->received[place] != packet_id)
+        return false;
+    session->received_count--;
+    uint16_t *at = session->received + place;
+    memmove(at, at + 1, (size_t)(session->received_count - place) * sizeof(*at));
+    if (session->received_count == 0) {
+        free(session->received);
+        session->received = NULL;
+        session->received_capacity = 0;
+    }
+    return true;
+}

@@ -1,0 +1,288 @@
+#include "broker/broker_subscribe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "broker/broker_deliver.h"
+#include "proto/mqtt/mqtt_topic.h"
+
+/** ---- the tree ---- */
+
+static struct broker_group *group_find(const struct broker_topic *topic, struct bytes name)
+{
+    struct broker_group *group;
+    list_each(group, &topic->groups, node)
+    {
+        if (bytes_equal(bytes_of(group->name, group->name_size), name))
+            return group;
+    }
+    return NULL;
+}
+
+static struct broker_group *group_get(struct broker_topic *topic, struct bytes name)
+{
+    struct broker_group *group = group_find(topic, name);
+    if (group)
+        return group;
+    group = memory_allocate(1, sizeof(*group) + name.size);
+    group->topic = topic;
+    group->name_size = name.size;
+    memcpy(group->name, name.data, name.size);
+    list_init(&group->members);
+    list_append(&topic->groups, &group->node);
+    return group;
+}
+
+static struct broker_subscription *subscription_find(const struct broker_session *session,
+                                                     const struct broker_topic *topic,
+                                                     const struct broker_group *group)
+{
+    struct broker_subscription *subscription;
+    list_each(subscription, &session->subscriptions, session_node)
+    {
+        if (subscription->topic == topic && subscription->group == group)
+            return subscription;
+    }
+    return NULL;
+}
+
+static void subscription_free(struct broker_subscription *subscription)
+{
+    struct broker_session *session = subscription->session;
+    struct broker_group *group = subscription->group;
+    list_remove(&subscription->topic_node);
+    list_remove(&subscription->session_node);
+    session->subscription_count--;
+    metric_subtract(&session->broker->metrics[BROKER_METRIC_SUBSCRIPTIONS], 1);
+    if (group && list_empty(&group->members)) {
+        list_remove(&group->node);
+        free(group);
+    }
+    broker_topics_prune(subscription->topic);
+    free(subscription);
+}
+
+void broker_unsubscribe_all(struct broker_session *session)
+{
+    struct broker_subscription *subscription;
+    list_each(subscription, &session->subscriptions, session_node) subscription_free(subscription);
+}
+
+int broker_subscribe(struct broker_session *session, struct bytes filter,
+                     const struct mqtt_subscription_options *options, uint32_t id, bool *ret_new)
+{
+    struct broker *broker = session->broker;
+    struct mqtt_share share;
+    if (!mqtt_filter_is_valid(filter) || mqtt_share_parse(filter, &share) < 0)
+        return MQTT_TOPIC_FILTER_INVALID;
+    struct broker_topic *topic = broker_topics_make(&broker->topics, share.filter);
+    if (!topic)
+        return MQTT_TOPIC_FILTER_INVALID;
+    struct broker_group *group = share.group.size > 0 ? group_find(topic, share.group) : NULL;
+    struct broker_subscription *subscription =
+        share.group.size > 0 && !group ? NULL : subscription_find(session, topic, group);
+    *ret_new = !subscription;
+    if (!subscription) {
+        if (session->subscription_count >= broker->config.subscription_count_max) {
+            broker_topics_prune(topic);
+            return MQTT_QUOTA_EXCEEDED;
+        }
+        if (share.group.size > 0)
+            group = group_get(topic, share.group);
+        subscription = memory_new(struct broker_subscription);
+        subscription->session = session;
+        subscription->topic = topic;
+        subscription->group = group;
+        list_append(group ? &group->members : &topic->subscribers, &subscription->topic_node);
+        list_append(&session->subscriptions, &subscription->session_node);
+        session->subscription_count++;
+        metric_add(&broker->metrics[BROKER_METRIC_SUBSCRIPTIONS], 1);
+    }
+    subscription->options = *options;
+    subscription->id = id;
+    return MQTT_SUCCESS;
+}
+
+bool broker_unsubscribe(struct broker_session *session, struct bytes filter)
+{
+    struct mqtt_share share;
+    if (mqtt_share_parse(filter, &share) < 0)
+        return false;
+    struct broker_topic *topic = broker_topics_find(&session->broker->topics, share.filter);
+    if (!topic)
+        return false;
+    struct broker_group *group = share.group.size > 0 ? group_find(topic, share.group) : NULL;
+    if (share.group.size > 0 && !group)
+        return false;
+    struct broker_subscription *subscription = subscription_find(session, topic, group);
+    if (subscription)
+        subscription_free(subscription);
+    return subscription;
+}
+
+/** ---- retained messages for a new subscription ---- */
+
+struct replay {
+    struct broker_topic_visitor visitor;
+    struct broker_session *session;
+    uint64_t now_us;
+    uint8_t qos;
+    uint32_t id;
+};
+
+static void replay_one(struct broker_topic_visitor *visitor, struct broker_topic *topic)
+{
+    struct replay *replay = container_of(visitor, struct replay, visitor);
+    struct broker_message *message = topic->retained;
+    if (message->expires_us <= replay->now_us)
+        return;
+    broker_deliver(replay->session,
+                   &(struct broker_delivery){ .message = message,
+                                              .id = replay->id,
+                                              .qos = min_of(message->qos, replay->qos),
+                                              .retain = true,
+                                              .is_replay = true });
+}
+
+static void replay_retained(struct broker_session *session, uint64_t now_us, struct bytes filter,
+                            uint8_t qos, uint32_t id)
+{
+    struct replay replay = {
+        .visitor = { replay_one }, .session = session, .now_us = now_us, .qos = qos, .id = id
+    };
+    broker_topics_retained(&session->broker->topics, filter, &replay.visitor);
+}
+
+/** ---- packets ---- */
+
+static uint8_t version_reason(const struct broker_client *client, int reason)
+{
+    return client->version == MQTT_5 ? (uint8_t)reason : MQTT_SUBSCRIBE_FAILURE;
+}
+
+static struct broker_record record_of(const struct broker_session *session,
+                                      const struct mqtt_subscription_options *options, uint32_t id,
+                                      struct bytes filter)
+{
+    unsigned flags = (options->no_local ? BROKER_SUBSCRIPTION_NO_LOCAL : 0u) |
+                     (options->retain_as_published ? BROKER_SUBSCRIPTION_AS_PUBLISHED : 0u);
+    return (struct broker_record){ .type = BROKER_RECORD_SUBSCRIPTION,
+                                   .session = session->number,
+                                   .id = id,
+                                   .qos = options->qos,
+                                   .flags = (uint8_t)flags,
+                                   .name = filter };
+}
+
+struct broker_record broker_record_of_subscription(const struct broker_subscription *subscription,
+                                                   uint8_t filter[BROKER_FILTER_SIZE_MAX])
+{
+    struct writer writer = writer_of(filter, BROKER_FILTER_SIZE_MAX);
+    const struct broker_group *group = subscription->group;
+    if (group) {
+        writer_bytes(&writer, "$share/", 7);
+        writer_bytes(&writer, group->name, group->name_size);
+        writer_u8(&writer, '/');
+    }
+    size_t size = broker_topic_text(subscription->topic, filter + writer.size,
+                                    BROKER_FILTER_SIZE_MAX - writer.size);
+    return record_of(subscription->session, &subscription->options, subscription->id,
+                     bytes_of(filter, writer.size + size));
+}
+
+void broker_restore_subscription(struct broker_session *session, const struct broker_record *record)
+{
+    struct mqtt_subscription_options options = {
+        .qos = min_of(record->qos, (uint8_t)2),
+        .no_local = record->flags & BROKER_SUBSCRIPTION_NO_LOCAL,
+        .retain_as_published = record->flags & BROKER_SUBSCRIPTION_AS_PUBLISHED,
+    };
+    bool is_new;
+    if (broker_subscribe(session, record->name, &options, record->id, &is_new))
+        broker_count(session->broker, BROKER_METRIC_DENIED_SUBSCRIBE);
+}
+
+static uint64_t journal_subscription(struct broker_session *session,
+                                     const struct mqtt_subscription *asked, uint32_t id)
+{
+    if (!session->is_kept)
+        return BROKER_AT_ONCE;
+    struct broker_record record = record_of(session, &asked->options, id, asked->filter);
+    return broker_journal_append(&session->broker->journal, &record);
+}
+
+/** Subscribes to one filter; returns its reason code. `ret_durable` grows with the journal. */
+static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
+                             const struct mqtt_subscription *asked, uint32_t id,
+                             uint64_t *ret_durable)
+{
+    struct broker *broker = client->broker;
+    struct mqtt_share share;
+    if (!mqtt_filter_is_valid(asked->filter) || mqtt_share_parse(asked->filter, &share) < 0)
+        return version_reason(client, MQTT_TOPIC_FILTER_INVALID);
+    if (!broker->config.owner->may_subscribe(broker->config.owner, client, share.filter)) {
+        broker_count(broker, BROKER_METRIC_DENIED_SUBSCRIBE);
+        return version_reason(client, MQTT_NOT_AUTHORIZED);
+    }
+    bool is_new;
+    int reason = broker_subscribe(client->session, asked->filter, &asked->options, id, &is_new);
+    if (reason)
+        return version_reason(client, reason);
+    *ret_durable = max_of(*ret_durable, journal_subscription(client->session, asked, id));
+    // 5.0, 4.8.2: retained messages are not for shared subscriptions
+    bool replay =
+        asked->options.retain_handling == 0 || (asked->options.retain_handling == 1 && is_new);
+    if (replay && share.group.size == 0)
+        replay_retained(client->session, now_us, share.filter, asked->options.qos, id);
+    return asked->options.qos;
+}
+
+void broker_handle_subscribe(struct broker_client *client, uint64_t now_us,
+                             const struct mqtt_packet *packet)
+{
+    // every item has a length, a character at least, and options
+    size_t count_max = packet->list.items.size / 3 + 1;
+    uint8_t *reasons = memory_allocate(1, count_max);
+    size_t count = 0;
+    uint64_t durable = BROKER_AT_ONCE;
+    struct reader items = reader_of(packet->list.items.data, packet->list.items.size);
+    struct mqtt_subscription asked;
+    while (mqtt_list_next_subscription(&items, &asked)) {
+        ensure(count < count_max);
+        reasons[count++] =
+            subscribe_one(client, now_us, &asked, packet->properties.subscription_id, &durable);
+    }
+    struct writer writer = broker_scratch_writer(client->broker, count + 16);
+    mqtt_write_list_ack(&writer, client->version, MQTT_SUBACK, packet->list.packet_id,
+                        bytes_of(reasons, count));
+    broker_control_packet(client, &writer, durable);
+    free(reasons);
+}
+
+void broker_handle_unsubscribe(struct broker_client *client, const struct mqtt_packet *packet)
+{
+    struct broker_session *session = client->session;
+    size_t count_max = packet->list.items.size / 2 + 1;
+    uint8_t *reasons = memory_allocate(1, count_max);
+    size_t count = 0;
+    uint64_t durable = BROKER_AT_ONCE;
+    struct reader items = reader_of(packet->list.items.data, packet->list.items.size);
+    struct bytes filter;
+    while (mqtt_list_next_filter(&items, &filter)) {
+        ensure(count < count_max);
+        bool existed = broker_unsubscribe(session, filter);
+        reasons[count++] = existed ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+        if (existed && session->is_kept)
+            durable =
+                broker_journal_append(&client->broker->journal,
+                                      &(struct broker_record){ .type = BROKER_RECORD_UNSUBSCRIPTION,
+                                                               .session = session->number,
+                                                               .name = filter });
+    }
+    struct writer writer = broker_scratch_writer(client->broker, count + 16);
+    mqtt_write_list_ack(&writer, client->version, MQTT_UNSUBACK, packet->list.packet_id,
+                        bytes_of(reasons, count));
+    broker_control_packet(client, &writer, durable);
+    free(reasons);
+}

@@ -1,0 +1,101 @@
+/**
+ * The tree of topics: one node per level of every filter that is subscribed to and every topic with
+ * a retained message. A publication visits the nodes that match it and no others.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "broker/broker_message.h"
+#include "proto/mqtt/mqtt_packet.h"
+
+/** Deeper filters and retained topics are refused: the tree is walked by recursion. */
+#define BROKER_LEVELS_MAX 128
+
+struct broker_session;
+
+/** Members of a shared subscription: each message goes to one of them. */
+struct broker_group {
+    struct list node;    /**< in its topic */
+    struct list members; /**< struct broker_subscription.topic_node; the next one first */
+    struct broker_topic *topic;
+    size_t name_size;
+    char name[];
+};
+
+struct broker_subscription {
+    struct list topic_node;   /**< in the subscribers of its topic, or the members of its group */
+    struct list session_node; /**< in broker_session.subscriptions */
+    struct broker_session *session;
+    struct broker_topic *topic;
+    struct broker_group *group; /**< NULL: it is not shared */
+    struct mqtt_subscription_options options;
+    uint32_t id; /**< subscription identifier; 0: none */
+};
+
+struct broker_topic {
+    struct broker_topic *parent;
+    struct broker_topic *plus; /**< the child "+" */
+    struct broker_topic *rest; /**< the child "#" */
+    struct map children;       /**< the others, by their level */
+    struct list subscribers;
+    struct list groups;
+    struct broker_message *retained; /**< NULL: none */
+    size_t level_size;
+    uint8_t level[];
+};
+
+struct broker_topics {
+    struct broker_topic *root;
+    uint64_t secret[2];
+    uint32_t retained_count;
+};
+
+void broker_topics_init(struct broker_topics *topics, struct random *random);
+/** Subscriptions must be gone; retained messages are freed. */
+void broker_topics_done(struct broker_topics *topics, struct broker *broker);
+/** The node of a filter or topic, made where it is missing; NULL: it is too deep. */
+struct broker_topic *broker_topics_make(struct broker_topics *topics, struct bytes filter);
+/** The same where it is; NULL: it is not. */
+struct broker_topic *broker_topics_find(const struct broker_topics *topics, struct bytes filter);
+/** Frees a node that nothing needs, and those above it that were there for its sake. */
+void broker_topics_prune(struct broker_topic *topic);
+/** Writes the text of a node; returns its size, more than `capacity` when it did not fit. */
+size_t broker_topic_text(const struct broker_topic *topic, uint8_t *out, size_t capacity);
+
+struct broker_topic_visitor {
+    /** A node whose subscribers and groups match. */
+    void (*matched)(struct broker_topic_visitor *self, struct broker_topic *topic);
+};
+
+/** Visits all nodes with filters that match the topic. The tree may not change meanwhile. */
+void broker_topics_match(const struct broker_topics *topics, struct bytes topic,
+                         struct broker_topic_visitor *visitor);
+/** Visits all nodes with retained messages that match the filter. */
+void broker_topics_retained(const struct broker_topics *topics, struct bytes filter,
+                            struct broker_topic_visitor *visitor);
+/**
+ * Sets or (message NULL) removes the retained message of a topic; a reference is taken. Returns
+ * false when there are `count_max` already, or it is too deep.
+ */
+bool broker_topics_retain(struct broker_topics *topics, struct broker *broker, struct bytes topic,
+                          struct broker_message *message, uint32_t count_max);
+
+/** Whom a publication goes to: a list that is used again and again. */
+struct broker_target {
+    struct broker_session *session;
+    uint32_t *ids; /**< as in struct broker_entry */
+    uint32_t id;
+    uint8_t qos;
+    bool retain_as_published;
+};
+
+struct broker_targets {
+    struct broker_target *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct broker_target *broker_targets_add(struct broker_targets *targets);
+void broker_targets_done(struct broker_targets *targets);
