@@ -218,6 +218,11 @@ static bool take_field(const struct control_field *field, json_t *value)
         *(const char **)field->value = json_string_value(value);
         return true;
     case CONTROL_NUMBER:
+    case CONTROL_NUMBER_OR_NULL:
+        if (field->kind == CONTROL_NUMBER_OR_NULL && json_is_null(value)) {
+            *(uint64_t *)field->value = CONTROL_NULL;
+            return true;
+        }
         if (!json_is_integer(value) || json_integer_value(value) < 0 ||
             (uint64_t)json_integer_value(value) > field->max)
             return false;

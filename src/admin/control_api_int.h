@@ -43,10 +43,19 @@ bool control_admit(struct control_api *api, struct http_exchange *exchange);
 /** The JSON object of the body ({} when it is empty), or NULL with 400 answered. */
 json_t *control_body(struct http_exchange *exchange);
 
+#define CONTROL_NULL UINT64_MAX
+
 /** One field that a body may have. */
 struct control_field {
     const char *name;
-    enum { CONTROL_TEXT, CONTROL_NUMBER, CONTROL_FLAG, CONTROL_SOURCES, CONTROL_JSON } kind;
+    enum {
+        CONTROL_TEXT,
+        CONTROL_NUMBER,
+        CONTROL_NUMBER_OR_NULL, /**< null: CONTROL_NULL */
+        CONTROL_FLAG,
+        CONTROL_SOURCES,
+        CONTROL_JSON,
+    } kind;
     uint64_t max;  /**< of a number; bytes of a text */
     bool required; /**< else it may be absent */
     /** Where it goes: const char **, uint64_t *, bool *, uint8_t * (denied sources), json_t **

@@ -10,11 +10,14 @@ static json_t *text_or_null(const char *text)
 
 json_t *control_room_json(const struct room *room)
 {
-    return json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:b,s:b}", "name", room->name, "participants",
-                     (int)room->member_count, "hidden", (int)room->viewer_count, "tracks",
-                     (int)room->publications_by_id.count, "max_participants",
+    struct media_playout_delay delay = room_playout_delay(room);
+    return json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:b,s:b,s:i,s:o}", "name", room->name,
+                     "participants", (int)room->member_count, "hidden", (int)room->viewer_count,
+                     "tracks", (int)room->publications_by_id.count, "max_participants",
                      (int)room_member_limit(room), "max_hidden", (int)room_viewer_limit(room),
-                     "locked", (int)room->locked, "kept", (int)room->kept);
+                     "locked", (int)room->locked, "kept", (int)room->kept, "loudest_audio",
+                     (int)room_loudest_audio(room), "playout_delay",
+                     delay.set ? json_integer(delay.ms) : json_null());
 }
 
 static json_t *sources_json(const struct room_member *member)

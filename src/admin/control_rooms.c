@@ -10,6 +10,36 @@
 #define MESSAGE_MAX 4096
 #define LIST_MAX    10000
 
+#define LOUDEST_AUDIO_MAX 256
+#define PLAYOUT_DELAY_MAX 10000 /* milliseconds */
+
+/** What a room has of its own; CONTROL_NULL: nothing, the configuration's holds. */
+struct media_settings {
+    uint64_t loudest_audio;
+    uint64_t playout_delay_ms;
+};
+
+static struct media_settings media_settings_of(const struct room *room)
+{
+    return (struct media_settings){
+        .loudest_audio =
+            room->loudest_audio == ROOM_SETTING_NONE ? CONTROL_NULL : room->loudest_audio,
+        .playout_delay_ms = room->playout_delay.set ? room->playout_delay.ms : CONTROL_NULL,
+    };
+}
+
+static void apply_media_settings(struct room *room, const struct media_settings *settings)
+{
+    room_set_loudest_audio(room, settings->loudest_audio == CONTROL_NULL
+                                     ? ROOM_SETTING_NONE
+                                     : (uint32_t)settings->loudest_audio);
+    bool set = settings->playout_delay_ms != CONTROL_NULL;
+    room_set_playout_delay(room, (struct media_playout_delay){
+                                     .set = set,
+                                     .ms = set ? (uint16_t)settings->playout_delay_ms : 0,
+                                 });
+}
+
 void control_rooms_list(struct http_exchange *exchange, void *owner)
 {
     struct control_api *api = owner;
@@ -30,6 +60,7 @@ void control_rooms_create(struct http_exchange *exchange, void *owner)
     const char *name = "";
     uint64_t limit = 0, hidden_limit = 0;
     bool locked = false, kept = true;
+    struct media_settings media = { CONTROL_NULL, CONTROL_NULL };
     if (!control_admit(api, exchange))
         return;
     json_t *body = control_body(exchange);
@@ -41,6 +72,10 @@ void control_rooms_create(struct http_exchange *exchange, void *owner)
         { "max_hidden", CONTROL_NUMBER, UINT32_MAX, false, &hidden_limit, NULL },
         { "locked", CONTROL_FLAG, 0, false, &locked, NULL },
         { "kept", CONTROL_FLAG, 0, false, &kept, NULL },
+        { "loudest_audio", CONTROL_NUMBER_OR_NULL, LOUDEST_AUDIO_MAX, false, &media.loudest_audio,
+          NULL },
+        { "playout_delay", CONTROL_NUMBER_OR_NULL, PLAYOUT_DELAY_MAX, false,
+          &media.playout_delay_ms, NULL },
     };
     uint64_t now_us = loop_now_us(api->config.loop);
     struct room *room;
@@ -56,6 +91,7 @@ void control_rooms_create(struct http_exchange *exchange, void *owner)
         room->viewer_count_max = (uint32_t)hidden_limit;
         room_lock(room, locked);
         room_set_kept(room, kept, now_us);
+        apply_media_settings(room, &media);
         api->config.changed(api->config.owner);
         control_respond(exchange, 201, control_room_json(room));
     }
@@ -78,17 +114,23 @@ void control_room_update(struct http_exchange *exchange, void *owner)
         return;
     uint64_t limit = room->member_count_max, hidden_limit = room->viewer_count_max;
     bool locked = room->locked, kept = room->kept;
+    struct media_settings media = media_settings_of(room);
     const struct control_field fields[] = {
         { "max_participants", CONTROL_NUMBER, UINT32_MAX, false, &limit, NULL },
         { "max_hidden", CONTROL_NUMBER, UINT32_MAX, false, &hidden_limit, NULL },
         { "locked", CONTROL_FLAG, 0, false, &locked, NULL },
         { "kept", CONTROL_FLAG, 0, false, &kept, NULL },
+        { "loudest_audio", CONTROL_NUMBER_OR_NULL, LOUDEST_AUDIO_MAX, false, &media.loudest_audio,
+          NULL },
+        { "playout_delay", CONTROL_NUMBER_OR_NULL, PLAYOUT_DELAY_MAX, false,
+          &media.playout_delay_ms, NULL },
     };
     if (control_fields(exchange, body, fields, array_size(fields))) {
         room->member_count_max = (uint32_t)limit;
         room->viewer_count_max = (uint32_t)hidden_limit;
         room_lock(room, locked);
         room_set_kept(room, kept, loop_now_us(api->config.loop));
+        apply_media_settings(room, &media);
         api->config.changed(api->config.owner);
         control_respond(exchange, 200, control_room_json(room));
     }

@@ -36,7 +36,13 @@ void room_directory_reload(struct room_directory *directory,
     merged.media = directory->config.media;
     merged.random = directory->config.random;
     merged.watcher = directory->config.watcher;
+    bool media_changed = merged.loudest_audio != directory->config.loudest_audio ||
+                         merged.playout_delay.set != directory->config.playout_delay.set;
     directory->config = merged;
+    size_t cursor = 0;
+    void *room;
+    while (media_changed && map_next(&directory->rooms, &cursor, NULL, &room))
+        room_tell_media(room);
 }
 
 void room_directory_done(struct room_directory *directory)
@@ -59,6 +65,7 @@ static struct room *room_new(struct room_directory *directory, uint64_t now_us, 
     struct room *room = memory_new(struct room);
     room->directory = directory;
     room->number = ++directory->last_number;
+    room->loudest_audio = ROOM_SETTING_NONE;
     snprintf(room->name, sizeof(room->name), "%s", name);
     list_init(&room->members);
     list_init(&room->viewers);

@@ -42,7 +42,7 @@ struct room_directory {
 
 void room_directory_init(struct room_directory *directory,
                          const struct room_directory_config *config);
-/** Takes new limits; those who are in stay in. */
+/** Takes new limits and settings; those who are in stay in. */
 void room_directory_reload(struct room_directory *directory,
                            const struct room_directory_config *config);
 /** Frees all rooms and members without telling anyone. Accepts a zeroed one. */

@@ -37,6 +37,11 @@ void room_member_tell_updated(struct room_member *member);
 /** Fills the slots of one member; `quiet`: the member is not told. */
 void room_member_settle(struct room_member *member, bool quiet);
 
+/** How long a member's pictures are held back. */
+struct media_playout_delay room_member_playout_delay(const struct room_member *member);
+/** Tells media again what holds for the room, if it does not know. */
+void room_tell_media(struct room *room);
+
 /** Neither members nor viewers. */
 bool room_has_nobody(const struct room *room);
 void room_free(struct room *room);

@@ -101,11 +101,13 @@ void exchange_slot_wish(struct exchange *exchange, handle session, uint32_t sect
                         const struct media_wish *wish);
 /**
  * A publication that is here, or mirrored here, belongs to a group (a room): if it is audio, it is
- * forwarded only while it is among the `places` loudest of that group. A `name` or `places` of 0
- * takes it out. All tracks of a group have the places that were told last.
+ * forwarded only while it is among the `places` loudest of that group, always with 0. A `name` of
+ * 0 takes it out. All tracks of a group have the places that were told last.
  */
 void exchange_publication_group(struct exchange *exchange, const struct track_key *publisher,
                                 uint64_t name, uint32_t places);
+/** Other places for a group, if it is known here. */
+void exchange_group_places(struct exchange *exchange, uint64_t name, uint32_t places);
 
 /** Forwards what one peer's datagrams brought; takes over the references and empties `media`. */
 void exchange_media(struct exchange *exchange, uint64_t now_us, handle session,

@@ -46,7 +46,7 @@ void exchange_publication_group(struct exchange *exchange, const struct track_ke
     struct track *track = exchange_find_track(exchange, publisher);
     if (!track || track->video)
         return;
-    if (name == 0 || places == 0) {
+    if (name == 0) {
         exchange_group_leave(exchange, track);
         return;
     }
@@ -55,6 +55,13 @@ void exchange_publication_group(struct exchange *exchange, const struct track_ke
         return;
     exchange_group_leave(exchange, track);
     loudest_join(&group->loudest, &track->voice);
+}
+
+void exchange_group_places(struct exchange *exchange, uint64_t name, uint32_t places)
+{
+    struct exchange_group *group = map_find(&exchange->groups, map_key_u64(&name));
+    if (group)
+        loudest_set_places(&group->loudest, places);
 }
 
 static uint8_t loudness_of(struct packet *packet)

@@ -64,7 +64,7 @@ static struct loudest_voice *weakest(const struct loudest *loudest, uint64_t now
 
 void loudest_set_places(struct loudest *loudest, uint32_t places)
 {
-    loudest->places = max_of(places, 1u);
+    loudest->places = places ? places : UINT32_MAX;
     while (loudest->chosen_count > loudest->places)
         set_chosen(weakest(loudest, UINT64_MAX), false);
 }

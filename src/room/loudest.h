@@ -35,7 +35,7 @@ struct loudest_voice {
 };
 
 void loudest_init(struct loudest *loudest, uint32_t places);
-/** Other places from now on, at least 1. */
+/** Other places from now on; 0: everyone has one. */
 void loudest_set_places(struct loudest *loudest, uint32_t places);
 /** Joins a group, after leaving the one it was in. */
 void loudest_join(struct loudest *loudest, struct loudest_voice *voice);

@@ -144,6 +144,11 @@ struct media_control {
                              const char *publish_mid, bool blocked);
     /** Whether data messages of a session are passed on; session_open began with `data_denied`. */
     void (*data_permit)(struct media_control *self, media_session session, bool may_send);
+    /** How long pictures are held back from now on; session_open began with another delay. */
+    void (*playout_delay)(struct media_control *self, media_session session,
+                          struct media_playout_delay delay);
+    /** Another number of voices of a room, also of sessions that are open. */
+    void (*group_loudest)(struct media_control *self, uint64_t group, uint32_t loudest);
     /**
      * Sends a data message to members of a room; who has no such channel is not reached. Returns 0,
      * or -ENOMEM.

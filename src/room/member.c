@@ -205,11 +205,10 @@ static int open_media(struct room_member *member)
     struct media_session_config config = {
         .loopback = member->loopback,
         .group = member->room->number,
-        .loudest = directory->config.loudest_audio,
+        .loudest = room_loudest_audio(member->room),
         .member = member->id,
         .data_denied = !room_may_send(member),
-        .playout_delay =
-            member->playout_delay.set ? member->playout_delay : directory->config.playout_delay,
+        .playout_delay = room_member_playout_delay(member),
     };
     media_session session;
     int result = media->session_open(media, &config, &session);

@@ -20,6 +20,8 @@
 #define ROOM_BAN_KEY_SIZE 128
 #define ROOM_BANS_MAX     256
 #define ROOM_SPEAKERS_MAX 16
+/** In place of a number that a room has of its own. */
+#define ROOM_SETTING_NONE UINT32_MAX
 
 struct room;
 struct room_directory;
@@ -157,7 +159,7 @@ struct room_member {
     /** Wants what members of this name publish and nothing else; "": see auto_subscribe. */
     char follows[ROOM_MEMBER_SIZE];
     bool loopback;
-    struct media_playout_delay playout_delay; /**< not set: the directory's */
+    struct media_playout_delay playout_delay; /**< not set: the room's */
     enum room_media_state media_state;
     media_session media; /**< 0 before the first offer */
     struct list publications;
@@ -199,6 +201,8 @@ struct room {
     bool kept;                 /**< see room_set_kept */
     uint32_t member_count_max; /**< of this room; 0: the directory's */
     uint32_t viewer_count_max; /**< the same of viewers */
+    uint32_t loudest_audio;    /**< of this room; ROOM_SETTING_NONE: the directory's */
+    struct media_playout_delay playout_delay; /**< not set: the directory's */
     bool speakers_dirty;
     uint64_t speakers_told_us;
     uint64_t next_order; /**< of members and publications */
@@ -214,7 +218,7 @@ struct room_join {
     bool moderator;      /**< a token says so; also opens a locked room */
     bool auto_subscribe;
     bool loopback;                            /**< see struct media_session_config */
-    struct media_playout_delay playout_delay; /**< not set: the directory's */
+    struct media_playout_delay playout_delay; /**< not set: the room's */
     bool hidden;                              /**< see struct room_member */
     bool own_events_only;                     /**< with `hidden` only */
     const char *follows;                      /**< NULL: nobody in particular */
@@ -226,6 +230,17 @@ struct room_join {
 /** How many may be in the room that can be seen, or are hidden. */
 uint32_t room_member_limit(const struct room *room);
 uint32_t room_viewer_limit(const struct room *room);
+
+/** Voices that are forwarded at a time; 0: all. */
+uint32_t room_loudest_audio(const struct room *room);
+/** How long the members' pictures are held back, unless they choose. */
+struct media_playout_delay room_playout_delay(const struct room *room);
+/**
+ * Gives a room such settings of its own, ROOM_SETTING_NONE and a delay that is not set the
+ * directory's. They hold at once, for those who are in, too.
+ */
+void room_set_loudest_audio(struct room *room, uint32_t places);
+void room_set_playout_delay(struct room *room, struct media_playout_delay delay);
 
 /**
  * Adds a member and tells the others. Returns 0; -ENOSPC (full), -EACCES (locked), -EPERM (kicked

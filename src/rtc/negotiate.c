@@ -48,6 +48,12 @@ const struct rtc_negotiated *rtc_negotiation_result(const struct rtc_negotiation
     return negotiation->answered ? &negotiation->result : NULL;
 }
 
+void rtc_negotiation_set_playout_delay(struct rtc_negotiation *negotiation,
+                                       const struct rtc_playout_delay *delay)
+{
+    negotiation->result.playout_delay = *delay;
+}
+
 /** ice-char (RFC 8839, 5.4): letters, digits, '+' and '/'. */
 static bool is_ice_text(struct bytes text, size_t size_min)
 {

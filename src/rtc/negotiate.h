@@ -105,6 +105,8 @@ struct rtc_playout_delay {
 };
 
 #define RTC_PLAYOUT_DELAY_MAX_MS 40950
+/** With a minimum of 0 it is what browsers begin with: tells them to choose again. */
+#define RTC_PLAYOUT_DELAY_FREE_MAX_MS 10000
 
 struct rtc_negotiated {
     /** Texts below RTC_ICE_TEXT_SIZE; NULL is as good as "" before the first offer. */
@@ -166,6 +168,10 @@ must_check int rtc_negotiation_answer(struct rtc_negotiation *negotiation,
 
 /** What is agreed on now; NULL before the first answer. Valid until the next successful answer. */
 const struct rtc_negotiated *rtc_negotiation_result(const struct rtc_negotiation *negotiation);
+
+/** Another delay than the last answer's, with which the next one begins anew. */
+void rtc_negotiation_set_playout_delay(struct rtc_negotiation *negotiation,
+                                       const struct rtc_playout_delay *delay);
 
 /** The section of data channels, or NULL when there are none. */
 const struct rtc_section *rtc_negotiated_data(const struct rtc_negotiated *negotiated);

@@ -22,7 +22,8 @@ struct host_session {
     handle session;
     bool loopback;
     struct media_playout_delay playout_delay;
-    uint32_t loudest; /**< see media_session_config, as `group` */
+    bool playout_delay_told; /**< the client was told one at some time */
+    uint32_t loudest;        /**< see media_session_config, as `group` */
     uint64_t group;
     struct data_member member;
     bool adopted;

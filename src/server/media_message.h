@@ -13,6 +13,7 @@ enum media_message {
     MEDIA_MESSAGE_CLOSE,    /**< struct media_message_close */
     MEDIA_MESSAGE_SLOT,     /**< struct media_message_slot */
     MEDIA_MESSAGE_BLOCK,    /**< struct media_message_block */
+    MEDIA_MESSAGE_LOUDEST,  /**< struct media_message_loudest */
     MEDIA_MESSAGE_STATS,    /**< struct media_message_stats */
     MEDIA_MESSAGE_CAPTURE,  /**< struct media_message_capture */
     MEDIA_MESSAGE_EXCHANGE, /**< struct exchange_message, between workers */
@@ -65,6 +66,12 @@ struct media_message_block {
     handle session;
     uint32_t section;
     bool blocked;
+};
+
+/** Another number of voices of a room. */
+struct media_message_loudest {
+    uint64_t group;
+    uint32_t loudest;
 };
 
 struct media_message_stats {

@@ -232,6 +232,49 @@ static void describe_sections(const struct rtc_negotiated *negotiated, struct me
     }
 }
 
+/** What the client is told: a delay that it has heard of once can only be replaced. */
+static struct rtc_playout_delay told_playout_delay(struct host_session *session)
+{
+    uint16_t delay_ms = min_of(session->playout_delay.ms, (uint16_t)RTC_PLAYOUT_DELAY_MAX_MS);
+    if (session->playout_delay.set) {
+        session->playout_delay_told = true;
+        return (struct rtc_playout_delay){ true, delay_ms, delay_ms };
+    }
+    return (struct rtc_playout_delay){ session->playout_delay_told, 0,
+                                       RTC_PLAYOUT_DELAY_FREE_MAX_MS };
+}
+
+static void playout_delay(struct media_control *control, media_session name,
+                          struct media_playout_delay delay)
+{
+    struct host_session *session = find_session(control, name);
+    if (!session || (session->playout_delay.set == delay.set &&
+                     (!delay.set || session->playout_delay.ms == delay.ms)))
+        return;
+    session->playout_delay = delay;
+    if (!session->params)
+        return; // the first answer will say it
+    struct rtc_playout_delay told = told_playout_delay(session);
+    rtc_negotiation_set_playout_delay(session->negotiation, &told);
+    rtc_params_unref(session->params);
+    session->params = rtc_params_new(rtc_negotiation_result(session->negotiation));
+    announce(media_host_of(control), session);
+}
+
+static void group_loudest(struct media_control *control, uint64_t group, uint32_t loudest)
+{
+    struct media_host *host = media_host_of(control);
+    uint32_t cursor = 0;
+    struct host_session *session;
+    while ((session = handle_table_next(&host->sessions, &cursor, NULL))) {
+        if (session->group == group)
+            session->loudest = loudest;
+    }
+    struct media_message_loudest message = { .group = group, .loudest = loudest };
+    for (uint32_t i = 0; i < host->shared.count; i++)
+        media_host_send(host, i, MEDIA_MESSAGE_LOUDEST, &message, sizeof(message));
+}
+
 static int answer_offer(struct media_host *host, struct host_session *session, struct bytes sdp,
                         char **ret_answer, const char **ret_problem)
 {
@@ -252,11 +295,8 @@ static int answer_offer(struct media_host *host, struct host_session *session, s
         .candidate_count = line_count,
         .fingerprint = bytes_of_text(fingerprint),
         .cname = bytes_of_text("roost"),
+        .playout_delay = told_playout_delay(session),
     };
-    if (session->playout_delay.set) {
-        uint16_t delay_ms = min_of(session->playout_delay.ms, (uint16_t)RTC_PLAYOUT_DELAY_MAX_MS);
-        local.playout_delay = (struct rtc_playout_delay){ true, delay_ms, delay_ms };
-    }
     int error = rtc_negotiation_answer(session->negotiation, &local, host->config.random, sdp,
                                        ret_answer, ret_problem);
     memory_wipe(pwd, sizeof(pwd));
@@ -400,5 +440,7 @@ const struct media_control media_session_control = {
     .slot_wish = slot_wish,
     .publication_block = publication_block,
     .data_permit = data_permit,
+    .playout_delay = playout_delay,
+    .group_loudest = group_loudest,
     .data_send = media_data_send,
 };

@@ -284,6 +284,12 @@ static void received(struct worker *base, void *owner unused, const struct messa
                                    block->blocked);
         break;
     }
+    case MEDIA_MESSAGE_LOUDEST: {
+        const struct media_message_loudest *voices =
+            message_body(message, struct media_message_loudest);
+        exchange_group_places(worker->exchange, voices->group, voices->loudest);
+        break;
+    }
     case MEDIA_MESSAGE_EXCHANGE:
         exchange_message_input(worker->exchange, media_now_us(worker),
                                message_body(message, struct exchange_message), &worker->batch);

@@ -13,12 +13,13 @@
 #include "runtime/clock.h"
 #include "signal/whip_int.h"
 
-#define LOOK_US           TIME_US_PER_S
-#define OFFER_SIZE_MAX    (128u << 10)
-#define NOT_LIVE_RETRY_S  "2"
-#define FULL_RETRY_S      "10"
-#define SESSION_PATH_SIZE (WHIP_ID_LENGTH + 32)
-#define REDIRECT_SIZE     9000 /**< a request line, and a base in front */
+#define LOOK_US              TIME_US_PER_S
+#define OFFER_SIZE_MAX       (128u << 10)
+#define NOT_LIVE_RETRY_S     "2"
+#define FULL_RETRY_S         "10"
+#define SESSION_PATH_SIZE    (WHIP_ID_LENGTH + 32)
+#define PLAYOUT_DELAY_MAX_MS 10000
+#define REDIRECT_SIZE        9000 /**< a request line, and a base in front */
 
 static const struct metric_description descriptions[WHIP_METRIC_COUNT] = {
 #define METRIC(id, ...) METRIC_DESCRIPTION(WHIP_METRIC_##id, __VA_ARGS__)
@@ -52,6 +53,20 @@ bool whip_has_type(const struct http_exchange *exchange, const char *type)
 
 /** ---- the endpoints ---- */
 
+/** A viewer's own delay, in milliseconds. False: the query has something else. */
+static bool take_playout_delay(const struct http_exchange *exchange, struct whip_request *request)
+{
+    char text[8];
+    uint64_t ms;
+    int size = http_exchange_query(exchange, "playout_delay", text, sizeof(text));
+    if (size == -ENOENT || !request->viewer)
+        return true;
+    if (size < 0 || text_parse_u64(bytes_of(text, (size_t)size), PLAYOUT_DELAY_MAX_MS, &ms) < 0)
+        return false;
+    request->playout_delay = (struct media_playout_delay){ .set = true, .ms = (uint16_t)ms };
+    return true;
+}
+
 /** True with what the request's target says; else the request is answered. */
 static bool take_target(struct http_exchange *exchange, struct whip_request *request)
 {
@@ -67,6 +82,10 @@ static bool take_target(struct http_exchange *exchange, struct whip_request *req
     request->wait = request->viewer &&
                     http_exchange_query(exchange, "wait", wait, sizeof(wait)) > 0 &&
                     strcmp(wait, "true") == 0;
+    if (!take_playout_delay(exchange, request)) {
+        http_exchange_fail(exchange, 400, "playout_delay has 0 to 10000 milliseconds.");
+        return false;
+    }
     return true;
 }
 

@@ -73,6 +73,7 @@ struct whip_request {
     const char *name; /**< "": none */
     struct bytes offer;
     bool wait; /**< a viewer's: to be answered although nothing is live yet */
+    struct media_playout_delay playout_delay; /**< a viewer's; not set: the room's */
     struct net_address remote;
     bool has_grants; /**< of a token, or of the operator's endpoint */
     struct token_grants grants;

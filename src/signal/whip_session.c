@@ -184,6 +184,7 @@ static int join(struct whip_session *session, const struct whip_request *request
                                           .own_events_only = true,
                                           .denials = grants->denials,
                                           .pass = token_pass(grants, request->has_grants),
+                                          .playout_delay = request->playout_delay,
                                           .observer = &session->observer },
                      &session->member);
 }

@@ -128,19 +128,64 @@ test('redundant sound of Chromium is passed to Chromium, and plain to Firefox', 
     await leave([publisher, ...pages]);
 });
 
+/** For how many seconds the pictures were held back that a page shows from now on. */
+async function held(page) {
+    const [before] = await inbound(page, 'video');
+    let now;
+    await until('twenty more frames', async () => {
+        [now] = await inbound(page, 'video');
+        return now.emitted > before.emitted + 20;
+    });
+    return (now.delay - before.delay) / (now.emitted - before.emitted);
+}
+
 test('a member who wants no playout delay gets its pictures at once', async () => {
     const publisher = await roomPage(chrome, roost.url, { room: 'delay', ...ann });
     const page = await roomPage(chrome, roost.url, { room: 'delay', name: 'robot', publish: false, options: { playoutDelay: 0 } });
     await everyoneMeets([page], [ann]);
-    const [before] = await inbound(page, 'video');
-    let report;
-    await until('thirty more frames', async () => {
-        [report] = await inbound(page, 'video');
-        return report.emitted > before.emitted + 30;
-    });
-    const delay = (report.delay - before.delay) / (report.emitted - before.emitted);
+    const delay = await held(page);
     assert.ok(delay < 0.1, `pictures wait for ${delay} s`);
     await leave([publisher, page]);
+});
+
+test('a room has a playout delay of its own, and another while it runs; who chooses keeps the choice', async () => {
+    const made = await roost.api('POST', '/rooms', { name: 'late', playout_delay: 500 });
+    assert.equal(made.playout_delay, 500);
+    const publisher = await roomPage(chrome, roost.url, { room: 'late', ...ann });
+    const page = await roomPage(chrome, roost.url, { room: 'late', name: 'viewer', publish: false });
+    const robot = await roomPage(chrome, roost.url, { room: 'late', name: 'robot', publish: false, options: { playoutDelay: 0 } });
+    await everyoneMeets([page, robot], [ann]);
+    await until('pictures are held back', async () => await held(page) > 0.4, 20000);
+    await roost.api('PATCH', '/rooms/late', { playout_delay: 0 });
+    await until('pictures are shown at once', async () => await held(page) < 0.1, 20000);
+    await roost.api('PATCH', '/rooms/late', { playout_delay: 400 });
+    await until('pictures are held back again', async () => await held(page) > 0.3, 20000);
+    assert.ok(await held(robot) < 0.1);
+    // the browser may choose again, and a picture that comes evenly need not wait
+    await roost.api('PATCH', '/rooms/late', { playout_delay: null });
+    await until('the browser chooses', async () => await held(page) < 0.25, 20000);
+    await leave([publisher, page, robot]);
+});
+
+test('the number of voices that are forwarded can be changed while people speak', async () => {
+    await roost.api('POST', '/rooms', { name: 'voices', loudest_audio: 1 });
+    const speakers = [ann, { name: 'ben', colour: 'blue', hertz: 660 }, { name: 'cid', colour: 'green', hertz: 880 }];
+    const page = await roomPage(chrome, roost.url, { room: 'voices', name: 'listener', publish: false });
+    const pages = [page];
+    for (const speaker of speakers) pages.push(await roomPage(chrome, roost.url, { room: 'voices', ...speaker }));
+    const heard = () => page.evaluate(async () => {
+        const count = async () => [...(await globalThis.test.room.peerConnection.getStats()).values()]
+            .filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio').map(({ packetsReceived }) => packetsReceived);
+        const before = await count();
+        await new Promise((resolve) => { setTimeout(resolve, 400); });
+        return (await count()).filter((packets, i) => packets > (before[i] ?? 0) + 5).length;
+    });
+    await until('one is heard', async () => await heard() === 1, 20000);
+    for (const places of [3, 2]) {
+        assert.equal((await roost.api('PATCH', '/rooms/voices', { loudest_audio: places })).loudest_audio, places);
+        await until(`${places} are heard`, async () => await heard() === places, 20000);
+    }
+    await leave(pages);
 });
 
 test('Chromium takes forward error correction, and its picture lives with losses', async (t) => {

@@ -28,6 +28,27 @@ after(async () => {
     await roost?.stop();
 });
 
+test('a viewer may say for how long its pictures are held back', async () => {
+    const ann = await publisher('/whip/delay/ann', 'blue');
+    const [late, prompt] = [await viewer('/whep/delay?wait=true&playout_delay=500'), await viewer('/whep/delay?wait=true&playout_delay=0')];
+    const held = async (page) => {
+        const read = () => page.evaluate(async () => [...(await globalThis.session.peerConnection.getStats()).values()]
+            .filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')
+            .map(({ jitterBufferDelay, jitterBufferEmittedCount }) => [jitterBufferDelay, jitterBufferEmittedCount])[0]);
+        await sees(page, 'blue', 'the picture');
+        const before = await read();
+        let now;
+        await until('twenty more frames', async () => { now = await read(); return now[1] > before[1] + 20; });
+        return (now[0] - before[0]) / (now[1] - before[1]);
+    };
+    await until('pictures are held back', async () => await held(late) > 0.4, 20000);
+    await until('pictures are shown at once', async () => await held(prompt) < 0.1, 20000);
+    const wrong = await fetch(`${roost.url}/whep/delay?playout_delay=soon`, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: 'v=0' });
+    assert.equal(wrong.status, 400);
+    assert.match(await wrong.text(), /playout_delay/);
+    for (const page of [ann, late, prompt]) await page.close();
+});
+
 test('a WHIP publisher is seen by WHEP viewers in Chromium and Firefox, and by a member of the room', async () => {
     const ann = await publisher('/whip/stage/ann', 'green');
     const member = await roomPage(browser, roost.url, { room: 'stage', name: 'ben', publish: false });

@@ -85,7 +85,8 @@ describe('the control API', () => {
         const server = await withServer(context, { 'rooms.auto_create': false });
         await refuses(NativeClient.join(server, 'demo', 'Ada'), 'no_such_room');
         const made = await must(server, 'POST', '/api/v1/rooms', { name: 'demo', max_participants: 1 });
-        assert.deepEqual(made, { name: 'demo', participants: 0, hidden: 0, tracks: 0, max_participants: 1, max_hidden: 20000, locked: false, kept: true });
+        assert.deepEqual(made, { name: 'demo', participants: 0, hidden: 0, tracks: 0, max_participants: 1, max_hidden: 20000, locked: false, kept: true,
+            loudest_audio: 5, playout_delay: null });
         assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'demo' })).status, 409);
         assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'a/b' })).status, 400);
         assert.equal((await ask(server, 'POST', '/api/v1/rooms', { name: 'b', colour: 'red' })).status, 400);
@@ -95,6 +96,16 @@ describe('the control API', () => {
         await must(server, 'PATCH', '/api/v1/rooms/demo', { max_participants: 2, locked: true });
         assert.ok((await ada.event('room_updated')).locked);
         await refuses(NativeClient.join(server, 'demo', 'Ben'), 'room_locked');
+        const media = async (body) => {
+            const { loudest_audio: voices, playout_delay: delay } = await must(server, 'PATCH', '/api/v1/rooms/demo', body);
+            return [voices, delay];
+        };
+        assert.deepEqual(await media({ loudest_audio: 0, playout_delay: 250 }), [0, 250]);
+        assert.deepEqual(await media({ locked: true }), [0, 250]);
+        assert.deepEqual(await media({ loudest_audio: null, playout_delay: 0 }), [5, 0]);
+        assert.deepEqual(await media({ playout_delay: null }), [5, null]);
+        for (const wrong of [{ loudest_audio: -1 }, { loudest_audio: 257 }, { playout_delay: 10001 }, { playout_delay: 'none' }])
+            assert.equal((await ask(server, 'PATCH', '/api/v1/rooms/demo', wrong)).status, 400);
         assert.equal((await must(server, 'GET', '/api/v1/rooms')).rooms[0].participants, 1);
         await must(server, 'DELETE', '/api/v1/rooms/demo?message=Bye.');
         assert.deepEqual({ ...(await ada.event('removed')), seq: 0, taken: 0, again: 0 }, { type: 'removed', reason: 'ended', message: 'Bye.', seq: 0, taken: 0, again: 0 });

@@ -73,11 +73,38 @@ static void test_each_worker_hears_the_same(void **state)
     check_voices(1);
 }
 
+static void test_another_number_holds_at_once(void **state)
+{
+    (void)state;
+    struct world *world = a_room(1);
+    const struct world_received *sounds = world->clients[3].received;
+    for (uint16_t i = 0; i < 3; i++)
+        world_group(&world->clients[i], 0, 0);
+    static const uint32_t places[] = { 1, 2, 0, 1 };
+    for (size_t turn = 0; turn < array_size(places); turn++) {
+        for (int i = 0; i < WORLD_WORKERS; i++)
+            exchange_group_places(world->workers[i].exchange, WORLD_GROUP, places[turn]);
+        network_run(world->net, time_from_s(1));
+        uint32_t before = 0, after = 0;
+        for (uint32_t i = 0; i < 3; i++)
+            before += sounds[i].packets;
+        network_run(world->net, time_from_s(2));
+        for (uint32_t i = 0; i < 3; i++)
+            after += sounds[i].packets;
+        uint32_t voices = places[turn] ? places[turn] : 3;
+        assert_in_range(after - before, voices * 60 - 4, voices * 60 + 4);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        expect_no_gap(&sounds[i]);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_loudest_are_heard_without_a_gap),
         cmocka_unit_test(test_each_worker_hears_the_same),
+        cmocka_unit_test(test_another_number_holds_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 #include "rtc/client.h"
 #include "support/network.h"
 
+/** The room that world_group puts publications into. */
+#define WORLD_GROUP    1
 #define WORLD_WORKERS  2
 #define WORLD_CLIENTS  4
 #define WORLD_SECTIONS 6

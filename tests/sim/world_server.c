@@ -177,5 +177,6 @@ void world_group(struct world_client *publisher, uint16_t publication, uint32_t 
 {
     struct track_key key = { .session = publisher->session, .section = publication };
     for (int i = 0; i < WORLD_WORKERS; i++)
-        exchange_publication_group(publisher->world->workers[i].exchange, &key, 1, places);
+        exchange_publication_group(publisher->world->workers[i].exchange, &key, WORLD_GROUP,
+                                   places);
 }

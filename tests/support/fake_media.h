@@ -30,6 +30,8 @@ struct fake_session {
     bool publishes;
     char member[16];
     bool data_denied;
+    struct media_playout_delay playout_delay;
+    uint32_t loudest; /**< as it was opened */
 };
 
 struct fake_media {
@@ -38,6 +40,8 @@ struct fake_media {
     struct media_event events[FAKE_MEDIA_EVENTS];
     size_t event_count;
     size_t slot_sets;
+    uint64_t loudest_group; /**< told last */
+    uint32_t loudest;
     uint32_t limit;
     bool refuse_offers;
 };
@@ -74,6 +78,8 @@ static inline int fake_session_open(struct media_control *control,
     assert_true(session->name != 0);
     snprintf(session->member, sizeof(session->member), "%s", config->member);
     session->data_denied = config->data_denied;
+    session->playout_delay = config->playout_delay;
+    session->loudest = config->loudest;
     *ret_session = session->name;
     return 0;
 }
@@ -209,6 +215,22 @@ static inline void fake_data_permit(struct media_control *control, media_session
         session->data_denied = !may_send;
 }
 
+static inline void fake_playout_delay(struct media_control *control, media_session name,
+                                      struct media_playout_delay delay)
+{
+    struct fake_session *session = fake_media_find(fake_media_of(control), name);
+    if (session)
+        session->playout_delay = delay;
+}
+
+static inline void fake_group_loudest(struct media_control *control, uint64_t group,
+                                      uint32_t loudest)
+{
+    struct fake_media *media = fake_media_of(control);
+    media->loudest_group = group;
+    media->loudest = loudest;
+}
+
 static inline int fake_data_send(struct media_control *control, const struct media_data *data)
 {
     (void)control;
@@ -236,6 +258,8 @@ static inline void fake_media_init(struct fake_media *media)
                                                .slot_wish = fake_slot_wish,
                                                .publication_block = fake_publication_block,
                                                .data_permit = fake_data_permit,
+                                               .playout_delay = fake_playout_delay,
+                                               .group_loudest = fake_group_loudest,
                                                .data_send = fake_data_send,
                                                .event = fake_event } };
     handle_table_init(&media->sessions, 100000);

@@ -1,6 +1,6 @@
 /** Starts a roost of its own for a test file: free ports, a new data folder, everything on loopback. */
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -39,6 +39,8 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
     /** @type {string[]} */
     const log = [];
     let mediaPort = 0;
+    /** @type {string | undefined} */
+    let token;
     const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     const ready = new Promise((resolve, reject) => {
         const read = (/** @type {string} */ line) => {
@@ -67,6 +69,13 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
             const { code, signal } = await exited;
             rmSync(data, { recursive: true, force: true });
             if (code !== 0) throw new Error(`roost ended with ${code ?? signal}:\n${log.slice(-60).join('\n')}`);
+        },
+        /** A request of the control API that must succeed; returns its JSON. */
+        async api(/** @type {string} */ method, /** @type {string} */ path, /** @type {unknown} */ body) {
+            token ??= execFileSync(chosen ?? binary(), ['token', '--admin', '--data', join(data, 'data')], { encoding: 'utf8' }).trim();
+            const response = await fetch(`${url}/api/v1${path}`, { method, body: JSON.stringify(body), headers: { authorization: `Bearer ${token}` } });
+            if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+            return response.json();
         },
         /** Sum of a metric's lines, by label: `{ 'worker="0"': 12 }`. */
         async metric(/** @type {string} */ name) {

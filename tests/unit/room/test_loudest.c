@@ -120,6 +120,11 @@ static void test_places_are_given_back(void **state)
     loudest_leave(&room.voices[0]);
     assert_true(loudest_packet(&room.voices[0], room.now_us, 0));
     assert_true(loudest_packet(&room.voices[2], room.now_us, WHISPER));
+    // everyone has one
+    loudest_set_places(&room.loudest, 0);
+    say(&room, 4, (const uint8_t[]){ SPEECH, 0, 0, WHISPER });
+    for (int i = 1; i < 4; i++)
+        assert_true(room.heard[i]);
     loudest_set_places(&room.loudest, 1);
     assert_int_equal(room.loudest.chosen_count, 1);
     for (int i = 0; i < VOICES; i++)

@@ -571,6 +571,52 @@ static void test_rooms_and_members_are_limited(void **state)
 }
 
 /** In a room of a thousand, everybody gets the best and a joiner moves nobody's slots. */
+static struct fake_session *session_of(const struct person *person)
+{
+    return fake_media_find(&media, person->member->media);
+}
+
+static void test_a_room_has_media_settings_of_its_own(void **state)
+{
+    (void)state;
+    rooms.config.loudest_audio = 5;
+    struct person ann, ben;
+    join(&ann, "ann");
+    join(&ben, "ben");
+    struct room *room = ann.member->room;
+    ben.member->playout_delay = (struct media_playout_delay){ true, 70 };
+    room_set_playout_delay(room, (struct media_playout_delay){ true, 300 });
+    room_set_loudest_audio(room, 2);
+    assert_int_equal(media.loudest_group, room->number);
+    assert_int_equal(media.loudest, 2);
+    offer(&ann, "a+v+a-v-");
+    offer(&ben, "a+v+a-v-");
+    // from the beginning, and when it changes; who chose keeps the choice
+    assert_int_equal(session_of(&ann)->loudest, 2);
+    assert_true(session_of(&ann)->playout_delay.set);
+    assert_int_equal(session_of(&ann)->playout_delay.ms, 300);
+    assert_int_equal(session_of(&ben)->playout_delay.ms, 70);
+    room_set_playout_delay(room, (struct media_playout_delay){ true, 0 });
+    assert_int_equal(session_of(&ann)->playout_delay.ms, 0);
+    assert_int_equal(session_of(&ben)->playout_delay.ms, 70);
+    // a reload reaches rooms that have nothing of their own
+    struct room_directory_config config = rooms.config;
+    config.loudest_audio = 9;
+    room_directory_reload(&rooms, &config);
+    assert_int_equal(media.loudest, 2);
+    room_set_loudest_audio(room, ROOM_SETTING_NONE);
+    assert_int_equal(media.loudest, 9);
+    room_set_playout_delay(room, (struct media_playout_delay){ .set = false });
+    assert_false(session_of(&ann)->playout_delay.set);
+    config.loudest_audio = 0;
+    config.playout_delay.set = true;
+    room_directory_reload(&rooms, &config);
+    assert_int_equal(media.loudest, 0);
+    assert_true(session_of(&ann)->playout_delay.set);
+    leave(&ann);
+    leave(&ben);
+}
+
 static void test_a_room_of_a_thousand_settles(void **state)
 {
     (void)state;
@@ -725,6 +771,7 @@ int main(void)
         TEST(test_sources_without_a_grant_are_refused_in_the_offer),
         TEST(test_without_the_grant_to_subscribe_slots_stay_empty),
         TEST(test_media_knows_whose_data_messages_are_passed_on),
+        TEST(test_a_room_has_media_settings_of_its_own),
         TEST(test_a_room_of_a_thousand_settles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
