@@ -10,7 +10,6 @@ int payload_inspect(const struct codec *codec, struct bytes payload, bool marker
     struct payload_info info = {
         .picture_id_at = PAYLOAD_NONE,
         .tl0_at = PAYLOAD_NONE,
-        .key_index_at = PAYLOAD_NONE,
     };
     int result = codec->inspect(payload, marker, &info);
     if (result < 0)

@@ -14,17 +14,12 @@ struct payload_info {
      * that the packet may begin one, and a new timestamp decides.
      */
     bool frame_start;
-    bool frame_end;       /**< last packet of the frame (of the picture, with spatial layers) */
-    bool layer_start;     /**< first packet of a spatial layer's frame (VP9 B) */
-    bool layer_end;       /**< last packet of a spatial layer's frame (VP9 E) */
-    bool key_frame;       /**< belongs, as far as this packet shows, to a key frame */
+    bool layer_end;       /**< last packet of a spatial layer's frame */
     bool key_frame_start; /**< a decoder may begin with this packet */
-    bool discardable;     /**< no other frame refers to this one */
     bool layer_sync;      /**< one may go up to higher temporal layers here (VP8 Y, VP9 U) */
     bool has_layers;      /**< the ids below were in the packet */
     uint8_t spatial_id;
     uint8_t temporal_id;
-    bool inter_layer;       /**< VP9 D: needs the lower spatial layer of the same picture */
     bool inter_picture;     /**< VP9 P: needs earlier pictures */
     bool not_for_upper;     /**< VP9 Z: upper spatial layers do not need it */
     uint8_t spatial_layers; /**< of the stream, where a VP9 key frame tells; else 0 */
@@ -35,10 +30,7 @@ struct payload_info {
     bool has_tl0;
     uint8_t tl0_picture_index;
     uint16_t tl0_at; /**< offset in the payload, or PAYLOAD_NONE */
-    bool has_key_index;
-    uint8_t key_index;     /**< VP8 KEYIDX */
-    uint16_t key_index_at; /**< of the byte with TID, Y and KEYIDX, or PAYLOAD_NONE */
-    uint16_t width;        /**< of a key frame that tells, else 0 */
+    uint16_t width;  /**< of a key frame that tells, else 0 */
     uint16_t height;
 };
 

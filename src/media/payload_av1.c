@@ -68,10 +68,7 @@ int payload_av1_inspect(struct bytes payload, bool marker, struct payload_info *
         if (last)
             break;
     }
-    ret_info->key_frame = sequence_start;
     ret_info->key_frame_start = sequence_start;
-    ret_info->frame_end = marker;
-    ret_info->layer_start = ret_info->frame_start;
     ret_info->layer_end = marker;
     return 0;
 }

@@ -18,24 +18,19 @@ enum {
 
 enum {
     TYPE_MASK = 0x1f,
-    REFERENCE_MASK = 0x60, // nal_ref_idc
     FU_START = 0x80,
 };
 
 /** Takes one NAL unit, or the beginning of one, into account. `rest` is behind its header. */
-static void unit_note(struct payload_info *info, uint8_t type, uint8_t reference, struct bytes rest)
+static void unit_note(struct payload_info *info, uint8_t type, struct bytes rest)
 {
     bool slice = type == NAL_SLICE || type == NAL_SLICE_IDR || type == 2;
     // first_mb_in_slice is the first Exp-Golomb number: a set first bit means macroblock 0
     bool first_slice = slice && rest.size > 0 && (rest.data[0] & 0x80);
     if (first_slice || (type >= NAL_SEI && type <= NAL_DELIMITER))
         info->frame_start = true;
-    if (type == NAL_SLICE_IDR || type == NAL_SPS)
-        info->key_frame = true;
     if (type == NAL_SPS || (type == NAL_SLICE_IDR && first_slice))
         info->key_frame_start = true;
-    if (slice)
-        info->discardable = reference == 0;
 }
 
 /** Section 5.7.1: |STAP-A header| size 16 | NAL | size 16 | NAL ... */
@@ -47,8 +42,7 @@ static int stap_a(struct reader *reader, struct payload_info *info)
         struct bytes unit = reader_bytes(reader, reader_u16(reader));
         if (reader->failed || unit.size == 0)
             return -EBADMSG;
-        unit_note(info, unit.data[0] & TYPE_MASK, unit.data[0] & REFERENCE_MASK,
-                  bytes_of(unit.data + 1, unit.size - 1));
+        unit_note(info, unit.data[0] & TYPE_MASK, bytes_of(unit.data + 1, unit.size - 1));
     }
     return 0;
 }
@@ -58,32 +52,24 @@ int payload_h264_inspect(struct bytes payload, bool marker, struct payload_info 
     struct reader reader = reader_of(payload.data, payload.size);
     uint8_t indicator = reader_u8(&reader);
     uint8_t type = indicator & TYPE_MASK;
-    uint8_t reference = indicator & REFERENCE_MASK;
-    ret_info->frame_end = marker;
     ret_info->layer_end = marker;
-    int result = 0;
-    if (type == NAL_STAP_A) {
-        result = stap_a(&reader, ret_info);
-    } else if (type == NAL_FU_A) {
+    if (type == NAL_STAP_A)
+        return stap_a(&reader, ret_info);
+    if (type == NAL_FU_A) {
         // section 5.8: |FU indicator|S|E|R| type | fragment ...
         uint8_t header = reader_u8(&reader);
         if (reader_left(&reader) == 0)
             return -EBADMSG;
         struct bytes rest = reader_bytes(&reader, reader_left(&reader));
-        uint8_t inner = header & TYPE_MASK;
         if (header & FU_START)
-            unit_note(ret_info, inner, reference, rest);
-        else
-            ret_info->key_frame = inner == NAL_SLICE_IDR;
-        ret_info->discardable = reference == 0;
+            unit_note(ret_info, header & TYPE_MASK, rest);
     } else if (type >= 1 && type <= NAL_SINGLE_MAX) {
-        unit_note(ret_info, type, reference, reader_bytes(&reader, reader_left(&reader)));
+        unit_note(ret_info, type, reader_bytes(&reader, reader_left(&reader)));
     } else {
         // interleaved forms, which were not negotiated, and reserved types
-        result = -EBADMSG;
+        return -EBADMSG;
     }
-    ret_info->layer_start = ret_info->frame_start;
-    return result;
+    return 0;
 }
 
 /** Profiles in the order of what decodes what: each decodes those before it. */

@@ -6,10 +6,7 @@ int payload_opus_inspect(unused struct bytes payload, unused bool marker,
 {
     // the marker only says that a talk spurt begins (RFC 3551, 4.1)
     ret_info->frame_start = true;
-    ret_info->frame_end = true;
-    ret_info->layer_start = true;
     ret_info->layer_end = true;
-    ret_info->key_frame = true;
     ret_info->key_frame_start = true;
     return 0;
 }

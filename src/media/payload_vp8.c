@@ -12,7 +12,7 @@ enum {
  * Section 4.2; each optional byte is there when its bit is set.
  *
  *      0 1 2 3 4 5 6 7
- *     |X|R|N|S|R| PID |   N: no reference, S: start of partition PID
+ *     |X|R|N|S|R| PID |   S: start of partition PID
  *  X: |I|L|T|K| RSV   |
  *  I: |M| PictureID   |   M: two bytes, 15 bits
  *  M: |   PictureID   |
@@ -22,7 +22,6 @@ enum {
 static void descriptor_read(struct reader *reader, struct payload_info *info)
 {
     uint8_t first = reader_u8(reader);
-    info->discardable = first & 0x20;
     info->frame_start = (first & 0x10) && (first & 0x07) == 0;
     if (!(first & 0x80))
         return;
@@ -42,13 +41,10 @@ static void descriptor_read(struct reader *reader, struct payload_info *info)
         info->tl0_picture_index = reader_u8(reader);
     }
     if (extended & 0x30) {
-        info->key_index_at = (uint16_t)reader->at;
         uint8_t layers = reader_u8(reader);
         info->has_layers = extended & 0x20;
         info->temporal_id = info->has_layers ? layers >> 6 : 0;
         info->layer_sync = info->has_layers && (layers & 0x20);
-        info->has_key_index = extended & 0x10;
-        info->key_index = layers & 0x1f;
     }
 }
 
@@ -58,7 +54,6 @@ static void frame_header_read(struct reader *reader, struct payload_info *info)
     bool key_frame = !(reader_u8(reader) & 0x01);
     if (reader->failed || !key_frame)
         return;
-    info->key_frame = true;
     info->key_frame_start = true;
     reader_skip(reader, 2);
     if (reader_u24(reader) != START_CODE)
@@ -77,8 +72,6 @@ int payload_vp8_inspect(struct bytes payload, bool marker, struct payload_info *
     // a descriptor without anything behind it is no VP8 payload
     if (reader_left(&reader) == 0)
         return -EBADMSG;
-    ret_info->frame_end = marker;
-    ret_info->layer_start = ret_info->frame_start;
     ret_info->layer_end = marker;
     if (ret_info->frame_start)
         frame_header_read(&reader, ret_info);

@@ -31,19 +31,18 @@ static void structure_read(struct reader *reader, struct payload_info *info)
  *     |I|P|L|F|B|E|V|Z|   P: inter-picture predicted, B/E: begin and end of a layer frame,
  *  I: |M| PICTURE ID  |   Z: not a reference for upper spatial layers
  *  M: | EXTENDED PID  |
- *  L: | TID |U| SID |D|   U: switching up point, D: inter-layer predicted
+ *  L: | TID |U| SID |D|   U: switching up point
  *     |   TL0PICIDX   |   when not F (flexible mode)
  * P,F:| P_DIFF      |N|   up to 3
  *  V: | SS ...        |
  */
-int payload_vp9_inspect(struct bytes payload, bool marker, struct payload_info *ret_info)
+int payload_vp9_inspect(struct bytes payload, unused bool marker, struct payload_info *ret_info)
 {
     struct payload_info *info = ret_info;
     struct reader reader = reader_of(payload.data, payload.size);
     uint8_t first = reader_u8(&reader);
     bool flexible = first & 0x10;
     info->inter_picture = first & 0x40;
-    info->layer_start = first & 0x08;
     info->layer_end = first & 0x04;
     info->not_for_upper = first & 0x01;
     if (first & 0x80) {
@@ -61,7 +60,6 @@ int payload_vp9_inspect(struct bytes payload, bool marker, struct payload_info *
         info->temporal_id = layers >> 5;
         info->layer_sync = layers & 0x10;
         info->spatial_id = layers >> 1 & 7;
-        info->inter_layer = layers & 0x01;
         if (!flexible) {
             info->has_tl0 = true;
             info->tl0_at = (uint16_t)reader.at;
@@ -81,10 +79,8 @@ int payload_vp9_inspect(struct bytes payload, bool marker, struct payload_info *
     if (reader_left(&reader) == 0)
         return -EBADMSG;
 
-    info->frame_start = info->layer_start && info->spatial_id == 0;
-    info->frame_end = marker;
-    info->key_frame = !info->inter_picture;
-    info->key_frame_start = info->key_frame && info->frame_start;
+    info->frame_start = (first & 0x08) && info->spatial_id == 0;
+    info->key_frame_start = info->frame_start && !info->inter_picture;
     return 0;
 }
 

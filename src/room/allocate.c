@@ -143,7 +143,6 @@ static void remember(const struct allocate_item *item, uint64_t now_us, uint8_t 
     state->step = chosen;
     // what has not been measured yet was chosen blindly
     state->fresh = bitrate_of(item, wanted) == 0;
-    state->starved = narrow;
 }
 
 void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved, bool explored,
@@ -175,7 +174,6 @@ void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved, bool
         if (items[i].paused) {
             items[i].state->step = ALLOCATE_NONE;
             items[i].state->up_after_us = 0; // wanted again: at once
-            items[i].state->starved = false;
         } else if (wanted[i] == ALLOCATE_NONE) {
             // nothing comes yet: the first that does is welcome
             allocate_state_init(items[i].state);

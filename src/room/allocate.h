@@ -20,7 +20,6 @@
 struct allocate_state {
     uint8_t step; /**< the best one that may be sent, or ALLOCATE_NONE */
     bool fresh;   /**< never divided: what comes out is no way up or down */
-    bool starved; /**< less than wished for, because the path carries no more */
     uint64_t up_after_us;
     uint64_t raised_us;
     uint64_t pause_us; /**< the last one before going up again */

@@ -7,6 +7,8 @@
 #define BACK_MAX 64
 /** What can be repeated is no larger. */
 #define PACKET_MAX 1500
+/** What a receiver may have repeated is for what it has lost: of that, so much is left to it. */
+#define REPAIRS_KEPT (SUBSCRIPTION_REPAIRS / 2)
 /** In one tick: 400 Mbit/s. */
 #define TICK_PACKETS 200
 
@@ -44,7 +46,8 @@ static bool fill(struct exchange_probe *probe, struct subscription *filler, uint
         return false; // the path is full as it is
     struct rtc_numbers numbers;
     rtc_sender_start_numbers(filler->sender, &numbers);
-    for (int tries = 0; tries < BACK_MAX; tries++) {
+    bool may_repeat = filler->repairs_left > REPAIRS_KEPT;
+    for (int tries = 0; may_repeat && tries < BACK_MAX; tries++) {
         probe->back = (uint16_t)(probe->back % BACK_MAX + 1);
         uint16_t number = (uint16_t)(numbers.sequence - probe->back);
         uint32_t refused;

@@ -5,8 +5,6 @@
 
 /** What the path is known to carry beside the stream must bring the group over in this time. */
 #define CARRY_US (500 * TIME_US_PER_MS)
-/** A layer without packets for this long is not being sent. */
-#define LAYER_SILENT_US (1000 * TIME_US_PER_MS)
 /**
  * Our side of a handshake is done a moment before the receiver's, and what comes earlier than its
  * keys is lost to it: a stream that has sent nothing yet begins so much later.
@@ -36,7 +34,7 @@ static bool find_run(const struct subscription *subscription, uint64_t now_us, u
         return false;
     for (int i = best; i >= 0; i--) {
         const struct track_layer *layer = &track->layers[i];
-        if (layer->last_packet_us + LAYER_SILENT_US < now_us ||
+        if (!track_layer_sent(track, now_us, (uint8_t)i) ||
             !gop_cache_run(&layer->gop, &layer->ring, now_us, track->gop_policy, ret_run) ||
             !carries(subscription, layer, ret_run))
             continue;

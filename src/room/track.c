@@ -59,7 +59,6 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     if (info->width > 0 && info->height > 0) {
         layer->width = info->width;
         layer->height = info->height;
-        layer->pixels = (uint32_t)info->width * info->height;
     }
     if (info->layers.has_structure)
         media_targets_read(rtp_extensions_get(&info->extensions,

@@ -44,7 +44,6 @@ struct track_layer {
     struct layer_rates rates;
     uint16_t width; /**< of the picture; 0: not known */
     uint16_t height;
-    uint32_t pixels; /**< per picture, 0: not known */
 };
 
 /** Which layers of a video somebody watches, as counts of the smallest; see exchange_demand.c. */

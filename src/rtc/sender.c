@@ -196,7 +196,7 @@ bool rtc_sender_resend(struct rtc_sender *sender, uint64_t now_us, struct datagr
                             bytes_of(payload, RTX_OSN_SIZE + payload_size), batch))
         return false;
     sender->rtx_sequence++;
-    peer_note_sent(peer, now_us, &header, RTX_OSN_SIZE + (size_t)info->payload_size);
+    peer_note_sent(peer, now_us, &header, RTX_OSN_SIZE + payload_size);
     peer_count(peer, RTC_METRIC_RTX_SENT, 1);
     return true;
 }

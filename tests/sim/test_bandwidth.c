@@ -104,6 +104,41 @@ static void test_another_network_is_another_path(void **state)
     world_free(world);
 }
 
+/** Sends a packet of 1000 bytes again, whole or `empty`, and compares it with what is booked. */
+static size_t resend(struct world_client *subscriber, struct packet *packet, bool empty)
+{
+    struct rtc_peer *peer = subscriber->server_peer;
+    const struct rtc_section *section = &peer_negotiated(peer)->sections[0];
+    struct rtc_outgoing outgoing = {
+        .payload_type = section->codecs->codecs[0].payload_type,
+        .empty = empty,
+    };
+    struct datagram_batch batch;
+    datagram_batch_init(&batch, 4096, 4);
+    uint64_t booked = peer->bwe->history.sent_bytes, sent = peer->pacer.sent_bytes;
+    assert_true(rtc_sender_resend(peer->senders[0], network_now(subscriber->world->net), &batch,
+                                  packet, &outgoing));
+    datagram_batch_done(&batch);
+    sent = peer->pacer.sent_bytes - sent;
+    // the datagram counts with the headers of IP and UDP
+    assert_int_equal(peer->bwe->history.sent_bytes - booked, sent + 20 + 8);
+    return sent;
+}
+
+static void test_repairs_count_with_what_they_take(void **state)
+{
+    (void)state;
+    struct world *world = a_call(false);
+    network_run(world->net, time_from_s(1));
+    struct packet *packet = packet_pool_take(&world->workers[0].pool, 1000);
+    assert_non_null(packet);
+    *media_info_of(packet) = (struct media_info){ .payload_size = 1000 };
+    size_t whole = resend(&world->clients[1], packet, false);
+    assert_int_equal(whole - resend(&world->clients[1], packet, true), 1000);
+    packet_unref(packet);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_feedback_tells_what_the_path_carries),
         cmocka_unit_test(test_lies_are_counted_and_change_nothing),
         cmocka_unit_test(test_another_network_is_another_path),
+        cmocka_unit_test(test_repairs_count_with_what_they_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

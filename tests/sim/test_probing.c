@@ -1,4 +1,5 @@
 // Paths that may carry more than is sent are found out by packets that are sent for that alone.
+#include "room/exchange_int.h"
 #include "rtc/peer_int.h"
 #include "sim/world.h"
 #include "support/check.h"
@@ -110,6 +111,30 @@ static void test_padding_alone_tells_when_there_is_nothing_to_repeat(void **stat
     world_free(world);
 }
 
+/** A probe leaves alone what repairs of lost packets need: then it is made of padding. */
+static void test_probes_do_not_take_what_repairs_need(void **state)
+{
+    (void)state;
+    struct world *world = a_call(400000, false);
+    struct world_client *subscriber = &world->clients[1];
+    struct world_received *video = &subscriber->received[VIDEO];
+    struct subscription *subscription =
+        exchange_find_peer(world->workers[1].exchange, subscriber->session)->subscriptions[VIDEO];
+    network_run(world->net, time_from_s(10));
+    uint32_t repeated = video->repeated;
+    uint64_t padding = padding_packets(world);
+    network_pipe_set(network_downlink(subscriber->endpoint),
+                     &(struct network_pipe_config){ .delay_us = 20000, .bandwidth_bps = 10000000 });
+    for (int i = 0; i < 1600 && !sees_the_best_layer(video); i++) {
+        subscription->repairs_left = SUBSCRIPTION_REPAIRS / 2;
+        network_run(world->net, time_from_ms(5));
+    }
+    assert_true(sees_the_best_layer(video));
+    assert_int_equal(video->repeated, repeated);
+    assert_true(padding_packets(world) > padding);
+    world_free(world);
+}
+
 static void test_receivers_that_give_no_feedback_are_left_alone(void **state)
 {
     (void)state;
@@ -126,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_a_wide_path_is_found_out_by_repeating_what_was_sent),
         cmocka_unit_test(test_a_joiner_on_a_wide_path_has_the_best_layer_soon),
         cmocka_unit_test(test_padding_alone_tells_when_there_is_nothing_to_repeat),
+        cmocka_unit_test(test_probes_do_not_take_what_repairs_need),
         cmocka_unit_test(test_receivers_that_give_no_feedback_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,8 +13,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (payload_inspect(codec, payload, data[0] & 0x80, &info) == 0) {
         ensure(info.picture_id_at == PAYLOAD_NONE || info.picture_id_at < payload.size);
         ensure(info.tl0_at == PAYLOAD_NONE || info.tl0_at < payload.size);
-        ensure(info.key_index_at == PAYLOAD_NONE || info.key_index_at < payload.size);
-        ensure(!info.key_frame_start || info.key_frame);
     }
     char text[1024];
     struct text_builder builder = text_builder_of(text, sizeof(text));

@@ -9,7 +9,6 @@ static struct media_layers vp8(struct media_layering *layering, uint8_t temporal
                                bool key, uint32_t timestamp)
 {
     struct payload_info payload = { .frame_start = true,
-                                    .frame_end = true,
                                     .has_layers = true,
                                     .temporal_id = temporal,
                                     .layer_sync = sync,
@@ -48,7 +47,6 @@ static struct media_layers vp9(struct media_layering *layering, uint8_t spatial,
                                bool not_for_upper)
 {
     struct payload_info payload = { .frame_start = spatial == 0,
-                                    .layer_start = true,
                                     .layer_end = true,
                                     .has_layers = true,
                                     .spatial_id = spatial,

@@ -19,7 +19,7 @@ static void test_vp8_key_frame_with_all_fields(void **state)
                              0x02, 0x00, 0x9d, 0x01, 0x2a, 0x81, 0x42, 0x69, 0x81),
                      0);
     assert_true(info.frame_start);
-    assert_false(info.frame_end);
+    assert_false(info.layer_end);
     assert_true(info.key_frame_start);
     assert_int_equal(info.picture_id, 0x1234);
     assert_int_equal(info.picture_id_bits, 15);
@@ -29,9 +29,6 @@ static void test_vp8_key_frame_with_all_fields(void **state)
     assert_true(info.has_layers);
     assert_int_equal(info.temporal_id, 1);
     assert_true(info.layer_sync);
-    assert_true(info.has_key_index);
-    assert_int_equal(info.key_index, 5);
-    assert_int_equal(info.key_index_at, 5);
     assert_int_equal(info.width, 641); // without the two bits of scale
     assert_int_equal(info.height, 361);
 }
@@ -43,19 +40,18 @@ static void test_vp8_delta_frames_and_continuations(void **state)
     // first packet of a delta frame, without extension
     assert_int_equal(INSPECT(CODEC_VP8, true, &info, 0x10, 0x31), 0);
     assert_true(info.frame_start);
-    assert_true(info.frame_end);
-    assert_false(info.key_frame);
+    assert_true(info.layer_end);
+    assert_false(info.key_frame_start);
     assert_false(info.has_picture_id);
     assert_int_equal(info.picture_id_at, PAYLOAD_NONE);
-    // 7-bit picture id, no reference (N)
+    // 7-bit picture id
     assert_int_equal(INSPECT(CODEC_VP8, false, &info, 0xb0, 0x80, 0x11, 0x01), 0);
-    assert_true(info.discardable);
     assert_int_equal(info.picture_id_bits, 7);
     assert_int_equal(info.picture_id, 0x11);
     // S of partition 1 does not start a frame; what looks like a key frame bit is payload
     assert_int_equal(INSPECT(CODEC_VP8, false, &info, 0x11, 0x00), 0);
     assert_false(info.frame_start);
-    assert_false(info.key_frame);
+    assert_false(info.key_frame_start);
 }
 
 static void test_vp8_cut_short_is_refused(void **state)
@@ -83,7 +79,6 @@ static void test_vp9_key_picture_with_scalability_structure(void **state)
                      0);
     assert_true(info.key_frame_start);
     assert_true(info.frame_start);
-    assert_true(info.layer_start);
     assert_false(info.layer_end);
     assert_int_equal(info.picture_id, 0x102);
     assert_int_equal(info.picture_id_at, 1);
@@ -101,12 +96,9 @@ static void test_vp9_upper_layers_do_not_begin_a_picture(void **state)
     struct payload_info info;
     // L B E, SID 1 with inter-layer prediction, no inter-picture prediction
     assert_int_equal(INSPECT(CODEC_VP9, true, &info, 0x2c, 0x03, 0x2a, 0x00), 0);
-    assert_true(info.layer_start);
     assert_true(info.layer_end);
-    assert_true(info.frame_end);
     assert_false(info.frame_start);
     assert_false(info.key_frame_start);
-    assert_true(info.inter_layer);
     assert_int_equal(info.spatial_id, 1);
 }
 
@@ -117,7 +109,7 @@ static void test_vp9_flexible_mode_lists_references(void **state)
     // I P L F B: no TL0PICIDX, three P_DIFF
     assert_int_equal(INSPECT(CODEC_VP9, false, &info, 0xf8, 0x05, 0x40, 0x03, 0x05, 0x06, 0x00), 0);
     assert_true(info.inter_picture);
-    assert_false(info.key_frame);
+    assert_false(info.key_frame_start);
     assert_false(info.has_tl0);
     assert_int_equal(info.temporal_id, 2);
     // four are not allowed, nor is one that is missing
@@ -131,15 +123,14 @@ static void test_h264_single_units(void **state)
     (void)state;
     struct payload_info info;
     assert_int_equal(INSPECT(CODEC_H264, true, &info, 0x65, 0x88), 0); // IDR, first_mb 0
-    assert_true(info.frame_start && info.frame_end && info.key_frame_start);
+    assert_true(info.frame_start && info.layer_end && info.key_frame_start);
     assert_int_equal(INSPECT(CODEC_H264, true, &info, 0x65, 0x40), 0); // a later slice
-    assert_true(info.key_frame);
     assert_false(info.frame_start || info.key_frame_start);
     assert_int_equal(INSPECT(CODEC_H264, true, &info, 0x01, 0x9a), 0); // P, nal_ref_idc 0
-    assert_true(info.frame_start && info.discardable);
-    assert_false(info.key_frame);
+    assert_true(info.frame_start && info.layer_end);
+    assert_false(info.key_frame_start);
     assert_int_equal(INSPECT(CODEC_H264, false, &info, 0x41, 0x9a), 0);
-    assert_false(info.discardable || info.frame_end);
+    assert_false(info.layer_end);
     assert_int_equal(INSPECT(CODEC_H264, false, &info, 0x67, 0x42, 0xe0, 0x1f), 0); // SPS
     assert_true(info.key_frame_start);
 }
@@ -157,13 +148,12 @@ static void test_h264_aggregated_and_fragmented_units(void **state)
     assert_int_equal(INSPECT(CODEC_H264, false, &info, 0x7c, 0x85, 0x88, 0x84), 0);
     assert_true(info.frame_start && info.key_frame_start);
     assert_int_equal(INSPECT(CODEC_H264, false, &info, 0x7c, 0x05, 0x88), 0);
-    assert_true(info.key_frame);
     assert_false(info.frame_start || info.key_frame_start);
     assert_int_equal(INSPECT(CODEC_H264, true, &info, 0x7c, 0x45, 0x88), 0);
-    assert_true(info.frame_end);
+    assert_true(info.layer_end);
     assert_int_equal(INSPECT(CODEC_H264, false, &info, 0x5c, 0x81, 0x9a), 0); // P
     assert_true(info.frame_start);
-    assert_false(info.key_frame);
+    assert_false(info.key_frame_start);
 }
 
 static void test_h264_forms_not_negotiated_are_refused(void **state)
@@ -185,10 +175,10 @@ static void test_av1_aggregation_header(void **state)
     struct payload_info info;
     // W=2 N: a sequence header with its length and a frame to the end
     assert_int_equal(INSPECT(CODEC_AV1, true, &info, 0x28, 0x02, 0x08, 0xaa, 0x30, 0x11), 0);
-    assert_true(info.key_frame_start && info.frame_start && info.frame_end);
+    assert_true(info.key_frame_start && info.frame_start && info.layer_end);
     // Z Y W=1: the middle of an OBU, whose bytes are not looked at
     assert_int_equal(INSPECT(CODEC_AV1, false, &info, 0xd0, 0x0a, 0x0b), 0);
-    assert_false(info.frame_start || info.key_frame);
+    assert_false(info.frame_start || info.key_frame_start);
     // W=0: every element with its length; a frame of temporal layer 1, spatial layer 2
     assert_int_equal(INSPECT(CODEC_AV1, false, &info, 0x00, 0x03, 0x34, 0x30, 0x55), 0);
     assert_true(info.frame_start && info.has_layers);
@@ -209,7 +199,7 @@ static void test_every_opus_packet_may_be_the_first(void **state)
     (void)state;
     struct payload_info info;
     assert_int_equal(INSPECT(CODEC_OPUS, false, &info, 0x78, 1, 2), 0);
-    assert_true(info.frame_start && info.frame_end && info.key_frame_start);
+    assert_true(info.frame_start && info.layer_end && info.key_frame_start);
 }
 
 static void test_codecs_are_found_as_sdp_writes_them(void **state)
