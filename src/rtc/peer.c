@@ -221,6 +221,8 @@ static void renew_path(struct rtc_peer *peer, uint64_t now_us)
     struct net_path before = peer->path;
     peer->has_path = peer->client ? ice_agent_path(peer->agent, &peer->path)
                                   : ice_lite_path(&peer->ice, &peer->path);
+    if (peer->has_path && !net_path_equal(&peer->path, &before))
+        peer->heard_us = now_us; // what is late on the old path does not ask for it back
     // another port may be the same network behind the same NAT, another address is another network
     if (peer->has_path && !net_address_same_ip(&peer->path.remote, &before.remote))
         peer_bandwidth_path_changed(peer, now_us);
@@ -342,6 +344,7 @@ static void note_used(struct rtc_peer *peer, uint64_t now_us, const struct net_p
         return;
     if (peer->has_path && net_path_equal(path, &peer->path)) {
         peer->heard_us = now_us;
+        ice_lite_heard(&peer->ice, now_us);
         return;
     }
     ice_lite_used(&peer->ice, now_us, path);

@@ -155,7 +155,8 @@ async function moveOnce({ move, mobile = false, readdressed = false }) {
         if (mobile) await secondPath(pages[0]);
         const before = await selected(pages[0]);
         const watches = await Promise.all([network, far.network].map(({ client }) => lab.watch(client)));
-        await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > 20);
+        // long enough for the server to know how long the pauses between packets are
+        await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > 100, 30000);
         const at = Date.now() / 1000;
         move(network);
         const seen = await Promise.all(pages.map(frames));
@@ -175,14 +176,15 @@ async function moveOnce({ move, mobile = false, readdressed = false }) {
 describe('a client that moves goes on', { skip }, () => {
     const moves = [
         { title: 'its NAT gets another public address: the client does not notice', limitMs: 200, move: (network) => lab.renumber(network) },
-        { title: 'Wi-Fi ends, a mobile network was there', mobile: true, move: (network) => lab.leaveWiFi(network) },
+        // without the server's word Chromium takes 3.5 s; how much less it is depends on how evenly packets came before
+        { title: 'Wi-Fi ends, a mobile network was there', limitMs: 1000, mobile: true, move: (network) => lab.leaveWiFi(network) },
         { title: 'its only device gets another address', readdressed: true, rare: true, move: (network) => lab.readdress(network) },
     ].filter(({ rare }) => full || !rare);
     for (const { title, limitMs, ...options } of moves)
         test(title, { timeout: 180000 }, async (t) => {
-            // a machine that is busy with other tests stalls now and then: the best of three
+            // a machine that is busy with other tests stalls now and then: the best of five
             let result = await moveOnce(options);
-            for (let more = limitMs ? 2 : 0; more > 0 && Math.max(result.here, result.there) >= limitMs; more--) result = await moveOnce(options);
+            for (let more = limitMs ? 4 : 0; more > 0 && Math.max(result.here, result.there) >= limitMs; more--) result = await moveOnce(options);
             t.diagnostic(`${result.here} ms, ${result.there} ms, ${result.path}`);
             const told = (ms) => (ms < 1000 * WATCHED_S - 100 ? `${ms} ms` : `over ${WATCHED_S} s`);
             rows.moved.push([title, told(result.here), told(result.there)]);

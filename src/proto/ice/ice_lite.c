@@ -3,9 +3,9 @@
 #include <errno.h>
 
 #include "proto/ice/ice_candidate.h"
-#include "proto/ice/ice_check.h"
+#include "proto/ice/ice_lite_int.h"
 
-#define NONE (-1)
+#define NONE ICE_LITE_NONE
 /** Silence of the selected path after which any nomination replaces it at once. */
 #define SILENT_PATH_US 2500000ull
 
@@ -51,6 +51,8 @@ static void take_up_restart(struct ice_lite *ice, uint64_t now_us)
     for (size_t i = 0; i < ice->path_count; i++)
         ice->paths[i].nominated_us = 0;
     ice_consent_forget_checks(&ice->consent, now_us);
+    ice->claim.left = 0;
+    ice->controlling_until_us = 0; // beside a lite agent the peer begins as the controlling one
     ice->restarted_pending = true;
     ice_count(ice->metrics, ICE_RESTARTS);
 }
@@ -85,6 +87,7 @@ static int8_t learn_path(struct ice_lite *ice, const struct net_path *path)
     if (index == NONE) {
         index = place_for_path(ice);
         ice->paths[index] = (struct ice_lite_path){ .path = *path };
+        ice_failover_forget(&ice->failover, (uint8_t)index);
     }
     return index;
 }
@@ -108,18 +111,20 @@ static bool nomination_wins(const struct ice_lite *ice, int8_t index, uint64_t n
     return new->nominated_us > old->nominated_us;
 }
 
-static void select_path(struct ice_lite *ice, uint64_t now_us, int8_t index, bool proven)
+void ice_lite_select(struct ice_lite *ice, uint64_t now_us, int8_t index, bool proven)
 {
     ice->selected = index;
     ice->selected_pending = true;
     ice_consent_start(&ice->consent, now_us, proven);
+    ice_failover_start(&ice->failover, now_us);
+    ice->claim.left = 0;
     ice_count(ice->metrics, ICE_SELECTIONS);
 }
 
 static void nominate(struct ice_lite *ice, int8_t index, uint64_t now_us)
 {
     if (index != ice->selected && nomination_wins(ice, index, now_us))
-        select_path(ice, now_us, index, false);
+        ice_lite_select(ice, now_us, index, false);
     ice->paths[index].nominated_us = max_of(now_us, (uint64_t)1); // 0 means never
 }
 
@@ -137,9 +142,9 @@ static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_
         take_up_restart(ice, now_us);
     if (ice_answers_full(&ice->answers))
         return ice_drop(ice->metrics, ICE_DROPPED_BUSY);
-    if (request.role == ICE_ROLE_CONTROLLED) {
+    if (request.role == ICE_ROLE_CONTROLLED && !ice_lite_controls(ice, now_us)) {
         // RFC 8445, section 7.3.1.1, but a lite agent can only be controlled (section 6.1.1):
-        // whatever the tie-breaker, the peer has to change its role
+        // whatever the tie-breaker, the peer has to change its role; or to take it back
         ice_count(ice->metrics, ICE_ROLE_CONFLICTS);
         ice_answers_add(&ice->answers, message, path, 0, STUN_ROLE_CONFLICT, 0);
         return 0;
@@ -151,11 +156,13 @@ static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_
     int8_t place = learn_path(ice, path);
     ice->newest = place;
     ice->paths[place].priority = request.priority ? request.priority : ice->paths[place].priority;
-    if (request.use_candidate)
+    if (request.use_candidate && request.role != ICE_ROLE_CONTROLLED)
         nominate(ice, place, now_us);
     ice->paths[place].heard_us = now_us;
-    if (place == ice->selected)
+    if (place == ice->selected) {
         ice_consent_heard(&ice->consent, now_us);
+        ice_failover_heard(&ice->failover, now_us);
+    }
     ice_answers_add(&ice->answers, message, path, 0, 0, 0);
     ice_count(ice->metrics, ICE_CHECKS_RECEIVED);
     return 0;
@@ -176,7 +183,7 @@ static int take_probe_answer(struct ice_lite *ice, uint64_t now_us,
     ice->paths[place].priority = priority;
     ice->paths[place].heard_us = now_us;
     ice->paths[place].nominated_us = now_us;
-    select_path(ice, now_us, place, true);
+    ice_lite_select(ice, now_us, place, true);
     ice_count(ice->metrics, ICE_PROBES_ANSWERED);
     return 0;
 }
@@ -187,6 +194,8 @@ static int take_answer(struct ice_lite *ice, uint64_t now_us, const struct net_p
     const uint8_t *transaction_id = stun_message_transaction_id(message);
     if (ice_probe_matches(&ice->probe, path, transaction_id))
         return take_probe_answer(ice, now_us, message);
+    if (ice_lite_failover_matches(ice, transaction_id))
+        return ice_lite_failover_answer(ice, now_us, path, message);
     if (!ice_consent_matches(&ice->consent, transaction_id))
         return ice_drop(ice->metrics, ICE_DROPPED_TRANSACTION);
     // the answer must come back the way the check went (RFC 8445, section 7.2.5.2.1)
@@ -196,6 +205,7 @@ static int take_answer(struct ice_lite *ice, uint64_t now_us, const struct net_p
     if (error < 0)
         return error;
     ice->paths[ice->selected].heard_us = now_us;
+    ice_failover_heard(&ice->failover, now_us);
     uint16_t code = 0;
     if (message->class == STUN_SUCCESS) {
         ice_consent_answered(&ice->consent, now_us, transaction_id, ice->random);
@@ -245,7 +255,7 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
     ice->paths[index].priority = 0;
     int8_t next = index == ice->selected ? best_left(ice) : NONE;
     if (next != NONE)
-        select_path(ice, now_us, next, false);
+        ice_lite_select(ice, now_us, next, false);
 }
 
 void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
@@ -257,7 +267,13 @@ void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path 
     used->heard_us = now_us;
     // packets that were late on the way we left do not take us back
     if (used->nominated_us != 0 && used->nominated_us > ice->paths[ice->selected].nominated_us)
-        select_path(ice, now_us, index, false);
+        ice_lite_select(ice, now_us, index, false);
+}
+
+void ice_lite_heard(struct ice_lite *ice, uint64_t now_us)
+{
+    ice->claim.left = 0; // the peer has followed
+    ice_failover_heard(&ice->failover, now_us);
 }
 
 void ice_lite_appeared(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
@@ -270,44 +286,55 @@ void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
 {
     if (ice_consent_tick(&ice->consent, now_us))
         ice_count(ice->metrics, ICE_EXPIRATIONS);
+    ice_lite_failover_tick(ice, now_us);
 }
 
 uint64_t ice_lite_deadline(const struct ice_lite *ice)
 {
-    return ice->answers.count > 0 || ice->probe.due ? 0 : ice_consent_deadline(&ice->consent);
+    if (ice->answers.count > 0 || ice->probe.due)
+        return 0;
+    return time_earlier(ice_consent_deadline(&ice->consent), ice_lite_failover_deadline(ice));
 }
 
-static void write_check(struct ice_lite *ice, const struct net_path *path,
-                        const uint8_t transaction_id[STUN_TRANSACTION_ID_SIZE], uint8_t *at,
-                        struct datagram_batch *batch)
+bool ice_lite_write_check(struct ice_lite *ice, uint64_t now_us, const struct net_path *path,
+                          const uint8_t transaction_id[12], bool nominate,
+                          struct datagram_batch *batch)
 {
-    // peers want the attributes of a connectivity check; our tie-breaker of 0 never wins
+    uint8_t *at = datagram_batch_reserve(batch, ICE_MESSAGE_MAX);
+    if (!at)
+        return false;
+    // peers want the attributes of a connectivity check. A tie-breaker of 0 never wins, the largest
+    // one always
+    bool controlling = ice_lite_controls(ice, now_us);
     const struct ice_check check = {
         .transaction_id = transaction_id,
         .priority = ice_priority(ICE_PEER_REFLEXIVE, UINT16_MAX, 1),
+        .tie_breaker = controlling ? UINT64_MAX : 0,
+        .controlling = controlling,
+        .use_candidate = nominate,
     };
     size_t size = ice_check_write(&check, ice->session, at, ICE_MESSAGE_MAX);
     datagram_batch_commit(batch, path, size);
+    return true;
 }
 
 static void write_consent_check(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch)
 {
-    uint8_t *at = datagram_batch_reserve(batch, ICE_MESSAGE_MAX);
-    if (!at)
+    if (!datagram_batch_reserve(batch, ICE_MESSAGE_MAX))
         return;
     uint8_t transaction_id[STUN_TRANSACTION_ID_SIZE];
     ice_consent_sent(&ice->consent, now_us, ice->random, transaction_id);
-    write_check(ice, &ice->paths[ice->selected].path, transaction_id, at, batch);
+    ice_lite_write_check(ice, now_us, &ice->paths[ice->selected].path, transaction_id, false,
+                         batch);
     ice_count(ice->metrics, ICE_CONSENT_SENT);
 }
 
-static void write_probe(struct ice_lite *ice, struct datagram_batch *batch)
+static void write_probe(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch)
 {
-    uint8_t *at = datagram_batch_reserve(batch, ICE_MESSAGE_MAX);
-    if (!at)
+    if (!datagram_batch_reserve(batch, ICE_MESSAGE_MAX))
         return;
     ice_probe_sent(&ice->probe, ice->random);
-    write_check(ice, &ice->probe.path, ice->probe.transaction_id, at, batch);
+    ice_lite_write_check(ice, now_us, &ice->probe.path, ice->probe.transaction_id, false, batch);
     ice_count(ice->metrics, ICE_PROBES_SENT);
 }
 
@@ -317,7 +344,8 @@ void ice_lite_output(struct ice_lite *ice, uint64_t now_us, struct datagram_batc
     if (!ice_answers_write(&ice->answers, sessions, batch))
         return;
     if (ice->probe.due)
-        write_probe(ice, batch);
+        write_probe(ice, now_us, batch);
+    ice_lite_failover_output(ice, now_us, batch);
     if (ice_consent_due(&ice->consent, now_us))
         write_consent_check(ice, now_us, batch);
 }

@@ -4,9 +4,11 @@
  *
  * It never looks for paths: every path over which an authenticated check arrives becomes known, and
  * the peer selects one by USE-CANDIDATE, or by sending media where no check of its came
- * (ice_probe.h). It is always controlled. A peer that takes over paths one by one (aggressive
- * nomination) ends on the one of highest priority; a single nomination moves at once to a path of
- * equal or higher priority or when the old one is silent, else with its second check.
+ * (ice_probe.h). It is controlled, but for a while after the selected path fell silent and another
+ * one answered (ice_failover.h): then it claims the controlling role and nominates that one. A peer
+ * that takes over paths one by one (aggressive nomination) ends on the one of highest priority; a
+ * single nomination moves at once to a path of equal or higher priority or when the old one is
+ * silent, else with its second check.
  *
  * What keeps a path alive: answers to our own checks, for consent, since only they prove that the
  * peer behind the address wants our packets; valid checks of the peer too, for the warning
@@ -20,6 +22,7 @@
 #include "proto/ice/ice.h"
 #include "proto/ice/ice_answers.h"
 #include "proto/ice/ice_consent.h"
+#include "proto/ice/ice_failover.h"
 #include "proto/ice/ice_probe.h"
 
 struct ice_session;
@@ -48,6 +51,13 @@ struct ice_lite {
     struct ice_answers answers;
     struct ice_consent consent;
     struct ice_probe probe;
+    struct ice_failover failover;
+    struct ice_lite_claim {
+        uint8_t id[11];   /**< common beginning of the checks' transaction ids */
+        uint8_t left;     /**< so many more times the peer is told of the move */
+        uint64_t next_us; /**< when it is due next */
+    } claim;
+    uint64_t controlling_until_us; /**< 0: never was */
     uint8_t path_count;
     int8_t selected; /**< index in `paths`, -1: none */
     int8_t newest;   /**< path of the last valid check, -1: none */
@@ -84,6 +94,11 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
  */
 void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
 /**
+ * Such packets came over the selected path. Where they keep coming, silence means something: the
+ * deadlines of an agent that was told of none stay those of consent.
+ */
+void ice_lite_heard(struct ice_lite *ice, uint64_t now_us);
+/**
  * Such packets come over `path` in place of the selected one: a NAT may have given the peer another
  * address, or it has changed networks and will nominate later. It is asked there at once, and its
  * answer moves the selection. Nothing before the first selection.
@@ -92,8 +107,8 @@ void ice_lite_appeared(struct ice_lite *ice, uint64_t now_us, const struct net_p
 void ice_lite_tick(struct ice_lite *ice, uint64_t now_us);
 /** When tick or output has work next: 0 when answers wait, TIME_NEVER before a selection. */
 uint64_t ice_lite_deadline(const struct ice_lite *ice);
-/** Writes waiting answers, due consent checks and questions to paths that appeared. What finds no
- * room in the batch waits. */
+/** Writes waiting answers, due consent checks and questions to other paths. What finds no room in
+ * the batch waits. */
 void ice_lite_output(struct ice_lite *ice, uint64_t now_us, struct datagram_batch *batch);
 /** The next event; false when there is none. */
 bool ice_lite_event(struct ice_lite *ice, struct ice_event *ret_event);
