@@ -85,7 +85,7 @@ void load_measure(struct load *load, uint64_t duration_us)
     load_feed(load, true);
     load_run(load, -1, SETTLE_US);
     count_anew(load);
-    load->shared.measuring = true;
+    load->shared.measuring = load->shared.measured = true;
     struct server_usage before = server_usage_read(options->pid, options->core);
     uint64_t start_us = clock_now_us();
     load_run(load, -1, duration_us);

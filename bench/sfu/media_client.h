@@ -37,6 +37,7 @@ struct media_shared {
     bool stamps;                /**< arrival is when the kernel had the datagram */
     bool live;                  /**< who joins may miss frame 0, so latencies are not known */
     bool measuring;
+    bool measured;             /**< at least once: streams that begin later are not timed */
     struct media_timing video; /**< from a frame's first packet to its last one's arrival */
     struct media_timing audio;
 };
@@ -68,6 +69,7 @@ struct media_stream {
     uint32_t ssrc; /**< 0: free */
     uint16_t next_sequence;
     uint32_t timestamp_offset; /**< of frame 0 */
+    bool timed;                /**< the offset is known: it was there from the load's first frame */
 };
 
 struct media_counts {

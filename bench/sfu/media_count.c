@@ -16,7 +16,7 @@ static struct media_stream *find_stream(struct media_client *client, uint32_t ss
 static void take_latency(struct media_timing *timing, uint64_t arrived_us, uint32_t frame)
 {
     uint64_t sent_us = timing->sent_us[frame % MEDIA_FRAMES];
-    if (timing->count < timing->capacity && arrived_us >= sent_us)
+    if (timing->count < timing->capacity && sent_us > 0 && arrived_us >= sent_us)
         timing->latencies_us[timing->count++] = (uint32_t)(arrived_us - sent_us);
 }
 
@@ -44,7 +44,8 @@ void media_count(struct media_client *client, uint64_t arrived_us, const uint8_t
         // the load's first frame, as long as joins come before it
         *stream = (struct media_stream){ .ssrc = ssrc,
                                          .next_sequence = sequence,
-                                         .timestamp_offset = timestamp };
+                                         .timestamp_offset = timestamp,
+                                         .timed = !shared->live && !shared->measured };
     }
     uint16_t gap = (uint16_t)(sequence - stream->next_sequence);
     bool late = gap >= 0x8000;
@@ -57,9 +58,9 @@ void media_count(struct media_client *client, uint64_t arrived_us, const uint8_t
     add_packet(&client->counts, size, late, gap);
     if (audio)
         add_packet(&client->audio, size, late, gap);
-    if (audio && !shared->live)
+    if (audio && stream->timed)
         take_latency(&shared->audio, arrived_us, ticks / MEDIA_AUDIO_TICKS);
-    else if (marker && !shared->live)
+    else if (marker && stream->timed)
         take_latency(&shared->video, arrived_us, ticks / MEDIA_VIDEO_TICKS);
 }
 

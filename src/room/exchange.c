@@ -8,6 +8,8 @@
 
 /** Between looks at all tracks. */
 #define SWEEP_US (20 * TIME_US_PER_MS)
+/** Pauses of videos told in one sweep: the others are, when their peers are divided again. */
+#define SWEEP_PAUSES 256
 /** A mirror that gets nothing asks again: its wish may have met a full mailbox. */
 #define MIRROR_ASK_US (2 * TIME_US_PER_S)
 /** A publication without packets for this long is reported as silent. */
@@ -331,6 +333,7 @@ uint64_t exchange_tick(struct exchange *exchange, uint64_t now_us, struct datagr
     if (now_us - exchange->swept_us >= SWEEP_US) {
         exchange->swept_us = now_us;
         exchange->behind.budget = FOLLOW_TICK_PACKETS;
+        exchange->pauses_left = SWEEP_PAUSES;
         sweep(exchange, now_us);
     }
     exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,

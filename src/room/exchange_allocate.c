@@ -1,4 +1,6 @@
 // What each peer gets of each picture: the bandwidth of its path divided over its slots.
+#include <stdio.h>
+
 #include "room/exchange_int.h"
 
 /** How often a peer's bandwidth is divided anew when nothing presses. */
@@ -20,21 +22,53 @@ static void describe(struct subscription *subscription, uint64_t now_us, enum sh
     ladder_shed(item, shed);
 }
 
-/** Tells a subscription what was chosen for it. */
-static void settle(struct subscription *subscription, uint64_t now_us)
+static enum media_pause pause_of(const struct subscription *subscription, enum shed_level shed)
 {
+    if (subscription->wish.paused)
+        return MEDIA_PAUSE_NONE; // it is not wanted
+    if (shed == SHED_VIDEO)
+        return MEDIA_PAUSE_SERVER;
+    return subscription->allocation.step == ALLOCATE_NONE ? MEDIA_PAUSE_PATH : MEDIA_PAUSE_NONE;
+}
+
+/** Tells the receiver that a video stops that it wants to see, or goes on. */
+static void tell_pause(struct exchange *exchange, const struct exchange_peer *peer, size_t section,
+                       enum media_pause pause)
+{
+    struct subscription *subscription = peer->subscriptions[section];
+    if (pause == subscription->paused || exchange->pauses_left == 0)
+        return;
+    exchange->pauses_left--;
+    subscription->paused = pause;
+    struct media_event event = {
+        .kind = MEDIA_EVENT_PAUSED,
+        .session = peer->session,
+        .pause = pause,
+    };
+    snprintf(event.mid, sizeof(event.mid), "%s",
+             rtc_peer_negotiated(peer->rtc)->sections[section].mid);
+    exchange->config.ops->to_control(exchange->config.owner, &event);
+}
+
+/** Tells a subscription, and where it matters the receiver, what was chosen for it. */
+static void settle(struct exchange *exchange, const struct exchange_peer *peer, size_t section,
+                   uint64_t now_us)
+{
+    struct subscription *subscription = peer->subscriptions[section];
     uint8_t step = subscription->allocation.step;
     struct ladder_place place = { .layer = SUBSCRIPTION_NO_LAYER };
     if (step != ALLOCATE_NONE)
         place = ladder_place(subscription->track, now_us, &subscription->wish, step);
     subscription_allocated(subscription, now_us, &place);
+    tell_pause(exchange, peer, section,
+               pause_of(subscription, exchange_shed_level(exchange, peer, subscription)));
 }
 
 static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64_t now_us,
                    uint64_t bandwidth_bps)
 {
     struct allocate_item *items = exchange->allocate_items;
-    struct subscription **video = exchange->allocate_video;
+    uint16_t *sections = exchange->allocate_sections;
     size_t count = 0;
     uint64_t audio_bps = 0;
     uint32_t shed = 0;
@@ -48,7 +82,7 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
         }
         enum shed_level level = exchange_shed_level(exchange, peer, subscription);
         shed += level == SHED_VIDEO && !subscription->wish.paused;
-        video[count] = subscription;
+        sections[count] = (uint16_t)i;
         describe(subscription, now_us, level, &items[count++]);
     }
     metric_value *shed_now = &exchange->metrics.values[ROOM_METRIC_SHED_VIDEOS];
@@ -60,7 +94,7 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
     allocate_divide(now_us, left_bps, bandwidth_bps > 0 && left_bps == 0,
                     rtc_peer_explores(peer->rtc), items, count, &sums);
     for (size_t i = 0; i < count; i++)
-        settle(video[i], now_us);
+        settle(exchange, peer, sections[i], now_us);
     peer->allocated_bps = sums.allocated_bps + audio_bps;
     rtc_peer_set_demand(peer->rtc, now_us, sums.allocated_bps + audio_bps,
                         sums.wanted_bps + audio_bps);

@@ -18,10 +18,11 @@ struct exchange {
     struct list by_age;         /**< peers, in the order in which they came */
     uint64_t came;              /**< how many did */
     struct shed shed;
-    struct shed_cut cut; /**< what is left out now */
+    struct shed_cut cut;  /**< what is left out now */
+    uint32_t pauses_left; /**< that may be told until the next sweep */
     /** For one peer at a time: what its bandwidth is divided over. */
     struct allocate_item allocate_items[RTC_SECTIONS_MAX];
-    struct subscription *allocate_video[RTC_SECTIONS_MAX];
+    uint16_t allocate_sections[RTC_SECTIONS_MAX];
 };
 
 /** A probe of a peer's path that is under way. */

@@ -167,6 +167,10 @@ int exchange_slot_set(struct exchange *exchange, uint64_t now_us, handle session
     if (track)
         subscription_attach(subscription, now_us, track, publisher_section,
                             &rtc_peer_negotiated(peer->rtc)->sections[section]);
+    // who comes when there is no time gets no beginning of a picture that would stop at once
+    if (track && track->video && exchange_shed_level(exchange, peer, subscription) == SHED_VIDEO)
+        subscription_allocated(subscription, now_us,
+                               &(struct ladder_place){ .layer = SUBSCRIPTION_NO_LAYER });
     if (old)
         exchange_mirror_release(exchange, old);
     return 0;

@@ -87,6 +87,14 @@ enum media_event_kind {
     MEDIA_EVENT_SPEAKING,     /**< a publication became active speech, or stopped (`speaking`) */
     MEDIA_EVENT_LAYERS,       /**< layers of a publication came, went, or changed (`layers`) */
     MEDIA_EVENT_DEMAND,       /**< other sizes of a publication are watched now (`demand`) */
+    MEDIA_EVENT_PAUSED,       /**< what fills a video slot is not sent, or is again (`pause`) */
+};
+
+/** Why a video that a client wants to see is not sent to it. */
+enum media_pause {
+    MEDIA_PAUSE_NONE,   /**< it is sent */
+    MEDIA_PAUSE_PATH,   /**< the way to the client carries too little */
+    MEDIA_PAUSE_SERVER, /**< the server has more to do than it can */
 };
 
 #define MEDIA_LAYERS_MAX 3
@@ -106,7 +114,8 @@ struct media_event {
     bool speaking;
     uint8_t level_dbov; /**< audio level, 0 loud to 127 silent (RFC 6464) */
     struct media_layer layers[MEDIA_LAYERS_MAX]; /**< smallest first */
-    uint8_t demand;     /**< so many of the smallest layers are of use to somebody; 0: none */
+    uint8_t demand; /**< so many of the smallest layers are of use to somebody; 0: none */
+    enum media_pause pause;
     const char *reason; /**< FAILED: a constant sentence for the user */
 };
 

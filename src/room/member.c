@@ -395,6 +395,19 @@ static void track_event(struct room_member *member, uint64_t now_us,
     }
 }
 
+/** A video that the member watches stopped, or goes on. */
+static void pause_event(struct room_member *member, const struct media_event *event)
+{
+    for (size_t i = 0; i < member->slots.count; i++) {
+        const struct room_slot *slot = &member->slots.items[i];
+        if (strcmp(slot->mid, event->mid) == 0 && slot->filled_by)
+            room_tell(member, &(struct room_event){ .kind = ROOM_EVENT_TRACK_PAUSED,
+                                                    .member = member,
+                                                    .publication = slot->filled_by,
+                                                    .pause = event->pause });
+    }
+}
+
 void room_member_media_event(struct room_member *member, uint64_t now_us,
                              const struct media_event *event)
 {
@@ -415,6 +428,9 @@ void room_member_media_event(struct room_member *member, uint64_t now_us,
     case MEDIA_EVENT_LAYERS:
     case MEDIA_EVENT_DEMAND:
         track_event(member, now_us, event);
+        break;
+    case MEDIA_EVENT_PAUSED:
+        pause_event(member, event);
         break;
     }
 }

@@ -104,6 +104,7 @@ enum room_event_kind {
     ROOM_EVENT_SLOTS,             /**< slots, slot_count: the observer's own that changed */
     ROOM_EVENT_SLOTS_NEEDED,      /**< audio, video: the observer should offer so many */
     ROOM_EVENT_DEMAND,            /**< publication, the observer's own: other sizes are watched */
+    ROOM_EVENT_TRACK_PAUSED,      /**< publication, pause: not sent to the observer, or again */
     ROOM_EVENT_MEDIA_STATE,       /**< the observer's own state; text: why it failed, or NULL */
 };
 
@@ -127,6 +128,7 @@ struct room_event {
     size_t speaker_count;
     const struct room_slot *const *slots;
     size_t slot_count;
+    enum media_pause pause;
     uint32_t audio;
     uint32_t video;
 };

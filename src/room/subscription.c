@@ -66,6 +66,7 @@ void subscription_attach(struct subscription *subscription, uint64_t now_us, str
     subscription_detach(subscription);
     subscription_remap(subscription, publisher, receiver);
     subscription->track = track;
+    subscription->paused = MEDIA_PAUSE_NONE; // so does who fills a slot anew begin
     lift_limit(subscription);
     list_append(&track->subscriptions, &subscription->by_track);
     gop_replay_begin(subscription, now_us);
@@ -150,7 +151,11 @@ void subscription_allocated(struct subscription *subscription, uint64_t now_us,
     if ((follow->active && follow->past && layer <= best) ||
         !rtc_sender_ready(subscription->sender))
         return;
-    if (layer == SUBSCRIPTION_NO_LAYER)
+    bool crowded = subscription->paused == MEDIA_PAUSE_SERVER;
+    // who was left out for lack of time gets no seconds of the past at once, or it will be again
+    if (layer == SUBSCRIPTION_NO_LAYER && crowded)
+        track_want_key_frame(subscription->track, best);
+    else if (layer == SUBSCRIPTION_NO_LAYER)
         gop_replay_begin(subscription, now_us);
     else if (layer != best || waits_for_row(subscription, layer, now_us, again))
         track_want_key_frame(subscription->track, best);

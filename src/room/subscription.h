@@ -46,6 +46,7 @@ struct subscription {
     struct media_wish wish;
     struct allocate_state allocation;
     struct ladder_place limit; /**< of video: the best that may be sent */
+    enum media_pause paused;   /**< as the receiver was told */
     uint8_t red_payload_type;  /**< the receiver's for redundant audio; 0: it takes none */
     uint8_t epoch;             /**< of the stream being forwarded */
     uint8_t layer;             /**< being forwarded, or SUBSCRIPTION_NO_LAYER until a key frame */

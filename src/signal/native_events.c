@@ -10,6 +10,10 @@ _Static_assert((int)WIRE_MEDIA_STATE_NONE == (int)ROOM_MEDIA_NONE &&
                    (int)WIRE_MEDIA_STATE_DISCONNECTED == (int)ROOM_MEDIA_DISCONNECTED &&
                    (int)WIRE_MEDIA_STATE_FAILED == (int)ROOM_MEDIA_FAILED,
                "the schema's media states are the room's");
+_Static_assert((int)WIRE_PAUSE_NONE == (int)MEDIA_PAUSE_NONE &&
+                   (int)WIRE_PAUSE_PATH == (int)MEDIA_PAUSE_PATH &&
+                   (int)WIRE_PAUSE_SERVER == (int)MEDIA_PAUSE_SERVER,
+               "the schema's reasons for a pause are the media server's");
 _Static_assert((int)WIRE_LEFT_REASON_LEFT == (int)ROOM_LEFT_LEFT &&
                    (int)WIRE_LEFT_REASON_LOST == (int)ROOM_LEFT_LOST &&
                    (int)WIRE_LEFT_REASON_KICKED == (int)ROOM_LEFT_KICKED &&
@@ -174,6 +178,11 @@ static void write_event(struct json_text *out, const struct room_event *event)
         wire_write_event_demand(
             out, &(struct wire_event_demand){ .track = event->publication->id,
                                               .layers = event->publication->demand });
+        break;
+    case ROOM_EVENT_TRACK_PAUSED:
+        wire_write_event_track_paused(
+            out, &(struct wire_event_track_paused){ .track = event->publication->id,
+                                                    .pause = (enum wire_pause)event->pause });
         break;
     case ROOM_EVENT_MEDIA_STATE:
         wire_write_event_media_state(out,

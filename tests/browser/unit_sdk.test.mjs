@@ -109,6 +109,23 @@ test('a track that moves to another slot is never without picture', () => {
     assert.ok(!events.some(([name]) => name === 'track-detached'));
 });
 
+test('a video says why it is not sent, until it is, or another slot shows it', () => {
+    const { roster, events } = makeRoster();
+    const paused = (pause) => roster.receive(/** @type {any} */ ({ type: 'track_paused', track: 'v', pause }));
+    roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: 'v' });
+    assert.equal(roster.track('v')?.pause, 'none');
+    events.length = 0;
+    paused('server');
+    paused('server');
+    assert.equal(roster.track('v')?.pause, 'server');
+    assert.deepEqual(events, [['track-updated', 'v']]);
+    paused('none');
+    assert.equal(roster.track('v')?.pause, 'none');
+    paused('path');
+    roster.fill({ mid: '3', kind: 'video', mediaTrack: mediaB, track: 'v' });
+    assert.equal(roster.track('v')?.pause, 'none');
+});
+
 test('a slot may be filled before its track is announced', () => {
     const { roster, events } = makeRoster();
     roster.fill({ mid: '1', kind: 'video', mediaTrack: mediaA, track: 'new' });

@@ -76,6 +76,23 @@ static void test_the_same_over_a_mirror(void **state)
     check_bandwidth(1);
 }
 
+static void test_who_has_no_room_for_any_picture_is_told_so(void **state)
+{
+    (void)state;
+    struct world *world = a_call(0);
+    struct world_client *subscriber = &world->clients[1];
+    assert_int_equal(subscriber->pause, MEDIA_PAUSE_NONE);
+    // now and then one is tried all the same
+    say_remb(subscriber, 10000, 0);
+    for (int i = 0; i < 100 && subscriber->pause == MEDIA_PAUSE_NONE; i++)
+        network_run(world->net, time_from_ms(100));
+    assert_int_equal(subscriber->pause, MEDIA_PAUSE_PATH);
+    say_remb(subscriber, 200000, 8);
+    network_run(world->net, time_from_s(8));
+    assert_int_equal(subscriber->pause, MEDIA_PAUSE_NONE);
+    world_free(world);
+}
+
 static void test_a_wish_chooses_the_layer(void **state)
 {
     (void)state;
@@ -171,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_narrow_path_gets_the_smallest_layer_and_a_wide_one_the_best),
         cmocka_unit_test(test_the_same_over_a_mirror),
+        cmocka_unit_test(test_who_has_no_room_for_any_picture_is_told_so),
         cmocka_unit_test(test_a_wish_chooses_the_layer),
         cmocka_unit_test(test_a_viewer_limits_the_layers),
         cmocka_unit_test(test_control_hears_of_layers_that_come_and_go),

@@ -95,6 +95,8 @@ static void test_sizes_go_first_then_the_videos_of_the_last(void **state)
     assert_int_equal(video_of(world, 1)->layer, 0);
     assert_in_range(frames[0], 29, 31);
     assert_int_equal(frames[2], 0);
+    assert_int_equal(world->clients[1].pause, MEDIA_PAUSE_NONE);
+    assert_int_equal(world->clients[3].pause, MEDIA_PAUSE_SERVER);
     assert_false(exchange_is_full(world->workers[0].exchange));
     // nothing but sound, and no place for more
     for (int i = 0; i < 100 && !exchange_is_full(world->workers[0].exchange); i++)
@@ -120,6 +122,7 @@ static void test_all_comes_back_without_a_gap(void **state)
         const struct world_received *video = video_of(world, i + 1);
         assert_in_range(frames[i], 29, 31);
         assert_int_equal(video->layer, 2);
+        assert_int_equal(world->clients[i + 1].pause, MEDIA_PAUSE_NONE);
         // what was left out is no loss to the receiver
         assert_int_equal(video->distinct, video->newest - video->oldest + 1);
     }

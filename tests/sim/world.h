@@ -68,7 +68,8 @@ struct world_client {
     struct rtc_peer *server_peer;
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
-    uint8_t demand; /**< layers of its video that are watched, as the server said last */
+    enum media_pause pause; /**< of a video that it watches, as the server said last */
+    uint8_t demand;         /**< layers of its video that are watched, as the server said last */
     /** Gets decrypted RTP packets in place of the engine. */
     void (*tap)(void *owner, struct bytes packet);
     void *tap_owner;

@@ -30,9 +30,12 @@ static void to_control(void *owner, const struct media_event *event)
     struct world *world = ((struct world_worker *)owner)->world;
     world->live_events += event->kind == MEDIA_EVENT_TRACK_LIVE;
     world->silent_events += event->kind == MEDIA_EVENT_TRACK_SILENT;
-    for (uint32_t i = 0; event->kind == MEDIA_EVENT_DEMAND && i < world->client_count; i++) {
-        if (world->clients[i].session == event->session)
-            world->clients[i].demand = event->demand;
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        struct world_client *client = &world->clients[i];
+        if (client->session == event->session && event->kind == MEDIA_EVENT_DEMAND)
+            client->demand = event->demand;
+        if (client->session == event->session && event->kind == MEDIA_EVENT_PAUSED)
+            client->pause = event->pause;
     }
     if (event->kind != MEDIA_EVENT_LAYERS)
         return;

@@ -128,6 +128,8 @@ const EN = {
     'room.soundOn': 'Turn on sound',
     'room.retryNow': 'Try now',
     'room.waiting': 'Waiting for picture',
+    'room.pausedPath': 'Your connection is too slow for this picture',
+    'room.pausedServer': 'The server is too busy for this picture',
 
     'e2ee.option': 'Encrypt from end to end',
     'e2ee.optionHint': 'Not even the server can see or hear you. The key is part of the link.',

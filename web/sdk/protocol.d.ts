@@ -12,6 +12,9 @@ export type Kind = "audio" | "video";
 /** State of a member's media connection: `none` before the first offer, `connecting` until ICE and DTLS are done, `disconnected` when the client's consent expired (an ICE restart may mend it), `failed` when only a new connection helps. */
 export type MediaState = "none" | "connecting" | "connected" | "disconnected" | "failed";
 
+/** Why a video that a client wants is not sent to it: `none` when it is, `path` when the way to the client carries too little, `server` when the server has more to do than it can. */
+export type Pause = "none" | "path" | "server";
+
 /** What a caller means to use. */
 export type CallMedia = "audio" | "video";
 
@@ -717,6 +720,16 @@ export interface DemandEvent {
     layers: number;
 }
 
+/** A video that fills one of the client's slots is not sent for now, or is sent again. A track that fills a slot anew is taken to be sent until this says otherwise. Tracks that the client itself has paused by `wish` are not told. */
+export interface TrackPausedEvent {
+    type: "track_paused";
+    seq: number;
+    /** The track. */
+    track: string;
+    /** Why it is not sent. */
+    pause: Pause;
+}
+
 /** Who speaks now, loudest first: the whole list. */
 export interface SpeakersEvent {
     type: "speakers";
@@ -951,6 +964,7 @@ export type ServerEvent =
     | SlotsEvent
     | SlotsNeededEvent
     | DemandEvent
+    | TrackPausedEvent
     | SpeakersEvent
     | MediaStateEvent
     | ChatEvent
@@ -979,6 +993,7 @@ export interface EventMap {
     slots: SlotsEvent;
     slots_needed: SlotsNeededEvent;
     demand: DemandEvent;
+    track_paused: TrackPausedEvent;
     speakers: SpeakersEvent;
     media_state: MediaStateEvent;
     chat: ChatEvent;

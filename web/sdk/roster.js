@@ -25,6 +25,8 @@
  * @property {boolean} blocked by a moderator
  * @property {boolean} live the server receives packets of it
  * @property {boolean} encrypted end to end: without the room's key there is nothing to show or play
+ * @property {import('./protocol.js').Pause} pause why the server does not send this video now: 'none' when
+ *   it does, 'path' when the way here carries too little, 'server' when the server has too much to do
  * @property {MediaStreamTrack | null} mediaTrack what to show or play; null while not received
  */
 
@@ -117,8 +119,11 @@ export class Roster {
             this.#detach(this.track(id));
         }
         if (!slot.track) return;
+        const track = this.track(slot.track);
+        // another slot begins anew
+        if (track && this.#filled.get(slot.track)?.mid !== slot.mid) track.pause = 'none';
         this.#filled.set(slot.track, { mid: slot.mid, mediaTrack: slot.mediaTrack });
-        this.#attach(this.track(slot.track));
+        this.#attach(track);
     }
 
     /**
@@ -143,6 +148,9 @@ export class Roster {
             case 'track_updated':
                 if (message.track.member === this.#selfId) return false;
                 this.#published(message.track);
+                return true;
+            case 'track_paused':
+                this.#paused(message.track, message.pause);
                 return true;
             case 'track_unpublished':
                 this.#unpublished(message.member, message.track);
@@ -192,7 +200,8 @@ export class Roster {
     #addTrack(wire) {
         const member = this.#members.get(wire.member);
         if (!member || member.self) return undefined;
-        const track = { ...wire, member, mediaTrack: null };
+        /** @type {RemoteTrack} */
+        const track = { ...wire, member, pause: 'none', mediaTrack: null };
         member.tracks.set(track.id, track);
         return track;
     }
@@ -209,6 +218,17 @@ export class Roster {
         if (!track) return;
         this.#events.emit('track-published', track);
         this.#attach(track);
+    }
+
+    /**
+     * @param {string} id
+     * @param {import('./protocol.js').Pause} pause
+     */
+    #paused(id, pause) {
+        const track = this.track(id);
+        if (!track || track.pause === pause) return;
+        track.pause = pause;
+        this.#events.emit('track-updated', track);
     }
 
     /**
@@ -238,6 +258,7 @@ export class Roster {
     #detach(track) {
         if (!track?.mediaTrack) return;
         track.mediaTrack = null;
+        track.pause = 'none';
         this.#events.emit('track-detached', track);
     }
 

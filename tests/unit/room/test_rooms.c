@@ -366,6 +366,26 @@ static void test_publishers_are_told_what_is_watched(void **state)
     assert_int_equal(room_member_find_mid(ada.member, "1")->demand, 0);
 }
 
+static void test_who_misses_a_picture_is_told(void **state)
+{
+    (void)state;
+    struct person ada, grace;
+    join(&ada, "ada");
+    join(&grace, "grace");
+    offer(&ada, "a+v+");
+    offer(&grace, "a-v-");
+    fake_media_report(&media, MEDIA_EVENT_PAUSED, grace.member->media, "1", false, 0);
+    room_directory_take_media_events(&rooms, 1 * S);
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PAUSED], 1);
+    assert_int_equal(ada.heard[ROOM_EVENT_TRACK_PAUSED], 0);
+    // an empty slot, and one that is not there
+    fake_media_report(&media, MEDIA_EVENT_PAUSED, grace.member->media, "7", false, 0);
+    fake_media_report(&media, MEDIA_EVENT_PAUSED, ada.member->media, "1", false, 0);
+    room_directory_take_media_events(&rooms, 2 * S);
+    assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PAUSED], 1);
+    assert_int_equal(ada.heard[ROOM_EVENT_TRACK_PAUSED], 0);
+}
+
 static void test_speakers_are_told_loudest_first_and_not_too_often(void **state)
 {
     (void)state;
@@ -756,6 +776,7 @@ int main(void)
         TEST(test_publishing_anew_is_no_way_around_a_block),
         TEST(test_screens_come_before_faces_and_speakers_before_the_silent),
         TEST(test_only_the_last_speakers_are_shown_unasked),
+        TEST(test_who_misses_a_picture_is_told),
         TEST(test_publishers_are_told_what_is_watched),
         TEST(test_speakers_are_told_loudest_first_and_not_too_often),
         TEST(test_more_slots_are_asked_for_once),

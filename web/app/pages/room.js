@@ -288,7 +288,8 @@ class RoomPage {
             tile.poor(reconnecting ? t('quality.away', { name: member.name }) : null);
         }
         tile.muted(isMuted(this.#room, member));
-        tile.note(this.#encryption.problem(member)?.note ?? null);
+        const camera = [...member.tracks.values()].find(({ source }) => source === 'camera');
+        tile.note(this.#encryption.problem(member)?.note ?? pauseNote(camera));
         this.#banners.set('encryption', this.#encryption.banner);
         this.#people.update();
     }
@@ -303,10 +304,12 @@ class RoomPage {
         if (track.kind === 'audio') {
             this.#sounds.set(track.id, track.mediaTrack);
         } else if (track.source === 'screen') {
-            this.#screenTile(track).picture(track.mediaTrack, track.muted);
+            const tile = this.#screenTile(track);
+            tile.picture(track.mediaTrack, track.muted || track.pause !== 'none');
+            tile.note(pauseNote(track));
         } else {
             const off = track.muted || track.blocked;
-            this.#tiles.get(member.id)?.picture(off ? null : track.mediaTrack);
+            this.#tiles.get(member.id)?.picture(off ? null : track.mediaTrack, track.pause !== 'none');
         }
         this.#memberUpdated(member);
     }
@@ -551,5 +554,20 @@ class RoomPage {
 
     #leave() {
         this.#onended(null);
+    }
+}
+
+/**
+ * @param {RemoteTrack | undefined} track
+ * @returns {string | null} why there is no picture; null: there is, or it is not the server's doing
+ */
+function pauseNote(track) {
+    switch (track?.pause) {
+        case 'path':
+            return t('room.pausedPath');
+        case 'server':
+            return t('room.pausedServer');
+        default:
+            return null;
     }
 }
