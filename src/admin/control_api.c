@@ -128,6 +128,16 @@ bool control_admit(struct control_api *api, struct http_exchange *exchange)
     return false;
 }
 
+void control_caller(struct control_api *api, struct http_exchange *exchange,
+                    char out[ROOM_MEMBER_SIZE])
+{
+    struct token_grants grants = { 0 };
+    int result = token_verifier_check(api->config.tokens, http_exchange_bearer(exchange),
+                                      clock_unix_us() / TIME_US_PER_S, &grants);
+    const char *name = result < 0 ? "" : grants.user[0] ? grants.user : grants.id;
+    snprintf(out, ROOM_MEMBER_SIZE, "%s", name);
+}
+
 struct room *control_room(struct control_api *api, struct http_exchange *exchange)
 {
     if (!control_admit(api, exchange))

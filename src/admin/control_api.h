@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "admin/options.h"
 #include "room/directory.h"
 #include "server/http_server.h"
 #include "signal/token_verifier.h"
@@ -20,6 +21,7 @@ struct control_api_config {
     struct room_directory *rooms; /**< of signaling; the routes end before it does */
     struct media_host *media;     /**< for statistics */
     struct token_verifier *tokens;
+    const struct roost_options *options;    /**< may be reloaded */
     const char *data_dir;                   /**< captures are written into a folder of it */
     struct bytes (*token_key)(void *owner); /**< what signs tokens that are asked for */
     int (*save_revocations)(void *owner);   /**< 0 or a negative errno */

@@ -40,6 +40,9 @@ struct room_member *control_member(struct control_api *api, struct http_exchange
 struct room_publication *control_track(struct control_api *api, struct http_exchange *exchange);
 /** Whether the request has a good admin token; else it is answered. */
 bool control_admit(struct control_api *api, struct http_exchange *exchange);
+/** Who asks, for the log: the user or else the id of the admitted token, which may be "". */
+void control_caller(struct control_api *api, struct http_exchange *exchange,
+                    char out[ROOM_MEMBER_SIZE]);
 /** The JSON object of the body ({} when it is empty), or NULL with 400 answered. */
 json_t *control_body(struct http_exchange *exchange);
 

@@ -47,6 +47,7 @@ struct capture {
     size_t piece_count;
     struct piece *writing; /**< with the job */
     bool running;
+    bool decrypted;
     bool deleted; /**< to be freed when the job is back */
     int error;    /**< of the disk, by the job */
     uint64_t bytes;
@@ -138,6 +139,12 @@ static void queue(struct capture *capture, uint8_t *data, size_t size)
     write_next(capture);
 }
 
+static void stop(struct capture *capture)
+{
+    if (capture->running)
+        media_capture_stop(capture->api->config.media, capture->session);
+}
+
 static void captured(void *owner, struct media_captured *news)
 {
     struct control_api *api = owner;
@@ -151,6 +158,8 @@ static void captured(void *owner, struct media_captured *news)
         capture->missed += missed;
         metric_add(&api->metrics[CONTROL_API_CAPTURE_MISSED], missed);
         capture->running = capture->running && !news->ended;
+        if (capture->decrypted && !api->config.options->captures.decrypted)
+            stop(capture); // a reload has forbidden it
         if (takes && news->data) {
             capture->packets += news->packets;
             queue(capture, news->data, news->size);
@@ -215,10 +224,10 @@ static struct capture *capture_new(struct control_api *api, const struct room_me
 
 static json_t *capture_json(const struct capture *capture)
 {
-    return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I}", "id", capture->id, "room", capture->room,
-                     "participant", capture->member, "running", (int)capture->running, "bytes",
-                     (json_int_t)capture->bytes, "packets", (json_int_t)capture->packets, "missed",
-                     (json_int_t)capture->missed);
+    return json_pack("{s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:I}", "id", capture->id, "room", capture->room,
+                     "participant", capture->member, "running", (int)capture->running, "decrypted",
+                     (int)capture->decrypted, "bytes", (json_int_t)capture->bytes, "packets",
+                     (json_int_t)capture->packets, "missed", (json_int_t)capture->missed);
 }
 
 static int begin(struct control_api *api, const struct room_member *member,
@@ -234,6 +243,7 @@ static int begin(struct control_api *api, const struct room_member *member,
         return result;
     }
     capture->running = true;
+    capture->decrypted = limits->decrypted;
     result = open_file(capture);
     if (result < 0) {
         media_capture_stop(api->config.media, member->media);
@@ -244,6 +254,23 @@ static int begin(struct control_api *api, const struct room_member *member,
     return 0;
 }
 
+/** What people say and show is written into a file: the log has who had it done, and when. */
+static void log_begun(const struct capture *capture, struct http_exchange *exchange)
+{
+    char caller[ROOM_MEMBER_SIZE], address[NET_ADDRESS_TEXT_MAX];
+    control_caller(capture->api, exchange, caller);
+    net_address_format_ip(http_exchange_remote(exchange), address);
+    if (capture->decrypted)
+        log_warning(capture->api->config.log, "packets are captured with media in the clear",
+                    log_text("capture", capture->id), log_text("room", capture->room),
+                    log_text("participant", capture->member), log_text("by", caller),
+                    log_text("address", address));
+    else
+        log_info(capture->api->config.log, "packets are captured", log_text("capture", capture->id),
+                 log_text("room", capture->room), log_text("participant", capture->member),
+                 log_text("by", caller), log_text("address", address));
+}
+
 void control_capture_start(struct http_exchange *exchange, void *owner)
 {
     struct control_api *api = owner;
@@ -252,9 +279,11 @@ void control_capture_start(struct http_exchange *exchange, void *owner)
     if (!body)
         return;
     uint64_t bytes = BYTES_DEFAULT, seconds = 60;
+    bool decrypted = false;
     const struct control_field fields[] = {
         { "max_bytes", CONTROL_NUMBER, BYTES_MAX, false, &bytes, NULL },
         { "max_s", CONTROL_NUMBER, SECONDS_MAX, false, &seconds, NULL },
+        { "decrypted", CONTROL_FLAG, 0, false, &decrypted, NULL },
     };
     bool good = control_fields(exchange, body, fields, array_size(fields));
     json_decref(body);
@@ -264,12 +293,19 @@ void control_capture_start(struct http_exchange *exchange, void *owner)
         http_exchange_fail(exchange, 400, "max_bytes is 4096 at least, max_s is 1.");
         return;
     }
+    if (decrypted && !api->config.options->captures.decrypted) {
+        http_exchange_fail(exchange, 403,
+                           "Captures with media in the clear are not allowed here "
+                           "(captures.decrypted = false).");
+        return;
+    }
     if (api->captures.count >= CAPTURES_MAX) {
         http_exchange_fail(exchange, 409, "There are eight captures: delete one first.");
         return;
     }
     struct media_capture_limits limits = { .bytes_max = bytes - PCAP_HEADER_SIZE,
-                                           .duration_us = seconds * TIME_US_PER_S };
+                                           .duration_us = seconds * TIME_US_PER_S,
+                                           .decrypted = decrypted };
     struct capture *capture;
     int result = begin(api, member, &limits, &capture);
     if (result == -ENOENT || result == -ENOTCONN) {
@@ -280,8 +316,7 @@ void control_capture_start(struct http_exchange *exchange, void *owner)
         http_exchange_fail(exchange, 500, "The file cannot be written.");
     } else {
         metric_add(&api->metrics[CONTROL_API_CAPTURES], 1);
-        log_info(api->config.log, "packets are captured", log_text("capture", capture->id),
-                 log_text("room", capture->room), log_text("participant", capture->member));
+        log_begun(capture, exchange);
         control_respond(exchange, 201, capture_json(capture));
     }
 }
@@ -322,12 +357,6 @@ void control_capture_get(struct http_exchange *exchange, void *owner)
     const struct capture *capture = find(owner, exchange);
     if (capture)
         control_respond(exchange, 200, capture_json(capture));
-}
-
-static void stop(struct capture *capture)
-{
-    if (capture->running)
-        media_capture_stop(capture->api->config.media, capture->session);
 }
 
 void control_capture_stop(struct http_exchange *exchange, void *owner)

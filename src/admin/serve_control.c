@@ -18,6 +18,13 @@ static void changed(void *owner)
     ws_endpoint_rooms_changed(serve->signal);
 }
 
+void serve_control_reload(struct serve *serve)
+{
+    if (serve->control_api && serve->options->captures.decrypted)
+        log_warning(&serve->log, "captures with media in the clear may be asked for: "
+                                 "captures.decrypted is on");
+}
+
 int serve_control_start(struct serve *serve)
 {
     if (!serve->http || !serve->signal)
@@ -29,6 +36,7 @@ int serve_control_start(struct serve *serve)
         .rooms = ws_endpoint_rooms(serve->signal),
         .media = serve->media,
         .tokens = &serve->tokens,
+        .options = serve->options,
         .data_dir = serve->data.path,
         .token_key = token_key,
         .save_revocations = save_revocations,
@@ -40,6 +48,7 @@ int serve_control_start(struct serve *serve)
         return result;
     struct metric_set metrics = control_api_metrics(serve->control_api);
     metrics_page_add(serve->metrics, &metrics);
+    serve_control_reload(serve);
     return 0;
 }
 

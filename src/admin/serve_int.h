@@ -141,6 +141,8 @@ void serve_turn_stop(struct serve *serve);
 void serve_turn_attached(struct serve *serve);
 must_check int serve_turn_listen(struct serve *serve);
 must_check int serve_control_start(struct serve *serve);
+/** Says what the operator should know is allowed. */
+void serve_control_reload(struct serve *serve);
 /** Before the HTTP server goes. */
 void serve_control_detach(struct serve *serve);
 /** After the media server has gone. */

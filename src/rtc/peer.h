@@ -91,6 +91,13 @@ const struct rtc_negotiated *rtc_peer_negotiated(const struct rtc_peer *peer);
  */
 int rtc_peer_input(struct rtc_peer *peer, uint64_t now_us, const struct net_path *path,
                    struct bytes datagram, struct rtc_media *media);
+/**
+ * Decrypts an SRTP or SRTCP packet without noticing it, for captures: one that is about to be given
+ * to rtc_peer_input, or was written into a batch (`sent`). Returns the size of the plain packet;
+ * -ENOENT (neither, or there are no keys) or what secure_rtp_reveal returns.
+ */
+must_check ssize_t rtc_peer_reveal(struct rtc_peer *peer, bool sent, struct bytes datagram,
+                                   uint8_t *out, size_t capacity);
 /** Client only: our own addresses, then the other side's candidates as they come. */
 must_check int rtc_peer_add_local(struct rtc_peer *peer, const struct net_address *address);
 must_check int rtc_peer_add_remote(struct rtc_peer *peer, uint64_t now_us,

@@ -22,6 +22,7 @@ struct media_capture {
     uint64_t number;
     uint64_t bytes_left;
     uint64_t ends_us;
+    bool decrypted;
     uint64_t piece_us; /**< when the piece was begun */
     struct media_captured piece;
 };
@@ -47,7 +48,8 @@ int media_capture_start(struct media_host *host, handle session,
     struct media_message_capture message = { .session = session,
                                              .number = ++host->capture_last,
                                              .bytes_max = limits->bytes_max,
-                                             .duration_us = limits->duration_us };
+                                             .duration_us = limits->duration_us,
+                                             .decrypted = limits->decrypted };
     *ret_number = message.number;
     media_host_send(host, found->worker, MEDIA_MESSAGE_CAPTURE, &message, sizeof(message));
     return 0;
@@ -117,7 +119,8 @@ void media_capture_take(struct media_worker *worker, const struct media_message_
     *capture = (struct media_capture){ .transport = transport,
                                        .number = message->number,
                                        .bytes_left = message->bytes_max,
-                                       .ends_us = media_now_us(worker) + message->duration_us };
+                                       .ends_us = media_now_us(worker) + message->duration_us,
+                                       .decrypted = message->decrypted };
     list_append(&worker->captures, &capture->node);
     transport->capture = capture;
 }
@@ -147,10 +150,24 @@ static bool add(struct media_worker *worker, struct media_capture *capture,
     return true;
 }
 
+/** Adds what a datagram says where that is wanted and can be known; else the datagram itself. */
+static bool add_shown(struct media_worker *worker, struct media_capture *capture,
+                      const struct net_path *path, bool sent, struct bytes datagram)
+{
+    uint8_t plain[DATAGRAM_SIZE_MAX];
+    const struct net_address *from = sent ? &path->local : &path->remote;
+    const struct net_address *to = sent ? &path->remote : &path->local;
+    ssize_t size =
+        capture->decrypted && capture->transport->peer
+            ? rtc_peer_reveal(capture->transport->peer, sent, datagram, plain, sizeof(plain))
+            : -ENOENT;
+    return add(worker, capture, from, to, size < 0 ? datagram : bytes_of(plain, (size_t)size));
+}
+
 void media_capture_incoming(struct media_worker *worker, struct media_transport *transport,
                             const struct net_path *path, struct bytes datagram)
 {
-    if (!add(worker, transport->capture, &path->remote, &path->local, datagram))
+    if (!add_shown(worker, transport->capture, path, false, datagram))
         end(worker, transport->capture);
 }
 
@@ -174,7 +191,7 @@ void media_capture_outgoing(struct media_worker *worker)
     size_t size;
     while (datagram_batch_next(&worker->batch, &cursor, &path, &data, &size)) {
         struct media_capture *capture = find(worker, &path.remote);
-        if (capture && !add(worker, capture, &path.local, &path.remote, bytes_of(data, size)))
+        if (capture && !add_shown(worker, capture, &path, true, bytes_of(data, size)))
             end(worker, capture);
     }
 }

@@ -1,5 +1,6 @@
 /**
- * Captures of a session's packets, as they are on the wire: encrypted. The session's worker writes
+ * Captures of a session's packets, as they are on the wire: encrypted; or, where the operator has
+ * said so twice, with RTP and RTCP decrypted. The session's worker writes
  * pcap records into chunks, which go to the control thread by message. A session without a capture
  * costs one comparison per datagram that comes in, and a worker without any costs nothing for those
  * that go out.
@@ -20,6 +21,7 @@ struct media_transport;
 struct media_capture_limits {
     uint64_t bytes_max; /**< of the file */
     uint64_t duration_us;
+    bool decrypted; /**< RTP and RTCP are written in the clear */
 };
 
 /** A piece of a capture: whole pcap records. */

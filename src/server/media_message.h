@@ -84,6 +84,7 @@ struct media_message_capture {
     uint64_t number; /**< 0: end the one that there is */
     uint64_t bytes_max;
     uint64_t duration_us;
+    bool decrypted;
 };
 
 /** What can be told of one session. */

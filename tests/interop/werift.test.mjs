@@ -81,9 +81,9 @@ class Member {
     keyFramesWanted = 0;
     #stopSending = [];
 
-    static async join(room, name, { sends = [], slots = 1, config = {} } = {}) {
+    static async join(room, name, { sends = [], slots = 1, config = {}, at = server } = {}) {
         const member = new Member();
-        member.client = await NativeClient.join(server, room, name);
+        member.client = await NativeClient.join(at, room, name);
         const [mid, wide, sendTime] = [werift.useSdesMid(), werift.useTransportWideCC(), werift.useAbsSendTime()];
         member.peer = new werift.RTCPeerConnection({
             iceServers: [], iceAdditionalHostAddresses: ['127.0.0.1'],
@@ -268,35 +268,49 @@ function readPcap(file) {
     return records;
 }
 
+/** What an operator does with captures of a room. */
+async function captureApi(at, room) {
+    const token = (await runCommand(['token', '--admin', '--user', 'olga', '--data', at.dataDir], { sanitized: true })).output.trim();
+    const ask = async (method, path, body) => {
+        const text = body && JSON.stringify(body);
+        return at.fetch(`/api/v1/${path}`, { method, body: text, headers: { authorization: `Bearer ${token}`, ...(text ? { 'content-length': text.length } : {}) } });
+    };
+    const tryBegin = (member, limits) => ask('POST', `rooms/${room}/participants/${member}/capture`, limits);
+    const begin = async (member, limits) => {
+        const { status, body } = await tryBegin(member, limits);
+        assert.equal(status, 201, body);
+        return JSON.parse(body).id;
+    };
+    const look = async (id) => JSON.parse((await ask('GET', `captures/${id}`)).body);
+    /** Ends it; what the API says when all is on the disk. */
+    const end = async (id) => {
+        await ask('POST', `captures/${id}/stop`);
+        await until('the end', async () => !(await look(id)).running);
+        return until('all on the disk', async () => {
+            const info = await look(id);
+            return info.bytes === statSync(join(at.dataDir, 'captures', `${id}.pcap`)).size && info;
+        });
+    };
+    return { ask, tryBegin, begin, look, end };
+}
+
 test('a capture has the packets of one member both ways, as they were on the wire', async (context) => {
     const room = newRoom();
     const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
     const ben = await Member.join(room, 'Ben');
     leaving(context, [ann, ben]);
-    const token = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
-    const ask = async (method, path, body) => {
-        const text = body && JSON.stringify(body);
-        return server.fetch(`/api/v1/${path}`, { method, body: text, headers: { authorization: `Bearer ${token}`, ...(text ? { 'content-length': text.length } : {}) } });
-    };
-    const begin = async (member, limits) => {
-        const { status, body } = await ask('POST', `rooms/${room}/participants/${member}/capture`, limits);
-        assert.equal(status, 201, body);
-        return JSON.parse(body).id;
-    };
-    const look = async (id) => JSON.parse((await ask('GET', `captures/${id}`)).body);
+    const { ask, tryBegin, begin, look, end } = await captureApi(server, room);
+    const forbidden = await tryBegin(ann.client.member, { decrypted: true });
+    assert.equal(forbidden.status, 403);
+    assert.match(forbidden.body, /captures\.decrypted/);
     const capture = await begin(ann.client.member, {});
     const small = await begin(ben.client.member, { max_bytes: 5000 });
     ann.send();
     await until('packets', async () => (await look(capture)).packets > 100);
-    await ask('POST', `captures/${capture}/stop`);
-    await until('the end', async () => !(await look(capture)).running);
+    const told = await end(capture);
     await until('the other end', async () => !(await look(small)).running);
-    const told = await until('all on the disk', async () => {
-        const info = await look(capture);
-        const size = statSync(join(server.dataDir, 'captures', `${capture}.pcap`)).size;
-        return info.bytes === size && info;
-    });
     assert.equal(told.missed, 0);
+    assert.equal(told.decrypted, false);
     const path = join(server.dataDir, 'captures', `${capture}.pcap`);
     assert.equal(statSync(path).mode & 0o777, 0o600);
     assert.ok(statSync(join(server.dataDir, 'captures', `${small}.pcap`)).size <= 5000);
@@ -328,6 +342,66 @@ test('a capture has the packets of one member both ways, as they were on the wir
     await ben.client.request('leave');
     await until('its end', async () => !(await look(last)).running);
     await ask('DELETE', `captures/${last}`);
+});
+
+test('where the operator allows it, a capture has media in the clear, exactly as it was sent', async (context) => {
+    const open = await Server.start({ sanitized: true, set: { 'server.workers': 2, 'captures.decrypted': true } });
+    context.after(() => open.stop());
+    const { port } = open.log.find(({ message }) => message === 'media is ready');
+    assert.ok(open.log.some(({ level, message }) => level === 'warning' && /in the clear/.test(message)), 'the start says it');
+    const room = newRoom();
+    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0, at: open });
+    const ben = await Member.join(room, 'Ben', { at: open });
+    leaving(context, [ann, ben]);
+    const { begin, look, end } = await captureApi(open, room);
+    ann.send();
+    // beyond the first turn of the sequence numbers: the rollover counter is not 0 any more
+    await until('the numbers have wrapped', () => ben.received.video.length > 200 && ben.received.audio.length > 100);
+    const [sent, received] = [await begin(ann.client.member, { decrypted: true }), await begin(ben.client.member, { decrypted: true })];
+    await until('packets', async () => (await look(sent)).packets > 150 && (await look(received)).packets > 150);
+    for (const id of [sent, received]) {
+        const { decrypted, missed, packets } = await end(id);
+        assert.deepEqual([decrypted, missed], [true, 0]);
+        const records = readPcap(readFileSync(join(open.dataDir, 'captures', `${id}.pcap`)));
+        assert.equal(records.length, packets);
+        const opus = new Set(), vp8 = new Set(), reports = new Set();
+        const unlike = [];
+        const rtxType = Number(/a=rtpmap:(\d+) rtx\/90000/.exec(ben.answer.sdp)[1]);
+        for (const { from, payload } of records) {
+            if (payload[0] >> 6 !== 2) continue; // STUN
+            const type = payload[1] & 0x7f;
+            if (type >= 64 && type <= 95) { // RTCP: compound packets of ours, to the last byte
+                assert.ok(payload[1] >= 200 && payload[1] <= 206);
+                let at = 0;
+                while (from === port && at < payload.length) at += 4 + 4 * payload.readUInt16BE(at + 2);
+                assert.ok(from !== port || at === payload.length, 'RTCP is cut off');
+                reports.add(`${from === port ? 'ours' : 'theirs'} ${payload[1]}`);
+                continue;
+            }
+            const packet = werift.RtpPacket.deSerialize(payload);
+            const repeated = packet.header.payloadType === rtxType; // a probe or a retransmission (RFC 4588)
+            const body = repeated ? packet.payload.subarray(2) : packet.payload;
+            if (body.length === 0) continue; // padding alone
+            const picture = vp8Read(body);
+            if (repeated) assert.ok(picture);
+            else if (picture && packet.payload.equals(vp8Payload(picture.picture, picture.keyFrame, picture.number))) vp8.add(picture.number);
+            else if (packet.payload.equals(opusPayload(opusRead(packet.payload)))) opus.add(opusRead(packet.payload));
+            else unlike.push(packet);
+        }
+        assert.ok(vp8.size > 50 && opus.size > 50, `${vp8.size} pictures, ${opus.size} of sound`);
+        assert.deepEqual(unlike, []);
+        // feedback and reports, both ways
+        assert.ok([...reports].some((name) => name.startsWith('ours')) && [...reports].some((name) => name.startsWith('theirs')), [...reports].join());
+        // without a hole
+        for (const numbers of [vp8, opus]) assert.equal(Math.max(...numbers) - Math.min(...numbers) + 1, numbers.size);
+        if (existsSync('/usr/bin/tshark')) {
+            const text = execFileSync('/usr/bin/tshark', ['-r', join(open.dataDir, 'captures', `${id}.pcap`), '-d', `udp.port==${port},rtp`, '-Y', 'rtp', '-T', 'fields', '-e', 'rtp.payload'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+            assert.ok(text.replaceAll(':', '').includes(opusPayload([...opus][0]).toString('hex')), 'tshark reads the payload');
+        }
+    }
+    const audit = open.log.filter(({ level, message }) => level === 'warning' && /captured with media in the clear/.test(message));
+    assert.deepEqual(audit.map(({ capture, participant, by, address }) => [capture, participant, by, address]),
+        [[sent, ann.client.member, 'olga', '127.0.0.1'], [received, ben.client.member, 'olga', '127.0.0.1']]);
 });
 
 test('a late joiner begins with a key frame at once, and asks the publisher for none', async (context) => {

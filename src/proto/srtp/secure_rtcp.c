@@ -135,3 +135,22 @@ ssize_t secure_rtcp_unprotect(struct secure_rtp_session *session, struct bytes p
     replay_window_add(&stream->rtcp, stream->rtcp_seen, RTCP_WINDOW_WORDS, word & RTCP_INDEX_MAX);
     return (ssize_t)plain_size;
 }
+
+ssize_t secure_rtcp_reveal(struct secure_rtp_session *session, struct bytes packet, uint8_t *out,
+                           size_t capacity)
+{
+    size_t added = session->shape->tag_size + INDEX_SIZE;
+    if (packet.size < RTCP_HEADER_SIZE + added || packet.data[0] >> 6 != 2)
+        return -EINVAL;
+    size_t plain_size = packet.size - added;
+    if (capacity < plain_size)
+        return -ENOBUFS;
+    uint32_t word =
+        load_u32(packet.data + (session->shape->aead ? packet.size - INDEX_SIZE : plain_size));
+    if (!(word & ENCRYPTED_FLAG))
+        return -EINVAL;
+    if (open_body(session, packet, word, plain_size, out) < 0)
+        return -EBADMSG;
+    memcpy(out, packet.data, RTCP_HEADER_SIZE);
+    return (ssize_t)plain_size;
+}

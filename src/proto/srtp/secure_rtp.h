@@ -121,6 +121,19 @@ must_check ssize_t secure_rtcp_protect(struct secure_rtp_session *session, struc
 must_check ssize_t secure_rtcp_unprotect(struct secure_rtp_session *session, struct bytes packet,
                                          uint8_t *out, size_t capacity);
 
+/**
+ * Decrypts one packet without noticing it: for captures. Of an incoming session it is a packet that
+ * will be given to unprotect; of an outgoing one it is what protect has just written, with the
+ * `sender` of its SSRC (else NULL). Nothing is counted, no window moves. Returns the size of the
+ * plain packet, -EINVAL (malformed), -ESTALE, -EBADMSG (not authentic) or -ENOBUFS.
+ */
+must_check ssize_t secure_rtp_reveal(struct secure_rtp_session *session,
+                                     const struct secure_rtp_sender *sender, struct bytes packet,
+                                     uint8_t *out, size_t capacity);
+/** The same of RTCP. */
+must_check ssize_t secure_rtcp_reveal(struct secure_rtp_session *session, struct bytes packet,
+                                      uint8_t *out, size_t capacity);
+
 /** Forgets an incoming SSRC that will not come again (the publisher stopped the track). */
 void secure_rtp_forget(struct secure_rtp_session *session, uint32_t ssrc);
 /** Incoming SSRCs in the table. */

@@ -270,6 +270,50 @@ static void test_unencrypted_rtcp_is_refused(void **state)
     }
 }
 
+static void test_who_looks_on_reads_both_ways_and_changes_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_size(profiles); i++) {
+        struct pair pair;
+        pair_init(&pair, profiles[i], 1);
+        uint8_t packet[200], out[200], rtcp[60], plain[28] = { 0x80, 201, 0, 6, 0, 0, 0, 1 };
+        // over two turns of the sequence number
+        for (uint32_t number = 65000; number < 3 * 65536; number += 100) {
+            ssize_t size = protect(&pair, &pair.sender, (uint16_t)number, 1, "hello", packet);
+            struct bytes sealed = bytes_of(packet, (size_t)size);
+            for (int time = 0; time < 2; time++) {
+                memset(out, 0, sizeof(out));
+                assert_int_equal(
+                    secure_rtp_reveal(pair.sends, &pair.sender, sealed, out, sizeof(out)), 17);
+                assert_memory_equal(out, packet, 12);
+                assert_memory_equal(out + 12, "hello", 5);
+                memset(out, 0, sizeof(out));
+                assert_int_equal(secure_rtp_reveal(pair.receives, NULL, sealed, out, 17), 17);
+                assert_memory_equal(out + 12, "hello", 5);
+            }
+            assert_int_equal(secure_rtp_reveal(pair.receives, NULL, sealed, out, 16), -ENOBUFS);
+            assert_int_equal(unprotect(&pair, packet, size), 17);
+            packet[13] ^= 1;
+            assert_int_equal(secure_rtp_reveal(pair.receives, NULL, sealed, out, sizeof(out)),
+                             -EBADMSG);
+        }
+        assert_int_equal(secure_rtp_reveal(pair.receives, NULL, bytes_of(packet, 11), out, 200),
+                         -EINVAL);
+        ssize_t size = secure_rtcp_protect(pair.sends, bytes_of(plain, 28), rtcp, sizeof(rtcp));
+        struct bytes sealed = bytes_of(rtcp, (size_t)size);
+        assert_int_equal(secure_rtcp_reveal(pair.sends, sealed, out, sizeof(out)), 28);
+        assert_memory_equal(out, plain, 28);
+        assert_int_equal(secure_rtcp_reveal(pair.receives, sealed, out, sizeof(out)), 28);
+        assert_int_equal(secure_rtcp_reveal(pair.receives, sealed, out, 27), -ENOBUFS);
+        assert_int_equal(secure_rtcp_unprotect(pair.receives, sealed, out, sizeof(out)), 28);
+        rtcp[9] ^= 1;
+        assert_int_equal(secure_rtcp_reveal(pair.receives, sealed, out, sizeof(out)), -EBADMSG);
+        for (int metric = 0; metric < SECURE_RTP_METRIC_COUNT; metric++)
+            assert_int_equal(metric_get(&pair.metrics[metric]), 0);
+        pair_done(&pair);
+    }
+}
+
 static void test_wrong_sizes_of_keys_are_refused(void **state)
 {
     (void)state;
@@ -303,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_the_table_of_sources_is_bounded_and_forgettable),
         cmocka_unit_test(test_old_packets_are_told_from_replays),
         cmocka_unit_test(test_unencrypted_rtcp_is_refused),
+        cmocka_unit_test(test_who_looks_on_reads_both_ways_and_changes_nothing),
         cmocka_unit_test(test_wrong_sizes_of_keys_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
