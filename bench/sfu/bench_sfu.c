@@ -38,6 +38,7 @@ static int usage(void)
             "                 [--publishers N] [--subscribers N] [--participants N]\n"
             "                 [--video] [--audio] [--simulcast] [--burst PACKETS]\n"
             "                 [--payload BYTES] [--large N] [--live] [--decrypt] [--stamps]\n"
+            "                 [--data]\n"
             "Reads from standard input, and ends with it: \"measure MILLISECONDS\", and\n"
             "\"churn MILLISECONDS 0|1\" (1: some leave without a word).\n");
     return 2;
@@ -100,7 +101,7 @@ static bool take_option(struct load_options *options, int option, const char *va
 
 static bool parse(int argc, char **argv, struct load_options *options)
 {
-    int video = 0, audio = 0, simulcast = 0, live = 0, decrypts = 0, stamps = 0;
+    int video = 0, audio = 0, simulcast = 0, live = 0, decrypts = 0, stamps = 0, data = 0;
     const struct option table[] = {
         { "server", required_argument, NULL, OPTION_SERVER },
         { "address", required_argument, NULL, OPTION_ADDRESS },
@@ -120,6 +121,7 @@ static bool parse(int argc, char **argv, struct load_options *options)
         { "live", no_argument, &live, 1 },
         { "decrypt", no_argument, &decrypts, 1 },
         { "stamps", no_argument, &stamps, 1 },
+        { "data", no_argument, &data, 1 },
         { 0 },
     };
     for (int option; (option = getopt_long(argc, argv, "", table, NULL)) != -1;) {
@@ -132,6 +134,7 @@ static bool parse(int argc, char **argv, struct load_options *options)
     options->live = live;
     options->decrypts = decrypts || live;
     options->stamps = stamps;
+    options->data = data;
     uint32_t sections = options->publishers + options->participants;
     return options->server.port != 0 && options->burst > 0 && (video || audio) && sections > 0 &&
            sections <= MEDIA_SECTIONS / 2;

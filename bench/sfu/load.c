@@ -90,6 +90,7 @@ void load_init(struct load *load, const struct load_options *options, struct ran
     media_shared_init(&load->shared, random, &options->address, LATENCIES_MAX);
     load->shared.decrypts = options->decrypts;
     load->shared.stamps = options->stamps;
+    load->shared.data = options->data;
     load->shared.live = options->live;
     load->signaling.server = options->server;
     load->signaling.rtp_port = options->rtp_port;
@@ -176,6 +177,8 @@ static bool put_subscriber(struct load *load, uint32_t index, uint32_t participa
         return false;
     if (!load->options.kind->one_way)
         add_slots(load, client, others);
+    if (load->options.data)
+        media_client_receives(client, RTC_KIND_DATA);
     return join(load, index, client, participant);
 }
 

@@ -23,6 +23,7 @@ struct load_options {
     uint32_t large; /**< videos that participants want in full; the others small */
     bool live;      /**< feeds run while others join */
     bool decrypts, stamps;
+    bool data; /**< subscribers have data channels, as members with our SDK do */
 };
 
 struct load {

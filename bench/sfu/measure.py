@@ -289,7 +289,8 @@ def measure_meeting(bench):
 
 
 def measure_join(bench):
-    """One after the other, into a room with a voice and a picture; everything is decrypted."""
+    """One after the other, into a room with a voice and a picture; everything is decrypted. roost's
+    viewers have data channels, as its SDK's have."""
     names = bench.names("roost", "janus")
     print_head("Joins, from the first byte of signaling, p50 / p95 ms",
                ["viewers", "server", "keys", "first packet", "first whole picture",
@@ -298,7 +299,8 @@ def measure_join(bench):
         options = ["--audio", "--video", "--publishers", "1", "--subscribers", str(subscribers),
                    "--burst", "5", "--payload", "1222", "--live"]
         for name in names:
-            with Row(bench, [name], options) as row:
+            data = ["--data"] if name == "roost" else []
+            with Row(bench, [name], options + data) as row:
                 joined = row.joined[name]
                 if joined:
                     times = [joined[key] for key in ("connected", "first_packet", "first_picture")]
@@ -309,12 +311,16 @@ def measure_join(bench):
 
 def measure_idle(bench):
     names = bench.names("roost", "janus", "janus-shipped")
-    print_head("Subscribers that wait for a picture, KiB each", ["N", *names])
+    columns = [(name, name, []) for name in names]
+    if "roost" in names:
+        columns.insert(1, ("roost, data channels", "roost", ["--data"]))
+    print_head("Subscribers that wait for a picture, KiB each",
+               ["N", *[title for title, _, _ in columns]])
     for subscribers in bench.sizes((400,), (100,)):
         options = ["--video", "--publishers", "1", "--subscribers", str(subscribers)]
         cells = []
-        for name in names:
-            with Row(bench, [name], options) as row:
+        for _, name, more in columns:
+            with Row(bench, [name], options + more) as row:
                 joined = row.joined[name]
                 cells.append(show(joined and joined["memory"] / 1024, "{:.1f}"))
         print_row([str(subscribers), *cells])

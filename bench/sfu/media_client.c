@@ -13,8 +13,11 @@
 #include "base/memory.h"
 #include "crypto/x509.h"
 #include "proto/ice/ice_candidate.h"
+#include "rtc/data.h"
 #include "rtc/peer_int.h"
 #include "runtime/clock.h"
+
+#define CHANNELS 4
 
 void media_shared_init(struct media_shared *shared, struct random *random,
                        const struct net_address *address, size_t latencies)
@@ -186,6 +189,26 @@ static void want_key_frame(struct media_client *client, uint16_t section)
     }
 }
 
+/** Opens as many channels as our SDK does, once there is an association. They stay idle here. */
+static void use_data(struct media_client *client)
+{
+    while (client->channel_count < CHANNELS) {
+        struct rtc_data_channel channel = {
+            .ordered = client->channel_count % 2 == 0,
+            .reliability =
+                client->channel_count < CHANNELS / 2 ? RTC_DATA_RELIABLE : RTC_DATA_MAX_RETRANSMITS,
+            .label = bytes_of_text("load"),
+        };
+        uint16_t stream;
+        if (rtc_peer_data_open(client->peer, clock_now_us(), &channel, &stream) < 0)
+            break;
+        client->channel_count++;
+    }
+    struct rtc_data_event event;
+    while (rtc_peer_data_event(client->peer, &event))
+        blob_unref(event.message);
+}
+
 static void take_events(struct media_client *client)
 {
     struct rtc_event event;
@@ -197,6 +220,8 @@ static void take_events(struct media_client *client)
         else if (event.kind == RTC_EVENT_FAILED)
             fprintf(stderr, "load: a peer failed: %s\n", event.reason);
     }
+    if (client->shared->data && client->feed_count == 0)
+        use_data(client);
 }
 
 static void take_datagram(struct media_client *client, uint64_t arrived_us,

@@ -34,6 +34,7 @@ struct media_shared {
     struct certificate *certificate;
     struct net_address address; /**< where sockets are bound; the port is not used */
     bool decrypts;              /**< receivers decrypt and report */
+    bool data;                  /**< subscribers have data channels */
     bool stamps;                /**< arrival is when the kernel had the datagram */
     bool live;                  /**< who joins may miss frame 0, so latencies are not known */
     bool measuring;
@@ -94,6 +95,7 @@ struct media_client {
     struct net_path plain_path;
     // Unix times in microseconds, 0: not yet. `started_us` is the caller's: before signaling
     uint64_t started_us, connected_us, first_packet_us, first_picture_us;
+    uint32_t channel_count;       /**< data channels that are open */
     bool picture_began;           /**< the beginning of a key frame came */
     struct media_counts counts;   /**< of everything that came while measuring */
     struct media_counts audio;    /**< of that, the sound */

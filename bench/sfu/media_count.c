@@ -35,7 +35,8 @@ void media_count(struct media_client *client, uint64_t arrived_us, const uint8_t
     struct media_shared *shared = client->shared;
     uint16_t sequence = load_u16(data + 2);
     uint32_t timestamp = load_u32(data + 4), ssrc = load_u32(data + 8);
-    if (client->first_packet_us == 0)
+    // what comes before the keys is lost to the client
+    if (client->first_packet_us == 0 && client->connected_us != 0)
         client->first_packet_us = arrived_us;
     struct media_stream *stream = find_stream(client, ssrc);
     if (!stream)

@@ -221,6 +221,8 @@ void exchange_peer_event(struct exchange *exchange, uint64_t now_us, handle sess
                          const struct rtc_event *event, struct datagram_batch *batch)
 {
     struct exchange_peer *peer = exchange_find_peer(exchange, session);
+    if (peer && event->kind == RTC_EVENT_KEYS_SHOWN)
+        exchange_peer_goes_on(exchange, now_us, peer, batch);
     if (!peer || event->section >= peer->section_count)
         return;
     struct subscription *subscription = peer->subscriptions[event->section];

@@ -78,7 +78,10 @@ const struct room_metrics *exchange_metrics(const struct exchange *exchange);
 void exchange_peer_add(struct exchange *exchange, handle session, struct rtc_peer *peer);
 /** After rtc_peer_update: sections may have come, changed or ended. */
 void exchange_peer_update(struct exchange *exchange, handle session);
-/** A peer can take media now: what its slots wait for begins. */
+/**
+ * A peer can take media now: what its slots wait for begins, behind what the peer itself has to
+ * send.
+ */
 void exchange_peer_ready(struct exchange *exchange, uint64_t now_us, handle session,
                          struct datagram_batch *batch);
 /** Before the peer is freed. */

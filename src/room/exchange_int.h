@@ -58,6 +58,9 @@ static inline void exchange_count(struct exchange *exchange, enum room_metric me
 }
 
 struct exchange_peer *exchange_find_peer(struct exchange *exchange, handle session);
+/** Sends what waited for the peer to show its keys. */
+void exchange_peer_goes_on(struct exchange *exchange, uint64_t now_us, struct exchange_peer *peer,
+                           struct datagram_batch *batch);
 struct track *exchange_find_track(struct exchange *exchange, const struct track_key *key);
 void exchange_track_add(struct exchange *exchange, struct track *track);
 /** Takes everyone off the track, tells its mirrors, forgets and frees it. */

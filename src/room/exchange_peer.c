@@ -5,6 +5,10 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/time.h"
+
+/** A voice whose newest packet is older pauses: most send one in 20 ms. */
+#define VOICE_NEWEST_US (40 * TIME_US_PER_MS)
 
 struct exchange_peer *exchange_find_peer(struct exchange *exchange, handle session)
 {
@@ -108,16 +112,54 @@ void exchange_peer_update(struct exchange *exchange, handle session)
         sync_peer(exchange, peer);
 }
 
+/** What the voice said last; NULL while it pauses. */
+static struct packet *newest_of_voice(const struct track *track, uint64_t now_us)
+{
+    const struct packet_ring *ring = &track->layers[0].ring;
+    struct packet *packet = packet_ring_find(ring, ring->newest);
+    return packet && packet->received_us + VOICE_NEWEST_US > now_us ? packet : NULL;
+}
+
+/**
+ * Video begins as when the slot was filled. A voice begins with its newest packet, rather than with
+ * the next one, which is 10 ms later on average.
+ */
+static uint32_t begin(struct subscription *subscription, uint64_t now_us,
+                      struct datagram_batch *batch)
+{
+    const struct track *track = subscription->track;
+    if (track && track->video) {
+        gop_replay_begin(subscription, now_us);
+        return follow_pump(subscription, now_us, batch);
+    }
+    if (!track || track->blocked || subscription->layer != SUBSCRIPTION_NO_LAYER)
+        return 0;
+    struct packet *packet = newest_of_voice(track, now_us);
+    return packet ? subscription_forward_packets(subscription, now_us, batch, &packet, 1, 0) : 0;
+}
+
 void exchange_peer_ready(struct exchange *exchange, uint64_t now_us, handle session,
                          struct datagram_batch *batch)
 {
     struct exchange_peer *peer = exchange_find_peer(exchange, session);
-    for (size_t i = 0; peer && i < peer->section_count; i++) {
-        if (!peer->subscriptions[i])
-            continue;
-        gop_replay_begin(peer->subscriptions[i], now_us);
-        exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
-                       follow_pump(peer->subscriptions[i], now_us, batch));
+    if (!peer)
+        return;
+    // the last flight of the handshake goes first: by it the other side gets its keys
+    rtc_peer_output(peer->rtc, now_us, batch);
+    for (size_t i = 0; i < peer->section_count; i++) {
+        if (peer->subscriptions[i])
+            exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
+                           begin(peer->subscriptions[i], now_us, batch));
+    }
+}
+
+void exchange_peer_goes_on(struct exchange *exchange, uint64_t now_us, struct exchange_peer *peer,
+                           struct datagram_batch *batch)
+{
+    for (size_t i = 0; i < peer->section_count; i++) {
+        if (peer->subscriptions[i])
+            exchange_count(exchange, ROOM_METRIC_PACKETS_FORWARDED,
+                           follow_pump(peer->subscriptions[i], now_us, batch));
     }
 }
 

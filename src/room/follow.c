@@ -123,7 +123,8 @@ uint32_t follow_pump(struct subscription *subscription, uint64_t now_us,
                      struct datagram_batch *batch)
 {
     struct follow *follow = &subscription->follow;
-    if (!follow->active || now_us < follow->begin_us)
+    if (!follow->active ||
+        (now_us < follow->begin_us && !rtc_sender_keys_shown(subscription->sender)))
         return 0;
     const struct packet_ring *ring = ring_of(subscription);
     if (!ring->slots || follow->next < ring->oldest || now_us >= follow->expire_us) {

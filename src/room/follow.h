@@ -36,7 +36,7 @@ struct follow {
     uint8_t layer;
     uint32_t last_timestamp;
     uint64_t next;      /**< number of the next packet */
-    uint64_t begin_us;  /**< not before */
+    uint64_t begin_us;  /**< not before, unless the receiver shows its keys; 0: at once */
     uint64_t expire_us; /**< who has not caught up until then never will */
 };
 

@@ -6,10 +6,11 @@
 /** What the path is known to carry beside the stream must bring the group over in this time. */
 #define CARRY_US (500 * TIME_US_PER_MS)
 /**
- * Our side of a handshake is done a moment before the receiver's, and what comes earlier than its
- * keys is lost to it: a stream that has sent nothing yet begins so much later.
+ * What comes before the receiver has its keys is lost to it: with a stream that has sent nothing
+ * yet we wait until it shows them, but no longer than this. Members do at once, by their data
+ * channels; viewers without any show nothing before their first report.
  */
-#define SETTLE_US (40 * TIME_US_PER_MS)
+#define KEYS_WAIT_US (40 * TIME_US_PER_MS)
 
 static bool carries(const struct subscription *subscription, const struct track_layer *layer,
                     const struct gop_run *run)
@@ -60,13 +61,14 @@ void gop_replay_begin(struct subscription *subscription, uint64_t now_us)
         return;
     struct rtc_numbers numbers;
     rtc_sender_start_numbers(subscription->sender, &numbers);
+    bool waits = numbers.sent_us == 0 && !rtc_sender_keys_shown(subscription->sender);
     follow_begin(subscription, now_us,
                  &(struct follow){
                      .past = true,
                      .layer = layer,
                      .last_timestamp = run.last_timestamp,
                      .next = run.first,
-                     .begin_us = now_us + (numbers.sent_us == 0 ? SETTLE_US : 0),
+                     .begin_us = waits ? now_us + KEYS_WAIT_US : 0,
                  });
     metric_add(&track->behind->metrics->values[ROOM_METRIC_GOP_REPLAYS], 1);
 }

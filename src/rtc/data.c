@@ -85,15 +85,18 @@ void peer_data_start(struct rtc_peer *peer)
         sctp_connect(peer->data->sctp);
 }
 
-void peer_data_input(struct rtc_peer *peer, uint64_t now_us)
+bool peer_data_input(struct rtc_peer *peer, uint64_t now_us)
 {
     struct bytes packet;
+    bool any = false;
     while (dtls_data(peer->dtls, &packet)) {
+        any = true;
         if (is_running(peer))
             sctp_input(peer->data->sctp, now_us, packet);
         else
             peer_count(peer, RTC_METRIC_DROPPED_DATA_SECTION, 1);
     }
+    return any;
 }
 
 void peer_data_tick(struct rtc_peer *peer, uint64_t now_us)

@@ -49,8 +49,8 @@ void peer_data_sync(struct rtc_peer *peer);
 void peer_data_free(struct rtc_peer *peer);
 /** DTLS is there. */
 void peer_data_start(struct rtc_peer *peer);
-/** Takes what DTLS has received. */
-void peer_data_input(struct rtc_peer *peer, uint64_t now_us);
+/** Takes what DTLS has received. Returns whether there was anything. */
+bool peer_data_input(struct rtc_peer *peer, uint64_t now_us);
 void peer_data_tick(struct rtc_peer *peer, uint64_t now_us);
 /** When there is something to do; 0: a packet waits. */
 uint64_t peer_data_deadline(const struct rtc_peer *peer);

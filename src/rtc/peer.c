@@ -277,6 +277,15 @@ static struct secure_rtp_session *make_session(struct rtc_peer *peer,
     return secure_rtp_session_new(&config, &session) == 0 ? session : NULL;
 }
 
+/** Something came that is authentic by the keys of the handshake. */
+static void note_keys(struct rtc_peer *peer)
+{
+    if (peer->keys_shown || peer->state != RTC_PEER_CONNECTED)
+        return;
+    peer->keys_shown = true;
+    peer_event_add(peer, RTC_EVENT_KEYS_SHOWN);
+}
+
 static void connected(struct rtc_peer *peer, uint64_t now_us, const struct dtls_srtp_keys *keys)
 {
     if (keys->profile != 0) { // data channels alone may do without
@@ -288,6 +297,8 @@ static void connected(struct rtc_peer *peer, uint64_t now_us, const struct dtls_
         }
     }
     peer->state = RTC_PEER_CONNECTED;
+    // the last flight was the server's, and came with its Finished
+    peer->keys_shown = peer_negotiated(peer)->starts_dtls;
     peer->report_us = now_us;
     peer_count(peer, RTC_METRIC_CONNECTED, 1);
     peer_event_add(peer, RTC_EVENT_CONNECTED);
@@ -333,7 +344,8 @@ static int input_dtls(struct rtc_peer *peer, uint64_t now_us, struct bytes datag
         return -ENOTCONN;
     int error = dtls_input(peer->dtls, now_us, datagram);
     take_dtls_events(peer, now_us);
-    peer_data_input(peer, now_us);
+    if (peer_data_input(peer, now_us))
+        note_keys(peer);
     return error;
 }
 
@@ -381,8 +393,10 @@ int rtc_peer_input(struct rtc_peer *peer, uint64_t now_us, const struct net_path
     if (first >= 128 && first <= 191) {
         int error = rtp_is_rtcp(datagram.data) ? peer_receive_rtcp(peer, now_us, datagram)
                                                : peer_receive_rtp(peer, now_us, datagram, media);
-        if (error == 0)
+        if (error == 0) {
             note_used(peer, now_us, path);
+            note_keys(peer);
+        }
         return error;
     }
     if (first >= 20 && first <= 63)

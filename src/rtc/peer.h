@@ -24,6 +24,7 @@ struct ice_candidate;
 
 enum rtc_event_kind {
     RTC_EVENT_CONNECTED,    /**< keys are there, media may flow */
+    RTC_EVENT_KEYS_SHOWN,   /**< the other side has them, too: see rtc_sender_keys_shown */
     RTC_EVENT_DISCONNECTED, /**< consent expired on the path; may come back */
     RTC_EVENT_RECONNECTED,
     RTC_EVENT_FAILED,           /**< for good: `reason` says why */

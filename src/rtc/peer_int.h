@@ -101,6 +101,7 @@ struct rtc_peer {
     struct dtls *dtls;
     struct secure_rtp_session *receiving; /**< RTP and RTCP from the other side; NULL: no keys */
     struct secure_rtp_session *sending;
+    bool keys_shown;       /**< the other side has sent what only its keys can make */
     struct rtc_data *data; /**< data channels; NULL as long as there is no section of them */
 
     // publications

@@ -27,6 +27,11 @@ bool rtc_sender_ready(const struct rtc_sender *sender)
     return peer->sending && peer->state == RTC_PEER_CONNECTED && peer->has_path && !peer->silenced;
 }
 
+bool rtc_sender_keys_shown(const struct rtc_sender *sender)
+{
+    return sender->peer->keys_shown;
+}
+
 void rtc_sender_reported(const struct rtc_sender *sender, struct rtc_reported *ret_reported)
 {
     *ret_reported = (struct rtc_reported){

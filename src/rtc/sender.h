@@ -49,6 +49,12 @@ struct rtc_outgoing {
 
 /** Connected, with keys and a path. */
 bool rtc_sender_ready(const struct rtc_sender *sender);
+/**
+ * Whether the receiver has shown that it has its keys. The one that sends the last flight of a DTLS
+ * handshake has keys first, and what it sends before the other one has taken that flight in is
+ * lost.
+ */
+bool rtc_sender_keys_shown(const struct rtc_sender *sender);
 /** What the receiver last said of this stream (RFC 3550, 6.4). */
 struct rtc_reported {
     uint64_t at_us;         /**< when; 0: never */
