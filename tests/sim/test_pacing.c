@@ -174,7 +174,7 @@ static void test_a_smaller_layer_does_not_wait_behind_a_larger_one(void **state)
     network_run(world->net, time_from_s(1));
     assert_int_equal(video->layer, 2);
     // half a second of the larger one waits when the path turns out to carry a tenth
-    narrow(world, 500000, 260000);
+    narrow(world, 600000, 260000);
     assert_true(network_run_until(world->net, time_from_ms(1300), sees_layer_0, video));
     network_run(world->net, time_from_s(1));
     assert_in_range(publisher->frame - video->last_frame, 0, 3);
