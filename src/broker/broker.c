@@ -84,6 +84,11 @@ struct broker *broker_free(struct broker *broker)
     while (map_next(&broker->sessions, &cursor, NULL, &session))
         broker_session_free(session);
     map_done(&broker->sessions);
+    void *will;
+    cursor = 0;
+    while (map_next(&broker->wills, &cursor, NULL, &will))
+        broker_message_unref(broker, will);
+    map_done(&broker->wills);
     broker_topics_done(&broker->topics, broker);
     broker_targets_done(&broker->targets);
     ensure(metric_get(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES]) == 0);

@@ -175,11 +175,13 @@ uint8_t *broker_journal_take(struct broker *broker, size_t *ret_size, uint64_t *
 /** Everything up to there is on the disk. */
 void broker_journal_durable(struct broker *broker, uint64_t position);
 /**
- * Before the first client: takes back what a journal kept, all batches one behind the other from a
- * snapshot or the beginning on. Whoever was connected is away since now. Returns 0, or -EBADMSG:
- * something in it cannot be, and the broker holds what came before.
+ * Before anything else: takes back what a journal kept, all batches one behind the other from a
+ * snapshot or the beginning on. Returns 0, or -EBADMSG: something in it cannot be, and the broker
+ * holds what came before.
  */
-must_check int broker_restore(struct broker *broker, uint64_t now_us, struct bytes records);
+must_check int broker_restore(struct broker *broker, struct bytes records);
+/** After it, before the first client: whoever was connected is away since now, wills are due. */
+void broker_resume(struct broker *broker, uint64_t now_us);
 /**
  * Everything that is kept, as the shortest journal that leads to it, in memory that the caller
  * frees. For a second broker that restored a long journal, to replace it by a short one.

@@ -13,6 +13,8 @@
 #define BROKER_USER_SIZE_MAX 255
 /** "Nothing need be durable." */
 #define BROKER_AT_ONCE 0
+/** `left_us` of a session that was connected when the journal ended. */
+#define BROKER_NOT_LEFT INT64_MIN
 
 /** An encoder's memory that all clients share, one at a time. */
 struct broker_scratch {
@@ -26,6 +28,7 @@ struct broker {
     uint64_t started_us;
     uint64_t next_sys_us;
     struct map sessions; /**< struct broker_session by user, zero byte, client identifier */
+    struct map wills; /**< struct broker_message of sessions that are lost, by number: restored */
     struct broker_topics topics;
     struct list ready;   /**< struct broker_client with something to send */
     struct list holding; /**< clients that wait for the journal */
@@ -164,6 +167,8 @@ void broker_session_free(struct broker_session *session);
 void broker_session_set_expiry(struct broker_session *session, uint32_t expiry_s);
 /** Its connection is gone. */
 void broker_session_left(struct broker_session *session, uint64_t now_us, bool publish_will);
+/** It was connected when the process before this one ended. */
+void broker_session_lost(struct broker_session *session, uint64_t now_us);
 void broker_session_set_will(struct broker_session *session, struct broker_message *message,
                              uint32_t delay_s);
 void broker_session_timer(struct broker_session *session, uint64_t now_us);

@@ -12,10 +12,8 @@
 
 struct restoring {
     struct broker *broker;
-    uint64_t now_us;
     struct map sessions; /**< struct broker_session by number */
     struct map messages; /**< struct broker_message by number, a reference each */
-    struct map wills;    /**< struct broker_message by number of a session that is not kept */
 };
 
 static struct broker_session *session_of(const struct restoring *restoring,
@@ -112,8 +110,8 @@ static int restore_session(struct restoring *restoring, const struct broker_reco
         map_set(&restoring->sessions, map_key_u64(&record->session), session);
     }
     session->expiry_s = record->seconds;
-    session->left_us = record->unix_us ? (int64_t)(record->unix_us - broker->unix_at_zero_us)
-                                       : (int64_t)restoring->now_us;
+    session->left_us =
+        record->unix_us ? (int64_t)(record->unix_us - broker->unix_at_zero_us) : BROKER_NOT_LEFT;
     return 0;
 }
 
@@ -255,8 +253,7 @@ static int restore_will(struct restoring *restoring, const struct broker_record 
         return 0;
     }
     broker->next_session = max_of(broker->next_session, record->session);
-    broker_message_unref(broker,
-                         map_set(&restoring->wills, map_key_u64(&record->session), message));
+    broker_message_unref(broker, map_set(&broker->wills, map_key_u64(&record->session), message));
     return 0;
 }
 
@@ -267,7 +264,7 @@ static void restore_will_end(struct restoring *restoring, const struct broker_re
         broker_session_set_will(session, NULL, 0);
     else
         broker_message_unref(restoring->broker,
-                             map_remove(&restoring->wills, map_key_u64(&record->session)));
+                             map_remove(&restoring->broker->wills, map_key_u64(&record->session)));
 }
 
 /** ---- all ---- */
@@ -325,25 +322,6 @@ static int restore_record(struct restoring *restoring, const struct broker_recor
     return 0;
 }
 
-/** Connections whose sessions were not to be kept are over. */
-static void publish_wills(struct restoring *restoring)
-{
-    struct broker *broker = restoring->broker;
-    size_t cursor = 0;
-    void *message;
-    struct bytes number;
-    while (map_next(&restoring->wills, &cursor, &number, &message)) {
-        uint64_t session;
-        memcpy(&session, number.data, sizeof(session));
-        broker_journal_append(
-            &broker->journal,
-            &(struct broker_record){ .type = BROKER_RECORD_WILL_END, .session = session });
-        broker_count(broker, BROKER_METRIC_WILLS);
-        broker_route(broker, restoring->now_us, &(struct broker_routing){ .message = message });
-        broker_message_unref(broker, message);
-    }
-}
-
 static void release_messages(struct restoring *restoring)
 {
     size_t cursor = 0;
@@ -352,9 +330,9 @@ static void release_messages(struct restoring *restoring)
         broker_message_unref(restoring->broker, message);
 }
 
-int broker_restore(struct broker *broker, uint64_t now_us, struct bytes records)
+int broker_restore(struct broker *broker, struct bytes records)
 {
-    struct restoring restoring = { .broker = broker, .now_us = now_us };
+    struct restoring restoring = { .broker = broker };
     bool is_kept = broker->journal.is_kept;
     // what is read is in the journal already
     broker->journal.is_kept = false;
@@ -366,14 +344,40 @@ int broker_restore(struct broker *broker, uint64_t now_us, struct bytes records)
     if (reader.failed)
         result = -EBADMSG;
     broker->journal.is_kept = is_kept;
-    size_t cursor = 0;
-    void *session;
-    while (map_next(&restoring.sessions, &cursor, NULL, &session))
-        broker_session_set_timer(session);
-    publish_wills(&restoring);
     release_messages(&restoring);
     map_done(&restoring.sessions);
     map_done(&restoring.messages);
-    map_done(&restoring.wills);
     return result;
+}
+
+/** Connections whose sessions were not to be kept are over. */
+static void publish_wills(struct broker *broker, uint64_t now_us)
+{
+    size_t cursor = 0;
+    void *message;
+    struct bytes number;
+    while (map_next(&broker->wills, &cursor, &number, &message)) {
+        struct broker_record end = { .type = BROKER_RECORD_WILL_END };
+        memcpy(&end.session, number.data, sizeof(end.session));
+        broker_journal_append(&broker->journal, &end);
+        broker_count(broker, BROKER_METRIC_WILLS);
+        broker_route(broker, now_us, &(struct broker_routing){ .message = message });
+        broker_message_unref(broker, message);
+    }
+    map_done(&broker->wills);
+    broker->wills = (struct map){ 0 };
+}
+
+void broker_resume(struct broker *broker, uint64_t now_us)
+{
+    size_t cursor = 0;
+    void *value;
+    while (map_next(&broker->sessions, &cursor, NULL, &value)) {
+        struct broker_session *session = value;
+        if (session->left_us == BROKER_NOT_LEFT)
+            broker_session_lost(session, now_us);
+        else
+            broker_session_set_timer(session);
+    }
+    publish_wills(broker, now_us);
 }

@@ -77,10 +77,11 @@ void broker_session_free(struct broker_session *session)
 
 struct broker_record broker_record_of_session(const struct broker_session *session)
 {
+    bool away = !session->client && session->left_us != BROKER_NOT_LEFT;
     uint64_t left_us = session->broker->unix_at_zero_us + (uint64_t)session->left_us;
     return (struct broker_record){ .type = BROKER_RECORD_SESSION,
                                    .session = session->number,
-                                   .unix_us = session->client ? 0 : left_us,
+                                   .unix_us = away ? left_us : 0,
                                    .seconds = session->expiry_s,
                                    .name = key_of(session) };
 }
@@ -203,6 +204,13 @@ void broker_session_left(struct broker_session *session, uint64_t now_us, bool w
     journal_session(session);
     if (session->will.message && session->will.delay_s == 0)
         publish_will(session, now_us);
+    broker_session_set_timer(session);
+}
+
+void broker_session_lost(struct broker_session *session, uint64_t now_us)
+{
+    session->left_us = (int64_t)now_us;
+    journal_session(session);
     broker_session_set_timer(session);
 }
 

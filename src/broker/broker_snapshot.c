@@ -1,4 +1,6 @@
 // The shortest journal that leads to what a broker keeps.
+#include <string.h>
+
 #include "broker/broker_deliver.h"
 #include "broker/broker_subscribe.h"
 
@@ -78,6 +80,13 @@ uint8_t *broker_snapshot(const struct broker *broker, size_t *ret_size)
         if (session->will.message)
             write_content(&snapshot, BROKER_RECORD_WILL, session->number, session->will.delay_s,
                           session->will.message);
+    }
+    cursor = 0;
+    struct bytes number;
+    while (map_next(&broker->wills, &cursor, &number, &value)) {
+        uint64_t session;
+        memcpy(&session, number.data, sizeof(session));
+        write_content(&snapshot, BROKER_RECORD_WILL, session, 0, value);
     }
     map_done(&snapshot.messages);
     *ret_size = snapshot.size;

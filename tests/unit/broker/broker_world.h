@@ -187,9 +187,9 @@ static inline void world_crash(struct world *world)
     world->now_us += TIME_US_PER_S;
     world->broker = broker_new(&world->config, world->now_us);
     broker_set_unix_offset(world->broker, WORLD_UNIX_US);
-    int result =
-        broker_restore(world->broker, world->now_us, bytes_of(world->disk, world->disk_size));
+    int result = broker_restore(world->broker, bytes_of(world->disk, world->disk_size));
     assert_int_equal(result, 0);
+    broker_resume(world->broker, world->now_us);
     world_run(world);
 }
 
