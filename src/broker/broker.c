@@ -32,6 +32,7 @@ static void set_defaults(struct broker_config *config)
     DEFAULT(sys_interval_us, 10 * TIME_US_PER_S);
     DEFAULT(version, "roost");
 #undef DEFAULT
+    config->inflight_max = min_of(config->inflight_max, (uint16_t)BROKER_INFLIGHT_MAX);
     if (config->alias_max == ALIASES_NONE)
         config->alias_max = 0;
 }
@@ -58,10 +59,8 @@ void broker_reload(struct broker *broker, const struct broker_config *config)
     struct broker_config former = broker->config;
     broker->config = *config;
     set_defaults(&broker->config);
-    // clients were told of these, or they are ours
     broker->config.random = former.random;
     broker->config.owner = former.owner;
-    broker->config.alias_max = former.alias_max;
     broker->config.journal = former.journal;
     broker->config.sys_interval_us = former.sys_interval_us;
 }

@@ -5,8 +5,9 @@
 #include "base/memory.h"
 #include "broker/broker_deliver.h"
 
-/** So many unsent answers: it writes and does not read. */
-#define CONTROLS_BUSY 256
+/** So many unsent answers, or bytes of them: it writes and does not read. */
+#define CONTROLS_BUSY       256
+#define CONTROLS_BUSY_BYTES (64u << 10)
 
 /** ---- life ---- */
 
@@ -22,6 +23,9 @@ struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us,
     client->socket = socket;
     client->remote = *remote;
     client->last_input_us = now_us;
+    client->told_receive_max = broker->config.receive_max;
+    client->told_alias_max = broker->config.alias_max;
+    client->told_packet_size_max = broker->config.packet_size_max;
     list_append(&broker->clients, &client->node);
     list_init(&client->ready_node);
     list_init(&client->hold_node);
@@ -31,9 +35,9 @@ struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us,
     return client;
 }
 
-static void aliases_done(struct broker_aliases *aliases, uint16_t alias_max)
+static void aliases_done(struct broker_aliases *aliases)
 {
-    for (unsigned i = 0; aliases->names && i <= alias_max; i++)
+    for (unsigned i = 0; aliases->names && i <= aliases->used; i++)
         free((void *)(uintptr_t)aliases->names[i].data);
     free(aliases->names);
     map_done(&aliases->numbers);
@@ -60,9 +64,11 @@ void broker_client_closed(struct broker_client *client, uint64_t now_us)
     list_remove(&client->node);
     list_remove(&client->ready_node);
     list_remove(&client->hold_node);
-    aliases_done(&client->aliases_in, broker->config.alias_max);
-    aliases_done(&client->aliases_out, 0);
+    aliases_done(&client->aliases_in);
+    aliases_done(&client->aliases_out);
     broker_control_done(client);
+    if (client->connect)
+        memory_wipe(client->connect, client->connect_size);
     free(client->connect);
     free(client);
     metric_subtract(&broker->metrics[BROKER_METRIC_CLIENTS], 1);
@@ -173,7 +179,7 @@ static void handle(struct broker_client *client, uint64_t now_us, const struct m
         broker_handle_subscribe(client, now_us, packet);
         break;
     case MQTT_UNSUBSCRIBE:
-        broker_handle_unsubscribe(client, packet);
+        broker_handle_unsubscribe(client, now_us, packet);
         break;
     case MQTT_PINGREQ: {
         struct writer writer = broker_scratch_writer(client->broker, 2);
@@ -210,7 +216,8 @@ static void handle_frame(struct broker_client *client, uint64_t now_us,
 
 bool broker_client_is_busy(const struct broker_client *client)
 {
-    return client->state == BROKER_CLIENT_ADMITTING || client->control_count >= CONTROLS_BUSY;
+    return client->state == BROKER_CLIENT_ADMITTING || client->control_count >= CONTROLS_BUSY ||
+           client->control_bytes >= CONTROLS_BUSY_BYTES;
 }
 
 size_t broker_client_input(struct broker_client *client, uint64_t now_us, struct bytes input)
@@ -220,7 +227,7 @@ size_t broker_client_input(struct broker_client *client, uint64_t now_us, struct
     while (!broker_client_is_busy(client) && client->state != BROKER_CLIENT_ENDING) {
         struct mqtt_frame frame;
         int result = mqtt_frame_read(bytes_of(input.data + taken, input.size - taken),
-                                     broker->config.packet_size_max, &frame);
+                                     client->told_packet_size_max, &frame);
         if (result == -EAGAIN)
             break;
         if (result < 0) {

@@ -51,12 +51,11 @@ struct granted {
 static void write_properties(struct writer *writer, const struct broker_client *client,
                              const struct granted *granted)
 {
-    const struct broker_config *config = &client->broker->config;
-    mqtt_write_property_two(writer, MQTT_PROPERTY_RECEIVE_MAXIMUM, config->receive_max);
-    if (config->alias_max)
-        mqtt_write_property_two(writer, MQTT_PROPERTY_TOPIC_ALIAS_MAXIMUM, config->alias_max);
+    mqtt_write_property_two(writer, MQTT_PROPERTY_RECEIVE_MAXIMUM, client->told_receive_max);
+    if (client->told_alias_max)
+        mqtt_write_property_two(writer, MQTT_PROPERTY_TOPIC_ALIAS_MAXIMUM, client->told_alias_max);
     mqtt_write_property_four(writer, MQTT_PROPERTY_MAXIMUM_PACKET_SIZE,
-                             (uint32_t)config->packet_size_max);
+                             (uint32_t)client->told_packet_size_max);
     if (granted->expiry_was_cut)
         mqtt_write_property_four(writer, MQTT_PROPERTY_SESSION_EXPIRY, client->session->expiry_s);
     if (granted->server_keep_alive_s)
@@ -67,16 +66,22 @@ static void write_properties(struct writer *writer, const struct broker_client *
                                  broker_client_id(client));
 }
 
-static void send_connack(struct broker_client *client, const struct granted *granted)
+static void send_connack(struct broker_client *client, uint64_t now_us,
+                         const struct granted *granted)
 {
     uint8_t block[64 + ASSIGNED_ID_LENGTH];
     struct writer properties = writer_of(block, sizeof(block));
     write_properties(&properties, client, granted);
     ensure(!properties.failed);
     struct writer writer = broker_scratch_writer(client->broker, sizeof(block) + 16);
-    struct mqtt_connack connack = { .session_present = granted->session_present };
+    // 3.1 has no such flag
+    struct mqtt_connack connack = { .session_present = granted->session_present &&
+                                                       client->version != MQTT_3_1 };
     mqtt_write_connack(&writer, client->version, &connack, writer_written(&properties));
-    broker_control_packet(client, &writer, granted->durable);
+    if (broker_control_fits(client, &writer))
+        broker_control_packet(client, &writer, granted->durable);
+    else
+        broker_client_end(client, now_us);
 }
 
 /** ---- the session ---- */
@@ -148,7 +153,7 @@ static void take_limits(struct broker_client *client, const struct mqtt_packet *
     const struct mqtt_properties *told = &packet->properties;
     client->receive_max =
         mqtt_has(told, MQTT_PROPERTY_RECEIVE_MAXIMUM) ? told->receive_maximum : UINT16_MAX;
-    client->alias_max = min_of(told->topic_alias_maximum, client->broker->config.alias_max);
+    client->alias_max = min_of(told->topic_alias_maximum, client->told_alias_max);
     client->packet_size_max = mqtt_has(told, MQTT_PROPERTY_MAXIMUM_PACKET_SIZE)
                                   ? told->maximum_packet_size
                                   : MQTT_PACKET_SIZE_MAX;
@@ -190,6 +195,7 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
         client_id = bytes_of(assigned, ASSIGNED_ID_LENGTH);
     }
     struct broker_message *will;
+    uint64_t before = broker->journal.position;
     int reason = make_will(client, connect, &will);
     struct broker_session *session =
         reason ? NULL
@@ -200,7 +206,7 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
         refuse(client, now_us, reason ? reason : MQTT_QUOTA_EXCEEDED);
         return;
     }
-    uint64_t before = broker->journal.position;
+    bool has_discarded = broker->journal.position > before;
     attach(client, session);
     take_limits(client, packet);
     uint32_t expiry_s = expiry_of(packet);
@@ -211,10 +217,10 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
     set_keep_alive(client, now_us, connect->keep_alive_s, &granted);
     client->state = BROKER_CLIENT_OPEN;
     broker_count(broker, BROKER_METRIC_CONNECTED);
-    granted.durable = session->is_kept && broker->journal.position > before
-                          ? broker->journal.position
-                          : BROKER_AT_ONCE;
-    send_connack(client, &granted);
+    // what it was told is gone does not come back with another process
+    granted.durable =
+        session->is_kept || has_discarded ? broker->journal.position : BROKER_AT_ONCE;
+    send_connack(client, now_us, &granted);
 }
 
 /** ---- the decision ---- */

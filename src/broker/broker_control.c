@@ -37,10 +37,16 @@ static struct broker_control *control_add(struct broker_client *client)
     return &client->controls[at];
 }
 
+bool broker_control_fits(const struct broker_client *client, const struct writer *packet)
+{
+    return packet->size <= client->packet_size_max;
+}
+
 void broker_control_packet(struct broker_client *client, const struct writer *packet,
                            uint64_t durable)
 {
     ensure(!packet->failed);
+    client->control_bytes += packet->size;
     *control_add(client) = (struct broker_control){
         .durable = durable,
         .packet = memory_copy(packet->data, packet->size),
@@ -66,4 +72,5 @@ void broker_control_done(struct broker_client *client)
     free(client->controls);
     client->controls = NULL;
     client->control_at = client->control_count = client->control_capacity = 0;
+    client->control_bytes = 0;
 }

@@ -62,11 +62,39 @@ struct broker_record broker_record_of_entry(const struct broker_session *session
 
 /** ---- in ---- */
 
-static bool has_room(const struct broker_session *session)
+static bool is_full(const struct broker_session *session)
 {
     const struct broker_config *config = &session->broker->config;
     const struct broker_queue *queue = &session->queue;
-    return queue->count < config->queue_count_max && queue->bytes < config->queue_bytes_max;
+    return queue->count >= config->queue_count_max || queue->bytes >= config->queue_bytes_max;
+}
+
+bool broker_has_room_to_replay(const struct broker_session *session)
+{
+    // all retained messages fit once, so that a filter finds them all however many they are
+    const struct broker *broker = session->broker;
+    return session->queue.count <
+           (uint64_t)broker->config.queue_count_max + broker->topics.retained_count;
+}
+
+void broker_drop_first(struct broker_session *session, enum broker_metric why)
+{
+    broker_count(session->broker, why);
+    struct broker_entry entry = broker_queue_pop(&session->queue);
+    broker_entry_end(session, &entry);
+}
+
+/** What has expired meanwhile takes nobody's place. */
+static bool make_room(struct broker_session *session, uint64_t now_us, bool is_replay)
+{
+    if (is_replay)
+        return broker_has_room_to_replay(session);
+    while (is_full(session)) {
+        if (broker_queue_first(&session->queue)->message->expires_us > now_us)
+            return false;
+        broker_drop_first(session, BROKER_METRIC_DROPPED_EXPIRED);
+    }
+    return true;
 }
 
 /** How many more messages may be sent before the client acknowledges one (5.0, 4.9). */
@@ -95,7 +123,8 @@ static void journal_entry(struct broker_session *session, struct broker_entry *e
         entry->durable = position;
 }
 
-void broker_deliver(struct broker_session *session, const struct broker_delivery *delivery)
+void broker_deliver(struct broker_session *session, uint64_t now_us,
+                    const struct broker_delivery *delivery)
 {
     struct broker *broker = session->broker;
     struct broker_entry entry = {
@@ -110,7 +139,7 @@ void broker_deliver(struct broker_session *session, const struct broker_delivery
         free(entry.ids);
         return;
     }
-    if (!has_room(session) && !delivery->is_replay) {
+    if (!make_room(session, now_us, delivery->is_replay)) {
         broker_count(broker, BROKER_METRIC_DROPPED_FULL);
         free(entry.ids);
         return;
@@ -192,6 +221,9 @@ void broker_handle_ack(struct broker_client *client, const struct mqtt_packet *p
                                BROKER_AT_ONCE);
         return;
     }
+    // 5.0, 4.3.3: until PUBREC it is not acknowledged
+    if (packet->type == MQTT_PUBCOMP && entry->state != BROKER_ENTRY_RELEASED)
+        return;
     if (packet->type != MQTT_PUBREC || mqtt_reason_is_error(packet->ack.reason)) {
         remove_inflight(session, entry);
         return;

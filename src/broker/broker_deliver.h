@@ -10,11 +10,16 @@ struct broker_delivery {
     uint32_t id;
     uint8_t qos;
     bool retain;
-    bool is_replay; /**< retained messages of a new subscription: the queue makes room */
+    bool is_replay; /**< retained messages of a new subscription: the queue makes room once */
 };
 
 /** Queues a message for a session, or drops it and counts that. */
-void broker_deliver(struct broker_session *session, const struct broker_delivery *delivery);
+void broker_deliver(struct broker_session *session, uint64_t now_us,
+                    const struct broker_delivery *delivery);
+/** Whether retained messages are worth looking for: its queue is not full of them already. */
+bool broker_has_room_to_replay(const struct broker_session *session);
+/** The message that waits longest is not sent, for a reason that is counted. */
+void broker_drop_first(struct broker_session *session, enum broker_metric why);
 /** Gives the first waiting message its identifier. False: the client has to acknowledge first. */
 bool broker_start_next(struct broker_session *session);
 /** An entry that was taken out of its queue is done with: the journal hears of it. */

@@ -87,7 +87,7 @@ struct broker_control {
 };
 
 struct broker_aliases {
-    struct bytes *names; /**< in: by alias, from 1; memory of its own */
+    struct bytes *names; /**< in: by alias, from 1 to `used`; memory of its own */
     struct map numbers;  /**< out: alias + 1 by topic */
     uint16_t used;
 };
@@ -114,12 +114,17 @@ struct broker_client {
     uint16_t receive_max; /**< what it takes at a time */
     uint16_t alias_max;
     uint32_t packet_size_max; /**< of what it takes */
+    /** What it was told of us, or will be: other limits are for those who come later. */
+    uint16_t told_receive_max;
+    uint16_t told_alias_max;
+    size_t told_packet_size_max;
     uint8_t *connect;         /**< the frame of a CONNECT whose login is being decided */
     size_t connect_size;
     struct broker_control *controls; /**< a ring */
     uint32_t control_at;
     uint32_t control_count;
     uint32_t control_capacity;
+    size_t control_bytes; /**< of the packets in it */
     struct broker_aliases aliases_in;
     struct broker_aliases aliases_out;
 };
@@ -140,6 +145,8 @@ void broker_client_end(struct broker_client *client, uint64_t now_us);
 
 /** ---- broker_control.c ---- */
 
+/** Whether a client takes a packet of that size (5.0, 3.1.2.11.4). */
+bool broker_control_fits(const struct broker_client *client, const struct writer *packet);
 void broker_control_packet(struct broker_client *client, const struct writer *packet,
                            uint64_t durable);
 void broker_control_ack(struct broker_client *client, enum mqtt_type type, uint16_t packet_id,
@@ -199,7 +206,8 @@ bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_ro
 
 void broker_handle_subscribe(struct broker_client *client, uint64_t now_us,
                              const struct mqtt_packet *packet);
-void broker_handle_unsubscribe(struct broker_client *client, const struct mqtt_packet *packet);
+void broker_handle_unsubscribe(struct broker_client *client, uint64_t now_us,
+                               const struct mqtt_packet *packet);
 
 /** ---- broker_sys.c ---- */
 

@@ -74,6 +74,7 @@ static bool write_controls(struct broker_client *client, struct writer *writer)
         else
             mqtt_write_ack(writer, client->version, control->type, &control->ack);
         free(control->packet);
+        client->control_bytes -= control->size;
         client->control_at = (client->control_at + 1) & (client->control_capacity - 1);
         client->control_count--;
     }
@@ -189,6 +190,14 @@ enum turn {
     TURN_HELD, /**< the journal, or the client, has to move first */
 };
 
+static void drop_inflight(struct broker_client *client, struct broker_entry *entry,
+                          enum broker_metric why)
+{
+    broker_count(client->broker, why);
+    struct broker_entry taken = broker_queue_remove(&client->session->queue, entry);
+    broker_entry_end(client->session, &taken);
+}
+
 /** A message that has its identifier: sent, sent again, or released again. */
 static enum turn write_inflight(struct broker_client *client, struct writer *writer,
                                 uint64_t now_us)
@@ -207,10 +216,14 @@ static enum turn write_inflight(struct broker_client *client, struct writer *wri
         mqtt_write_ack(writer, client->version, MQTT_PUBREL, &ack);
     } else if (is_too_large(client, entry)) {
         // another connection may have taken it
-        broker_count(client->broker, BROKER_METRIC_DROPPED_LARGE);
-        struct broker_entry taken = broker_queue_remove(queue, entry);
-        broker_entry_end(client->session, &taken);
+        drop_inflight(client, entry, BROKER_METRIC_DROPPED_LARGE);
         return TURN_ON;
+    } else if (!entry->was_sent && entry->message->expires_us <= now_us) {
+        drop_inflight(client, entry, BROKER_METRIC_DROPPED_EXPIRED);
+        return TURN_ON;
+    } else if (queue->sent_count >= client->receive_max) {
+        // it takes fewer at a time than the connection before it did (5.0, 4.9)
+        return TURN_HELD;
     } else {
         // once for the packet, once for its properties while they are put together
         if (!make_room(client->broker, writer, 2 * size_bound(entry)))
@@ -222,23 +235,16 @@ static enum turn write_inflight(struct broker_client *client, struct writer *wri
     return TURN_ON;
 }
 
-static void drop_first(struct broker_client *client, enum broker_metric why)
-{
-    broker_count(client->broker, why);
-    struct broker_entry entry = broker_queue_pop(&client->session->queue);
-    broker_entry_end(client->session, &entry);
-}
-
 /** The message that waits longest. */
 static enum turn write_waiting(struct broker_client *client, struct writer *writer, uint64_t now_us)
 {
     struct broker_entry *first = broker_queue_first(&client->session->queue);
     if (first->message->expires_us <= now_us) {
-        drop_first(client, BROKER_METRIC_DROPPED_EXPIRED);
+        broker_drop_first(client->session, BROKER_METRIC_DROPPED_EXPIRED);
         return TURN_ON;
     }
     if (is_too_large(client, first)) {
-        drop_first(client, BROKER_METRIC_DROPPED_LARGE);
+        broker_drop_first(client->session, BROKER_METRIC_DROPPED_LARGE);
         return TURN_ON;
     }
     if (first->qos > 0)

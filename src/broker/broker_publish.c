@@ -120,7 +120,7 @@ bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_ro
     broker_topics_match(&broker->topics, broker_message_topic(message), &match.visitor);
     for (size_t i = 0; i < broker->targets.count; i++) {
         const struct broker_target *target = &broker->targets.items[i];
-        broker_deliver(target->session,
+        broker_deliver(target->session, now_us,
                        &(struct broker_delivery){
                            .message = message,
                            .durable = routing->durable,
@@ -158,10 +158,12 @@ static int resolve_alias(struct broker_client *client, const struct mqtt_propert
         return 0;
     uint16_t alias = properties->topic_alias;
     struct broker_aliases *aliases = &client->aliases_in;
-    if (alias > client->broker->config.alias_max)
+    if (alias > client->told_alias_max)
         return MQTT_TOPIC_ALIAS_INVALID;
-    if (!aliases->names)
-        aliases->names = memory_new_array(struct bytes, client->broker->config.alias_max + 1u);
+    if (!aliases->names) {
+        aliases->used = client->told_alias_max;
+        aliases->names = memory_new_array(struct bytes, aliases->used + 1u);
+    }
     struct bytes *name = &aliases->names[alias];
     if (topic->size > 0) {
         free((void *)(uintptr_t)name->data);
@@ -232,7 +234,7 @@ static int receive_once(struct broker_client *client, uint64_t now_us,
                            session->is_kept ? before : BROKER_AT_ONCE);
         return 0;
     }
-    if (client->version == MQTT_5 && session->received_count >= broker->config.receive_max)
+    if (client->version == MQTT_5 && session->received_count >= client->told_receive_max)
         return MQTT_RECEIVE_MAXIMUM_EXCEEDED;
     uint64_t durable = BROKER_AT_ONCE;
     if (session->is_kept)
@@ -242,10 +244,8 @@ static int receive_once(struct broker_client *client, uint64_t now_us,
                                                                  .packet_id = publish->packet_id });
     broker_session_add_received(session, publish->packet_id);
     uint8_t reason = pass_on(client, now_us, publish, properties, durable);
-    if (cannot_be_told(client, reason))
-        return reason;
     if (mqtt_reason_is_error(reason)) {
-        // 5.0, 4.3.3: a refusal ends the exchange
+        // 5.0, 4.3.3: a refusal ends the exchange, and the message may come again
         broker_session_remove_received(session, publish->packet_id);
         if (session->is_kept)
             broker_journal_append(&broker->journal,
@@ -253,6 +253,8 @@ static int receive_once(struct broker_client *client, uint64_t now_us,
                                                            .session = session->number,
                                                            .packet_id = publish->packet_id });
     }
+    if (cannot_be_told(client, reason))
+        return reason;
     broker_control_ack(client, MQTT_PUBREC, publish->packet_id, reason,
                        appended_since(broker, before));
     return 0;

@@ -58,7 +58,7 @@ static uint16_t free_packet_id(struct broker_queue *queue)
 
 struct broker_entry *broker_queue_start(struct broker_queue *queue, struct broker_entry entry)
 {
-    ensure(queue->inflight_count < UINT16_MAX / 2);
+    ensure(queue->inflight_count < BROKER_INFLIGHT_MAX);
     if (queue->inflight_count == queue->inflight_capacity) {
         queue->inflight_capacity =
             (uint16_t)max_of(queue->inflight_capacity * 2, (int)CAPACITY_MIN);

@@ -39,6 +39,9 @@ struct broker_queue {
     uint64_t last_order;
 };
 
+/** The identifiers that can be in use. */
+#define BROKER_INFLIGHT_MAX (UINT16_MAX / 2)
+
 /** Takes the entry with its reference. */
 void broker_queue_push(struct broker_queue *queue, const struct broker_entry *entry);
 /** The one that waits longest; NULL: none. Valid until the queue changes. */

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "broker/broker_deliver.h"
 #include "broker/broker_subscribe.h"
+#include "proto/mqtt/mqtt_topic.h"
 
 struct restoring {
     struct broker *broker;
@@ -44,7 +45,7 @@ static struct broker_message *message_from(struct restoring *restoring,
 
 static bool is_content(const struct broker_record *record)
 {
-    return record->name.size > 0 && record->name.size <= UINT16_MAX && record->qos <= 2;
+    return mqtt_topic_is_valid(record->name) && record->qos <= 2;
 }
 
 /** What does not fit into the memory that is allowed now is dropped, and counted. */
@@ -93,7 +94,7 @@ static int restore_session(struct restoring *restoring, const struct broker_reco
     const uint8_t *zero =
         record->name.size > 0 ? memchr(record->name.data, 0, record->name.size) : NULL;
     if (!zero || zero - record->name.data > BROKER_USER_SIZE_MAX ||
-        record->name.size > UINT16_MAX || record->session == 0)
+        record->name.data + record->name.size - zero > UINT16_MAX + 1 || record->session == 0)
         return -EBADMSG;
     struct broker_session *session = session_of(restoring, record);
     if (!session) {
@@ -132,6 +133,7 @@ static void restore_subscription(struct restoring *restoring, const struct broke
 
 /** ---- entries ---- */
 
+/** Ends with the first that cannot be. */
 static uint32_t *ids_of(struct bytes ids)
 {
     size_t count = ids.size / sizeof(uint32_t);
@@ -139,6 +141,8 @@ static uint32_t *ids_of(struct bytes ids)
         return NULL;
     uint32_t *copy = memory_new_array(uint32_t, count + 1);
     memcpy(copy, ids.data, count * sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = copy[i] <= MQTT_VARIABLE_MAX ? copy[i] : 0;
     return copy;
 }
 
@@ -147,7 +151,9 @@ static void restore_entry(struct restoring *restoring, const struct broker_recor
     struct broker_session *session = session_of(restoring, record);
     struct broker_message *message = map_find(&restoring->messages, map_key_u64(&record->message));
     bool released = record->flags & BROKER_ENTRY_FLAG_RELEASED;
-    if (!session || (!message && !released) || record->qos < 1 || record->qos > 2)
+    if (!session || (!message && !released) || record->qos < 1 || record->qos > 2 ||
+        record->id > MQTT_VARIABLE_MAX || (released && record->packet_id == 0) ||
+        session->queue.inflight_count == BROKER_INFLIGHT_MAX)
         return;
     struct broker_entry entry = {
         .order = record->order,
@@ -187,7 +193,8 @@ static void restore_started(struct restoring *restoring, const struct broker_rec
 {
     struct broker_session *session = session_of(restoring, record);
     struct broker_entry *first = session ? broker_queue_first(&session->queue) : NULL;
-    if (!first || first->order != record->order || record->packet_id == 0)
+    if (!first || first->order != record->order || record->packet_id == 0 ||
+        session->queue.inflight_count == BROKER_INFLIGHT_MAX)
         return;
     struct broker_entry entry = broker_queue_pop(&session->queue);
     entry.packet_id = record->packet_id;
@@ -235,7 +242,7 @@ static void restore_entry_end(struct restoring *restoring, const struct broker_r
 static void restore_received(struct restoring *restoring, const struct broker_record *record)
 {
     struct broker_session *session = session_of(restoring, record);
-    if (session && !broker_session_received(session, record->packet_id))
+    if (session && record->packet_id && !broker_session_received(session, record->packet_id))
         broker_session_add_received(session, record->packet_id);
 }
 
@@ -376,8 +383,11 @@ void broker_resume(struct broker *broker, uint64_t now_us)
         struct broker_session *session = value;
         if (session->left_us == BROKER_NOT_LEFT)
             broker_session_lost(session, now_us);
-        else
+        else {
+            // of a clock that was set back meanwhile
+            session->left_us = min_of(session->left_us, (int64_t)now_us);
             broker_session_set_timer(session);
+        }
     }
     publish_wills(broker, now_us);
 }

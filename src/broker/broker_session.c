@@ -147,7 +147,8 @@ static void publish_will(struct broker_session *session, uint64_t now_us)
     session->will.message = NULL;
     journal_number(session, BROKER_RECORD_WILL_END);
     broker_count(session->broker, BROKER_METRIC_WILLS);
-    broker_route(session->broker, now_us, &(struct broker_routing){ .message = message });
+    broker_route(session->broker, now_us,
+                 &(struct broker_routing){ .message = message, .from = session });
     broker_message_unref(session->broker, message);
 }
 

@@ -137,7 +137,7 @@ static void replay_one(struct broker_topic_visitor *visitor, struct broker_topic
     struct broker_message *message = topic->retained;
     if (message->expires_us <= replay->now_us)
         return;
-    broker_deliver(replay->session,
+    broker_deliver(replay->session, replay->now_us,
                    &(struct broker_delivery){ .message = message,
                                               .id = replay->id,
                                               .qos = min_of(message->qos, replay->qos),
@@ -199,7 +199,8 @@ void broker_restore_subscription(struct broker_session *session, const struct br
         .retain_as_published = record->flags & BROKER_SUBSCRIPTION_AS_PUBLISHED,
     };
     bool is_new;
-    if (broker_subscribe(session, record->name, &options, record->id, &is_new))
+    if (record->id > MQTT_VARIABLE_MAX ||
+        broker_subscribe(session, record->name, &options, record->id, &is_new))
         broker_count(session->broker, BROKER_METRIC_DENIED_SUBSCRIBE);
 }
 
@@ -233,9 +234,20 @@ static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
     // 5.0, 4.8.2: retained messages are not for shared subscriptions
     bool replay =
         asked->options.retain_handling == 0 || (asked->options.retain_handling == 1 && is_new);
-    if (replay && share.group.size == 0)
+    if (replay && share.group.size == 0 && broker_has_room_to_replay(client->session))
         replay_retained(client->session, now_us, share.filter, asked->options.qos, id);
     return asked->options.qos;
+}
+
+static void answer(struct broker_client *client, uint64_t now_us, enum mqtt_type type,
+                   uint16_t packet_id, struct bytes reasons, uint64_t durable)
+{
+    struct writer writer = broker_scratch_writer(client->broker, reasons.size + 16);
+    mqtt_write_list_ack(&writer, client->version, type, packet_id, reasons);
+    if (broker_control_fits(client, &writer))
+        broker_control_packet(client, &writer, durable);
+    else
+        broker_client_fault(client, now_us, MQTT_PACKET_TOO_LARGE);
 }
 
 void broker_handle_subscribe(struct broker_client *client, uint64_t now_us,
@@ -253,14 +265,12 @@ void broker_handle_subscribe(struct broker_client *client, uint64_t now_us,
         reasons[count++] =
             subscribe_one(client, now_us, &asked, packet->properties.subscription_id, &durable);
     }
-    struct writer writer = broker_scratch_writer(client->broker, count + 16);
-    mqtt_write_list_ack(&writer, client->version, MQTT_SUBACK, packet->list.packet_id,
-                        bytes_of(reasons, count));
-    broker_control_packet(client, &writer, durable);
+    answer(client, now_us, MQTT_SUBACK, packet->list.packet_id, bytes_of(reasons, count), durable);
     free(reasons);
 }
 
-void broker_handle_unsubscribe(struct broker_client *client, const struct mqtt_packet *packet)
+void broker_handle_unsubscribe(struct broker_client *client, uint64_t now_us,
+                               const struct mqtt_packet *packet)
 {
     struct broker_session *session = client->session;
     size_t count_max = packet->list.items.size / 2 + 1;
@@ -280,9 +290,6 @@ void broker_handle_unsubscribe(struct broker_client *client, const struct mqtt_p
                                                                .session = session->number,
                                                                .name = filter });
     }
-    struct writer writer = broker_scratch_writer(client->broker, count + 16);
-    mqtt_write_list_ack(&writer, client->version, MQTT_UNSUBACK, packet->list.packet_id,
-                        bytes_of(reasons, count));
-    broker_control_packet(client, &writer, durable);
+    answer(client, now_us, MQTT_UNSUBACK, packet->list.packet_id, bytes_of(reasons, count), durable);
     free(reasons);
 }

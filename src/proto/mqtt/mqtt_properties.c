@@ -66,7 +66,7 @@ size_t mqtt_variable_size(uint32_t value)
 
 void mqtt_write_variable(struct writer *writer, uint32_t value)
 {
-    ensure(value < 1u << 28);
+    ensure(value <= MQTT_VARIABLE_MAX);
     for (; value >= 0x80; value >>= 7)
         writer_u8(writer, (uint8_t)(value | 0x80));
     writer_u8(writer, (uint8_t)value);

@@ -91,6 +91,8 @@ void mqtt_write_user_property(struct writer *writer, struct bytes name, struct b
 
 /** ---- the integers and strings of MQTT (5.0, 1.5) ---- */
 
+#define MQTT_VARIABLE_MAX ((1u << 28) - 1)
+
 /** A variable byte integer; `shortest`: a longer form than needed fails. */
 uint32_t mqtt_read_variable(struct reader *reader, bool shortest);
 void mqtt_write_variable(struct writer *writer, uint32_t value);
