@@ -25,6 +25,7 @@ static void set_defaults(struct broker_config *config)
     DEFAULT(queue_count_max, 1000);
     DEFAULT(queue_bytes_max, 1u << 20);
     DEFAULT(memory_max, 256u << 20);
+    DEFAULT(state_max, 512u << 20);
     DEFAULT(subscription_count_max, 1000);
     DEFAULT(retained_count_max, 100000);
     DEFAULT(session_expiry_max_s, 7 * 24 * 3600);
@@ -45,7 +46,7 @@ struct broker *broker_new(const struct broker_config *config, uint64_t now_us)
     broker->started_us = now_us;
     broker->next_sys_us = broker->config.sys_interval_us == TIME_NEVER ? TIME_NEVER : now_us;
     broker->journal.is_kept = config->journal;
-    broker_topics_init(&broker->topics, config->random);
+    broker_topics_init(&broker->topics, broker);
     map_init(&broker->sessions, broker->topics.secret);
     list_init(&broker->ready);
     list_init(&broker->holding);
@@ -88,7 +89,8 @@ struct broker *broker_free(struct broker *broker)
     while (map_next(&broker->wills, &cursor, NULL, &will))
         broker_message_unref(broker, will);
     map_done(&broker->wills);
-    broker_topics_done(&broker->topics, broker);
+    broker_topics_done(&broker->topics);
+    ensure(broker->state_bytes == 0);
     broker_targets_done(&broker->targets);
     ensure(metric_get(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES]) == 0);
     free(broker->journal.data);

@@ -144,7 +144,13 @@ void broker_deliver(struct broker_session *session, uint64_t now_us,
         free(entry.ids);
         return;
     }
+    if (metric_get(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES]) >= broker->config.memory_max) {
+        broker_count(broker, BROKER_METRIC_DROPPED_MEMORY);
+        free(entry.ids);
+        return;
+    }
     broker_message_ref(entry.message);
+    broker_entry_count(broker);
     bool starts = entry.qos > 0 && session->queue.count == 0 && may_start(session);
     struct broker_entry *started = starts ? broker_queue_start(&session->queue, entry) : NULL;
     if (entry.qos > 0 && session->is_kept)

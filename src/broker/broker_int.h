@@ -40,6 +40,7 @@ struct broker {
     uint64_t next_session; /**< number */
     uint64_t next_message;
     uint64_t next_serial; /**< of a publication */
+    size_t state_bytes; /**< of sessions, subscriptions and topics */
     metric_value metrics[BROKER_METRIC_COUNT];
 };
 
@@ -132,6 +133,12 @@ struct broker_client {
 static inline void broker_count(struct broker *broker, enum broker_metric metric)
 {
     metric_add(&broker->metrics[metric], 1);
+}
+
+/** Whether sessions, subscriptions and topics may take so many bytes more. */
+static inline bool broker_has_room(const struct broker *broker, size_t size)
+{
+    return broker->state_bytes + size <= broker->config.state_max;
 }
 
 /** ---- broker_client.c ---- */

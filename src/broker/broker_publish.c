@@ -95,12 +95,14 @@ static void matched(struct broker_topic_visitor *visitor, struct broker_topic *t
 static void retain(struct broker *broker, struct broker_message *message)
 {
     bool removes = message->payload_size == 0;
-    if (!broker_topics_retain(&broker->topics, broker, broker_message_topic(message),
+    bool has_room = removes || broker_has_room(broker, message->topic_size +
+                                                           BROKER_LEVELS_MAX *
+                                                               sizeof(struct broker_topic));
+    if (!has_room || !broker_topics_retain(&broker->topics, broker_message_topic(message),
                               removes ? NULL : message, broker->config.retained_count_max)) {
         broker_count(broker, BROKER_METRIC_DROPPED_FULL);
         return;
     }
-    metric_set(&broker->metrics[BROKER_METRIC_RETAINED], broker->topics.retained_count);
     broker_journal_message(broker, BROKER_RECORD_RETAINED, 0, 0, message);
 }
 

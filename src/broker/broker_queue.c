@@ -1,9 +1,8 @@
-#include "broker/broker_queue.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "broker/broker_int.h"
 
 #define CAPACITY_MIN 4
 
@@ -99,11 +98,17 @@ struct broker_entry broker_queue_remove(struct broker_queue *queue, struct broke
     return taken;
 }
 
+void broker_entry_count(struct broker *broker)
+{
+    metric_add(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES], sizeof(struct broker_entry));
+}
+
 void broker_entry_done(struct broker *broker, struct broker_entry *entry)
 {
     entry->message = broker_message_unref(broker, entry->message);
     free(entry->ids);
     entry->ids = NULL;
+    metric_subtract(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES], sizeof(*entry));
 }
 
 void broker_queue_done(struct broker *broker, struct broker_queue *queue)

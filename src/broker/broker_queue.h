@@ -42,6 +42,8 @@ struct broker_queue {
 /** The identifiers that can be in use. */
 #define BROKER_INFLIGHT_MAX (UINT16_MAX / 2)
 
+/** An entry that was made counts as held until broker_entry_done. */
+void broker_entry_count(struct broker *broker);
 /** Takes the entry with its reference. */
 void broker_queue_push(struct broker_queue *queue, const struct broker_entry *entry);
 /** The one that waits longest; NULL: none. Valid until the queue changes. */

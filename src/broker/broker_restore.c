@@ -78,11 +78,10 @@ static int restore_retained(struct restoring *restoring, const struct broker_rec
         record->payload.size > 0 ? message_from(restoring, record) : NULL;
     if (record->payload.size > 0 && !message)
         return 0;
-    if (!broker_topics_retain(&broker->topics, broker, record->name, message,
+    if (!broker_topics_retain(&broker->topics, record->name, message,
                               broker->config.retained_count_max))
         broker_count(broker, BROKER_METRIC_DROPPED_FULL);
     broker_message_unref(broker, message);
-    metric_set(&broker->metrics[BROKER_METRIC_RETAINED], broker->topics.retained_count);
     return 0;
 }
 
@@ -116,12 +115,31 @@ static int restore_session(struct restoring *restoring, const struct broker_reco
     return 0;
 }
 
+static void drop_message(struct broker *broker, struct broker_entry *entry)
+{
+    if (entry->message)
+        entry->message->journal_references--;
+    entry->message = broker_message_unref(broker, entry->message);
+}
+
+static void drop_entry(struct broker *broker, struct broker_entry entry)
+{
+    drop_message(broker, &entry);
+    broker_entry_done(broker, &entry);
+}
+
 static void restore_session_end(struct restoring *restoring, const struct broker_record *record)
 {
     struct broker_session *session =
         map_remove(&restoring->sessions, map_key_u64(&record->session));
-    if (session)
-        broker_session_free(session);
+    if (!session)
+        return;
+    struct broker_queue *queue = &session->queue;
+    while (queue->inflight_count > 0)
+        drop_entry(restoring->broker, broker_queue_remove(queue, queue->inflight));
+    while (queue->count > 0)
+        drop_entry(restoring->broker, broker_queue_pop(queue));
+    broker_session_free(session);
 }
 
 static void restore_subscription(struct restoring *restoring, const struct broker_record *record)
@@ -170,6 +188,7 @@ static void restore_entry(struct restoring *restoring, const struct broker_recor
         entry.message = broker_message_ref(message);
         message->journal_references++;
     }
+    broker_entry_count(restoring->broker);
     session->queue.last_order = max_of(session->queue.last_order, record->order);
     if (record->packet_id) {
         session->queue.last_packet_id = record->packet_id;
@@ -203,13 +222,6 @@ static void restore_started(struct restoring *restoring, const struct broker_rec
     broker_queue_start(&session->queue, entry);
 }
 
-static void drop_message(struct broker *broker, struct broker_entry *entry)
-{
-    if (entry->message)
-        entry->message->journal_references--;
-    entry->message = broker_message_unref(broker, entry->message);
-}
-
 static void restore_released(struct restoring *restoring, const struct broker_record *record)
 {
     struct broker_entry *entry = inflight_of(session_of(restoring, record), record->order);
@@ -226,15 +238,10 @@ static void restore_entry_end(struct restoring *restoring, const struct broker_r
         return;
     struct broker_entry *entry = inflight_of(session, record->order);
     struct broker_entry *first = broker_queue_first(&session->queue);
-    struct broker_entry taken;
     if (entry)
-        taken = broker_queue_remove(&session->queue, entry);
+        drop_entry(restoring->broker, broker_queue_remove(&session->queue, entry));
     else if (first && first->order == record->order)
-        taken = broker_queue_pop(&session->queue);
-    else
-        return;
-    drop_message(restoring->broker, &taken);
-    broker_entry_done(restoring->broker, &taken);
+        drop_entry(restoring->broker, broker_queue_pop(&session->queue));
 }
 
 /** ---- QoS 2 that came, and wills ---- */

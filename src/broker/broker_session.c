@@ -43,9 +43,12 @@ static void timer_expired(struct broker_timer *timer, uint64_t now_us)
 struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
                                           struct bytes client_id)
 {
-    if (broker->sessions.count >= broker->config.session_count_max)
+    size_t size = sizeof(struct broker_session) + user.size + 1 + client_id.size;
+    if (broker->sessions.count >= broker->config.session_count_max ||
+        !broker_has_room(broker, size))
         return NULL;
     struct broker_session *session = memory_new(struct broker_session);
+    broker->state_bytes += size;
     session->broker = broker;
     session->number = ++broker->next_session;
     session->key = memory_allocate(1, user.size + 1 + client_id.size);
@@ -68,6 +71,7 @@ void broker_session_free(struct broker_session *session)
     broker_message_unref(broker, session->will.message);
     map_remove(&broker->sessions, key_of(session));
     metric_subtract(&broker->metrics[BROKER_METRIC_SESSIONS], 1);
+    broker->state_bytes -= sizeof(*session) + key_of(session).size;
     free(session->received);
     free(session->key);
     free(session);

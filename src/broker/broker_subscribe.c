@@ -26,6 +26,7 @@ static struct broker_group *group_get(struct broker_topic *topic, struct bytes n
     if (group)
         return group;
     group = memory_allocate(1, sizeof(*group) + name.size);
+    topic->topics->broker->state_bytes += sizeof(*group) + name.size;
     group->topic = topic;
     group->name_size = name.size;
     memcpy(group->name, name.data, name.size);
@@ -57,9 +58,11 @@ static void subscription_free(struct broker_subscription *subscription)
     metric_subtract(&session->broker->metrics[BROKER_METRIC_SUBSCRIPTIONS], 1);
     if (group && list_empty(&group->members)) {
         list_remove(&group->node);
+        session->broker->state_bytes -= sizeof(*group) + group->name_size;
         free(group);
     }
     broker_topics_prune(subscription->topic);
+    session->broker->state_bytes -= sizeof(*subscription);
     free(subscription);
 }
 
@@ -76,6 +79,10 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
     struct mqtt_share share;
     if (!mqtt_filter_is_valid(filter) || mqtt_share_parse(filter, &share) < 0)
         return MQTT_TOPIC_FILTER_INVALID;
+    // as if every level of it were new
+    if (!broker_has_room(broker, sizeof(struct broker_subscription) + filter.size +
+                                     BROKER_LEVELS_MAX * sizeof(struct broker_topic)))
+        return MQTT_QUOTA_EXCEEDED;
     struct broker_topic *topic = broker_topics_make(&broker->topics, share.filter);
     if (!topic)
         return MQTT_TOPIC_FILTER_INVALID;
@@ -91,6 +98,7 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
         if (share.group.size > 0)
             group = group_get(topic, share.group);
         subscription = memory_new(struct broker_subscription);
+        broker->state_bytes += sizeof(*subscription);
         subscription->session = session;
         subscription->topic = topic;
         subscription->group = group;

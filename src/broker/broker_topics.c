@@ -1,16 +1,40 @@
-#include "broker/broker_topics.h"
-
+// The tree of topics, and the messages that are retained in it.
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "broker/broker_int.h"
 #include "proto/mqtt/mqtt_topic.h"
 
-static struct broker_topic *topic_new(const struct broker_topics *topics,
-                                      struct broker_topic *parent, struct bytes level)
+static void set_retained(struct broker_topic *topic, struct broker_message *message)
+{
+    struct broker_topics *topics = topic->topics;
+    struct broker *broker = topics->broker;
+    topics->retained_count += (message != NULL);
+    topics->retained_count -= (topic->retained != NULL);
+    metric_set(&broker->metrics[BROKER_METRIC_RETAINED], topics->retained_count);
+    if (message)
+        broker_message_ref(message);
+    broker_message_unref(broker, topic->retained);
+    topic->retained = message;
+    broker_timer_set(&broker->wheel, &topic->expiry, message ? message->expires_us : TIME_NEVER);
+    broker_topics_prune(topic);
+}
+
+static void retained_expired(struct broker_timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    set_retained(container_of(timer, struct broker_topic, expiry), NULL);
+}
+
+static struct broker_topic *topic_new(struct broker_topics *topics, struct broker_topic *parent,
+                                      struct bytes level)
 {
     struct broker_topic *topic = memory_allocate(1, sizeof(*topic) + level.size);
+    topics->broker->state_bytes += sizeof(*topic) + level.size;
+    topic->topics = topics;
     topic->parent = parent;
+    broker_timer_init(&topic->expiry, retained_expired);
     map_init(&topic->children, topics->secret);
     list_init(&topic->subscribers);
     list_init(&topic->groups);
@@ -20,9 +44,11 @@ static struct broker_topic *topic_new(const struct broker_topics *topics,
     return topic;
 }
 
-void broker_topics_init(struct broker_topics *topics, struct random *random)
+void broker_topics_init(struct broker_topics *topics, struct broker *broker)
 {
-    *topics = (struct broker_topics){ .secret = { random_u64(random), random_u64(random) } };
+    struct random *random = broker->config.random;
+    *topics = (struct broker_topics){ .broker = broker,
+                                      .secret = { random_u64(random), random_u64(random) } };
     topics->root = topic_new(topics, NULL, bytes_of(NULL, 0));
 }
 
@@ -91,6 +117,7 @@ static bool is_needed(const struct broker_topic *topic)
 
 static void topic_free(struct broker_topic *topic)
 {
+    topic->topics->broker->state_bytes -= sizeof(*topic) + topic->level_size;
     map_done(&topic->children);
     free(topic);
 }
@@ -208,7 +235,13 @@ void broker_topics_retained(const struct broker_topics *topics, struct bytes fil
     retained(topics->root, filter, visitor);
 }
 
-bool broker_topics_retain(struct broker_topics *topics, struct broker *broker, struct bytes topic,
+void broker_topics_all_retained(const struct broker_topics *topics,
+                                struct broker_topic_visitor *visitor)
+{
+    visit_all(topics->root, false, visitor);
+}
+
+bool broker_topics_retain(struct broker_topics *topics, struct bytes topic,
                           struct broker_message *message, uint32_t count_max)
 {
     struct broker_topic *at =
@@ -219,36 +252,29 @@ bool broker_topics_retain(struct broker_topics *topics, struct broker *broker, s
         broker_topics_prune(at);
         return false;
     }
-    if (!message && !at->retained)
-        return true;
-    topics->retained_count += (message != NULL);
-    topics->retained_count -= (at->retained != NULL);
-    if (message)
-        broker_message_ref(message);
-    broker_message_unref(broker, at->retained);
-    at->retained = message;
-    broker_topics_prune(at);
+    if (message || at->retained)
+        set_retained(at, message);
     return true;
 }
 
-static void free_all(struct broker_topic *topic, struct broker *broker)
+static void free_all(struct broker_topic *topic)
 {
     size_t cursor = 0;
     void *child;
     while (map_next(&topic->children, &cursor, NULL, &child))
-        free_all(child, broker);
+        free_all(child);
     if (topic->plus)
-        free_all(topic->plus, broker);
+        free_all(topic->plus);
     if (topic->rest)
-        free_all(topic->rest, broker);
+        free_all(topic->rest);
     ensure(list_empty(&topic->subscribers) && list_empty(&topic->groups));
-    broker_message_unref(broker, topic->retained);
+    broker_message_unref(topic->topics->broker, topic->retained);
     topic_free(topic);
 }
 
-void broker_topics_done(struct broker_topics *topics, struct broker *broker)
+void broker_topics_done(struct broker_topics *topics)
 {
-    free_all(topics->root, broker);
+    free_all(topics->root);
     topics->root = NULL;
 }
 

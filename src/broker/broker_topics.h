@@ -6,8 +6,8 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "base/random.h"
 #include "broker/broker_message.h"
+#include "broker/broker_wheel.h"
 #include "proto/mqtt/mqtt_packet.h"
 
 /** Deeper filters and retained topics are refused: the tree is walked by recursion. */
@@ -35,6 +35,7 @@ struct broker_subscription {
 };
 
 struct broker_topic {
+    struct broker_topics *topics;
     struct broker_topic *parent;
     struct broker_topic *plus; /**< the child "+" */
     struct broker_topic *rest; /**< the child "#" */
@@ -42,19 +43,21 @@ struct broker_topic {
     struct list subscribers;
     struct list groups;
     struct broker_message *retained; /**< NULL: none */
+    struct broker_timer expiry;      /**< of the retained message */
     size_t level_size;
     uint8_t level[];
 };
 
 struct broker_topics {
+    struct broker *broker;
     struct broker_topic *root;
     uint64_t secret[2];
     uint32_t retained_count;
 };
 
-void broker_topics_init(struct broker_topics *topics, struct random *random);
+void broker_topics_init(struct broker_topics *topics, struct broker *broker);
 /** Subscriptions must be gone; retained messages are freed. */
-void broker_topics_done(struct broker_topics *topics, struct broker *broker);
+void broker_topics_done(struct broker_topics *topics);
 /** The node of a filter or topic, made where it is missing; NULL: it is too deep. */
 struct broker_topic *broker_topics_make(struct broker_topics *topics, struct bytes filter);
 /** The same where it is; NULL: it is not. */
@@ -75,11 +78,14 @@ void broker_topics_match(const struct broker_topics *topics, struct bytes topic,
 /** Visits all nodes with retained messages that match the filter. */
 void broker_topics_retained(const struct broker_topics *topics, struct bytes filter,
                             struct broker_topic_visitor *visitor);
+/** Visits all nodes with retained messages, those of the server's own topics too. */
+void broker_topics_all_retained(const struct broker_topics *topics,
+                                struct broker_topic_visitor *visitor);
 /**
  * Sets or (message NULL) removes the retained message of a topic; a reference is taken. Returns
  * false when there are `count_max` already, or it is too deep.
  */
-bool broker_topics_retain(struct broker_topics *topics, struct broker *broker, struct bytes topic,
+bool broker_topics_retain(struct broker_topics *topics, struct bytes topic,
                           struct broker_message *message, uint32_t count_max);
 
 /** Whom a publication goes to: a list that is used again and again. */
