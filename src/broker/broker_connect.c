@@ -75,8 +75,8 @@ static void send_connack(struct broker_client *client, uint64_t now_us,
     ensure(!properties.failed);
     struct writer writer = broker_scratch_writer(client->broker, sizeof(block) + 16);
     // 3.1 has no such flag
-    struct mqtt_connack connack = { .session_present = granted->session_present &&
-                                                       client->version != MQTT_3_1 };
+    struct mqtt_connack connack = { .session_present =
+                                        granted->session_present && client->version != MQTT_3_1 };
     mqtt_write_connack(&writer, client->version, &connack, writer_written(&properties));
     if (broker_control_fits(client, &writer))
         broker_control_packet(client, &writer, granted->durable);
@@ -143,6 +143,9 @@ static int make_will(struct broker_client *client, const struct mqtt_connect *co
         return MQTT_QUOTA_EXCEEDED;
     message->qos = will->qos;
     message->retain = will->retain;
+    // from when it is published
+    if (mqtt_has(&will->properties, MQTT_PROPERTY_MESSAGE_EXPIRY))
+        message->expires_us = will->properties.message_expiry_s * TIME_US_PER_S;
     *ret_message = message;
     return 0;
 }
@@ -218,8 +221,7 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
     client->state = BROKER_CLIENT_OPEN;
     broker_count(broker, BROKER_METRIC_CONNECTED);
     // what it was told is gone does not come back with another process
-    granted.durable =
-        session->is_kept || has_discarded ? broker->journal.position : BROKER_AT_ONCE;
+    granted.durable = session->is_kept || has_discarded ? broker->journal.position : BROKER_AT_ONCE;
     send_connack(client, now_us, &granted);
 }
 

@@ -15,11 +15,14 @@ struct broker_record broker_record_of_message(const struct broker *broker,
                                               uint32_t seconds,
                                               const struct broker_message *message)
 {
+    uint64_t expires = unix_of(broker, message->expires_us);
+    if (type == BROKER_RECORD_WILL && message->expires_us != TIME_NEVER)
+        expires = max_of(message->expires_us, (uint64_t)1);
     return (struct broker_record){ .type = type,
                                    .session = session,
                                    .message = message->number,
                                    .seconds = seconds,
-                                   .unix_us = unix_of(broker, message->expires_us),
+                                   .unix_us = expires,
                                    .qos = message->qos,
                                    .flags = message->retain,
                                    .name = broker_message_topic(message),

@@ -40,12 +40,12 @@ struct broker {
     uint64_t next_session; /**< number */
     uint64_t next_message;
     uint64_t next_serial; /**< of a publication */
-    size_t state_bytes; /**< of sessions, subscriptions and topics */
+    size_t state_bytes;   /**< of sessions, subscriptions and topics */
     metric_value metrics[BROKER_METRIC_COUNT];
 };
 
 struct broker_will {
-    struct broker_message *message; /**< NULL: none */
+    struct broker_message *message; /**< NULL: none. `expires_us` counts from its publication */
     uint32_t delay_s;
 };
 
@@ -119,7 +119,7 @@ struct broker_client {
     uint16_t told_receive_max;
     uint16_t told_alias_max;
     size_t told_packet_size_max;
-    uint8_t *connect;         /**< the frame of a CONNECT whose login is being decided */
+    uint8_t *connect; /**< the frame of a CONNECT whose login is being decided */
     size_t connect_size;
     struct broker_control *controls; /**< a ring */
     uint32_t control_at;
@@ -185,6 +185,9 @@ void broker_session_left(struct broker_session *session, uint64_t now_us, bool p
 void broker_session_lost(struct broker_session *session, uint64_t now_us);
 void broker_session_set_will(struct broker_session *session, struct broker_message *message,
                              uint32_t delay_s);
+/** Its time has come; takes the reference. `from` NULL: of a session that is no more. */
+void broker_will_publish(struct broker *broker, uint64_t now_us, struct broker_message *message,
+                         const struct broker_session *from);
 void broker_session_timer(struct broker_session *session, uint64_t now_us);
 /** Of a session that is away: when it ends, or its will is due. */
 void broker_session_set_timer(struct broker_session *session);

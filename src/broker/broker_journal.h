@@ -47,7 +47,11 @@ struct broker_record {
     uint64_t session; /**< its number */
     uint64_t message; /**< its number */
     uint64_t order;
-    uint64_t unix_us; /**< SESSION: when it was left, 0: connected; messages: expiry, 0: never */
+    /**
+     * SESSION: when it was left, 0: connected. Messages: when they expire, 0: never; of a WILL how
+     * long after its publication.
+     */
+    uint64_t unix_us;
     uint32_t seconds; /**< SESSION: expiry; WILL: delay */
     uint32_t id;      /**< of a subscription */
     uint16_t packet_id;

@@ -95,10 +95,11 @@ static void matched(struct broker_topic_visitor *visitor, struct broker_topic *t
 static void retain(struct broker *broker, struct broker_message *message)
 {
     bool removes = message->payload_size == 0;
-    bool has_room = removes || broker_has_room(broker, message->topic_size +
-                                                           BROKER_LEVELS_MAX *
-                                                               sizeof(struct broker_topic));
-    if (!has_room || !broker_topics_retain(&broker->topics, broker_message_topic(message),
+    bool has_room =
+        removes || broker_has_room(broker, message->topic_size +
+                                               BROKER_LEVELS_MAX * sizeof(struct broker_topic));
+    if (!has_room ||
+        !broker_topics_retain(&broker->topics, broker_message_topic(message),
                               removes ? NULL : message, broker->config.retained_count_max)) {
         broker_count(broker, BROKER_METRIC_DROPPED_FULL);
         return;

@@ -262,6 +262,7 @@ static int restore_will(struct restoring *restoring, const struct broker_record 
     struct broker_message *message = message_from(restoring, record);
     if (!message)
         return 0;
+    message->expires_us = record->unix_us ? record->unix_us : TIME_NEVER;
     if (session) {
         broker_session_set_will(session, message, record->seconds);
         return 0;
@@ -374,9 +375,7 @@ static void publish_wills(struct broker *broker, uint64_t now_us)
         struct broker_record end = { .type = BROKER_RECORD_WILL_END };
         memcpy(&end.session, number.data, sizeof(end.session));
         broker_journal_append(&broker->journal, &end);
-        broker_count(broker, BROKER_METRIC_WILLS);
-        broker_route(broker, now_us, &(struct broker_routing){ .message = message });
-        broker_message_unref(broker, message);
+        broker_will_publish(broker, now_us, message, NULL);
     }
     map_done(&broker->wills);
     broker->wills = (struct map){ 0 };

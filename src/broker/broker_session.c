@@ -143,6 +143,16 @@ void broker_session_set_will(struct broker_session *session, struct broker_messa
         broker_journal_message(broker, BROKER_RECORD_WILL, session->number, delay_s, message);
 }
 
+void broker_will_publish(struct broker *broker, uint64_t now_us, struct broker_message *message,
+                         const struct broker_session *from)
+{
+    broker_count(broker, BROKER_METRIC_WILLS);
+    if (message->expires_us != TIME_NEVER)
+        message->expires_us += now_us;
+    broker_route(broker, now_us, &(struct broker_routing){ .message = message, .from = from });
+    broker_message_unref(broker, message);
+}
+
 static void publish_will(struct broker_session *session, uint64_t now_us)
 {
     struct broker_message *message = session->will.message;
@@ -150,10 +160,7 @@ static void publish_will(struct broker_session *session, uint64_t now_us)
         return;
     session->will.message = NULL;
     journal_number(session, BROKER_RECORD_WILL_END);
-    broker_count(session->broker, BROKER_METRIC_WILLS);
-    broker_route(session->broker, now_us,
-                 &(struct broker_routing){ .message = message, .from = session });
-    broker_message_unref(session->broker, message);
+    broker_will_publish(session->broker, now_us, message, session);
 }
 
 /** ---- time ---- */

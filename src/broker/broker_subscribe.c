@@ -298,6 +298,7 @@ void broker_handle_unsubscribe(struct broker_client *client, uint64_t now_us,
                                                                .session = session->number,
                                                                .name = filter });
     }
-    answer(client, now_us, MQTT_UNSUBACK, packet->list.packet_id, bytes_of(reasons, count), durable);
+    answer(client, now_us, MQTT_UNSUBACK, packet->list.packet_id, bytes_of(reasons, count),
+           durable);
     free(reasons);
 }

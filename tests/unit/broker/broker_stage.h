@@ -166,5 +166,5 @@ static inline bool device_has_more(const struct device *device)
 #define ROW_TEST(test_name, function, row)                                                         \
     (struct CMUnitTest)                                                                            \
     {                                                                                              \
-        .name = (test_name), .test_func = (function), .initial_state = (void *)(uintptr_t)(row)               \
+        .name = (test_name), .test_func = (function), .initial_state = (void *)(uintptr_t)(row)    \
     }

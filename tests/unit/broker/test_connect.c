@@ -166,10 +166,9 @@ static void send_behind_connect(struct stage *stage, struct device *device)
                                     .clean_start = true,
                                     .client_id = bytes_of_text("ann") };
     mqtt_write_connect(&writer, &connect, nothing(), nothing());
-    struct mqtt_publish publish = { .topic = bytes_of_text("a"),
-                                    .payload = bytes_of_text("early"),
-                                    .qos = 1,
-                                    .packet_id = 5 };
+    struct mqtt_publish publish = {
+        .topic = bytes_of_text("a"), .payload = bytes_of_text("early"), .qos = 1, .packet_id = 5
+    };
     mqtt_write_publish(&writer, stage->version, &publish, nothing());
     mqtt_write_ping(&writer, MQTT_PINGREQ);
     device_open(&stage->world, device, stage->version);
@@ -220,8 +219,8 @@ static void test_mqtt_3_1_4_6_nothing_is_done_before_the_decision(void **state)
             device_expect(&stage.ann, MQTT_PINGRESP);
             device_expect_message(&stage.ben, "a", "early", 0);
         } else {
-            assert_int_equal(connack.reason, version == MQTT_5 ? MQTT_NOT_AUTHORIZED
-                                                               : MQTT_REFUSED_NOT_AUTHORIZED);
+            assert_int_equal(connack.reason,
+                             version == MQTT_5 ? MQTT_NOT_AUTHORIZED : MQTT_REFUSED_NOT_AUTHORIZED);
             device_expect_closed(&stage.ann);
             device_expect_nothing(&stage.ben);
         }

@@ -29,18 +29,39 @@ static void test_mqtt_3_3_2_3_the_topic_matches_the_filter(void **state)
         const char *filter, *topic;
         bool matches;
     } rows[] = {
-        { "a/b", "a/b", true },   { "a/b", "a/B", false },  { "a/b", "a/b/", false },
-        { "a/b", "/a/b", false }, { "a/+", "a/b", true },   { "a/+", "a/", true },
-        { "a/+", "a", false },    { "a/+", "a/b/c", false }, { "+/b", "a/b", true },
-        { "+", "/a", false },     { "+/+", "/a", true },    { "/+", "/a", true },
-        { "a/#", "a", true },     { "a/#", "a/b/c", true }, { "a/#", "ab", false },
-        { "#", "a/b", true },     { "#", "/", true },       { "a/+/c", "a/b/c", true },
-        { "+/#", "a", true },     { "a b", "a b", true },   { "a//b", "a/b", false },
+        { "a/b", "a/b", true },
+        { "a/b", "a/B", false },
+        { "a/b", "a/b/", false },
+        { "a/b", "/a/b", false },
+        { "a/+", "a/b", true },
+        { "a/+", "a/", true },
+        { "a/+", "a", false },
+        { "a/+", "a/b/c", false },
+        { "+/b", "a/b", true },
+        { "+", "/a", false },
+        { "+/+", "/a", true },
+        { "/+", "/a", true },
+        { "a/#", "a", true },
+        { "a/#", "a/b/c", true },
+        { "a/#", "ab", false },
+        { "#", "a/b", true },
+        { "#", "/", true },
+        { "a/+/c", "a/b/c", true },
+        { "+/#", "a", true },
+        { "a b", "a b", true },
+        { "a//b", "a/b", false },
         // composed and decomposed letters are different ones
         { "\xc3\xa4", "a\xcc\x88", false },
         // [MQTT-1.5.4-3]: nor is a mark in front left out
-        { "a", "\xef\xbb\xbf" "a", false },
-        { "\xef\xbb\xbf" "a", "\xef\xbb\xbf" "a", true },
+        { "a",
+          "\xef\xbb\xbf"
+          "a",
+          false },
+        { "\xef\xbb\xbf"
+          "a",
+          "\xef\xbb\xbf"
+          "a",
+          true },
     };
     each_version(version) for (size_t i = 0; i < array_size(rows); i++)
     {

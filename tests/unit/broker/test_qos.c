@@ -1,7 +1,6 @@
 // The exchanges of QoS 1 and 2 in both directions, and what is sent again (5.0, 4.3 and 4.4).
 #include "broker_stage.h"
 
-
 static void resend(struct device *device, uint8_t qos, uint16_t packet_id, const char *payload)
 {
     struct mqtt_publish publish = { .dup = true,
@@ -194,7 +193,8 @@ static void test_mqtt_4_4_0_1_what_is_unacknowledged_comes_again(void **state)
             const char *payload = (const char *[]){ "0", "1", "2", "3", "4" }[i];
             device_publish(&stage.ann, "a", payload, qualities[i], qualities[i] ? 10 : 0);
             device_ack(&stage.ann, MQTT_PUBREL, 10);
-            ids[i] = device_expect_message(&stage.ben, "a", payload, qualities[i]).publish.packet_id;
+            ids[i] =
+                device_expect_message(&stage.ben, "a", payload, qualities[i]).publish.packet_id;
         }
         device_ack(&stage.ben, MQTT_PUBREC, ids[0]);
         device_expect(&stage.ben, MQTT_PUBREL);
@@ -254,9 +254,7 @@ static void test_mqtt_2_2_1_4_identifiers_in_use_are_not_given_again(void **stat
         // all identifiers once around, but for the one that is in use
         unsigned given = 0;
         for (unsigned i = 0; i < 65600; i++) {
-            struct mqtt_publish publish = { .topic = bytes_of_text("a"),
-                                            .qos = 1,
-                                            .packet_id = 1 };
+            struct mqtt_publish publish = { .topic = bytes_of_text("a"), .qos = 1, .packet_id = 1 };
             device_publish_with(&stage.ann, &publish, nothing());
             uint16_t id = device_expect(&stage.ben, MQTT_PUBLISH).publish.packet_id;
             assert_true(id != 0 && id != held);

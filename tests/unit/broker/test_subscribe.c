@@ -29,8 +29,9 @@ static void test_mqtt_3_8_4_1_suback_answers_each_filter(void **state)
         struct stage stage;
         stage_both(&stage, version);
         stage.world.forbidden = "secret";
-        static const struct asked asked[] = { { "a", 2 },        { "b/#/c", 1 }, { "secret/#", 1 },
-                                              { "c/+", 0 },      { "", 0 },      { "d+", 0 },
+        static const struct asked asked[] = { { "a", 2 },          { "b/#/c", 1 },
+                                              { "secret/#", 1 },   { "c/+", 0 },
+                                              { "", 0 },           { "d+", 0 },
                                               { "$share/g/e", 1 }, { "$share/+/e", 1 } };
         struct mqtt_packet suback = subscribe_to(&stage.ben, 0xfffe, asked, array_size(asked));
         uint8_t invalid = version == MQTT_5 ? MQTT_TOPIC_FILTER_INVALID : MQTT_SUBSCRIBE_FAILURE;
