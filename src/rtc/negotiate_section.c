@@ -326,9 +326,12 @@ static int negotiate_media(struct negotiation_work *work, const struct sdp_secti
     answered->direction = direction_of(section->role);
     answered->rtcp_mux = true;
     answered->rtcp_rsize = offered->rtcp_rsize;
+    // agreed on while the section rests, too: a browser whose streams are refused once never sends
+    // them again
+    if (section->role == RTC_ROLE_PUBLISH || section->role == RTC_ROLE_INACTIVE)
+        take_simulcast(work, offered, section, answered);
     if (section->role == RTC_ROLE_PUBLISH) {
         take_sources(work, offered, section);
-        take_simulcast(work, offered, section, answered);
     } else if (section->role == RTC_ROLE_SLOT) {
         slot_identify(work, section);
         answer_slot(work, section, answered);

@@ -24,6 +24,12 @@
 struct rtc_ended {
     uint32_t ssrc;
     bool replaced; /**< by another SSRC: late packets must not bring it back */
+    /** It was a stream of a section that may send again: a publisher that was once understood puts
+     * no mid and rid into its packets any more. */
+    bool resting;
+    uint16_t section; /**< of a resting one, as are the others below */
+    uint8_t layer;
+    bool repair;
 };
 
 /** One incoming SSRC of a publication, or its retransmissions. */

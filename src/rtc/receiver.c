@@ -40,29 +40,39 @@ static struct rtc_ended *find_ended(struct rtc_peer *peer, uint32_t ssrc)
  * it: a section that rests goes on with the rollover counter of before, and what an attacker has
  * recorded must not be played again.
  */
-static void note_ended(struct rtc_peer *peer, uint32_t ssrc, bool replaced)
+static void note_ended(struct rtc_peer *peer, const struct rtc_ended *ended)
 {
-    struct rtc_ended *known = find_ended(peer, ssrc);
+    struct rtc_ended *known = find_ended(peer, ended->ssrc);
     if (known) {
-        known->replaced |= replaced;
+        bool replaced = known->replaced || ended->replaced;
+        if (ended->resting)
+            *known = *ended;
+        known->replaced = replaced;
         return;
     }
     if (peer->ended_count < RTC_ENDED_MAX) {
-        peer->ended[peer->ended_count++] = (struct rtc_ended){ ssrc, replaced };
+        peer->ended[peer->ended_count++] = *ended;
         return;
     }
     struct rtc_ended *oldest = &peer->ended[peer->ended_at];
     if (peer->receiving && !peer_find_stream(peer, oldest->ssrc))
         secure_rtp_forget(peer->receiving, oldest->ssrc);
-    *oldest = (struct rtc_ended){ ssrc, replaced };
+    *oldest = *ended;
     peer->ended_at = (peer->ended_at + 1) % RTC_ENDED_MAX;
 }
 
 static void remove_stream(struct rtc_peer *peer, uint32_t index, bool replaced)
 {
-    note_ended(peer, peer->streams[index].ssrc, replaced);
-    rtp_nack_generator_done(&peer->streams[index].nack);
-    free(peer->streams[index].layering);
+    struct rtc_stream *stream = &peer->streams[index];
+    struct rtc_ended ended = { .ssrc = stream->ssrc,
+                               .replaced = replaced,
+                               .resting = !replaced,
+                               .section = stream->section,
+                               .layer = stream->layer,
+                               .repair = stream->repair };
+    note_ended(peer, &ended);
+    rtp_nack_generator_done(&stream->nack);
+    free(stream->layering);
     peer->streams[index] = peer->streams[--peer->stream_count];
 }
 
@@ -74,6 +84,12 @@ void peer_sync_streams(struct rtc_peer *peer)
         if (section >= negotiated->section_count ||
             negotiated->sections[section].role != RTC_ROLE_PUBLISH)
             remove_stream(peer, i - 1, false);
+    }
+    // a stopped section does not come back; another may take its place
+    for (uint32_t i = 0; i < peer->ended_count; i++) {
+        uint16_t section = peer->ended[i].section;
+        if (section >= negotiated->section_count || negotiated->sections[section].rejected)
+            peer->ended[i].resting = false;
     }
 }
 
@@ -168,6 +184,21 @@ static bool place_by_extensions(struct rtc_peer *peer, const struct rtp_extensio
     return false;
 }
 
+/** Where it was before its section rested. */
+static bool place_as_before(const struct rtc_negotiated *negotiated, const struct rtc_ended *ended,
+                            struct placement *ret_placement)
+{
+    if (!ended || !ended->resting)
+        return false;
+    const struct rtc_section *section = &negotiated->sections[ended->section];
+    if (section->role != RTC_ROLE_PUBLISH || ended->layer >= max_of(section->rid_count, (size_t)1))
+        return false;
+    *ret_placement = (struct placement){ .section = ended->section,
+                                         .layer = ended->layer,
+                                         .repair = ended->repair };
+    return true;
+}
+
 static void watch_losses(struct rtc_stream *stream, const struct rtc_section *section)
 {
     struct rtp_nack_config config = rtp_nack_config_default();
@@ -216,9 +247,11 @@ static struct rtc_stream *stream_of_packet(struct rtc_peer *peer, const struct r
     if (ended && ended->replaced)
         return NULL;
     struct placement placement;
-    if (!place_by_announcement(peer_negotiated(peer), rtp->ssrc, &placement) &&
-        !place_by_extensions(peer, extensions, rtp->data, rtp->payload_type, &placement)) {
-        note_ended(peer, rtp->ssrc, false);
+    const struct rtc_negotiated *negotiated = peer_negotiated(peer);
+    if (!place_by_announcement(negotiated, rtp->ssrc, &placement) &&
+        !place_by_extensions(peer, extensions, rtp->data, rtp->payload_type, &placement) &&
+        !place_as_before(negotiated, ended, &placement)) {
+        note_ended(peer, &(struct rtc_ended){ .ssrc = rtp->ssrc });
         return NULL;
     }
     return add_stream(peer, rtp->ssrc, &placement);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { inRoom, joinByKeyboard, playing } from './helpers/app_pages.mjs';
 import { chromium } from './helpers/browsers.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
@@ -20,24 +21,8 @@ after(async () => {
     await roost?.stop();
 });
 
-/** Opens a page of the application as a new person (no stored names) and joins by keyboard. */
-async function join(path, name, { before = null } = {}) {
-    const context = await browser.createBrowserContext();
-    const page = await context.newPage();
-    if (before) await page.evaluateOnNewDocument(before);
-    const problems = [];
-    page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-    await page.goto(roost.url + path);
-    await page.waitForSelector('#name');
-    await page.type('#name', name);
-    await page.keyboard.press('Enter');
-    return Object.assign(page, { problems, context });
-}
-
-const inRoom = (page) => until('the room', () => page.evaluate(() => globalThis.roostApp.room !== null));
-const playing = (page, count) => until(`${count} pictures`, () => page.evaluate((wanted) =>
-    [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && !video.paused).length >= wanted, count), 30000);
+/** A new person's page, who joins. */
+const join = (path, name, options) => joinByKeyboard(browser, roost.url + path, name, options);
 const adopted = async () => Object.values(await roost.metric('media_sessions_adopted_total')).reduce((a, b) => a + b, 0);
 const text = (page) => page.evaluate(() => document.body.innerText);
 

@@ -191,7 +191,7 @@ test('the number of voices that are forwarded can be changed while people speak'
 test('Chromium takes forward error correction, and its picture lives with losses', async (t) => {
     const server = await startRoost({ workers: 1, set: { 'media.fec': 'always' } });
     try {
-        const publisher = await roomPage(chrome, server.url, { room: 'fec', ...ann, codec: 'video/VP8', size: [640, 360] });
+        const publisher = await roomPage(chrome, server.url, { room: 'fec', ...ann, codec: 'video/VP8', size: [640, 360], simulcast: false });
         const page = await roomPage(chrome, server.url, { room: 'fec', name: 'viewer', publish: false });
         await everyoneMeets([page], [ann]);
         const report = () => page.evaluate(async () => {

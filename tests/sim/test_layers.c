@@ -28,6 +28,40 @@ static void expect_seamless(const struct world_received *video)
     assert_int_equal(video->distinct, video->newest - video->oldest + 1);
 }
 
+/** Browsers put mid and rid into packets until they hear that these came. */
+static void publish_without_names(struct world_client *publisher)
+{
+    for (uint32_t i = 0; i < WORLD_LAYERS; i++) {
+        struct rtp_extension_map map = { 0 };
+        struct rtp_rewriter_config config = { .map = &map, .ssrc = publisher->name * 1000 + i };
+        rtp_rewriter_init(&publisher->layers[i].rewriter, &config);
+    }
+}
+
+static void test_layers_that_rested_come_again_without_their_names(void **state)
+{
+    (void)state;
+    struct world *world = a_call(true, 1);
+    struct world_client *publisher = &world->clients[0];
+    const struct world_received *video = &world->clients[1].received[0];
+    network_run(world->net, time_from_s(2));
+    publish_without_names(publisher);
+    publisher->publishing = false;
+    world_rest(publisher, 0, true);
+    network_run(world->net, time_from_s(1));
+    world_rest(publisher, 0, false);
+    publisher->publishing = true;
+    publisher->next_frame_us = network_now(world->net);
+    publisher->key_frame_next = true;
+    world_show(&world->clients[1], 0, publisher, 0);
+    uint32_t frames = video->frames;
+    network_run(world->net, time_from_s(2));
+    assert_true(video->frames > frames + 40);
+    for (uint32_t layer = 0; layer < WORLD_LAYERS; layer++)
+        assert_true(world->layers[layer].sent);
+    world_free(world);
+}
+
 static void check_layers(uint16_t subscriber_worker)
 {
     struct world *world = a_call(true, subscriber_worker);
@@ -201,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_copies_go_out_once),
         cmocka_unit_test(test_late_packets_find_their_place),
         cmocka_unit_test(test_publishers_hear_what_nobody_watches),
+        cmocka_unit_test(test_layers_that_rested_come_again_without_their_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

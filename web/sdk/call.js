@@ -5,8 +5,9 @@
 
 import { openCamera, openMicrophone } from './devices.js';
 import { Emitter } from './emitter.js';
+import { directEncodings } from './encodings.js';
 import { RoostError } from './errors.js';
-import { LocalTrack, encodingsFor } from './local_track.js';
+import { LocalTrack } from './local_track.js';
 import { preferCodec } from './media.js';
 import { StatsReader } from './quality.js';
 
@@ -324,7 +325,7 @@ export class Call extends Emitter {
                 muted,
                 toldMuted: muted,
                 mediaTrack: track,
-                encodings: encodingsFor(source, kind),
+                encodings: directEncodings(source, kind),
                 codec: '',
                 id: null,
                 transceiver: null,

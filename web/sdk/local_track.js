@@ -110,23 +110,3 @@ export class LocalTrack {
         this.mediaTrack?.stop();
     }
 }
-
-/**
- * What to send by default, by source: enough for a clear picture, not more than a home's uplink.
- *
- * @param {import('./protocol.js').Source} source
- * @param {'audio' | 'video'} kind
- * @param {{simulcast?: boolean, scalabilityMode?: string}} [options]
- * @returns {RTCRtpEncodingParameters[]}
- */
-export function encodingsFor(source, kind, { simulcast = false, scalabilityMode } = {}) {
-    if (kind === 'audio') return [{ maxBitrate: source === 'microphone' ? 48_000 : 128_000 }];
-    const layers = scalabilityMode ? { scalabilityMode } : {};
-    if (source === 'screen') return [{ maxBitrate: 2_500_000, ...layers }];
-    if (!simulcast) return [{ maxBitrate: 1_500_000, ...layers }];
-    return [
-        { rid: 'l', maxBitrate: 150_000, scaleResolutionDownBy: 4, ...layers },
-        { rid: 'm', maxBitrate: 500_000, scaleResolutionDownBy: 2, ...layers },
-        { rid: 'h', maxBitrate: 1_500_000, scaleResolutionDownBy: 1, ...layers },
-    ];
-}

@@ -57,6 +57,8 @@ export class MediaConnection extends Emitter {
     #state = 'connecting';
     /** @type {Set<Publication>} */
     #publications = new Set();
+    /** @type {WeakMap<RTCRtpTransceiver, RTCRtpEncodingParameters[]>} what each was made to send */
+    #sent = new WeakMap();
     /** @type {RTCRtpTransceiver[]} receive-only transceivers in the order of making */
     #receivers = [];
     /** @type {Map<string, Slot>} by mid */
@@ -330,13 +332,14 @@ export class MediaConnection extends Emitter {
         if (idle) {
             idle.direction = 'sendonly';
             await idle.sender.replaceTrack(publication.mediaTrack);
-            await setActive(idle.sender, publication.encodings.length); // whatever rested before
+            await setEncodings(idle.sender, publication.encodings);
             publication.transceiver = idle;
         } else {
             publication.transceiver = connection.addTransceiver(
                 publication.mediaTrack ?? publication.kind,
                 { direction: 'sendonly', sendEncodings: publication.encodings },
             );
+            this.#sent.set(publication.transceiver, publication.encodings);
         }
         preferCodec(publication.transceiver, publication.codec);
         this.#protect(publication.transceiver, 'protect');
@@ -363,7 +366,9 @@ export class MediaConnection extends Emitter {
             transceiver.direction === 'inactive' &&
             !this.#receivers.includes(transceiver) &&
             transceiver.receiver.track.kind === publication.kind &&
+            // browsers may have cut down what it can send
             transceiver.sender.getParameters().encodings.length === publication.encodings.length &&
+            sameLayers(this.#sent.get(transceiver) ?? [], publication.encodings) &&
             ![...this.#publications].some((other) => other.transceiver === transceiver)
         );
     }
@@ -483,6 +488,28 @@ async function setActive(sender, layers) {
     parameters.encodings.forEach((encoding, i) => {
         encoding.active = i < layers;
     });
+    await sender.setParameters(parameters);
+}
+
+/**
+ * @param {import('./encodings.js').Encoding[]} some
+ * @param {import('./encodings.js').Encoding[]} others
+ */
+function sameLayers(some, others) {
+    /** @param {import('./encodings.js').Encoding[]} encodings */
+    const layers = (encodings) => JSON.stringify(encodings.map(({ rid, scalabilityMode }) => [rid, scalabilityMode]));
+    return layers(some) === layers(others);
+}
+
+/**
+ * Sends with these limits, and all of the encodings, whatever rested. Their layers stay as they were made.
+ *
+ * @param {RTCRtpSender} sender
+ * @param {RTCRtpEncodingParameters[]} encodings as many as it has
+ */
+async function setEncodings(sender, encodings) {
+    const parameters = sender.getParameters();
+    parameters.encodings.forEach((encoding, i) => Object.assign(encoding, encodings[i], { active: true }));
     await sender.setParameters(parameters);
 }
 

@@ -3,8 +3,9 @@
  * media connection; a new one is given all of them.
  */
 
+import { roomEncodings } from './encodings.js';
 import { RoostError } from './errors.js';
-import { LocalTrack, encodingsFor } from './local_track.js';
+import { LocalTrack } from './local_track.js';
 
 /**
  * @typedef {import('./protocol.js').Source} Source
@@ -14,7 +15,7 @@ import { LocalTrack, encodingsFor } from './local_track.js';
  * @property {Source} [source] `camera` and `microphone` by default, by the track's kind
  * @property {string} [name]
  * @property {boolean} [muted] starts muted
- * @property {boolean} [simulcast] send three sizes (camera video only)
+ * @property {boolean} [simulcast] send three sizes, or one; by default as many as the picture is large enough for
  * @property {string} [scalabilityMode] layers inside a stream, as in `L1T3` or `L3T3_KEY`, where the browser
  *     encodes them (VP9 and AV1 in sizes and frame rates, VP8 and H.264 in frame rates)
  * @property {'detail' | 'text' | 'motion'} [content] what the encoder shall keep of a video: sharpness or
@@ -137,7 +138,7 @@ export class OwnTracks {
                 toldMuted: muted,
                 name: options.name,
                 mediaTrack: track,
-                encodings: options.encodings ?? encodingsFor(source, kind, options),
+                encodings: options.encodings ?? roomEncodings(source, track, options),
                 codec: options.codec ?? (kind === 'video' ? 'video/VP8' : 'audio/opus'),
                 id: null,
                 transceiver: null,

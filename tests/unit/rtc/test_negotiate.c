@@ -153,6 +153,23 @@ static void test_simulcast_is_taken_with_all_its_rids(void **state)
     }
 }
 
+static void test_simulcast_is_kept_while_its_section_rests(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    setup(&fixture);
+    char *text = sample("chromium-simulcast");
+    text = replaced(text, "a=sendonly", "a=inactive", true);
+    offer_taken(&fixture, text);
+    assert_int_equal(fixture.result->sections[1].role, RTC_ROLE_INACTIVE);
+    const struct sdp_section *answered = &fixture.answer->sections.items[1];
+    assert_int_equal(answered->direction, SDP_DIRECTION_INACTIVE);
+    assert_true(text_equal(answered->simulcast_receive, "q;h;f"));
+    assert_int_equal(answered->rids.count, 3);
+    free(text);
+    teardown(&fixture);
+}
+
 static void test_extension_directions_are_turned_around(void **state)
 {
     (void)state;
@@ -437,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_h264_is_taken_in_mode_1_with_its_profile),
         cmocka_unit_test(test_sendrecv_is_a_publication_only),
         cmocka_unit_test(test_simulcast_is_taken_with_all_its_rids),
+        cmocka_unit_test(test_simulcast_is_kept_while_its_section_rests),
         cmocka_unit_test(test_extension_directions_are_turned_around),
         cmocka_unit_test(test_slots_have_ssrcs_and_pair_up_for_lip_sync),
         cmocka_unit_test(test_slot_takes_any_codec_that_its_client_decodes),

@@ -1,0 +1,64 @@
+/**
+ * What is sent of a track by default: enough for a clear picture, not more than a home's uplink carries.
+ *
+ * @typedef {RTCRtpEncodingParameters & {scalabilityMode?: string}} Encoding
+ */
+
+/** Codecs of which browsers send several sizes as streams of their own; VP9 and AV1 have them inside of one. */
+const SIMULCAST_CODECS = ['video/vp8', 'video/h264'];
+
+const TWO_SIZES = [
+    { rid: 'l', maxBitrate: 150_000, scaleResolutionDownBy: 2 },
+    { rid: 'h', maxBitrate: 700_000, scaleResolutionDownBy: 1 },
+];
+const THREE_SIZES = [
+    { rid: 'l', maxBitrate: 150_000, scaleResolutionDownBy: 4 },
+    { rid: 'm', maxBitrate: 500_000, scaleResolutionDownBy: 2 },
+    { rid: 'h', maxBitrate: 1_500_000, scaleResolutionDownBy: 1 },
+];
+
+/**
+ * To one receiver, directly: one size, which adapts to the path by itself.
+ *
+ * @param {import('./protocol.js').Source} source
+ * @param {import('./protocol.js').Kind} kind
+ * @returns {Encoding[]}
+ */
+export function directEncodings(source, kind) {
+    if (kind === 'audio') return [{ maxBitrate: source === 'microphone' ? 48_000 : 128_000 }];
+    return [{ maxBitrate: source === 'screen' ? 2_500_000 : 1_500_000 }];
+}
+
+/**
+ * To a room, whose server chooses for each receiver what its path carries and its screen has room for. A picture that
+ * moves is sent in as many sizes as it is large enough for. A screen that is read keeps its size, so that letters stay
+ * sharp, and is sent in several frame rates.
+ *
+ * @param {import('./protocol.js').Source} source
+ * @param {MediaStreamTrack} track
+ * @param {import('./own_tracks.js').PublishOptions} options
+ * @returns {Encoding[]}
+ */
+export function roomEncodings(source, track, options) {
+    if (track.kind === 'audio') return directEncodings(source, 'audio');
+    const read = source === 'screen' && track.contentHint !== 'motion';
+    const scalabilityMode = options.scalabilityMode ?? (read ? 'L1T3' : undefined);
+    const one = directEncodings(source, 'video');
+    const sizes = [one, TWO_SIZES, THREE_SIZES][sizesOf(track, read, options) - 1];
+    return sizes.map((size) => ({ ...size, ...(scalabilityMode && { scalabilityMode }) }));
+}
+
+/**
+ * @param {MediaStreamTrack} track
+ * @param {boolean} read it is a screen whose letters matter
+ * @param {import('./own_tracks.js').PublishOptions} options
+ * @returns {number} 1 to 3
+ */
+function sizesOf(track, read, { simulcast, scalabilityMode, codec = 'video/vp8' }) {
+    if (simulcast !== undefined) return simulcast ? 3 : 1;
+    if (read || scalabilityMode || !SIMULCAST_CODECS.includes(codec.toLowerCase())) return 1;
+    const { width = 0, height = 0 } = track.getSettings();
+    const longer = Math.max(width, height);
+    if (longer < 640) return 1;
+    return longer < 960 ? 2 : 3;
+}
