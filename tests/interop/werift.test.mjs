@@ -12,6 +12,7 @@ import * as werift from 'werift';
 import { NativeClient } from '../support/native_client.mjs';
 import { Server, runCommand } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
+import { Member, add16, leaving, opusPayload, opusRead, rtp, vp8Payload, vp8Read } from '../support/werift_member.mjs';
 
 let server;
 let roomNumber = 0;
@@ -28,140 +29,6 @@ after(async () => {
     setTimeout(() => process.exit(), 500).unref();
     assert.deepEqual(ended, { status: 0, signal: null });
 });
-
-const add16 = (a, b) => (a + b) & 0xffff;
-
-// --- synthetic media ---
-
-/** One packet of VP8: RFC 7741 descriptor with a picture id, then a frame tag (RFC 6386, 9.1). */
-function vp8Payload(picture, keyFrame, number) {
-    const descriptor = [0x90, 0x80, 0x80 | (picture >> 8), picture & 0xff];
-    const frame = keyFrame ? [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0] : [0x11, 0, 0];
-    const mark = Buffer.alloc(8);
-    mark.writeUInt32BE(number, 0);
-    return Buffer.concat([Buffer.from([...descriptor, ...frame]), mark, Buffer.alloc(60, number)]);
-}
-
-/** What vp8Payload was made of; undefined when it is not one of ours. */
-function vp8Read(payload) {
-    if (payload[0] !== 0x90 || payload.length < 15) return undefined;
-    const keyFrame = (payload[4] & 1) === 0;
-    return { picture: ((payload[2] & 0x7f) << 8) | payload[3], keyFrame, number: payload.readUInt32BE(keyFrame ? 14 : 7) };
-}
-
-/** TOC byte of 20 ms of stereo CELT, then what tells packets apart. */
-function opusPayload(number) {
-    const mark = Buffer.alloc(4);
-    mark.writeUInt32BE(number);
-    return Buffer.concat([Buffer.from([0xfc]), mark, Buffer.alloc(40, 7)]);
-}
-const opusRead = (payload) => payload.readUInt32BE(1);
-
-function rtp({ payloadType = 0, sequence, timestamp, ssrc = 0, marker = true }, payload) {
-    const head = Buffer.alloc(12);
-    head[0] = 0x80;
-    head[1] = (marker ? 0x80 : 0) | payloadType;
-    head.writeUInt16BE(sequence, 2);
-    head.writeUInt32BE(timestamp >>> 0, 4);
-    head.writeUInt32BE(ssrc, 8);
-    return Buffer.concat([head, payload]);
-}
-
-// --- werift ---
-
-const videoCodecs = {
-    vp8: () => new werift.RTCRtpCodecParameters({ mimeType: 'video/VP8', clockRate: 90000,
-        rtcpFeedback: [{ type: 'nack' }, { type: 'nack', parameter: 'pli' }, { type: 'ccm', parameter: 'fir' }, { type: 'transport-cc' }] }),
-    rtx: () => new werift.RTCRtpCodecParameters({ mimeType: 'video/rtx', clockRate: 90000 }),
-};
-
-/** A member whose media werift carries. */
-class Member {
-    received = { audio: [], video: [] };
-    keyFramesWanted = 0;
-    #stopSending = [];
-
-    static async join(room, name, { sends = [], slots = 1, config = {}, at = server } = {}) {
-        const member = new Member();
-        member.client = await NativeClient.join(at, room, name);
-        const [mid, wide, sendTime] = [werift.useSdesMid(), werift.useTransportWideCC(), werift.useAbsSendTime()];
-        member.peer = new werift.RTCPeerConnection({
-            iceServers: [], iceAdditionalHostAddresses: ['127.0.0.1'],
-            codecs: { audio: [new werift.RTCRtpCodecParameters({ mimeType: 'audio/opus', clockRate: 48000, channels: 2 })],
-                video: [videoCodecs.vp8(), videoCodecs.rtx()] },
-            headerExtensions: { audio: [mid, wide], video: [mid, wide, sendTime] },
-            ...config,
-        });
-        member.senders = {};
-        for (const kind of sends) {
-            const track = new werift.MediaStreamTrack({ kind });
-            const transceiver = member.peer.addTransceiver(track, { direction: 'sendonly' });
-            member.senders[kind] = { track, transceiver, sender: transceiver.sender };
-        }
-        for (let i = 0; i < slots; i++)
-            for (const kind of ['audio', 'video']) member.#addSlot(kind);
-        member.peer.onTrack.subscribe((track) => member.#listen(track));
-        await member.offer();
-        await member.client.event('media_state', ({ state }) => state === 'connected', 15000);
-        return member;
-    }
-
-    #addSlot(kind) {
-        this.peer.addTransceiver(kind, { direction: 'recvonly' });
-    }
-
-    #listen(track) {
-        track.onReceiveRtp.subscribe((packet) => this.received[track.kind].push(packet));
-    }
-
-    async offer(options = {}) {
-        const offer = await this.peer.createOffer(options);
-        // without a STUN server werift asks one in the internet; tests stay on this machine
-        for (const transport of this.peer.iceTransports) transport.connection.stunServer = undefined;
-        await this.peer.setLocalDescription(offer);
-        const sources = { audio: 'microphone', video: 'camera' };
-        const tracks = Object.entries(this.senders).map(([kind, { transceiver }]) => ({ mid: transceiver.mid, source: sources[kind] }));
-        this.answer = await this.client.request('offer', { sdp: this.peer.localDescription.sdp, tracks });
-        await this.peer.setRemoteDescription({ type: 'answer', sdp: this.answer.sdp });
-        const { video } = this.senders;
-        if (video && !video.listening) {
-            video.listening = true;
-            video.sender.onPictureLossIndication.subscribe(() => {
-                this.keyFramesWanted++;
-                video.keyFrameDue = true;
-            });
-        }
-        return this.answer;
-    }
-
-    /** Sends a packet of each track every 20 ms; a key frame when asked. */
-    send() {
-        const { audio, video } = this.senders;
-        const start = { audio: 65500, video: 65400 }; // sequence numbers wrap within the test
-        let number = 0;
-        if (video) video.keyFrameDue = true;
-        const timer = setInterval(() => {
-            if (audio) audio.track.writeRtp(rtp({ sequence: add16(start.audio, number), timestamp: number * 960 }, opusPayload(number)));
-            if (video) {
-                const packet = rtp({ sequence: add16(start.video, number), timestamp: number * 1800 }, vp8Payload(number & 0x7fff, video.keyFrameDue, number));
-                video.keyFrameDue = false;
-                video.track.writeRtp(packet);
-            }
-            number++;
-        }, 20);
-        this.#stopSending.push(() => clearInterval(timer));
-    }
-
-    async leave() {
-        for (const stop of this.#stopSending) stop();
-        await this.client.goodbye();
-        await this.peer.close();
-    }
-}
-
-function leaving(context, members) {
-    context.after(() => Promise.all(members.map((member) => member.leave())));
-}
 
 /** Packets of one stream in order: no hole and nothing twice, wherever the numbers began. */
 function assertContinuous(packets, read, what) {
@@ -181,7 +48,7 @@ function assertContinuous(packets, read, what) {
 const answeredSsrcs = (answer) => new Set([...answer.sdp.matchAll(/^a=ssrc:(\d+) /gm)].map((match) => Number(match[1])));
 
 test('answers have candidates and attributes as RFC 8839 writes them', async (context) => {
-    const ann = await Member.join(newRoom(), 'Ann');
+    const ann = await Member.join(server, newRoom(), 'Ann');
     leaving(context, [ann]);
     const candidates = ann.answer.sdp.match(/^a=candidate:.*$/gm);
     for (const line of candidates)
@@ -191,8 +58,8 @@ test('answers have candidates and attributes as RFC 8839 writes them', async (co
 
 test("a member's Opus and VP8 arrive in another's slots, rewritten and without a hole", async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'] });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio', 'video'] });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     assert.equal(ann.answer.publications.length, 2);
     ann.send();
@@ -221,8 +88,8 @@ test("a member's Opus and VP8 arrive in another's slots, rewritten and without a
 
 test('the control API has the numbers of both ends', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
     await until('packets', () => ben.received.video.length > 50, 15000);
@@ -296,8 +163,8 @@ async function captureApi(at, room) {
 
 test('a capture has the packets of one member both ways, as they were on the wire', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     const { ask, tryBegin, begin, look, end } = await captureApi(server, room);
     const forbidden = await tryBegin(ann.client.member, { decrypted: true });
@@ -350,8 +217,8 @@ test('where the operator allows it, a capture has media in the clear, exactly as
     const { port } = open.log.find(({ message }) => message === 'media is ready');
     assert.ok(open.log.some(({ level, message }) => level === 'warning' && /in the clear/.test(message)), 'the start says it');
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0, at: open });
-    const ben = await Member.join(room, 'Ben', { at: open });
+    const ann = await Member.join(open, room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ben = await Member.join(open, room, 'Ben');
     leaving(context, [ann, ben]);
     const { begin, look, end } = await captureApi(open, room);
     ann.send();
@@ -406,11 +273,11 @@ test('where the operator allows it, a capture has media in the clear, exactly as
 
 test('a late joiner begins with a key frame at once, and asks the publisher for none', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
+    const ann = await Member.join(server, room, 'Ann', { sends: ['video'], slots: 0 });
     leaving(context, [ann]);
     ann.send();
     for (let i = 0; i < 3; i++) {
-        const late = await Member.join(room, `late ${i}`);
+        const late = await Member.join(server, room, `late ${i}`);
         const packet = await until('a picture', () => late.received.video[0], 5000);
         assert.ok(vp8Read(packet.payload).keyFrame, 'a picture begins with a key frame');
         await late.leave();
@@ -420,8 +287,8 @@ test('a late joiner begins with a key frame at once, and asks the publisher for 
 
 test('a PLI of a subscriber reaches the publisher', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['video'], slots: 0 });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
     await until('video', () => ben.received.video.length > 20);
@@ -436,8 +303,8 @@ test('a PLI of a subscriber reaches the publisher', async (context) => {
 
 test('what a subscriber lost comes again by RTX', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['video'], slots: 0 });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     const receiver = ben.peer.getTransceivers().find((transceiver) => transceiver.kind === 'video').receiver;
     const vp8Type = Number(/a=rtpmap:(\d+) VP8/.exec(ben.answer.sdp)[1]);
@@ -465,8 +332,8 @@ test('what a subscriber lost comes again by RTX', async (context) => {
 
 test('what a publisher lost is asked for, and a subscriber sees no hole', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['video'], slots: 0 });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['video'], slots: 0 });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     const { sender } = ann.senders.video;
     const transport = sender.dtlsTransport;
@@ -495,8 +362,8 @@ test('what a publisher lost is asked for, and a subscriber sees no hole', async 
 
 test('a mute track is told and a blocked one is not forwarded', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio'] });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio'] });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
     await until('audio', () => ben.received.audio.length > 10);
@@ -516,7 +383,7 @@ test('a mute track is told and a blocked one is not forwarded', async (context) 
 test('a third member takes part in both directions', async (context) => {
     const room = newRoom();
     const members = [];
-    for (const name of ['Ann', 'Ben', 'Cleo']) members.push(await Member.join(room, name, { sends: ['audio', 'video'], slots: 2 }));
+    for (const name of ['Ann', 'Ben', 'Cleo']) members.push(await Member.join(server, room, name, { sends: ['audio', 'video'], slots: 2 }));
     leaving(context, members);
     for (const member of members) member.send();
     for (const member of members)
@@ -526,8 +393,8 @@ test('a third member takes part in both directions', async (context) => {
 
 test('media goes on over an ICE restart', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio'], slots: 0 });
-    const ben = await Member.join(room, 'Ben');
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio'], slots: 0 });
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
     await until('audio', () => ben.received.audio.length > 50);
@@ -547,8 +414,8 @@ const hasIpv6 = Object.values(networkInterfaces()).flat().some(({ address }) => 
 test('IPv6 alone is enough', { skip: !hasIpv6 }, async (context) => {
     const room = newRoom();
     const config = { iceUseIpv4: false, iceUseIpv6: true, iceAdditionalHostAddresses: ['::1'] };
-    const ann = await Member.join(room, 'Ann', { sends: ['audio'], slots: 0, config });
-    const ben = await Member.join(room, 'Ben', { config });
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio'], slots: 0, config });
+    const ben = await Member.join(server, room, 'Ben', { config });
     leaving(context, [ann, ben]);
     ann.send();
     await until('audio', () => ben.received.audio.length > 50);
@@ -626,7 +493,7 @@ test('libdatachannel publishes to werift', async (context) => {
     const room = newRoom();
     const ann = await DataChannelMember.join(room, 'Ann', { sends: true });
     ann.send();
-    const ben = await Member.join(room, 'Ben');
+    const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100, 15000);
     assertContinuous(ben.received.audio.slice(0, 100), opusRead, 'audio');
@@ -635,7 +502,7 @@ test('libdatachannel publishes to werift', async (context) => {
 
 test('werift publishes to libdatachannel', async (context) => {
     const room = newRoom();
-    const ann = await Member.join(room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    const ann = await Member.join(server, room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
     const ben = await DataChannelMember.join(room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
