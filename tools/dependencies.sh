@@ -9,7 +9,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config python3 brotli
 [ "$(uname -m)" = x86_64 ] && build+=(libipsec-mb-dev)
 # the build configures its tests too, so cmocka belongs to both
 test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-dev
-      curl openssl python3-websockets man-db git procps iproute2)
+      curl openssl python3-websockets man-db git procps iproute2 mosquitto-clients)
 # Node may come from elsewhere than Debian, with npm in one package
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
@@ -18,7 +18,7 @@ browser=(chromium firefox-esr nftables libnss3-tools)
 # what tests and benchmarks compare with; without them those tests and columns are left out
 optional=(coturn gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
           gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0)
-measured=(janus)
+measured=(janus mosquitto)
 
 packages=()
 optional_wanted=0

@@ -66,6 +66,12 @@ enum option_whip_same_name {
     OPTION_WHIP_SAME_NAME_REFUSE,
 };
 
+enum option_mqtt_guests {
+    OPTION_MQTT_GUESTS_AUTO,
+    OPTION_MQTT_GUESTS_ALLOW,
+    OPTION_MQTT_GUESTS_REFUSE,
+};
+
 #define OPTION_FIELD_BOOL(key)      bool key;
 #define OPTION_FIELD_NUMBER(key)    uint32_t key;
 #define OPTION_FIELD_PORT(key)      uint16_t key;

@@ -127,12 +127,14 @@ static const struct part parts[] = {
     { "tokens", serve_tokens_start, serve_tokens_stop },
     { "certificate", serve_certificate_start, serve_certificate_stop },
     { "addresses", serve_addresses_start, NULL },
+    { "users", serve_users_start, serve_users_stop },
     { "TURN", serve_turn_start, serve_turn_stop },
     { "media", serve_media_start, serve_media_stop },
     { "requests to other servers", serve_outgoing_start, serve_outgoing_stop },
     { "web server", serve_http_start, serve_http_stop },
     { "signaling", serve_signal_start, serve_signal_stop },
     { "WHIP and WHEP", serve_whip_start, serve_whip_stop },
+    { "MQTT", serve_mqtt_start, NULL },
     { "web application", serve_app_start, NULL },
     { "TURN over HTTP", serve_turn_api_start, serve_turn_api_detach },
     { "control API", serve_control_start, serve_control_detach },
@@ -164,6 +166,7 @@ static void stop_parts(struct serve *serve, size_t count)
             parts[count - 1].stop(serve);
     }
     // routes point into these, so they go after the web server
+    serve_mqtt_stop(serve);
     serve_app_stop(serve);
     serve_control_stop(serve);
     serve_turn_api_stop(serve);
@@ -192,6 +195,8 @@ static void begin_drain(struct serve *serve)
         ws_endpoint_drain(serve->signal, "The server is stopping.");
     if (serve->whip)
         whip_endpoint_drain(serve->whip, true);
+    if (serve->mqtt)
+        mqtt_endpoint_drain(serve->mqtt);
     if (serve->turn_listener)
         turn_listener_drain(serve->turn_listener);
     serve_turn_drain(serve, true, serve->options->server.stop_timeout_us);

@@ -42,12 +42,19 @@ static int read_certificate(struct serve *serve, struct certificate **ret_certif
 static int make_web_context(struct serve *serve, struct certificate *certificate,
                             struct tls_server_context **ret_context)
 {
-    static const char *const protocols[] = { "http/1.1", "stun.turn", "stun.nat-discovery" };
+    // those of others only where somebody listens to them
+    const char *protocols[4] = { "http/1.1" };
+    size_t count = 1;
+    if (serve_turn_on_https(serve)) {
+        protocols[count++] = "stun.turn";
+        protocols[count++] = "stun.nat-discovery";
+    }
+    if (serve_mqtt_wanted(serve))
+        protocols[count++] = "mqtt";
     struct tls_server_config config = {
         .certificate = certificate,
         .alpn = protocols,
-        // those of RFC 7443 only where somebody listens to them
-        .alpn_count = serve_turn_on_https(serve) ? array_size(protocols) : 1,
+        .alpn_count = count,
         .alpn_required = true,
     };
     return tls_server_context_new(&config, &serve->problem, ret_context);
@@ -64,17 +71,31 @@ static int make_turn_context(struct serve *serve, struct certificate *certificat
     return tls_server_context_new(&config, &serve->problem, ret_context);
 }
 
+/** MQTT's own ports. */
+static int make_mqtt_context(struct serve *serve, struct certificate *certificate,
+                             struct tls_server_context **ret_context)
+{
+    static const char *const protocols[] = { "mqtt" };
+    struct tls_server_config config = { .certificate = certificate,
+                                        .alpn = protocols,
+                                        .alpn_count = array_size(protocols) };
+    return tls_server_context_new(&config, &serve->problem, ret_context);
+}
+
 int serve_certificate_load(struct serve *serve)
 {
     struct certificate *certificate = NULL;
-    struct tls_server_context *web = NULL, *turn = NULL;
+    struct tls_server_context *web = NULL, *turn = NULL, *mqtt = NULL;
     int result = read_certificate(serve, &certificate);
     if (result == 0)
         result = make_web_context(serve, certificate, &web);
     if (result == 0)
         result = make_turn_context(serve, certificate, &turn);
+    if (result == 0)
+        result = make_mqtt_context(serve, certificate, &mqtt);
     if (result < 0) {
         tls_server_context_unref(web);
+        tls_server_context_unref(turn);
         certificate_unref(certificate);
         return result;
     }
@@ -83,6 +104,10 @@ int serve_certificate_load(struct serve *serve)
     certificate_unref(serve->certificate);
     serve->web_tls = web;
     serve->turn_tls = turn;
+    tls_server_context_unref(serve->mqtt_tls);
+    serve->mqtt_tls = mqtt;
+    if (serve->mqtt)
+        mqtt_endpoint_set_tls(serve->mqtt, serve->mqtt_tls);
     serve->certificate = certificate;
     if (serve->http)
         http_server_set_tls(serve->http, serve->web_tls);
@@ -126,6 +151,7 @@ void serve_certificate_stop(struct serve *serve)
     serve->certificate_watch = file_watch_close(serve->certificate_watch);
     serve->web_tls = tls_server_context_unref(serve->web_tls);
     serve->turn_tls = tls_server_context_unref(serve->turn_tls);
+    serve->mqtt_tls = tls_server_context_unref(serve->mqtt_tls);
     certificate_unref(serve->certificate);
     serve->certificate = NULL;
 }

@@ -48,6 +48,8 @@ static struct http_server_config http_config(struct serve *serve)
         .turn_owner = serve->turn_listener,
         .adopt_media = serve_media_takes_tcp(serve) ? media_host_adopt_stream : NULL,
         .media_owner = serve->media,
+        .adopt_mqtt = serve_mqtt_wanted(serve) ? serve_mqtt_adopt : NULL,
+        .mqtt_owner = serve,
     };
 }
 
@@ -145,5 +147,7 @@ static int listen_http(struct serve *serve)
 int serve_listen_start(struct serve *serve)
 {
     int result = serve->http ? listen_http(serve) : 0;
-    return result == 0 ? serve_turn_listen(serve) : result;
+    if (result == 0)
+        result = serve_turn_listen(serve);
+    return result == 0 ? serve_mqtt_listen(serve) : result;
 }

@@ -22,6 +22,7 @@
 #include "server/media_host.h"
 #include "server/turn_host.h"
 #include "server/turn_listener.h"
+#include "signal/mqtt/mqtt_endpoint.h"
 #include "signal/token_verifier.h"
 #include "signal/turn_offer.h"
 #include "signal/whip.h"
@@ -54,6 +55,7 @@ struct serve {
     struct certificate *certificate;     /**< in use */
     struct tls_server_context *web_tls;  /**< of the HTTPS port */
     struct tls_server_context *turn_tls; /**< of TURN's own ports */
+    struct tls_server_context *mqtt_tls; /**< of MQTT's */
     struct file_watch *certificate_watch;
     struct net_address external; /**< of this machine behind a NAT; NET_NONE: none, not known */
 
@@ -91,6 +93,11 @@ struct serve {
     struct media_host *media;
     struct ws_endpoint *signal;
     struct whip_endpoint *whip;
+    struct mqtt_endpoint *mqtt; /**< NULL: not enabled */
+    struct mqtt_rules *mqtt_rules;
+    char *mqtt_folder;
+    uint16_t mqtt_port; /**< as bound; 0: none */
+    uint16_t mqtt_tls_port;
     struct native_ice_server ice_server;
 
     char problem_text[SERVE_PROBLEM_MAX];
@@ -190,6 +197,19 @@ void serve_signal_reload(struct serve *serve);
 must_check int serve_whip_start(struct serve *serve);
 void serve_whip_stop(struct serve *serve);
 void serve_whip_reload(struct serve *serve);
+
+/** Users of `roost user`, for TURN and MQTT. */
+must_check int serve_users_start(struct serve *serve);
+void serve_users_stop(struct serve *serve);
+
+must_check int serve_mqtt_start(struct serve *serve);
+void serve_mqtt_stop(struct serve *serve);
+must_check int serve_mqtt_listen(struct serve *serve);
+void serve_mqtt_reload(struct serve *serve);
+bool serve_mqtt_wanted(const struct serve *serve);
+/** http_server_config.adopt_mqtt, with the process as its owner. */
+void serve_mqtt_adopt(void *serve, struct stream_parcel *parcel, const struct net_address *remote,
+                      const struct net_address *local);
 
 /** Reads the configuration again and applies what reloads. */
 void serve_reload(struct serve *serve);

@@ -46,6 +46,7 @@ void serve_reload(struct serve *serve)
         serve_signal_reload(serve);
         serve_whip_reload(serve);
         serve_control_reload(serve);
+        serve_mqtt_reload(serve);
         // the old values, which nobody points to any more
         options_done(&fresh);
     }

@@ -75,31 +75,6 @@ static void own_due(struct loop_timer *timer, unused uint64_t now_us)
     loop_timer_set_after(timer, OWN_LOOK_US);
 }
 
-static void users_changed(void *owner)
-{
-    struct serve *serve = owner;
-    log_info(&serve->log, "users read again",
-             log_number("count", (int64_t)user_watch_users(serve->users)->count));
-    serve_turn_settings(serve);
-}
-
-static int start_users(struct serve *serve)
-{
-    char path[4096];
-    int result = file_join(path, sizeof(path), serve->data.path, DATA_FILE_USERS);
-    if (result < 0)
-        return result;
-    struct user_watch_config config = {
-        .loop = &serve->loop,
-        .path = path,
-        .realm = serve->options->turn.realm,
-        .log = &serve->log,
-        .changed = users_changed,
-        .owner = serve,
-    };
-    return user_watch_open(&config, &serve->users, &serve->problem);
-}
-
 /** ---- the host ---- */
 
 /** Behind a NAT people write the address that others see; no relay could open its socket there. */
@@ -231,9 +206,7 @@ int serve_turn_start(struct serve *serve)
 {
     if (!serve_turn_wanted(serve))
         return 0;
-    int result = start_users(serve);
-    if (result >= 0)
-        result = turn_own_read(&serve->turn_own);
+    int result = turn_own_read(&serve->turn_own);
     if (result < 0)
         return result;
     serve->relay_count = turn_config_relays(serve->options, &serve->external, serve->relays);
@@ -267,7 +240,6 @@ void serve_turn_stop(struct serve *serve)
     serve->turn = turn_host_free(serve->turn);
     serve->turn_settings = turn_settings_unref(serve->turn_settings);
     turn_own_done(&serve->turn_own);
-    serve->users = user_watch_close(serve->users);
 }
 
 /** What is known only once the workers run: ports. */

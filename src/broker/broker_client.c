@@ -270,12 +270,12 @@ const struct net_address *broker_client_remote(const struct broker_client *clien
 struct bytes broker_client_user(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
-    return session ? bytes_of(session->key, session->user_size) : bytes_of(NULL, 0);
+    return session ? bytes_of(session->key, session->user_size) : client->coming_user;
 }
 
 struct bytes broker_client_id(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
     return session ? bytes_of(session->key + session->user_size + 1, session->client_id_size)
-                   : bytes_of(NULL, 0);
+                   : client->coming_id;
 }

@@ -197,9 +197,12 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
         random_identifier(broker->config.random, assigned, ASSIGNED_ID_LENGTH);
         client_id = bytes_of(assigned, ASSIGNED_ID_LENGTH);
     }
+    client->coming_user = user;
+    client->coming_id = client_id;
     struct broker_message *will;
     uint64_t before = broker->journal.position;
     int reason = make_will(client, connect, &will);
+    client->coming_user = client->coming_id = bytes_of(NULL, 0);
     struct broker_session *session =
         reason ? NULL
                : session_for(client, now_us, user, client_id, connect->clean_start,

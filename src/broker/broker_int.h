@@ -119,6 +119,8 @@ struct broker_client {
     uint16_t told_receive_max;
     uint16_t told_alias_max;
     size_t told_packet_size_max;
+    struct bytes coming_user; /**< while its CONNECT is accepted: before it has a session */
+    struct bytes coming_id;
     uint8_t *connect; /**< the frame of a CONNECT whose login is being decided */
     size_t connect_size;
     struct broker_control *controls; /**< a ring */

@@ -104,7 +104,9 @@ static void retain(struct broker *broker, struct broker_message *message)
         broker_count(broker, BROKER_METRIC_DROPPED_FULL);
         return;
     }
-    broker_journal_message(broker, BROKER_RECORD_RETAINED, 0, 0, message);
+    // what the broker tells of itself is not true of the next process
+    if (message->data[0] != '$')
+        broker_journal_message(broker, BROKER_RECORD_RETAINED, 0, 0, message);
 }
 
 bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_routing *routing)

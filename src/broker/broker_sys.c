@@ -7,7 +7,8 @@ static void tell(struct broker *broker, uint64_t now_us, const char *topic, cons
 {
     broker_publish(broker, now_us,
                    &(struct broker_publication){ .topic = bytes_of_text(topic),
-                                                 .payload = bytes_of_text(payload) });
+                                                 .payload = bytes_of_text(payload),
+                                                 .retain = true });
 }
 
 static void tell_number(struct broker *broker, uint64_t now_us, const char *topic, uint64_t number)

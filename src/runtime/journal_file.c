@@ -430,7 +430,7 @@ int journal_file_open(const struct journal_file_config *config, struct journal_f
     if (result < 0) {
         explain(file, result, ret_problem);
         free(records.data);
-        journal_file_close(file);
+        journal_file_close(file, NULL, 0);
         return result;
     }
     *ret_file = file;
@@ -439,13 +439,23 @@ int journal_file_open(const struct journal_file_config *config, struct journal_f
     return 0;
 }
 
-struct journal_file *journal_file_close(struct journal_file *file)
+struct journal_file *journal_file_close(struct journal_file *file, uint8_t *last, size_t size)
 {
-    if (!file)
+    if (!file) {
+        free(last);
         return NULL;
-    loop_timer_cancel(&file->retry);
+    }
     job_inbox_done(&file->inbox);
+    loop_timer_cancel(&file->retry);
     jobs_stop(file->jobs);
+    if (size > 0 && !file->failed) {
+        free(file->data);
+        file->data = last;
+        file->size = size;
+        write_work(&file->write_job);
+        last = NULL;
+    }
+    free(last);
     if (file->fd >= 0)
         close(file->fd);
     if (file->lock_fd >= 0)

@@ -43,8 +43,11 @@ struct journal_file_config {
 must_check int journal_file_open(const struct journal_file_config *config,
                                  struct journal_file **ret_file, uint8_t **ret_records,
                                  size_t *ret_size, struct text_builder *ret_problem);
-/** Waits for what is being written. Accepts NULL; returns NULL. */
-struct journal_file *journal_file_close(struct journal_file *file);
+/**
+ * Waits for what is being written, then writes a last batch (NULL: none), which it frees. Accepts
+ * NULL; returns NULL.
+ */
+struct journal_file *journal_file_close(struct journal_file *file, uint8_t *last, size_t size);
 /** A batch is on its way. */
 bool journal_file_is_busy(const struct journal_file *file);
 /**

@@ -258,6 +258,23 @@ static void hand_to_media(struct http_connection *connection)
     http_connection_abort(connection);
 }
 
+/** The same to the MQTT broker. */
+static void hand_to_mqtt(struct http_connection *connection)
+{
+    const struct http_server_config *config = &connection->server->config;
+    // a password would cross the network in the open
+    bool in_the_open = !connection->over_tls && !net_address_is_loopback(&connection->remote);
+    if (!config->adopt_mqtt || connection->server->draining || in_the_open) {
+        reject(connection, HTTP_REJECTED_MQTT);
+        return;
+    }
+    http_count(&connection->server->metrics, HTTP_HANDED_OVER_MQTT);
+    struct stream_parcel *parcel = stream_detach(connection->stream);
+    connection->stream = NULL;
+    config->adopt_mqtt(config->mqtt_owner, parcel, &connection->remote, &connection->local);
+    http_connection_abort(connection);
+}
+
 /** Whether ALPN has said that this is TURN (RFC 7443): then it is nothing else. */
 static bool chose_turn(const struct http_connection *connection)
 {
@@ -271,6 +288,11 @@ static void first_bytes(struct http_connection *connection)
     enum protocol_sniffed protocol = protocol_sniff(stream_input(connection->stream));
     if (protocol != PROTOCOL_MORE_NEEDED && protocol != PROTOCOL_STUN && chose_turn(connection)) {
         reject(connection, HTTP_REJECTED_STUN);
+        return;
+    }
+    bool chose_mqtt = strcmp(stream_alpn(connection->stream), "mqtt") == 0;
+    if (protocol != PROTOCOL_MORE_NEEDED && protocol != PROTOCOL_MQTT && chose_mqtt) {
+        reject(connection, HTTP_REJECTED_MQTT);
         return;
     }
     switch (protocol) {
@@ -290,7 +312,7 @@ static void first_bytes(struct http_connection *connection)
         hand_to_media(connection);
         break;
     case PROTOCOL_MQTT:
-        reject(connection, HTTP_REJECTED_MQTT);
+        hand_to_mqtt(connection);
         break;
     case PROTOCOL_XMPP:
         reject(connection, HTTP_REJECTED_XMPP);

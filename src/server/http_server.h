@@ -76,6 +76,10 @@ struct http_server_config {
     void (*adopt_media)(void *owner, struct stream_parcel *parcel, const struct net_address *remote,
                         const struct net_address *local);
     void *media_owner;
+    /** The same for one that speaks MQTT. NULL: refused. */
+    void (*adopt_mqtt)(void *owner, struct stream_parcel *parcel, const struct net_address *remote,
+                       const struct net_address *local);
+    void *mqtt_owner;
 };
 
 /** Never NULL. */

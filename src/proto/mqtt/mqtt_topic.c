@@ -90,6 +90,21 @@ bool mqtt_filter_covers(struct bytes outer, struct bytes inner)
     return !inner.data;
 }
 
+bool mqtt_filters_overlap(struct bytes one, struct bytes other)
+{
+    if (hides_from(one, other) || hides_from(other, one))
+        return false;
+    while (one.data && other.data) {
+        struct bytes level = mqtt_level_take(&one), against = mqtt_level_take(&other);
+        if (is(level, '#') || is(against, '#'))
+            return true;
+        if (!is(level, '+') && !is(against, '+') && !bytes_equal(level, against))
+            return false;
+    }
+    // "#" matches its parent too
+    return (!one.data || text_equal(one, "#")) && (!other.data || text_equal(other, "#"));
+}
+
 int mqtt_share_parse(struct bytes text, struct mqtt_share *ret_share)
 {
     if (!text_starts_with(text, SHARE_PREFIX)) {

@@ -17,6 +17,8 @@ bool mqtt_filter_is_valid(struct bytes filter);
 bool mqtt_filter_matches(struct bytes filter, struct bytes topic);
 /** Whether every topic that matches `inner` matches `outer`: for lists of what may be read. */
 bool mqtt_filter_covers(struct bytes outer, struct bytes inner);
+/** Whether some topic matches both. */
+bool mqtt_filters_overlap(struct bytes one, struct bytes other);
 bool mqtt_filter_has_wildcard(struct bytes filter);
 
 /** Takes the first level off: `*rest` is what follows its "/"; `data` NULL after the last one. */

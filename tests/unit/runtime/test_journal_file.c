@@ -1,0 +1,233 @@
+// Journals in files: what was written is found again, whatever happened to its end.
+#include "unit/runtime/turns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "runtime/files.h"
+#include "runtime/journal_file.h"
+
+struct bench {
+    struct loop loop;
+    char folder[64];
+    struct journal_file_config config;
+    struct journal_file *file;
+    unsigned written;
+    bool fails_to_compact;
+};
+
+static void written(void *owner)
+{
+    struct bench *bench = owner;
+    bench->written++;
+}
+
+/** Keeps one byte of each kind: the shortest journal of a set of letters. */
+static uint8_t *compact(void *owner, struct bytes records, size_t *ret_size)
+{
+    const struct bench *bench = owner;
+    uint8_t *kept = memory_allocate(1, 256);
+    *ret_size = 0;
+    if (bench->fails_to_compact) {
+        *ret_size = 1;
+        free(kept);
+        return NULL;
+    }
+    for (size_t i = 0; i < records.size; i++) {
+        if (!memchr(kept, records.data[i], *ret_size))
+            kept[(*ret_size)++] = records.data[i];
+    }
+    return kept;
+}
+
+static void bench_init(struct bench *bench)
+{
+    *bench = (struct bench){ .folder = "/tmp/roost-journal-XXXXXX" };
+    assert_non_null(mkdtemp(bench->folder));
+    assert_int_equal(loop_init(&bench->loop), 0);
+    bench->config = (struct journal_file_config){ .loop = &bench->loop,
+                                                  .folder = bench->folder,
+                                                  .written = written,
+                                                  .compact = compact,
+                                                  .owner = bench };
+}
+
+static void bench_done(struct bench *bench)
+{
+    journal_file_close(bench->file, NULL, 0);
+    loop_done(&bench->loop);
+    char command[128];
+    snprintf(command, sizeof(command), "rm -r %s", bench->folder);
+    assert_int_equal(system(command), 0);
+}
+
+/** Opens the folder; what is in it must be `expected`. */
+static void reopen(struct bench *bench, const char *expected)
+{
+    bench->file = journal_file_close(bench->file, NULL, 0);
+    char text[256];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    uint8_t *records;
+    size_t size;
+    assert_int_equal(journal_file_open(&bench->config, &bench->file, &records, &size, &problem), 0);
+    assert_int_equal(size, strlen(expected));
+    assert_memory_equal(records ? (char *)records : "", expected, size);
+    free(records);
+}
+
+static void write_batch(struct bench *bench, const char *batch)
+{
+    unsigned before = bench->written;
+    journal_file_write(bench->file, memory_copy(batch, strlen(batch)), strlen(batch));
+    turn_until(&bench->loop, bench->written > before);
+    assert_false(journal_file_is_busy(bench->file));
+}
+
+static unsigned file_count(const struct bench *bench)
+{
+    struct file_entry *entries;
+    size_t count;
+    assert_int_equal(file_list(bench->folder, 100, &entries, &count), 0);
+    free(entries);
+    return (unsigned)count;
+}
+
+static void test_batches_come_back_in_order(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    reopen(&bench, "");
+    write_batch(&bench, "one ");
+    write_batch(&bench, "two ");
+    reopen(&bench, "one two ");
+    write_batch(&bench, "three");
+    reopen(&bench, "one two three");
+    bench.file = journal_file_close(bench.file, memory_copy("?", 1), 1);
+    reopen(&bench, "one two three?");
+    bench.config.sync = true;
+    reopen(&bench, "one two three?");
+    write_batch(&bench, "!");
+    reopen(&bench, "one two three?!");
+    bench_done(&bench);
+}
+
+static void test_what_is_cut_or_overwritten_is_left_out(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    reopen(&bench, "");
+    write_batch(&bench, "one ");
+    write_batch(&bench, "two ");
+    bench.file = journal_file_close(bench.file, NULL, 0);
+    char path[128];
+    snprintf(path, sizeof(path), "%s/00000001.journal", bench.folder);
+    char *whole;
+    size_t size;
+    assert_int_equal(file_read(path, 1000, &whole, &size), 0);
+    assert_int_equal(size, 2 * (12 + 4));
+    for (size_t cut = 0; cut < size; cut++) {
+        assert_int_equal(truncate(path, (off_t)cut), 0);
+        reopen(&bench, cut < 16 ? "" : "one ");
+        bench.file = journal_file_close(bench.file, NULL, 0);
+        assert_int_equal(file_write_atomic(path, bytes_of(whole, size), 0600), 0);
+    }
+    whole[size - 1] ^= 1;
+    assert_int_equal(file_write_atomic(path, bytes_of(whole, size), 0600), 0);
+    reopen(&bench, "one ");
+    // what is written after such an end is not lost behind it
+    write_batch(&bench, "three");
+    reopen(&bench, "one three");
+    free(whole);
+    bench_done(&bench);
+}
+
+static void test_a_long_journal_is_made_short(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    bench.config.compact_bytes = 100;
+    reopen(&bench, "");
+    for (unsigned i = 0; i < 40; i++)
+        write_batch(&bench, i % 2 ? "abc" : "bcd");
+    // lock, a snapshot, and the journal behind it
+    turn_until(&bench.loop, file_count(&bench) == 3);
+    bench.file = journal_file_close(bench.file, NULL, 0);
+    char text[256];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    uint8_t *records;
+    size_t size;
+    assert_int_equal(journal_file_open(&bench.config, &bench.file, &records, &size, &problem), 0);
+    assert_true(size >= 4 && size < 40 * 3);
+    assert_memory_equal(records, "bcda", 4);
+    free(records);
+    bench_done(&bench);
+}
+
+static void test_a_journal_that_cannot_be_made_short_is_kept(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    bench.config.compact_bytes = 20;
+    bench.fails_to_compact = true;
+    reopen(&bench, "");
+    write_batch(&bench, "0123456789");
+    write_batch(&bench, "0123456789");
+    write_batch(&bench, "x");
+    reopen(&bench, "01234567890123456789x");
+    bench_done(&bench);
+}
+
+static void test_one_process_at_a_time(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    reopen(&bench, "");
+    struct journal_file *second;
+    uint8_t *records;
+    size_t size;
+    char text[256];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    assert_int_equal(journal_file_open(&bench.config, &second, &records, &size, &problem), -EBUSY);
+    assert_non_null(strstr(text, "another process"));
+    bench_done(&bench);
+}
+
+static void test_a_damaged_snapshot_is_told(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    char path[128];
+    snprintf(path, sizeof(path), "%s/00000003.snapshot", bench.folder);
+    assert_int_equal(file_write_atomic(path, bytes_of_text("no batch at all"), 0600), 0);
+    uint8_t *records;
+    size_t size;
+    char text[256];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    assert_int_equal(journal_file_open(&bench.config, &bench.file, &records, &size, &problem),
+                     -EBADMSG);
+    assert_non_null(strstr(text, "damaged"));
+    bench_done(&bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_batches_come_back_in_order),
+        cmocka_unit_test(test_what_is_cut_or_overwritten_is_left_out),
+        cmocka_unit_test(test_a_long_journal_is_made_short),
+        cmocka_unit_test(test_a_journal_that_cannot_be_made_short_is_kept),
+        cmocka_unit_test(test_one_process_at_a_time),
+        cmocka_unit_test(test_a_damaged_snapshot_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
