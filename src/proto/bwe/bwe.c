@@ -23,7 +23,10 @@
 
 void bwe_init(struct bwe *bwe, uint64_t now_us)
 {
-    *bwe = (struct bwe){ .started_us = now_us, .estimate_bps = BWE_START_BPS, .sent_us = now_us };
+    *bwe = (struct bwe){ .started_us = now_us,
+                         .estimate_bps = BWE_START_BPS,
+                         .sent_us = now_us,
+                         .tells_left = BWE_TELLS_MAX };
     bwe_history_init(&bwe->history);
     bwe_trend_init(&bwe->trend);
     bwe_rate_control_init(&bwe->rate_control, BWE_START_BPS);
@@ -131,6 +134,8 @@ void bwe_path_changed(struct bwe *bwe, uint64_t now_us)
         .wanted_bps = bwe->wanted_bps,
         .sent_us = now_us,
         .sent_before = bwe->history.sent_bytes,
+        .tells_left = bwe->tells_left,
+        .tells_next = bwe->tells_next,
         .estimate_bps = min_of(bwe->estimate_bps, most_bps),
         .probe.id = bwe->probe.id,
     };

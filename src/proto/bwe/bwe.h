@@ -45,6 +45,8 @@ struct bwe {
     bool deaf;            /**< none came at all for long: there will be none */
     int32_t reference;    /**< of the last one, 24 bits */
     int64_t reference_us; /**< the same, unwrapped */
+    uint32_t tells_left;  /**< of so many packets feedback may tell before more are sent */
+    uint16_t tells_next;  /**< packets before this one count in it */
     uint64_t round_trip_us;
     int64_t base_delay_us;      /**< smallest one-way delay of this period, by two clocks */
     int64_t last_base_delay_us; /**< and of the one before */
@@ -84,8 +86,9 @@ static inline void bwe_sent(struct bwe *bwe, uint64_t now_us, uint16_t sequence,
 }
 
 /**
- * Takes one feedback packet. Returns 0, -EBADMSG when it cannot be read, or -ERANGE when it tells
- * of packets that were never sent; both change nothing.
+ * Takes one feedback packet. Returns 0, -EBADMSG when it cannot be read, -ERANGE when it tells of
+ * packets that were never sent, or -EDQUOT when all packets were told of many times already; these
+ * change nothing.
  */
 must_check int bwe_feedback(struct bwe *bwe, uint64_t now_us, const struct twcc_feedback *feedback);
 /** What would be sent if the path carried it: probing aims there. 0: not known. */

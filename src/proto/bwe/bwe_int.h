@@ -6,6 +6,13 @@
 /** Above the smallest delay: the queue is no noise any more. */
 #define BWE_QUEUE_US (30 * (int64_t)TIME_US_PER_MS)
 
+/**
+ * A few bytes of feedback tell of thousands of packets, and looking at them takes time. Honest
+ * receivers tell of a packet once, and again for half a second where others overtake it.
+ */
+#define BWE_TELLS_PER_PACKET 16
+#define BWE_TELLS_MAX        (16u * BWE_HISTORY_MAX)
+
 /** What one feedback told. */
 struct bwe_told {
     uint16_t last_sequence; /**< it tells nothing of later ones */

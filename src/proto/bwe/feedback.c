@@ -30,8 +30,11 @@ static int64_t unwrap(struct bwe *bwe, uint64_t now_us, int32_t reference)
         int64_t step_us = (int64_t)step * TWCC_REFERENCE_US;
         int64_t apart_us = step_us - (int64_t)(now_us - bwe->feedback_us);
         bwe->reference_us += step_us;
-        if (apart_us > CLOCK_JUMP_US || apart_us < -CLOCK_JUMP_US)
+        if (apart_us > CLOCK_JUMP_US || apart_us < -CLOCK_JUMP_US) {
+            // anew: leaps of half the range, one after the other, would leave any number behind
+            bwe->reference_us = (int64_t)reference * TWCC_REFERENCE_US;
             forget_arrivals(bwe);
+        }
     }
     bwe->reference = reference;
     return bwe->reference_us - (int64_t)reference * TWCC_REFERENCE_US;
@@ -96,9 +99,23 @@ static void note_round_trip(struct bwe *bwe, uint64_t sample_us)
         bwe->round_trip_us += (sample_us - bwe->round_trip_us) / 8;
 }
 
+/** Whether the look at `count` packets is paid for by those that were sent. */
+static bool may_tell(struct bwe *bwe, uint32_t count)
+{
+    uint16_t sent = (uint16_t)(bwe->history.next - bwe->tells_next);
+    bwe->tells_next = bwe->history.next;
+    bwe->tells_left = min_of(bwe->tells_left + sent * BWE_TELLS_PER_PACKET, BWE_TELLS_MAX);
+    if (bwe->tells_left < count)
+        return false;
+    bwe->tells_left -= count;
+    return true;
+}
+
 int bwe_feedback(struct bwe *bwe, uint64_t now_us, const struct twcc_feedback *feedback)
 {
     struct twcc_cursor cursor;
+    if (!may_tell(bwe, feedback->status_count))
+        return -EDQUOT;
     if (twcc_cursor_of(feedback, &cursor) < 0)
         return -EBADMSG;
     struct bwe_told told = {

@@ -133,6 +133,57 @@ static void test_lies_about_times_do_not_bring_it_above_what_was_sent(void **sta
     }
 }
 
+/** Feedback about `count` packets up to the newest that says of all that they were lost. */
+static int tell_all_lost(struct run *run, uint16_t count, int32_t reference)
+{
+    const uint8_t chunk[2] = { (uint8_t)(count >> 8), (uint8_t)count };
+    const struct twcc_feedback feedback = {
+        .base_sequence = (uint16_t)(run->sequence - count),
+        .status_count = count,
+        .reference = reference,
+        .rest = bytes_of(chunk, sizeof(chunk)),
+    };
+    return bwe_feedback(&run->bwe, run->now_us, &feedback);
+}
+
+static void test_a_clock_that_leaps_on_and_on_leads_nowhere(void **state)
+{
+    (void)state;
+    struct run run;
+    begin(&run);
+    uint32_t reference = 0;
+    for (int i = 0; i < 1000; i++) {
+        send_packets(&run);
+        assert_int_equal(tell_all_lost(&run, PACKETS, (int32_t)(reference << 8) >> 8), 0);
+        reference += 0x7fffff; // half of the range, always in one direction
+        int64_t most_us = ((int64_t)1 << 24) * TWCC_REFERENCE_US;
+        assert_true(run.bwe.reference_us <= most_us && run.bwe.reference_us >= -most_us);
+    }
+    bwe_done(&run.bwe);
+}
+
+static void test_short_feedback_about_many_packets_is_looked_at_so_often_only(void **state)
+{
+    (void)state;
+    struct run run;
+    begin(&run);
+    send_packets(&run);
+    // a few bytes each
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(tell_all_lost(&run, 8191, 100), 0);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(tell_all_lost(&run, 8191, 100), -EDQUOT);
+    // what is sent pays for what is told of it
+    for (int i = 0; i < 100; i++) {
+        uint16_t base = send_packets(&run);
+        for (int again = 0; again < 10; again++)
+            assert_int_equal(tell(&run, base, PACKETS, run.now_us, 5 * MS), 0);
+        for (int again = 0; again < 10; again++)
+            (void)!tell_all_lost(&run, 8191, 100);
+    }
+    bwe_done(&run.bwe);
+}
+
 static void test_a_receiver_that_gives_no_feedback_is_known_by_it(void **state)
 {
     (void)state;
@@ -175,6 +226,8 @@ int main(void)
         cmocka_unit_test(test_numbers_that_were_never_sent_are_refused),
         cmocka_unit_test(test_what_is_told_twice_counts_once),
         cmocka_unit_test(test_lies_about_times_do_not_bring_it_above_what_was_sent),
+        cmocka_unit_test(test_a_clock_that_leaps_on_and_on_leads_nowhere),
+        cmocka_unit_test(test_short_feedback_about_many_packets_is_looked_at_so_often_only),
         cmocka_unit_test(test_a_receiver_that_gives_no_feedback_is_known_by_it),
         cmocka_unit_test(test_probes_are_wanted_only_where_more_is),
     };
