@@ -327,16 +327,17 @@ def measure_idle(bench):
 
 
 def measure_cores(bench):
-    names = bench.names("roost", "roost-two")
-    print_head("One room on one worker and on two: CPU µs per forwarded packet (with two, the "
-               "second shares its core with the generator)",
-               ["N", *names, "roost-two / roost", "of cores, roost-two"])
+    names = bench.names("roost", "roost-two-on-one", "roost-two")
+    print_head("One room on one worker and on two: CPU µs per forwarded packet (two on one core; on "
+               "two cores, of which the second is the generator's, too)",
+               ["N", *names, "two on one / one", "two / one", "of cores, roost-two"])
     for subscribers in bench.sizes((400,), (100,)):
         options = ["--video", "--publishers", "1", "--subscribers", str(subscribers)]
         with Row(bench, names, options) as row:
             row.measure()
             us = {name: row.median(name, "us") for name in names}
             print_row([str(subscribers), *[show(us[name]) for name in names],
+                       show(ratio(us.get("roost-two-on-one"), us.get("roost"))),
                        show(ratio(us.get("roost-two"), us.get("roost"))),
                        pair(row, "roost-two", "core", "{:.1%}")])
 
@@ -363,6 +364,30 @@ def measure_saturation(bench):
             break
 
 
+def measure_overload(bench):
+    """Round by round: the first one begins when nothing is left out yet."""
+    names = bench.names("roost-alone")
+    print_head("A voice and a picture of 2.5 Mbit/s to more subscribers than a core can serve, each "
+               "packet on its own",
+               ["N", "offered packets/s", "round", "packets/s", "of a core", "voices lost",
+                "voice p50 / p99 / max ms"])
+    for subscribers in bench.sizes((400, 1200, 1600), (800,)):
+        options = ["--audio", "--video", "--publishers", "1", "--subscribers", str(subscribers),
+                   "--stamps"]
+        for name in names:
+            with Row(bench, [name], options) as row:
+                row.measure(rounds=4, seconds=3)
+                for number, result in enumerate(filter(None, row.results[name])):
+                    times = result["audio_latency"] or {}
+                    print_row([str(subscribers), f"{320 * subscribers:,}", str(number + 1),
+                               f"{result['pps']:,.0f}", f"{result['core']:.0%}",
+                               str(result["audio_lost"]),
+                               " / ".join(f"{times.get(key, 0):.1f}"
+                                          for key in ("p50", "p99", "max"))])
+        if bench.late():
+            break
+
+
 PARTS = {
     "join": measure_join,
     "idle": measure_idle,
@@ -372,6 +397,7 @@ PARTS = {
     "meeting": measure_meeting,
     "cores": measure_cores,
     "saturation": measure_saturation,
+    "overload": measure_overload,
 }
 
 

@@ -103,6 +103,14 @@ class RoostTwo(Roost):
     port = HTTP_PORT + 3
 
 
+class RoostTwoOnOne(Roost):
+    """Two workers on the one core of the server: what the division costs, undisturbed."""
+
+    name = "roost-two-on-one"
+    workers = 2
+    port = HTTP_PORT + 7
+
+
 JANUS_CONFIG = """
 general: {{
     configs_folder = "{folder}"
@@ -213,5 +221,5 @@ class JanusStreaming(Janus):
     rtp_port = 15006
 
 
-KINDS = {kind.name: kind for kind in (Roost, RoostAlone, RoostAllVoices, RoostTwo, Janus,
-                                      JanusThreads, JanusStreaming)}
+KINDS = {kind.name: kind for kind in (Roost, RoostAlone, RoostAllVoices, RoostTwo, RoostTwoOnOne,
+                                      Janus, JanusThreads, JanusStreaming)}
