@@ -39,6 +39,7 @@ struct loop_timer {
     struct loop *loop;
     uint64_t deadline_us; /**< TIME_NEVER while not armed */
     uint32_t place;       /**< in the heap, from 1; 0 while not armed */
+    uint32_t slack_us;    /**< see loop_timer_set_lazy */
 };
 
 struct loop_task {
@@ -120,6 +121,12 @@ void loop_timer_init(struct loop_timer *timer, struct loop *loop,
  * timers; TIME_NEVER disarms. Timers expire in the order of their deadlines, each once.
  */
 void loop_timer_set(struct loop_timer *timer, uint64_t deadline_us);
+/**
+ * loop_timer_set for what need not be on time: it expires when the loop is awake anyway in the last
+ * `slack_us` before `latest_us`, and wakes it up at `latest_us` only. So many such timers cost few
+ * wake-ups.
+ */
+void loop_timer_set_lazy(struct loop_timer *timer, uint64_t latest_us, uint32_t slack_us);
 /** loop_timer_set(now + delay). */
 void loop_timer_set_after(struct loop_timer *timer, uint64_t delay_us);
 /** Harmless when not armed. */

@@ -90,7 +90,7 @@ void loop_timer_cancel(struct loop_timer *timer)
     move(loop, last, old_deadline_us);
 }
 
-void loop_timer_set(struct loop_timer *timer, uint64_t deadline_us)
+static void set(struct loop_timer *timer, uint64_t deadline_us)
 {
     if (deadline_us == TIME_NEVER) {
         loop_timer_cancel(timer);
@@ -104,6 +104,26 @@ void loop_timer_set(struct loop_timer *timer, uint64_t deadline_us)
         move(timer->loop, timer, old_deadline_us);
 }
 
+void loop_timer_set(struct loop_timer *timer, uint64_t deadline_us)
+{
+    timer->slack_us = 0;
+    set(timer, deadline_us);
+}
+
+void loop_timer_set_lazy(struct loop_timer *timer, uint64_t latest_us, uint32_t slack_us)
+{
+    timer->slack_us = slack_us;
+    set(timer, latest_us);
+}
+
+/** Whether the earliest timer may expire. */
+static bool is_due(const struct loop *loop)
+{
+    const struct loop_timer *timer = loop->heap[0];
+    return timer->deadline_us <= loop->now_us ||
+           timer->deadline_us - loop->now_us <= timer->slack_us;
+}
+
 void loop_timer_set_after(struct loop_timer *timer, uint64_t delay_us)
 {
     loop_timer_set(timer, delay_us >= TIME_NEVER - timer->loop->now_us
@@ -115,7 +135,7 @@ void loop_timers_run(struct loop *loop)
 {
     // no more than there are now: one that arms itself for a time that has passed waits a turn
     uint32_t left = loop->timer_count;
-    while (left-- > 0 && loop->timer_count > 0 && loop->heap[0]->deadline_us <= loop->now_us) {
+    while (left-- > 0 && loop->timer_count > 0 && is_due(loop)) {
         struct loop_timer *timer = loop->heap[0];
         loop_timer_cancel(timer);
         timer->expired(timer, loop->now_us);

@@ -13,6 +13,9 @@
 #define BATCH_RUNS       1024
 #define HANDOFF_CAPACITY 1024
 #define TICK_US          (20 * TIME_US_PER_MS)
+/** What a peer has to do so much later may be later still by a tick, and a little. */
+#define LAZY_US       (200 * TIME_US_PER_MS)
+#define LAZY_SLACK_US (25 * 1000)
 
 static bool tell_control(struct media_worker *worker, enum media_message type, const void *body,
                          size_t size)
@@ -131,8 +134,13 @@ void media_worker_serve(struct media_worker *worker, struct media_transport *tra
     media_data_serve(worker, transport);
     uint64_t now_us = media_now_us(worker);
     rtc_peer_output(transport->peer, now_us, &worker->batch);
-    loop_timer_set(&transport->timer,
-                   media_data_is_due(transport) ? now_us : rtc_peer_deadline(transport->peer));
+    uint64_t deadline_us =
+        media_data_is_due(transport) ? now_us : rtc_peer_deadline(transport->peer);
+    // reports and consent: with the next tick, or wake-ups would be most of what a small room costs
+    if (deadline_us >= now_us + LAZY_US && deadline_us < TIME_NEVER - LAZY_US)
+        loop_timer_set_lazy(&transport->timer, deadline_us + LAZY_SLACK_US, LAZY_SLACK_US);
+    else
+        loop_timer_set(&transport->timer, deadline_us);
 }
 
 static void drop_peer(struct media_worker *worker, struct media_transport *transport)

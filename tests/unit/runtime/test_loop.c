@@ -106,6 +106,34 @@ static void test_timers_are_precise_to_less_than_a_millisecond(void **state)
     }
 }
 
+static void test_lazy_timers_wait_for_others_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct recorder recorder = { 0 };
+    assert_int_equal(loop_init(&recorder.loop), 0);
+    struct timer_entry lazy = { .recorder = &recorder }, exact = { .recorder = &recorder };
+    loop_timer_init(&lazy.timer, &recorder.loop, on_expired);
+    loop_timer_init(&exact.timer, &recorder.loop, on_expired);
+    // nobody wakes the loop up in its last second: not yet
+    uint64_t now_us = loop_update_now(&recorder.loop);
+    loop_timer_set_lazy(&lazy.timer, now_us + 10 * TIME_US_PER_S, TIME_US_PER_S);
+    loop_turn(&recorder.loop, 0);
+    assert_true(loop_timer_armed(&lazy.timer));
+    // one that is due does, and it goes along
+    loop_timer_set_lazy(&lazy.timer, now_us + 10 * TIME_US_PER_S, 20 * TIME_US_PER_S);
+    loop_timer_set(&exact.timer, now_us + 1000);
+    loop_turn(&recorder.loop, TIME_NEVER);
+    assert_false(loop_timer_armed(&exact.timer));
+    assert_false(loop_timer_armed(&lazy.timer));
+    // alone it is kept waiting until the latest time
+    loop_timer_set_lazy(&lazy.timer, loop_update_now(&recorder.loop) + 5000, 2000);
+    uint64_t begun_us = loop_now_us(&recorder.loop);
+    loop_turn(&recorder.loop, TIME_NEVER);
+    assert_false(loop_timer_armed(&lazy.timer));
+    assert_true(loop_now_us(&recorder.loop) - begun_us >= 5000);
+    loop_done(&recorder.loop);
+}
+
 static void on_rearm(struct loop_timer *timer, uint64_t unused_now unused)
 {
     struct timer_entry *entry = container_of(timer, struct timer_entry, timer);
@@ -236,6 +264,7 @@ int main(void)
             test_timers_expire_in_order_of_deadlines_whatever_was_armed_moved_or_cancelled),
         cmocka_unit_test(test_timer_cancelled_by_an_earlier_one_of_the_same_turn_does_not_expire),
         cmocka_unit_test(test_timers_are_precise_to_less_than_a_millisecond),
+        cmocka_unit_test(test_lazy_timers_wait_for_others_but_not_for_ever),
         cmocka_unit_test(test_timer_that_rearms_for_the_past_runs_once_per_turn),
         cmocka_unit_test(test_watch_removed_by_another_handler_of_the_same_turn_is_not_called),
         cmocka_unit_test(
