@@ -56,7 +56,7 @@ async function setUp() {
         // candidates of the client come by peer-reflexive discovery, as with an ICE-lite server
         return { sdp: answerer.localDescription.sdp, publications, slots };
     };
-    const connection = new MediaConnection(new IceServers(), sendOffer);
+    const connection = new MediaConnection(new IceServers(), sendOffer, async () => true);
     connection.on('error', (error) => test.errors.push(error.code));
     connection.on('slot', (slot) => test.filled.push(`${slot.mid}=${slot.track}`));
     const publication = (kind, track, wanted) => ({

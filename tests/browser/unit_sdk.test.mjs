@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { Emitter } from '../../web/sdk/emitter.js';
 import { RoostError, deviceError, serverError } from '../../web/sdk/errors.js';
 import { IceServers } from '../../web/sdk/ice.js';
 import { StatsReader, score } from '../../web/sdk/quality.js';
 import { Roster } from '../../web/sdk/roster.js';
+import { Silence } from '../../web/sdk/silence.js';
 
 test('an emitter tells all listeners, also when one throws or leaves', () => {
     const emitter = new Emitter();
@@ -213,4 +214,38 @@ test('credentials are asked for anew at half of their time, and old ones stay wh
     } finally {
         performance.now = now;
     }
+});
+
+test('silence is told once, after packets kept coming, and again after they came back', async () => {
+    mock.timers.enable({ apis: ['setInterval'] });
+    let told = 0;
+    let bytes = 0;
+    const silence = new Silence(() => told++);
+    silence.watch({ getStats: async () => new Map([['a', { type: 'candidate-pair', bytesReceived: bytes }], ['b', { type: 'transport', bytesReceived: 7 }]]) });
+    /** So many looks, each with some packets or none. */
+    const look = async (times, packets) => {
+        for (let i = 0; i < times; i++) {
+            bytes += packets * 100;
+            mock.timers.tick(500);
+            await new Promise(setImmediate);
+        }
+    };
+    await look(5, 0);
+    assert.equal(told, 0); // nothing ever came
+    await look(1, 1);
+    await look(3, 0);
+    assert.equal(told, 0); // a packet alone
+    await look(4, 1);
+    await look(1, 0);
+    assert.equal(told, 0);
+    await look(5, 0);
+    assert.equal(told, 1);
+    await look(3, 1);
+    await look(2, 0);
+    assert.equal(told, 2);
+    await look(3, 1);
+    silence.stop();
+    await look(5, 0);
+    assert.equal(told, 2);
+    mock.timers.reset();
 });

@@ -154,3 +154,25 @@ test('a silent server is found dead', async () => {
 test('no server is a clear error', async () => {
     await assert.rejects(open('ws://127.0.0.1:1/ws').open(), { code: 'server-unreachable' });
 });
+
+test('a connection in doubt is asked, kept when it answers, and replaced at once when it does not', async () => {
+    let deaf = false;
+    const { url, connections } = await startServer({
+        hello,
+        ping: (_, { send, index }) => { if (index > 0 || !deaf) send({ type: 'pong' }); },
+        resume: ({ id }, { send }) => send({ type: 'ok', id, result: { replayed: 0 } }),
+    });
+    const signaling = open(url);
+    assert.equal(await signaling.check(), false); // there is none yet
+    await signaling.open();
+    assert.deepEqual(await Promise.all([signaling.check(), signaling.check()]), [true, true]);
+    assert.equal(connections.length, 1);
+    deaf = true; // as when the network is gone: nothing tells of it
+    const begun = Date.now();
+    assert.equal(await signaling.check(), false);
+    if (signaling.state !== 'open') await event(signaling, 'state');
+    assert.ok(Date.now() - begun < 5000);
+    assert.equal(signaling.state, 'open');
+    assert.equal(connections.length, 2);
+    assert.equal(await signaling.check(), true);
+});

@@ -7,6 +7,7 @@
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
 import { takeDescriptor } from './header_extensions.js';
+import { Silence } from './silence.js';
 
 const RESTART_AFTER_MS = 1500;
 const RESTART_TRIES = 4;
@@ -78,15 +79,20 @@ export class MediaConnection extends Emitter {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #timer;
     #networkChanged = () => this.restartIce();
+    #serverAnswers;
+    #silence = new Silence(() => void this.#heardNothing());
+    #moved = () => void this.#serverAnswers();
 
     /**
      * @param {import('./ice.js').IceServers} ice
      * @param {SendOffer} sendOffer passes an offer to the server
+     * @param {() => Promise<boolean>} serverAnswers whether the server can be reached by other ways than this
      * @param {import('./e2ee.js').E2ee | null} [e2ee] encrypts what is sent, decrypts what is received
      * @param {import('./data.js').RoomData | null} [data] sends its messages over each connection
      */
-    constructor(ice, sendOffer, e2ee = null, data = null) {
+    constructor(ice, sendOffer, serverAnswers, e2ee = null, data = null) {
         super();
+        this.#serverAnswers = serverAnswers;
         this.#data = data;
         this.#e2ee = e2ee;
         this.#ice = ice;
@@ -302,6 +308,7 @@ export class MediaConnection extends Emitter {
 
     #dropConnection() {
         clearTimeout(this.#timer);
+        this.#silence.stop();
         const connection = this.#connection;
         this.#connection = null;
         this.#dropped();
@@ -437,6 +444,9 @@ export class MediaConnection extends Emitter {
             clearTimeout(this.#timer);
             this.#restartTries = 0;
             this.#wasConnected = true;
+            this.#silence.watch(connection);
+            // to another network, perhaps: signaling may not have noticed
+            iceTransport(connection)?.addEventListener('selectedcandidatepairchange', this.#moved);
             this.#setState('connected');
         } else if (connection.connectionState === 'failed' && ice !== 'failed') {
             this.renew(); // DTLS failed: only new keys help
@@ -447,6 +457,12 @@ export class MediaConnection extends Emitter {
             this.#setState('disconnected');
             this.#watch(RESTART_AFTER_MS);
         }
+    }
+
+    /** Nothing comes any more: the network is gone, unless the others have only stopped sending. */
+    async #heardNothing() {
+        const connection = this.#connection;
+        if (!(await this.#serverAnswers()) && this.#connection === connection) this.restartIce();
     }
 
     /**
@@ -563,6 +579,15 @@ function nextTask() {
         };
         port2.postMessage(null);
     });
+}
+
+/**
+ * @param {RTCPeerConnection} connection
+ * @returns {EventTarget | undefined} all of its sections share it; undefined where the browser has none
+ */
+function iceTransport(connection) {
+    const [transceiver] = connection.getTransceivers?.() ?? [];
+    return transceiver?.sender.transport?.iceTransport ?? connection.sctp?.transport?.iceTransport;
 }
 
 /** @returns {EventTarget | undefined} tells of changed networks where the browser knows */

@@ -385,6 +385,7 @@ export class Room extends Emitter {
         const media = new MediaConnection(
             this.#ice,
             (offer) => this.#signaling.request('offer', { ...offer }),
+            () => this.#signaling.check(),
             this.e2ee,
             this.data,
         );

@@ -15,6 +15,8 @@ const OPEN_TIMEOUT_MS = 8000;
 const REQUEST_TIMEOUT_MS = 20000;
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5000;
+/** Servers answer a ping at once: longer silence than this, where there is doubt, is a lost connection. */
+const CHECK_MS = 1000;
 
 /**
  * @typedef {'connecting' | 'open' | 'reconnecting' | 'closed'} SignalingState
@@ -45,6 +47,10 @@ export class Signaling extends Emitter {
     #lastSeq = 0;
     #lastId = 0;
     #heardAt = 0;
+    /** Called with each message. */
+    #heard = () => {};
+    /** @type {Promise<boolean> | null} see check() */
+    #checking = null;
     #lostAt = 0;
     #attempt = 0;
     /** @type {Map<number, PendingRequest>} in the order of sending */
@@ -120,6 +126,17 @@ export class Signaling extends Emitter {
         this.#stop(new RoostError('connection-closed'));
     }
 
+    /**
+     * Finds out whether the connection still works, where there is reason to doubt it: the network has
+     * changed, or media has stopped. One that does not answer is replaced at once.
+     *
+     * @returns {Promise<boolean>} whether the server has answered
+     */
+    check() {
+        this.#checking ??= this.#checkOnce().finally(() => (this.#checking = null));
+        return this.#checking;
+    }
+
     /** Drops the socket as a broken network would: for tests of resuming. */
     interrupt() {
         this.#lost();
@@ -130,6 +147,25 @@ export class Signaling extends Emitter {
         if (this.#state === state) return;
         this.#state = state;
         this.emit('state', state);
+    }
+
+    /** @returns {Promise<boolean>} */
+    #checkOnce() {
+        const socket = this.#socket;
+        if (this.#state !== 'open' || !socket) return Promise.resolve(false);
+        return new Promise((resolve) => {
+            const timer = setTimeout(() => {
+                resolve(false);
+                if (this.#state !== 'open' || this.#socket !== socket) return; // replaced meanwhile
+                this.#lost();
+                this.#retryNow();
+            }, CHECK_MS);
+            this.#heard = () => {
+                clearTimeout(timer);
+                resolve(true);
+            };
+            this.#ping();
+        });
     }
 
     /** @returns {Promise<WebSocket>} an open socket */
@@ -217,6 +253,7 @@ export class Signaling extends Emitter {
     /** @param {unknown} data */
     #receive(data) {
         this.#heardAt = Date.now();
+        this.#heard();
         /** @type {Record<string, any>} */
         let message;
         try {
@@ -251,7 +288,7 @@ export class Signaling extends Emitter {
         this.#heartbeat = setInterval(() => {
             if (this.#state !== 'open') return;
             if (Date.now() - this.#heardAt > dead_after_ms) this.#lost();
-            else this.#send(JSON.stringify({ type: 'ping', last_seq: this.#lastSeq }));
+            else this.#ping();
         }, heartbeat_ms);
     }
 
@@ -273,10 +310,13 @@ export class Signaling extends Emitter {
         this.#retryTimer = setTimeout(() => void this.#retry(), delayMs);
     }
 
+    #ping() {
+        this.#send(JSON.stringify({ type: 'ping', last_seq: this.#lastSeq }));
+    }
+
     #retryNow() {
         if (this.#state === 'open') {
-            // the network changed: find out at once whether the socket still works
-            this.#send(JSON.stringify({ type: 'ping', last_seq: this.#lastSeq }));
+            void this.check(); // the network changed
         } else if (this.#state === 'reconnecting' && !this.#socket) {
             clearTimeout(this.#retryTimer);
             void this.#retry();
