@@ -7,14 +7,15 @@ import { settings } from '../settings.js';
 import { t } from '../texts.js';
 import { announce, toast } from '../ui/announce.js';
 import { Banners } from '../ui/banners.js';
-import { CallBar, copyLink } from '../ui/call_bar.js';
+import { CallBar } from '../ui/call_bar.js';
 import { ChatPanel } from '../ui/chat.js';
 import { Control } from '../ui/control.js';
 import { showDetails } from '../ui/details.js';
 import { h, icon } from '../ui/dom.js';
 import { LocalControls } from '../ui/local_controls.js';
+import { invite } from '../ui/invite.js';
 import { asRoostError } from '../ui/local_media.js';
-import { problemText } from '../ui/notice.js';
+import { problemLine } from '../ui/notice.js';
 import { OwnDevices } from '../ui/own_devices.js';
 import { Sounds } from '../ui/sounds.js';
 import { Stage } from '../ui/stage.js';
@@ -165,16 +166,7 @@ class CallPage {
         this.#waiting.replaceChildren(
             h('h2', null, t('call.waiting')),
             h('p', null, t('call.waitingHint')),
-            h(
-                'div',
-                { class: 'link-row' },
-                h('output', null, link.replace(/^https?:\/\//, '')),
-                h(
-                    'button',
-                    { class: 'button primary', type: 'button', onclick: () => void copyLink(link) },
-                    t('room.copyLink'),
-                ),
-            ),
+            ...invite(link),
         );
     }
 
@@ -432,8 +424,7 @@ class CallPage {
 
     /** @param {unknown} cause */
     #problem(cause) {
-        const { title, body } = problemText(asRoostError(cause));
-        toast(body ? `${title} ${body}` : title);
+        toast(problemLine(asRoostError(cause)));
     }
 
     /** @param {string} reason */

@@ -13,8 +13,9 @@ import { confirm } from '../ui/dialog.js';
 import { h, icon } from '../ui/dom.js';
 import { FileLine } from '../ui/file_line.js';
 import { Encryption } from '../ui/encryption.js';
+import { invite } from '../ui/invite.js';
 import { asRoostError } from '../ui/local_media.js';
-import { problemText } from '../ui/notice.js';
+import { problemLine, problemText } from '../ui/notice.js';
 import { OwnDevices } from '../ui/own_devices.js';
 import { PeoplePanel, isMuted } from '../ui/people.js';
 import { Sounds } from '../ui/sounds.js';
@@ -171,16 +172,7 @@ class RoomPage {
             { class: 'alone', hidden: true },
             h('h2', null, t('room.alone')),
             h('p', null, t('room.aloneHint')),
-            h(
-                'div',
-                { class: 'link-row' },
-                h('output', null, this.#link.replace(/^https?:\/\//, '')),
-                h(
-                    'button',
-                    { class: 'button primary', type: 'button', onclick: () => void copyLink(this.#link) },
-                    t('room.copyLink'),
-                ),
-            ),
+            ...invite(this.#link),
         );
     }
 
@@ -504,15 +496,14 @@ class RoomPage {
     /** @param {unknown} cause */
     #problem(cause) {
         const error = asRoostError(cause);
-        const { title, body, action } = problemText(error);
         if (error.code === 'media-failed') {
             this.#banners.set('media-failed', {
-                text: `${title}. ${body}`,
-                action,
+                text: problemLine(error),
+                action: problemText(error).action,
                 onaction: () => this.#room.restartIce(),
             });
         } else {
-            toast(body ? `${title} ${body}` : title);
+            toast(problemLine(error));
         }
     }
 

@@ -24,6 +24,18 @@ export function problemText(error, values) {
 }
 
 /**
+ * The same in one line.
+ *
+ * @param {import('../../sdk/roost.js').RoostError} error
+ * @returns {string}
+ */
+export function problemLine(error) {
+    const { title, body } = problemText(error);
+    if (!body) return title;
+    return `${title}${/[.!?…]$/.test(title) ? '' : '.'} ${body}`;
+}
+
+/**
  * @param {{title: string, body: string}} text
  * @param {NoticeAction[]} actions
  * @returns {HTMLElement}
