@@ -13,3 +13,5 @@ echo "== sfu: roost, Janus and the machine's floor side by side (all rows: bench
 bench/sfu/run.sh --quick
 echo "== turn: roost, coturn and a bare forwarder side by side (all rows: bench/turn/run.sh)"
 bench/turn/run.sh --quick
+echo "== mqtt: roost and Mosquitto side by side (all rows: bench/signal/run.sh)"
+bench/signal/run.sh --quick
