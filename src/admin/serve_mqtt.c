@@ -9,6 +9,8 @@
 
 #define FOLDER         "mqtt"
 #define RULES_SIZE_MAX (16u << 20)
+/** Messages of QoS 2 that are not released. mqtt.js sends all it has, whatever it is told. */
+#define RECEIVE_MAX 1000
 
 bool serve_mqtt_wanted(const struct serve *serve)
 {
@@ -40,6 +42,7 @@ static struct broker_config broker_config(const struct roost_options *options)
         .client_count_max = options->mqtt.max_clients,
         .session_count_max = options->mqtt.max_sessions,
         .packet_size_max = options->mqtt.max_packet,
+        .receive_max = RECEIVE_MAX,
         .inflight_max = (uint16_t)options->mqtt.max_inflight,
         .queue_count_max = options->mqtt.max_queued_messages,
         .queue_bytes_max = options->mqtt.max_queued_bytes,
