@@ -74,16 +74,30 @@ void address_rate_init(struct address_rate *rate, const uint64_t secret[2])
     *rate = (struct address_rate){ .secret = { secret[0], secret[1] } };
 }
 
+static size_t cell_of(const struct address_rate *rate, const struct net_address *address)
+{
+    struct key key = key_of(address);
+    return map_hash(rate->secret, bytes_of(key.bytes, key.size)) % ADDRESS_RATE_CELLS;
+}
+
+static uint64_t interval_of(uint32_t per_s)
+{
+    return max_of(TIME_US_PER_S / per_s, (uint64_t)1);
+}
+
+bool address_rate_has(const struct address_rate *rate, const struct net_address *address,
+                      uint64_t now_us, uint32_t per_s, uint32_t burst)
+{
+    uint64_t from_us = max_of(rate->due_us[cell_of(rate, address)], now_us);
+    return from_us - now_us <= (burst - 1) * interval_of(per_s);
+}
+
 bool address_rate_take(struct address_rate *rate, const struct net_address *address,
                        uint64_t now_us, uint32_t per_s, uint32_t burst)
 {
-    struct key key = key_of(address);
-    uint64_t hash = map_hash(rate->secret, bytes_of(key.bytes, key.size));
-    uint64_t *due_us = &rate->due_us[hash % ADDRESS_RATE_CELLS];
-    uint64_t interval_us = max_of(TIME_US_PER_S / per_s, (uint64_t)1);
-    uint64_t from_us = max_of(*due_us, now_us);
-    if (from_us - now_us > (burst - 1) * interval_us)
+    if (!address_rate_has(rate, address, now_us, per_s, burst))
         return false;
-    *due_us = from_us + interval_us;
+    uint64_t *due_us = &rate->due_us[cell_of(rate, address)];
+    *due_us = max_of(*due_us, now_us) + interval_of(per_s);
     return true;
 }

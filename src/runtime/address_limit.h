@@ -37,3 +37,6 @@ void address_rate_init(struct address_rate *rate, const uint64_t secret[2]);
 /** True when `address` may come once more: `per_s` times a second (not 0), `burst` at once. */
 must_check bool address_rate_take(struct address_rate *rate, const struct net_address *address,
                                   uint64_t now_us, uint32_t per_s, uint32_t burst);
+/** Whether address_rate_take would be true; takes nothing. */
+must_check bool address_rate_has(const struct address_rate *rate, const struct net_address *address,
+                                 uint64_t now_us, uint32_t per_s, uint32_t burst);

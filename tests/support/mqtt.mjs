@@ -1,6 +1,5 @@
 // The broker of a server under test, and clients that others wrote: mqtt.js and mosquitto's programs.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 
 import mqtt from 'mqtt';
 
@@ -54,7 +53,11 @@ export class Client {
             client.#wake();
         });
         client.mqtt.on('disconnect', (packet) => { client.goodbye = packet.reasonCode; });
-        client.closed = once(client.mqtt, 'close').then(() => { client.isClosed = true; client.#wake(); });
+        client.closed = new Promise((resolve) => client.mqtt.once('close', () => {
+            client.isClosed = true;
+            client.#wake();
+            resolve();
+        }));
         client.connack = await new Promise((resolve, reject) => {
             client.mqtt.once('connect', resolve);
             client.mqtt.once('error', reject);

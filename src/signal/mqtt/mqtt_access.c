@@ -24,14 +24,29 @@ static struct mqtt_access *access_of(struct broker_owner *owner)
 
 static int refuse(struct mqtt_access *access, const struct broker_login *login, int reason)
 {
-    // loopback is where proxies are: many people behind one address
-    if (!net_address_is_loopback(&login->remote) &&
-        !address_rate_take(&access->failures, &login->remote, access->now_us, FAILURES_PER_S,
-                           FAILURES_BURST))
-        reason = MQTT_CONNECTION_RATE_EXCEEDED;
     log_info(access->config.log, "MQTT: login refused", log_address("remote", &login->remote),
              log_number("reason", reason));
     return reason;
+}
+
+/**
+ * Too many wrong passwords came from there: none is looked at for now, right or wrong. Loopback is
+ * where proxies are: many people behind one address.
+ */
+static bool is_guessing(const struct mqtt_access *access, const struct broker_login *login)
+{
+    return !net_address_is_loopback(&login->remote) &&
+           !address_rate_has(&access->failures, &login->remote, access->now_us, FAILURES_PER_S,
+                             FAILURES_BURST);
+}
+
+static int refuse_password(struct mqtt_access *access, const struct broker_login *login)
+{
+    // is_guessing has looked whether there is room
+    bool counted = address_rate_take(&access->failures, &login->remote, access->now_us,
+                                     FAILURES_PER_S, FAILURES_BURST);
+    (void)counted;
+    return refuse(access, login, MQTT_BAD_USER_OR_PASSWORD);
 }
 
 /** A token has three parts; a password that looks like one is none. */
@@ -51,10 +66,10 @@ static int login_by_token(struct mqtt_access *access, struct broker_client *clie
                                       access->now_unix_us / TIME_US_PER_S, &grants);
     // a token for a room alone names nobody
     if (result < 0 || grants.user[0] == '\0')
-        return refuse(access, login, MQTT_BAD_USER_OR_PASSWORD);
+        return refuse_password(access, login);
     struct bytes user = bytes_of_text(grants.user);
     if (login->user.size > 0 && !bytes_equal(login->user, user))
-        return refuse(access, login, MQTT_BAD_USER_OR_PASSWORD);
+        return refuse_password(access, login);
     char *kept = memory_copy(user.data, user.size);
     broker_client_set_context(client, kept);
     *ret_user = bytes_of(kept, user.size);
@@ -67,7 +82,7 @@ static int login_by_password(struct mqtt_access *access, const struct broker_log
     const struct user_list *users =
         access->config.users ? access->config.users(access->config.owner) : NULL;
     if (!users || !user_list_admits(users, login->user, login->password))
-        return refuse(access, login, MQTT_BAD_USER_OR_PASSWORD);
+        return refuse_password(access, login);
     *ret_user = login->user;
     return MQTT_SUCCESS;
 }
@@ -76,6 +91,8 @@ static int login(struct broker_owner *owner, struct broker_client *client,
                  const struct broker_login *login, struct bytes *ret_user)
 {
     struct mqtt_access *access = access_of(owner);
+    if (login->has_password && is_guessing(access, login))
+        return refuse(access, login, MQTT_CONNECTION_RATE_EXCEEDED);
     if (login->has_password && looks_like_token(login->password))
         return login_by_token(access, client, login, ret_user);
     if (login->has_password)
