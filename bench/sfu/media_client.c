@@ -17,8 +17,6 @@
 #include "rtc/peer_int.h"
 #include "runtime/clock.h"
 
-#define CHANNELS 4
-
 void media_shared_init(struct media_shared *shared, struct random *random,
                        const struct net_address *address, size_t latencies)
 {
@@ -189,15 +187,25 @@ static void want_key_frame(struct media_client *client, uint16_t section)
     }
 }
 
-/** Opens as many channels as our SDK does, once there is an association. They stay idle here. */
+/** Opens the channels that our SDK does, once there is an association. They stay idle here. */
 static void use_data(struct media_client *client)
 {
-    while (client->channel_count < CHANNELS) {
+    static const struct {
+        const char *label;
+        bool ordered;
+        enum rtc_data_reliability reliability;
+    } channels[] = {
+        { "reliable", true, RTC_DATA_RELIABLE },
+        { "reliable-unordered", false, RTC_DATA_RELIABLE },
+        { "unreliable", false, RTC_DATA_MAX_RETRANSMITS },
+        { "unreliable-ordered", true, RTC_DATA_MAX_RETRANSMITS },
+    };
+    while (client->channel_count < array_size(channels)) {
         struct rtc_data_channel channel = {
-            .ordered = client->channel_count % 2 == 0,
-            .reliability =
-                client->channel_count < CHANNELS / 2 ? RTC_DATA_RELIABLE : RTC_DATA_MAX_RETRANSMITS,
-            .label = bytes_of_text("load"),
+            .ordered = channels[client->channel_count].ordered,
+            .reliability = channels[client->channel_count].reliability,
+            .label = bytes_of_text(channels[client->channel_count].label),
+            .protocol = bytes_of_text("roost.data.v1"),
         };
         uint16_t stream;
         if (rtc_peer_data_open(client->peer, clock_now_us(), &channel, &stream) < 0)

@@ -201,7 +201,7 @@ static struct native_body *shared_body(struct signal_native *native, const struc
     native_body_release(native->shared);
     struct json_text *out = native_out(native);
     write_event(out, event);
-    native->shared = native_body_new(json_text_bytes(out));
+    native->shared = native_body_new(json_text_bytes(out), 0);
     native->shared_serial = event->serial;
     return native->shared;
 }
@@ -209,7 +209,7 @@ static struct native_body *shared_body(struct signal_native *native, const struc
 void native_room_notify(struct room_observer *observer, const struct room_event *event)
 {
     struct native_session *session = container_of(observer, struct native_session, observer);
-    native_send_body(session, shared_body(session->native, event), 0);
+    native_send_body(session, shared_body(session->native, event));
     if (event->kind == ROOM_EVENT_REMOVED)
         session->member = NULL;
 }

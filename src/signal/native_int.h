@@ -118,7 +118,7 @@ void native_close_connection(struct native_connection *connection, uint16_t code
 /** Sends `native->out` as it is, without a number: to connections without a session. */
 void native_send_bare(struct native_connection *connection);
 /** Numbers, keeps and sends a body. */
-void native_send_body(struct native_session *session, struct native_body *body, uint64_t reply_to);
+void native_send_body(struct native_session *session, struct native_body *body);
 /** Numbers, keeps and sends what was written to `native->out` with wire_write_... */
 void native_send_event(struct native_session *session);
 void native_send_reply(struct native_session *session, uint64_t request_id);

@@ -7,11 +7,12 @@
 
 #define COUNT_MIN 8
 
-struct native_body *native_body_new(struct bytes text)
+struct native_body *native_body_new(struct bytes text, uint64_t reply_to)
 {
     ensure(text.size >= 2 && text.data[0] == '{');
     struct native_body *body = memory_allocate(1, sizeof(*body) + text.size);
     body->references = 1;
+    body->reply_to = reply_to;
     body->size = text.size;
     memcpy(body->text, text.data, text.size);
     return body;
@@ -34,16 +35,16 @@ void native_replay_init(struct native_replay *replay)
     *replay = (struct native_replay){ .next_seq = 1 };
 }
 
-static struct native_stored *at(const struct native_replay *replay, size_t place)
+static struct native_body **at(const struct native_replay *replay, size_t place)
 {
     return &replay->items[(replay->first + place) & (replay->capacity - 1)];
 }
 
 static void drop_oldest(struct native_replay *replay)
 {
-    struct native_stored *oldest = at(replay, 0);
-    replay->bytes -= oldest->body->size;
-    native_body_release(oldest->body);
+    struct native_body *oldest = *at(replay, 0);
+    replay->bytes -= oldest->size;
+    native_body_release(oldest);
     replay->first = (replay->first + 1) & (replay->capacity - 1);
     replay->count--;
 }
@@ -59,7 +60,7 @@ void native_replay_done(struct native_replay *replay)
 static void grow(struct native_replay *replay)
 {
     size_t capacity = max_of(replay->capacity * 2, (size_t)COUNT_MIN);
-    struct native_stored *items = memory_new_array(struct native_stored, capacity);
+    struct native_body **items = memory_new_array(struct native_body *, capacity);
     for (size_t i = 0; i < replay->count; i++)
         items[i] = *at(replay, i);
     free(replay->items);
@@ -68,13 +69,11 @@ static void grow(struct native_replay *replay)
     replay->first = 0;
 }
 
-uint64_t native_replay_add(struct native_replay *replay, struct native_body *body,
-                           uint64_t reply_to, size_t bytes_max)
+uint64_t native_replay_add(struct native_replay *replay, struct native_body *body, size_t bytes_max)
 {
     if (replay->count == replay->capacity)
         grow(replay);
-    *at(replay, replay->count++) =
-        (struct native_stored){ .body = native_body_take(body), .reply_to = reply_to };
+    *at(replay, replay->count++) = native_body_take(body);
     replay->bytes += body->size;
     // the newest stays however long it is: a large answer must survive a drop, too
     while (replay->bytes > bytes_max && replay->count > 1)
@@ -105,17 +104,17 @@ bool native_replay_reaches(const struct native_replay *replay, uint64_t seq)
     return seq < replay->next_seq && seq + 1 >= native_replay_oldest(replay);
 }
 
-const struct native_stored *native_replay_get(const struct native_replay *replay, uint64_t seq)
+struct native_body *native_replay_get(const struct native_replay *replay, uint64_t seq)
 {
     uint64_t oldest = native_replay_oldest(replay);
     ensure(seq >= oldest && seq < replay->next_seq);
-    return at(replay, (size_t)(seq - oldest));
+    return *at(replay, (size_t)(seq - oldest));
 }
 
 uint64_t native_replay_find_reply(const struct native_replay *replay, uint64_t request_id)
 {
     for (size_t i = replay->count; i-- > 0;) {
-        if (at(replay, i)->reply_to == request_id)
+        if ((*at(replay, i))->reply_to == request_id)
             return native_replay_oldest(replay) + i;
     }
     return 0;

@@ -70,14 +70,14 @@ void native_confirm(struct native_session *session, uint64_t seq)
     session->native->kept_bytes -= before - session->replay.bytes;
 }
 
-void native_send_body(struct native_session *session, struct native_body *body, uint64_t reply_to)
+void native_send_body(struct native_session *session, struct native_body *body)
 {
     struct signal_native *native = session->native;
     size_t limit = native->config.resume_buffer_size;
     if (native_keeps_too_much(native))
         limit = min_of(limit, (size_t)KEPT_BYTES_MIN);
     size_t before = session->replay.bytes;
-    uint64_t seq = native_replay_add(&session->replay, body, reply_to, limit);
+    uint64_t seq = native_replay_add(&session->replay, body, limit);
     native->kept_bytes = native->kept_bytes - before + session->replay.bytes;
     native->sent_count++;
     native->sent_bytes += body->size;
@@ -86,13 +86,13 @@ void native_send_body(struct native_session *session, struct native_body *body, 
 
 void native_send_again(struct native_session *session, uint64_t seq)
 {
-    transmit_numbered(session, native_replay_get(&session->replay, seq)->body, seq);
+    transmit_numbered(session, native_replay_get(&session->replay, seq), seq);
 }
 
 static void send_out(struct native_session *session, uint64_t reply_to)
 {
-    struct native_body *body = native_body_new(json_text_bytes(&session->native->out));
-    native_send_body(session, body, reply_to);
+    struct native_body *body = native_body_new(json_text_bytes(&session->native->out), reply_to);
+    native_send_body(session, body);
     native_body_release(body);
 }
 
