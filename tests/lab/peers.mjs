@@ -1,6 +1,13 @@
 /** Browsers in the networks of the laboratory, and calls between their pages. */
 
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
 import puppeteer from 'puppeteer-core';
+
+import { firefox } from '../browser/helpers/browsers.mjs';
+import { freePort } from '../support/turn.mjs';
+
+const relayProgram = new URL('relay.py', import.meta.url).pathname;
 
 /** A page of a Chromium that lives in a network. */
 export async function openBrowser(lab, network, authority) {
@@ -20,6 +27,27 @@ export async function openBrowser(lab, network, authority) {
     await page.exposeFunction('tellCandidate', (call, candidate) => seat.onCandidate(call, candidate));
     await page.evaluate(preparePage);
     return seat;
+}
+
+/**
+ * A Firefox that lives in a network. It listens on a port of its own loopback; what comes to that port of ours is
+ * carried over.
+ */
+export async function openFirefox(lab, network, authority) {
+    const port = await freePort();
+    const door = createServer((socket) => {
+        const relay = spawn('ip', ['netns', 'exec', network.client, 'python3', relayProgram, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+        for (const end of [socket, relay.stdin, relay.stdout]) end.on('error', () => {});
+        socket.pipe(relay.stdin);
+        relay.stdout.pipe(socket);
+        socket.on('close', () => relay.kill());
+    });
+    await new Promise((resolve) => door.listen(port, '127.0.0.1', resolve));
+    const browser = await firefox(880, {
+        profile: authority.firefoxProfile(), port, program: lab.programIn(network.client, process.env.FIREFOX ?? '/usr/bin/firefox-esr'),
+    });
+    browser.once('disconnected', () => door.close());
+    return { network, browser };
 }
 
 /** Runs in the page: calls by number, each with a data channel and a small moving picture each way. */

@@ -29,13 +29,15 @@ export function chromium({ extra = [], permissions = true, home } = {}) {
 
 /**
  * @param {number} [fakeHertz] pitch of its fake microphone
- * @param {{profile?: string}} [options] profile: a folder with a certificate store (Authority)
+ * @param {{profile?: string, program?: string, port?: number}} [options] profile: a folder with a certificate store
+ *     (Authority); program: starts it in place of the one of this machine; port: where we talk to it
  */
-export function firefox(fakeHertz = 880, { profile } = {}) {
+export function firefox(fakeHertz = 880, { profile, program, port } = {}) {
     return puppeteer.launch({
         ...(profile && { userDataDir: profile }),
+        ...(port && { debuggingPort: port }),
         browser: 'firefox',
-        executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+        executablePath: program ?? process.env.FIREFOX ?? '/usr/bin/firefox-esr',
         headless: true,
         extraPrefsFirefox: {
             'media.navigator.streams.fake': true,
