@@ -72,9 +72,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         round_trip(sends, receives, packet, rtcp);
     } else {
         uint8_t *out = malloc(size);
+        // who looks on sees the same, and changes nothing
+        ssize_t seen = rtcp ? secure_rtcp_reveal(receives, packet, out, size)
+                            : secure_rtp_reveal(receives, NULL, packet, out, size);
         ssize_t result = rtcp ? secure_rtcp_unprotect(receives, packet, out, size)
                               : secure_rtp_unprotect(receives, packet, out, size, NULL);
-        ensure(result < (ssize_t)packet.size);
+        ensure(result < (ssize_t)packet.size && (seen < 0) == (result < 0));
         free(out);
     }
     secure_rtp_session_free(sends);
