@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
-import { isSlug, parseRoute, relayOf, roomPath, secretLink, slugify, suggestRoom } from '../../web/app/router.js';
+import { isSlug, parseRoute, playoutDelayOf, relayOf, roomPath, secretLink, slugify, suggestRoom } from '../../web/app/router.js';
 import { t } from '../../web/app/texts.js';
 import { hue, initials } from '../../web/app/ui/avatar.js';
 import { TalkDetector, loudness } from '../../web/app/ui/level.js';
@@ -75,6 +75,13 @@ test('talking is noticed after half a second, a cough is not', () => {
     let noticed = -1;
     for (let i = 1; i <= 10 && noticed < 0; i++) if (detector.hear(0.9)) noticed = i;
     assert.equal(noticed, 6);
+});
+
+test('the address may say for how long pictures are held back', () => {
+    assert.equal(playoutDelayOf('?playout_delay=0'), 0);
+    assert.equal(playoutDelayOf('?a=1&playout_delay=10000'), 10000);
+    for (const none of ['', '?playout_delay=', '?playout_delay=-1', '?playout_delay=10001', '?playout_delay=1e3', '?delay=5'])
+        assert.equal(playoutDelayOf(none), undefined, none);
 });
 
 test('the address may say that media goes through relays only', () => {

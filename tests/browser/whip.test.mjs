@@ -142,11 +142,13 @@ test('a page of another site embeds the viewer with one script tag', async () =>
     const { createServer } = await import('node:http');
     const site = createServer((request, response) => {
         response.setHeader('Content-Type', 'text/html');
-        response.end(`<!doctype html><title>Site</title><p>Before</p><script src="${open.url}/sdk/embed.js" data-room="stage" data-token="a.b.c"></script>`);
+        response.end(`<!doctype html><title>Site</title><p>Before</p><script src="${open.url}/sdk/embed.js" data-room="stage" data-token="a.b.c" data-playout-delay="0"></script>`);
     });
     await new Promise((resolve) => site.listen(0, '127.0.0.1', () => resolve(undefined)));
     try {
         const page = await browser.newPage();
+        const asked = [];
+        page.on('request', (request) => asked.push(request.url()));
         await page.goto(`http://localhost:${/** @type {import('node:net').AddressInfo} */ (site.address()).port}/`);
         const frame = await until('the frame has the viewer', async () => {
             const found = page.frames().find((one) => one.url().startsWith(`${open.url}/watch/stage`));
@@ -154,6 +156,7 @@ test('a page of another site embeds the viewer with one script tag', async () =>
         });
         assert.equal(new URL(frame.url()).hash, '#token=a.b.c');
         await until('it waits for the broadcast', () => frame.$eval('.watch-state', (element) => /Nothing is live/.test(element.textContent ?? '')));
+        assert.ok(asked.includes(`${open.url}/whep/stage?playout_delay=0`), asked.join());
         await page.close();
     } finally {
         site.close();

@@ -6,7 +6,7 @@ import { lobbyPage } from './pages/lobby.js';
 import { messagePage } from './pages/message.js';
 import { roomPage } from './pages/room.js';
 import { watchPage } from './pages/watch.js';
-import { callPath, parseRoute, roomPath, secretLink } from './router.js';
+import { callPath, parseRoute, playoutDelayOf, roomPath, secretLink } from './router.js';
 import { client, roostApp } from './session.js';
 import { applyLanguage, t, tMaybe } from './texts.js';
 import { hashOfKey, keyOfHash } from './ui/encryption.js';
@@ -49,7 +49,8 @@ function route() {
         case 'call':
             return showLobby({ link: where.link });
         case 'watch':
-            return show('watch', watchPage({ room: where.room, publisher: where.publisher, token: tokenOfAddress(), embedded: window.parent !== window }));
+            return show('watch', watchPage({ room: where.room, publisher: where.publisher, token: tokenOfAddress(), embedded: window.parent !== window,
+                playoutDelay: playoutDelayOf(location.search) }));
         default:
             return show('message', {
                 element: messagePage({

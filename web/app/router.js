@@ -63,6 +63,17 @@ export function relayOf(search) {
     return relay === 'udp' || relay === 'tcp' || relay === 'tls' ? relay : relay === '1';
 }
 
+/**
+ * `?playout_delay=0`: for how many milliseconds a viewer's pictures are held back.
+ *
+ * @param {string} search
+ * @returns {number | undefined} undefined: as the room has it
+ */
+export function playoutDelayOf(search) {
+    const text = new URLSearchParams(search).get('playout_delay') ?? '';
+    return /^\d{1,5}$/.test(text) && Number(text) <= 10000 ? Number(text) : undefined;
+}
+
 /** @param {string} room */
 export function roomPath(room) {
     return `/r/${encodeURIComponent(room)}`;

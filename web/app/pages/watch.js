@@ -14,7 +14,8 @@ const LOOK_MS = 500;
 const SILENT_MS = 4000;
 
 /**
- * @param {{room: string, publisher: string, token?: string, embedded: boolean}} options publisher: "" is what the room shows
+ * @param {{room: string, publisher: string, token?: string, embedded: boolean, playoutDelay?: number}} options
+ *     publisher: "" is what the room shows
  * @returns {{element: HTMLElement, close: () => void}}
  */
 export function watchPage(options) {
@@ -54,7 +55,7 @@ class WatchPage {
     #choice = { label: t('watch.auto') };
     #cover = h('div', { class: 'watch-cover' }, h('span', { class: 'watch-pulse', 'aria-hidden': 'true' }), this.#state, this.#again);
 
-    /** @param {{room: string, publisher: string, token?: string, embedded: boolean}} options */
+    /** @param {Parameters<typeof watchPage>[0]} options */
     constructor(options) {
         this.#options = options;
         const { room, publisher, embedded } = options;
@@ -79,8 +80,9 @@ class WatchPage {
     async #start() {
         this.#again.hidden = true;
         this.#say(t('watch.connecting'));
-        const { room, publisher, token } = this.#options;
-        const path = `/whep/${encodeURIComponent(room)}${publisher ? `/${encodeURIComponent(publisher)}` : ''}`;
+        const { room, publisher, token, playoutDelay } = this.#options;
+        const path = `/whep/${encodeURIComponent(room)}${publisher ? `/${encodeURIComponent(publisher)}` : ''}`
+            + (playoutDelay === undefined ? '' : `?playout_delay=${playoutDelay}`);
         const { signal } = this.#closing;
         try {
             const session = await watch(path, { token, waitForStart: true, signal, onWaiting: () => this.#say(t('watch.waiting')) });
