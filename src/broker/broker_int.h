@@ -89,7 +89,7 @@ struct broker_control {
 
 struct broker_aliases {
     struct bytes *names; /**< in: by alias, from 1 to `used`; memory of its own */
-    struct map numbers;  /**< out: alias + 1 by topic */
+    struct map numbers;  /**< out: alias + 1 by topic: 1 is no value of a map */
     uint16_t used;
 };
 

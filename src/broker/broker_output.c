@@ -92,13 +92,15 @@ static uint16_t alias_of(struct broker_client *client, struct bytes topic, bool 
     if (client->alias_max == 0)
         return 0;
     uintptr_t known = (uintptr_t)map_find(&aliases->numbers, topic);
-    if (known || aliases->used == client->alias_max)
-        return (uint16_t)known;
+    if (known)
+        return (uint16_t)(known - 1);
+    if (aliases->used == client->alias_max)
+        return 0;
     if (aliases->used == 0)
         map_init(&aliases->numbers, client->broker->topics.secret);
     *ret_new = true;
     aliases->used++;
-    map_set(&aliases->numbers, topic, (void *)(uintptr_t)aliases->used);
+    map_set(&aliases->numbers, topic, (void *)(uintptr_t)(aliases->used + 1u));
     return aliases->used;
 }
 
