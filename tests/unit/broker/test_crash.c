@@ -406,7 +406,7 @@ static void run(enum mqtt_version version, uint64_t seed, unsigned steps)
 static void test_nothing_is_lost_and_nothing_doubled(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++)
+    for (uint64_t seed = 1; seed <= 25; seed++)
         each_version(version) run(version, seed, 600);
 }
 
