@@ -12,8 +12,15 @@ static uint8_t place_of(unsigned layer)
     return (uint8_t)min_of(layer, 2u);
 }
 
-/** The decode target of a point: the highest that is not above it. */
-static uint8_t find_target(const struct dependency_structure *structure, uint8_t point)
+/** Rows of the grid that so many spatial layers take. */
+static uint8_t rows_of(unsigned layers)
+{
+    return (uint8_t)min_of(layers, (unsigned)MEDIA_SPATIAL_LAYERS);
+}
+
+/** The decode target of a point: of those that are active, the highest that is not above it. */
+static uint8_t find_target(const struct dependency_structure *structure, uint32_t active,
+                           uint8_t point)
 {
     uint8_t spatial = layer_of(media_point_spatial(point), structure->spatial_layers);
     uint8_t temporal = layer_of(media_point_temporal(point), structure->temporal_layers);
@@ -22,7 +29,7 @@ static uint8_t find_target(const struct dependency_structure *structure, uint8_t
     for (uint8_t i = 0; i < structure->target_count; i++) {
         uint8_t s = structure->targets[i].spatial_id, t = structure->targets[i].temporal_id;
         int rank = s * DEPENDENCY_TEMPORAL_MAX + t;
-        if (s > spatial || t > temporal || rank <= best)
+        if (!(active >> i & 1) || s > spatial || t > temporal || rank <= best)
             continue;
         best = rank;
         found = i;
@@ -30,12 +37,45 @@ static uint8_t find_target(const struct dependency_structure *structure, uint8_t
     return found;
 }
 
-static void take_structure(struct media_layering *layering)
+/** Whether who got one target has all that another one needs. */
+static bool contains(const struct dependency_structure *structure, uint8_t target, uint8_t other)
 {
-    for (uint8_t point = 0; point < MEDIA_POINTS; point++)
-        layering->targets[point] = find_target(&layering->structure, point);
+    for (unsigned i = 0; i < structure->template_count; i++) {
+        uint64_t indications = structure->templates[i].indications;
+        if (dependency_indication_of(indications, other) != DEPENDENCY_NOT_PRESENT &&
+            dependency_indication_of(indications, target) == DEPENDENCY_NOT_PRESENT)
+            return false;
+    }
+    return true;
+}
+
+/**
+ * The publisher sends other targets than before. Where sizes stand apart (K-SVC), receivers of one
+ * that ends have nothing that the next smaller one refers to.
+ */
+static void take_active(struct media_layering *layering, uint32_t active)
+{
+    const struct dependency_structure *structure = &layering->structure;
+    layering->active_targets = active;
+    for (uint8_t point = 0; point < MEDIA_POINTS; point++) {
+        uint8_t before = layering->targets[point];
+        uint8_t now = find_target(structure, active, point);
+        layering->targets[point] = now;
+        if (structure->targets[now].spatial_id < structure->targets[before].spatial_id &&
+            !contains(structure, before, now))
+            layering->broken |= (uint16_t)(1u << point);
+    }
+}
+
+static void take_structure(struct media_layering *layering,
+                           const struct dependency_structure *structure)
+{
+    layering->structure = *structure;
     for (int i = 0; i < MEDIA_LAYERING_FRAMES; i++)
         layering->frames[i].points = 0;
+    for (uint8_t point = 0; point < MEDIA_POINTS; point++)
+        layering->targets[point] = 0;
+    layering->broken = 0;
     layering->has_structure = true;
 }
 
@@ -62,16 +102,19 @@ static bool read_descriptor(struct media_layering *layering, struct bytes value,
     if (dependency_descriptor_read(value, layering->has_structure ? &layering->structure : NULL,
                                    &structure, &descriptor) < 0)
         return false;
-    if (descriptor.has_structure) {
-        layering->structure = structure;
-        take_structure(layering);
-    }
+    uint16_t broken = layering->broken;
+    if (descriptor.has_structure)
+        take_structure(layering, &structure);
+    if (descriptor.has_structure || descriptor.active_written)
+        take_active(layering, descriptor.active_targets);
     for (uint8_t point = 0; point < MEDIA_POINTS; point++) {
         enum dependency_indication indication =
             dependency_indication_of(descriptor.indications, layering->targets[point]);
         layers->points |= (uint16_t)((indication != DEPENDENCY_NOT_PRESENT) << point);
         layers->starts |= (uint16_t)((indication == DEPENDENCY_SWITCH) << point);
     }
+    layers->points &= (uint16_t)~layering->broken;
+    layers->broken = (layering->broken & ~broken) != 0;
     layers->follows = find_follows(layering, &descriptor);
     unsigned place = descriptor.frame_number % MEDIA_LAYERING_FRAMES;
     layering->frames[place].frame_number = descriptor.frame_number;
@@ -83,11 +126,11 @@ static bool read_descriptor(struct media_layering *layering, struct bytes value,
     layers->frame_start = descriptor.frame_start;
     layers->layer_end = descriptor.frame_end;
     layers->has_structure = descriptor.has_structure;
+    if (descriptor.has_structure)
+        layers->rows = rows_of(structure.spatial_layers) & 3u;
     layers->key_frame =
         descriptor.has_structure && descriptor.frame_start && descriptor.references.count == 0;
     layers->mask = dependency_mask_place_of(&descriptor);
-    if (descriptor.has_structure || descriptor.active_written)
-        layering->active_targets = descriptor.active_targets;
     layers->active_targets = layering->active_targets;
     return true;
 }
@@ -136,6 +179,7 @@ static void read_payload(struct media_layering *layering, enum codec_id codec,
     layers->temporal = column & 3;
     layering->temporal_top = max_of(layering->temporal_top, payload->temporal_id);
     if (codec == CODEC_VP9) {
+        layers->rows = rows_of(payload->spatial_layers) & 3u;
         layers->points = vp9_points(layering, payload, row, column);
         // U: what follows in higher layers refers to nothing in them from before this picture
         if (payload->layer_sync) {

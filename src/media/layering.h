@@ -42,6 +42,7 @@ struct media_layers {
     uint16_t follows;          /**< ... by receivers of any of these: they have what it refers to */
     uint8_t spatial : 2;       /**< row of the grid */
     uint8_t temporal : 2;      /**< column */
+    uint8_t rows : 2;          /**< that the stream has from now on; 0: this packet does not tell */
     uint8_t up_from : 2;       /**< with this frame, who gets this column or a higher one ... */
     uint8_t up_to : 2;         /**< ... may go up to this one, in its row; 0: nobody */
     uint8_t picture_start : 1; /**< first packet of a picture: of all its spatial layers */
@@ -49,6 +50,8 @@ struct media_layers {
     uint8_t layer_end : 1;     /**< last packet of its spatial layer */
     uint8_t nested : 1;        /**< every point of a row has all frames of the rows below */
     uint8_t key_frame : 1;     /**< by the dependency descriptor: a decoder may begin here */
+    uint8_t broken : 1;        /**< with this frame, points went over to targets that ... */
+                               /**< ... cannot be followed before the next key frame */
     uint8_t described : 1;     /**< it had a descriptor that could be read */
     uint8_t has_structure : 1;
     struct dependency_mask_place mask; /**< in its descriptor */
@@ -67,7 +70,8 @@ struct media_layering {
     uint8_t temporal_top;          /**< VP8: the highest temporal layer */
     uint32_t timestamp;            /**< of the newest picture */
     uint32_t active_targets;       /**< as the publisher said last */
-    uint8_t targets[MEDIA_POINTS]; /**< the decode target of each point */
+    uint8_t targets[MEDIA_POINTS]; /**< the decode target of each point, of those that are sent */
+    uint16_t broken;               /**< points that get nothing until a key frame */
     struct {
         uint16_t frame_number;
         uint16_t points; /**< 0: no frame */

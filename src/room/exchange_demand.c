@@ -10,22 +10,22 @@
 /** A mirror's word may have met a full mailbox. */
 #define REPEAT_US (2 * TIME_US_PER_S)
 
-static uint8_t watched_here(const struct track *track)
+static uint8_t watched_here(const struct track *track, uint64_t now_us)
 {
     uint8_t most = 0;
     const struct subscription *subscription;
     list_each(subscription, &track->subscriptions, by_track)
     {
-        most = max_of(most, ladder_wanted_rows(track, &subscription->wish));
+        most = max_of(most, ladder_wanted_rows(track, now_us, &subscription->wish));
         if (most == TRACK_LAYERS_MAX)
             break;
     }
     return most;
 }
 
-static uint8_t watched_anywhere(const struct track *track)
+static uint8_t watched_anywhere(const struct track *track, uint64_t now_us)
 {
-    uint8_t most = watched_here(track);
+    uint8_t most = watched_here(track, now_us);
     uint32_t cursor = 0;
     uint16_t worker;
     while (most < TRACK_LAYERS_MAX && track_mirror_next(track, &cursor, &worker))
@@ -36,7 +36,7 @@ static uint8_t watched_anywhere(const struct track *track)
 static void tell_source(struct exchange *exchange, struct track *track, uint64_t now_us)
 {
     struct track_demand *demand = &track->demand;
-    uint8_t watched = watched_here(track);
+    uint8_t watched = watched_here(track, now_us);
     if (watched == demand->told && now_us - demand->told_us < REPEAT_US)
         return;
     demand->told = watched;
@@ -51,7 +51,7 @@ static void tell_source(struct exchange *exchange, struct track *track, uint64_t
 static void tell_publisher(struct exchange *exchange, struct track *track, uint64_t now_us)
 {
     struct track_demand *demand = &track->demand;
-    uint8_t watched = watched_anywhere(track);
+    uint8_t watched = watched_anywhere(track, now_us);
     if (watched >= demand->told)
         demand->less_since_us = 0;
     else if (demand->less_since_us == 0)

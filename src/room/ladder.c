@@ -39,14 +39,19 @@ static uint64_t pixels_of(const struct track *track, uint64_t now_us, uint8_t ro
     return pixels >> (2 * (best - row));
 }
 
+/** Whether a picture is large enough for its place. */
+static bool fills(uint64_t pixels, const struct media_wish *wish)
+{
+    return pixels * ENOUGH_OF >= (uint64_t)wish->width * wish->height * ENOUGH_PARTS;
+}
+
 /** The smallest row that fills the place; the largest there is, where none does. */
 static uint8_t wanted_row(const struct track *track, uint64_t now_us, const struct media_wish *wish,
                           uint8_t best)
 {
-    uint64_t wanted = (uint64_t)wish->width * wish->height;
-    for (uint8_t row = 0; wanted > 0 && row < best; row++) {
-        if (track_row(track, now_us, row) &&
-            pixels_of(track, now_us, row, best) * ENOUGH_OF >= wanted * ENOUGH_PARTS)
+    bool any = wish->width == 0 || wish->height == 0;
+    for (uint8_t row = 0; !any && row < best; row++) {
+        if (track_row(track, now_us, row) && fills(pixels_of(track, now_us, row, best), wish))
             return row;
     }
     return best;
@@ -126,28 +131,53 @@ void ladder_shed(struct allocate_item *item, enum shed_level level)
         item->steps[i].sent = false;
 }
 
-uint8_t ladder_wanted_rows(const struct track *track, const struct media_wish *wish)
+/** Of simulcast layers: those that rest are known by what they sent before. */
+static uint8_t wanted_layers(const struct track *track, const struct media_wish *wish)
 {
-    if (wish->paused)
-        return 0;
     int best = ROWS - 1;
     while (best > 0 && track->layers[best].last_packet_us == 0)
         best--;
-    uint8_t limit = wish->layers > 0 ? min_of(wish->layers, (uint8_t)ROWS) : ROWS;
-    uint64_t wanted = (uint64_t)wish->width * wish->height;
-    // the layers of a single stream cannot rest one by one
-    if (!track->simulcast || wanted == 0)
-        return track->simulcast ? limit : ROWS;
     const struct track_layer *top = &track->layers[best];
     uint64_t pixels = top->width > 0 ? (uint64_t)top->width * top->height : PIXELS_GUESS;
     for (uint8_t row = 0; row < best; row++) {
         const struct track_layer *layer = &track->layers[row];
         uint64_t has = layer->width > 0 ? (uint64_t)layer->width * layer->height
                                         : pixels >> (2 * (best - row));
-        if (has * ENOUGH_OF >= wanted * ENOUGH_PARTS)
-            return min_of((uint8_t)(row + 1), limit);
+        if (fills(has, wish))
+            return (uint8_t)(row + 1);
     }
-    return limit;
+    return ROWS;
+}
+
+/** Of the spatial layers of a single stream, of which `rows` are sent. */
+static uint8_t wanted_spatial(const struct track *track, uint64_t now_us,
+                              const struct media_wish *wish, uint8_t rows, bool whole)
+{
+    if (!track_row(track, now_us, 0))
+        return whole ? ROWS : track->demand.told;
+    // while nothing rests, who needs the largest row needs all there is
+    for (uint8_t row = 0; row < rows - whole; row++) {
+        if (fills(pixels_of(track, now_us, row, (uint8_t)(rows - 1)), wish))
+            return (uint8_t)(row + 1);
+    }
+    return ROWS;
+}
+
+uint8_t ladder_wanted_rows(const struct track *track, uint64_t now_us,
+                           const struct media_wish *wish)
+{
+    if (wish->paused)
+        return 0;
+    uint8_t rows = layer_rates_rows(&track->layers[0].rates, now_us);
+    bool whole = track->demand.told == 0 || track->demand.told == ROWS;
+    if (!track->simulcast && rows == 1 && whole)
+        return ROWS; // one size is all there is
+    uint8_t limit = wish->layers > 0 ? min_of(wish->layers, (uint8_t)ROWS) : ROWS;
+    if (wish->width == 0 || wish->height == 0)
+        return limit;
+    uint8_t wanted = track->simulcast ? wanted_layers(track, wish)
+                                      : wanted_spatial(track, now_us, wish, rows, whole);
+    return min_of(wanted, limit);
 }
 
 struct ladder_place ladder_place(const struct track *track, uint64_t now_us,

@@ -37,9 +37,12 @@ void ladder_describe(const struct track *track, uint64_t now_us, const struct me
 void ladder_shed(struct allocate_item *item, enum shed_level level);
 /**
  * How many of the smallest rows a wish has a use for, whether they are sent now or rest: up to the
- * one that fills the place, for those below are what a narrow path falls back to. 0: paused.
+ * one that fills the place, for those below are what a narrow path falls back to. 0: paused. What
+ * rests of a single stream is known by `track->demand.told` alone: if that is not all, the largest
+ * row that is sent need not be the largest there is.
  */
-uint8_t ladder_wanted_rows(const struct track *track, const struct media_wish *wish);
+uint8_t ladder_wanted_rows(const struct track *track, uint64_t now_us,
+                           const struct media_wish *wish);
 /** What is to be forwarded at a step. */
 struct ladder_place ladder_place(const struct track *track, uint64_t now_us,
                                  const struct media_wish *wish, uint8_t step);

@@ -17,6 +17,8 @@ void layer_rates_packet(struct layer_rates *rates, uint64_t now_us, const struct
     else
         for (unsigned i = 0; i < MEDIA_POINTS; i++)
             rates->bytes[i] += size & (0u - (layers->points >> i & 1u));
+    for (unsigned i = layers->rows; layers->rows > 0 && i < MEDIA_SPATIAL_LAYERS; i++)
+        rates->row_us[i] = 0;
     rates->row_us[layers->spatial] = now_us;
     rates->column_us[layers->temporal] = now_us;
     if (!layers->picture_start)

@@ -64,6 +64,8 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
         media_targets_read(rtp_extensions_get(&info->extensions,
                                               RTP_EXTENSION_DEPENDENCY_DESCRIPTOR, packet->bytes),
                            &layer->targets);
+    if (info->layers.broken)
+        track_want_key_frame(track, info->layer);
     if (info->key_frame) {
         keyframe_arrived(&layer->key_frame);
         gop_cache_packet(&layer->gop, packet);

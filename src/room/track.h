@@ -48,7 +48,7 @@ struct track_layer {
 
 /** Which layers of a video somebody watches, as counts of the smallest; see exchange_demand.c. */
 struct track_demand {
-    uint8_t told; /**< the publisher knows; of a mirror: the publisher's worker */
+    uint8_t told; /**< what the publisher knows; of a mirror: the publisher's worker */
     uint64_t checked_us;
     uint64_t told_us;
     uint64_t less_since_us;             /**< since when less than that is watched; 0: it is not */

@@ -113,8 +113,9 @@ static void write_vp9(const struct layered_stream *stream, const struct picture 
         return;
     *at++ = (uint8_t)((stream->mode.spatial - 1) << 5 | 0x10);
     for (unsigned i = 0; i < stream->mode.spatial; i++, at += 4) {
-        store_u16(at, (uint16_t)(1280 >> (stream->mode.spatial - 1 - i)));
-        store_u16(at + 2, (uint16_t)(720 >> (stream->mode.spatial - 1 - i)));
+        uint16_t width = (uint16_t)(stream->width >> (stream->mode.spatial - 1 - i));
+        store_u16(at, width);
+        store_u16(at + 2, (uint16_t)(width * 9 / 16));
     }
 }
 
@@ -197,7 +198,8 @@ static size_t write_descriptor(struct layered_stream *stream, const struct pictu
         for (unsigned i = 0; i < targets; i++) {
             for (unsigned target = 0; target < targets; target++) {
                 unsigned s = i / mode->temporal, t = i % mode->temporal;
-                bool in = s <= target / mode->temporal && t <= target % mode->temporal;
+                unsigned row = target / mode->temporal;
+                bool in = (mode->apart ? s == row : s <= row) && t <= target % mode->temporal;
                 put(&writer, in ? DEPENDENCY_REQUIRED : DEPENDENCY_NOT_PRESENT, 2);
             }
         }
@@ -209,8 +211,9 @@ static size_t write_descriptor(struct layered_stream *stream, const struct pictu
         put(&writer, 0, width - 1);
         put(&writer, 1, 1);
         for (unsigned i = 0; i < mode->spatial; i++) {
-            put(&writer, (1280u >> (mode->spatial - 1 - i)) - 1, 16);
-            put(&writer, (720u >> (mode->spatial - 1 - i)) - 1, 16);
+            uint32_t across = (uint32_t)stream->width >> (mode->spatial - 1 - i);
+            put(&writer, across - 1, 16);
+            put(&writer, across * 9 / 16 - 1, 16);
         }
     }
     if (active)
@@ -258,7 +261,7 @@ static void send_frame(struct layered_stream *stream, const struct picture *pict
             .timestamp = client->video_timestamp + stream->pictures * 3000u,
             .payload_size = PAYLOAD,
             .codec = (uint8_t)stream->mode.codec,
-            .marker = spatial + 1 == stream->mode.spatial && part + 1 == parts,
+            .marker = spatial + 1 == stream->rows && part + 1 == parts,
         };
         if (stream->mode.descriptor) {
             size_t size = write_descriptor(stream, picture, spatial, &frame, part == 0,
@@ -279,7 +282,7 @@ static void produce(void *owner, uint16_t section, uint64_t now_us, struct datag
     struct layered_stream *stream = owner;
     struct picture picture = next_picture(stream);
     stream->tl0 = (uint8_t)(stream->tl0 + (picture.temporal == 0));
-    for (uint8_t spatial = 0; spatial < stream->mode.spatial; spatial++)
+    for (uint8_t spatial = 0; spatial < stream->rows; spatial++)
         send_frame(stream, &picture, spatial, section, now_us, batch);
     stream->pictures++;
 }
@@ -293,10 +296,19 @@ void layered_publish(struct layered_stream *stream, struct world_client *client,
         .first_id = first_id,
         .frame_number = (uint16_t)(65000 + first_id), // wraps soon
         .pictures = 0x7fff00 + first_id,
+        .rows = mode->spatial,
+        .width = 1280,
         .parts = 1,
     };
     client->produce = produce;
     client->producer = stream;
+}
+
+void layered_send_rows(struct layered_stream *stream, uint8_t rows, uint8_t all)
+{
+    stream->mode.spatial = stream->rows = rows;
+    stream->width = (uint16_t)(1280 >> (all - rows));
+    stream->client->key_frame_next = true;
 }
 
 // The receiver

@@ -40,6 +40,8 @@ struct layered_stream {
     bool garbled;            /**< descriptors are full of errors */
     uint32_t active_targets; /**< said with each structure; 0: nothing is said of them */
     bool says_active;        /**< and with the next picture */
+    uint8_t rows;            /**< spatial layers that are sent, of those that the structure names */
+    uint16_t width;          /**< of the largest spatial layer */
     uint32_t parts; /**< packets of a frame of spatial layer 0; twice as many in each above */
     struct layered_frame last[MEDIA_SPATIAL_LAYERS][MEDIA_TEMPORAL_LAYERS];
 };
@@ -47,6 +49,9 @@ struct layered_stream {
 /** Makes a client publish such a stream in its sections. `stream` outlives the run. */
 void layered_publish(struct layered_stream *stream, struct world_client *client,
                      const struct layered_mode *mode, uint32_t first_id);
+
+/** Sends the smallest `rows` of `all` spatial layers from now on, which keep their sizes. */
+void layered_send_rows(struct layered_stream *stream, uint8_t rows, uint8_t all);
 
 struct layered_received {
     uint32_t references[LAYERED_REFERENCES_MAX];

@@ -202,6 +202,39 @@ static void test_bad_descriptors_hurt_nobody(void **state)
     stop(&call);
 }
 
+/** A publisher for want of bandwidth sends fewer sizes than its structure names, and says so. */
+static void check_sizes_that_end(const struct layered_mode *mode)
+{
+    struct call call = { 0 };
+    struct layered_stream *stream = &call.stream;
+    start(&call, mode, 1);
+    uint32_t counts[3][3];
+    static const struct {
+        uint8_t rows;
+        uint32_t targets;
+    } steps[] = { { 3, 0x1ff }, { 2, 0x03f }, { 1, 0x007 }, { 3, 0x1ff } };
+    for (size_t i = 0; i < array_size(steps); i++) {
+        stream->active_targets = steps[i].targets;
+        stream->says_active = true;
+        // what is added begins with a key frame
+        call.world->clients[0].key_frame_next |= steps[i].rows > stream->rows;
+        stream->rows = steps[i].rows;
+        count(&call, counts);
+        assert_in_range(counts[steps[i].rows - 1][0], 13, 17);
+        assert_in_range(counts[steps[i].rows - 1][2], 28, 32);
+    }
+    finish(&call, true);
+    stop(&call);
+}
+
+static void test_sizes_that_end_are_followed_by_smaller_ones(void **state)
+{
+    (void)state;
+    check_sizes_that_end(&modes[5]);
+    check_sizes_that_end(&modes[6]);
+    check_sizes_that_end(&modes[7]);
+}
+
 static void expect_active(struct call *call, uint32_t targets)
 {
     network_run(call->world->net, time_from_s(2));
@@ -268,6 +301,62 @@ static void test_who_takes_no_descriptor_gets_one_size(void **state)
     stop(&call);
 }
 
+/** The publisher does as it is told, which changes nothing for a while; then it hears of `next`. */
+static void obey(struct call *call, uint8_t rows, uint8_t next)
+{
+    struct world_client *publisher = &call->world->clients[0];
+    assert_int_equal(publisher->demand, rows);
+    layered_send_rows(&call->stream, rows, 3);
+    for (int i = 0; i < 80; i++) {
+        network_run(call->world->net, time_from_ms(50));
+        assert_int_equal(publisher->demand, rows);
+    }
+    network_run(call->world->net, time_from_s(3));
+    assert_int_equal(publisher->demand, next);
+}
+
+static void check_demand(const struct layered_mode *mode, uint16_t worker)
+{
+    struct call call = { 0 };
+    start(&call, mode, worker);
+    struct world_client *publisher = &call.world->clients[0];
+    uint32_t counts[3][3];
+    publisher->demand = 3;
+    network_run(call.world->net, time_from_s(8));
+    assert_int_equal(publisher->demand, 3);
+    // small: the larger sizes may rest, but not at once
+    wish(&call, 320, 0, false);
+    network_run(call.world->net, time_from_s(4));
+    assert_int_equal(publisher->demand, 3);
+    network_run(call.world->net, time_from_s(3));
+    obey(&call, 1, 1);
+    count(&call, counts);
+    assert_in_range(counts[0][0], 13, 17);
+    // larger: at once all of them, for nobody knows which it will be
+    wish(&call, 640, 0, false);
+    network_run(call.world->net, time_from_ms(600));
+    obey(&call, 3, 2);
+    obey(&call, 2, 2);
+    count(&call, counts);
+    assert_in_range(counts[1][0], 13, 17);
+    wish(&call, 0, 0, false);
+    network_run(call.world->net, time_from_ms(600));
+    obey(&call, 3, 3);
+    count(&call, counts);
+    assert_in_range(counts[2][0], 13, 17);
+    finish(&call, true);
+    stop(&call);
+}
+
+static void test_sizes_that_nobody_watches_rest(void **state)
+{
+    (void)state;
+    check_demand(&modes[2], 0);
+    check_demand(&modes[3], 1);
+    check_demand(&modes[6], 1);
+    check_demand(&modes[7], 0);
+}
+
 /** One slot, two publishers in turn: all numbers go on. */
 static void check_tracks(const struct layered_mode *mode)
 {
@@ -309,6 +398,8 @@ int main(void)
         cmocka_unit_test(test_what_comes_can_be_decoded_over_bad_networks),
         cmocka_unit_test(test_numbers_go_on_over_tracks),
         cmocka_unit_test(test_who_takes_no_descriptor_gets_one_size),
+        cmocka_unit_test(test_sizes_that_nobody_watches_rest),
+        cmocka_unit_test(test_sizes_that_end_are_followed_by_smaller_ones),
         cmocka_unit_test(test_receivers_hear_what_is_sent_to_them),
         cmocka_unit_test(test_bad_descriptors_hurt_nobody),
     };
