@@ -7,6 +7,7 @@
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
 import { takeDescriptor } from './header_extensions.js';
+import { sendAll, sendLayers } from './layers_sent.js';
 import { Silence } from './silence.js';
 
 const RESTART_AFTER_MS = 1500;
@@ -32,7 +33,7 @@ const CONNECT_WITHIN_MS = 15000;
  * @property {MediaStreamTrack | null} mediaTrack
  * @property {RTCRtpEncodingParameters[]} encodings
  * @property {string} codec preferred codec, as in `video/VP8`
- * @property {number} [demand] so many of its encodings, smallest first, are watched; none: all may be
+ * @property {string} [wholeMode] see layers_sent.js
  * @property {string | null} id the server's id for it, once answered
  * @property {RTCRtpTransceiver | null} transceiver
  *
@@ -158,14 +159,14 @@ export class MediaConnection extends Emitter {
     }
 
     /**
-     * Lets encodings that nobody watches rest, and those that somebody watches go on.
+     * Lets layers that nobody watches rest, and those that somebody watches go on.
      *
      * @param {Publication} publication
      * @param {number} layers so many, smallest first
      */
     async setDemand(publication, layers) {
-        publication.demand = layers;
-        await setActive(publication.transceiver?.sender, layers);
+        const sender = publication.transceiver?.sender;
+        if (sender) await sendLayers(sender, publication, layers);
     }
 
     /**
@@ -339,7 +340,7 @@ export class MediaConnection extends Emitter {
         if (idle) {
             idle.direction = 'sendonly';
             await idle.sender.replaceTrack(publication.mediaTrack);
-            await setEncodings(idle.sender, publication.encodings);
+            await sendAll(idle.sender, publication);
             publication.transceiver = idle;
         } else {
             publication.transceiver = connection.addTransceiver(
@@ -495,19 +496,6 @@ export class MediaConnection extends Emitter {
 }
 
 /**
- * @param {RTCRtpSender | undefined} sender
- * @param {number} layers of its encodings that are to be sent, smallest first
- */
-async function setActive(sender, layers) {
-    const parameters = sender?.getParameters();
-    if (!sender || !parameters?.encodings?.some(({ active }, i) => (active ?? true) !== i < layers)) return;
-    parameters.encodings.forEach((encoding, i) => {
-        encoding.active = i < layers;
-    });
-    await sender.setParameters(parameters);
-}
-
-/**
  * @param {import('./encodings.js').Encoding[]} some
  * @param {import('./encodings.js').Encoding[]} others
  */
@@ -515,18 +503,6 @@ function sameLayers(some, others) {
     /** @param {import('./encodings.js').Encoding[]} encodings */
     const layers = (encodings) => JSON.stringify(encodings.map(({ rid, scalabilityMode }) => [rid, scalabilityMode]));
     return layers(some) === layers(others);
-}
-
-/**
- * Sends with these limits, and all of the encodings, whatever rested. Their layers stay as they were made.
- *
- * @param {RTCRtpSender} sender
- * @param {RTCRtpEncodingParameters[]} encodings as many as it has
- */
-async function setEncodings(sender, encodings) {
-    const parameters = sender.getParameters();
-    parameters.encodings.forEach((encoding, i) => Object.assign(encoding, encodings[i], { active: true }));
-    await sender.setParameters(parameters);
 }
 
 /**

@@ -716,7 +716,7 @@ export interface DemandEvent {
     seq: number;
     /** The track. */
     track: string;
-    /** So many of its simulcast streams, smallest first, or of its only stream. 0: nobody watches. */
+    /** So many of its simulcast streams, smallest first, or of the spatial layers of its only stream (3: all). 0: nobody watches. */
     layers: number;
 }
 
