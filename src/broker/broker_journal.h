@@ -58,7 +58,8 @@ struct broker_record {
     uint8_t qos;
     uint8_t flags;     /**< the enums above; of messages: 1 when they are retained */
     struct bytes name; /**< SESSION: user, zero byte, client; SUBSCRIPTION: filter; else topic */
-    struct bytes properties; /**< messages; ENTRY: further identifiers, 4 bytes each */
+    struct bytes properties; /**< messages; ENTRY: further identifiers, 4 bytes each in
+                                the machine's order */
     struct bytes payload;
 };
 

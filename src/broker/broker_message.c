@@ -46,8 +46,10 @@ struct broker_message *broker_message_new(struct broker *broker, struct bytes to
     size_t properties_size = forwarded(properties, NULL);
     size_t size = sizeof(struct broker_message) + topic.size + properties_size + payload.size;
     metric_value *held = &broker->metrics[BROKER_METRIC_MESSAGE_BYTES];
+    // an empty message may be the one that removes a retained one
+    size_t reserve = payload.size > 0 ? 0 : broker->config.memory_max / 16;
     struct broker_message *message =
-        metric_get(held) + size > broker->config.memory_max ? NULL : malloc(size);
+        metric_get(held) + size > broker->config.memory_max + reserve ? NULL : malloc(size);
     if (!message) {
         broker_count(broker, BROKER_METRIC_DROPPED_MEMORY);
         return NULL;

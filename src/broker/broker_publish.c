@@ -71,8 +71,10 @@ static void match_group(struct match *match, struct broker_group *group)
         if (!chosen && member->session->is_kept)
             chosen = member;
     }
-    if (!chosen)
+    if (!chosen) {
+        broker_count(match->broker, BROKER_METRIC_DROPPED_FULL);
         return;
+    }
     list_remove(&chosen->topic_node);
     list_append(&group->members, &chosen->topic_node);
     struct broker_target *target = broker_targets_add(&match->broker->targets);

@@ -297,6 +297,26 @@ static void test_promises_wait_for_the_disk(void **state)
     }
 }
 
+static void test_qos_2_goes_out_when_it_cannot_come_under_another_name(void **state)
+{
+    (void)state; // its identifier has to be known to whoever comes after a crash
+    each_version(version)
+    {
+        struct stage stage;
+        stage_empty(&stage, version);
+        stage_keep(&stage, &stage.ben, "ben");
+        device_subscribe(&stage.ben, "a", 2);
+        device_come(&stage.world, &stage.ann, version, "ann");
+        stage.world.disk_waits = true;
+        device_publish(&stage.ann, "a", "x", 2, 1);
+        device_expect_nothing(&stage.ben);
+        stage.world.disk_waits = false;
+        world_run(&stage.world);
+        device_expect_message(&stage.ben, "a", "x", 2);
+        stage_done(&stage);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_mqtt_4_4_0_2_a_refusal_acknowledges),
         cmocka_unit_test(test_mqtt_2_2_1_4_identifiers_in_use_are_not_given_again),
         cmocka_unit_test(test_promises_wait_for_the_disk),
+        cmocka_unit_test(test_qos_2_goes_out_when_it_cannot_come_under_another_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,24 @@ static void test_they_have_a_bound(void **state)
     }
 }
 
+static void test_they_can_be_removed_when_memory_is_full(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage = { .version = version };
+        world_init(&stage.world, &(struct broker_config){ .memory_max = 3000 });
+        device_come(&stage.world, &stage.ann, version, "ann");
+        for (int i = 0; i < 75; i++)
+            device_retain(&stage.ann, (char[]){ 't', (char)('0' + i), 0 }, "x");
+        uint64_t full = world_metric(&stage.world, BROKER_METRIC_MESSAGE_BYTES);
+        assert_in_range(full, 2900, 3000);
+        device_retain(&stage.ann, "t0", "");
+        assert_true(world_metric(&stage.world, BROKER_METRIC_MESSAGE_BYTES) < full);
+        stage_done(&stage);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_they_outlive_the_process),
         cmocka_unit_test(test_the_flag_of_a_replay_is_kept_while_it_waits),
         cmocka_unit_test(test_they_have_a_bound),
+        cmocka_unit_test(test_they_can_be_removed_when_memory_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,6 +189,24 @@ static void test_a_slow_member_does_not_stop_the_others(void **state)
     }
 }
 
+static void test_a_group_of_slow_members_loses_messages(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage = { .version = version };
+        world_init(&stage.world, &(struct broker_config){ .queue_count_max = 2 });
+        device_come(&stage.world, &stage.ann, version, "ann");
+        device_come(&stage.world, &stage.ben, version, "ben");
+        device_subscribe(&stage.ben, "$share/g/a", 0);
+        stage.ben.deaf = true;
+        for (int i = 0; i < 5; i++)
+            device_publish(&stage.ann, "a", "x", 0, 0);
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_DROPPED_FULL), 3);
+        stage_done(&stage);
+    }
+}
+
 static void test_no_retained_messages_for_them(void **state)
 {
     (void)state; // 5.0, 4.8.2
@@ -250,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_mqtt_4_8_2_6_a_refused_message_goes_to_nobody),
         cmocka_unit_test(test_who_is_there_goes_first),
         cmocka_unit_test(test_a_slow_member_does_not_stop_the_others),
+        cmocka_unit_test(test_a_group_of_slow_members_loses_messages),
         cmocka_unit_test(test_no_retained_messages_for_them),
         cmocka_unit_test(test_the_right_is_that_of_the_filter),
         cmocka_unit_test(test_mqtt_4_8_2_2_names_of_groups),

@@ -153,16 +153,17 @@ static void test_mqtt_3_10_4_6_several_filters_one_answer(void **state)
         device_subscribe(&stage.ben, "$share/g/a", 0);
         uint8_t memory[256];
         struct writer writer = writer_of(memory, sizeof(memory));
-        struct bytes filters[] = { bytes_of_text("b"), bytes_of_text("a"),
+        struct bytes filters[] = { bytes_of_text("b"),          bytes_of_text("a"),
                                    bytes_of_text("$share/h/a"), bytes_of_text("$share/g/a"),
-                                   bytes_of_text("#/") };
+                                   bytes_of_text("#/"),         bytes_of_text("$share/+/a"),
+                                   bytes_of_text("$share/") };
         mqtt_write_unsubscribe(&writer, version, 9, filters, array_size(filters));
         device_send(&stage.ben, writer_written(&writer));
         struct mqtt_packet unsuback = device_expect(&stage.ben, MQTT_UNSUBACK);
         assert_int_equal(unsuback.list.packet_id, 9);
         if (version == MQTT_5) {
             uint8_t none = MQTT_NO_SUBSCRIPTION_EXISTED;
-            uint8_t reasons[] = { none, 0, none, 0, none };
+            uint8_t reasons[] = { none, 0, none, 0, none, none, none };
             assert_true(bytes_equal(unsuback.list.items, bytes_of(reasons, sizeof(reasons))));
         }
         device_expect_nothing(&stage.ben);
