@@ -1,0 +1,137 @@
+// runs alone: it counts on being quick
+// The server is killed with SIGKILL over and over while messages go through it: nothing that was acknowledged is lost, and
+// no message of QoS 2 comes twice.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { ExactClient } from '../support/mqtt_exact.mjs';
+import { binary, cleanEnvironment } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
+
+const KILLS = Number(process.env.ROOST_TEST_KILLS ?? 300);
+const KILLING_MS = 45000;
+
+async function freePort() {
+    const server = createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+/** A process of the server; `ready` once it listens, `gone` once it has ended. */
+function startServer(dataDir, port) {
+    const settings = {
+        'server.data_dir': dataDir, 'server.workers': 1, 'log.format': 'json',
+        'http.https_port': 0, 'http.http_port': 0, 'media.udp_port': 0, 'turn.port': 0, 'turn.tls_port': 0,
+        'mqtt.tcp': true, 'mqtt.port': port, 'mqtt.bind': '127.0.0.1',
+        // the subscriber is to miss nothing however long it was away
+        'mqtt.max_queued_messages': 1000000, 'mqtt.max_queued_bytes': '1g',
+    };
+    const child = spawn(binary(), ['serve', ...Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])], { env: cleanEnvironment() });
+    const server = { child, output: '' };
+    server.gone = new Promise((resolve) => child.once('close', (status, signal) => resolve({ status, signal })));
+    server.ready = new Promise((resolve) => {
+        const take = (chunk) => {
+            server.output += chunk;
+            if (server.output.includes('"MQTT listens"')) resolve(true);
+        };
+        child.stdout.on('data', take);
+        child.stderr.on('data', take);
+        void server.gone.then(() => resolve(false));
+    });
+    return server;
+}
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('killed over and over, it loses nothing that was acknowledged, and says nothing of QoS 2 twice', { timeout: 150000 }, async (context) => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'roost-kill-'));
+    context.after(() => rmSync(dataDir, { recursive: true, force: true }));
+    const port = await freePort();
+    let server = startServer(dataDir, port);
+    context.after(() => server.child.kill('SIGKILL'));
+    assert.ok(await server.ready, server.output);
+
+    const clients = ['subscriber', 'one', 'two', 'large'].map((name) => new ExactClient(name, () => port));
+    context.after(() => clients.forEach((client) => client.end()));
+    const [subscriber, ...publishers] = clients;
+    assert.deepEqual(await subscriber.subscribe('kill/#', 2), [2]);
+
+    /** Texts whose message was acknowledged, and those that were sent at all. */
+    const acknowledged = new Set();
+    const sent = new Set();
+    let publishing = true;
+    /** Keeps so many on their way. */
+    const publish = async (client, window, padding) => {
+        let count = 0;
+        const one = async () => {
+            while (publishing) {
+                const number = ++count;
+                const qos = number % 3 === 0 ? 1 : 2;
+                const text = `${client.clientId} ${qos} ${number}`.padEnd(64);
+                sent.add(text);
+                await client.publish(`kill/${client.clientId}`, text + 'x'.repeat(padding), { qos });
+                acknowledged.add(text);
+            }
+        };
+        await Promise.all(Array.from({ length: window }, one));
+        await client.publish(`last/${client.clientId}`, `${count}`, { qos: 2, retain: true });
+        return count;
+    };
+    const counts = publishers.map((client) => publish(client, client.clientId === 'large' ? 2 : 10, client.clientId === 'large' ? 100000 : 0));
+
+    const end = Date.now() + KILLING_MS;
+    let kills = 0;
+    let early = 0;
+    for (; kills < KILLS && Date.now() < end; kills++) {
+        // now and then while it still reads what the one before left behind
+        if (kills % 5 === 4) {
+            await Promise.race([server.ready, wait(Math.random() * 150)]);
+            early++;
+        } else {
+            assert.ok(await server.ready, server.output);
+            await wait(Math.random() * 120);
+        }
+        server.child.kill('SIGKILL');
+        assert.equal((await server.gone).signal, 'SIGKILL', server.output);
+        server = startServer(dataDir, port);
+    }
+    assert.ok(await server.ready, server.output);
+    publishing = false;
+    const totals = await Promise.all(counts);
+    const got = new Map();
+    const distinct = () => subscriber.inbox.forEach(({ text }) => got.set(text, 0)) ?? got.size;
+    await until('everything has arrived', () => distinct() >= sent.size, 20000);
+    context.diagnostic(`${kills} kills (${early} of them early), ${subscriber.connections} connections of the subscriber, ${sent.size} messages, ${subscriber.inbox.length} arrivals`);
+
+    got.clear();
+    for (const { text, size } of subscriber.inbox) {
+        got.set(text, (got.get(text) ?? 0) + 1);
+        assert.equal(size, text.startsWith('large') ? 100064 : 64);
+    }
+    const textsBy = (which) => [...got].filter(([text, count]) => which(text.trim().split(' '), count)).map(([text]) => text.trim());
+    assert.deepEqual([...acknowledged].filter((text) => !got.has(text)), [], 'acknowledged and lost');
+    assert.deepEqual(textsBy(([, qos], count) => qos === '2' && count > 1), [], 'QoS 2, and twice');
+    for (const { clientId } of publishers) {
+        const numbers = textsBy(([name, qos]) => name === clientId && qos === '2').map((text) => Number(text.split(' ')[2]));
+        assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), 'the order of QoS 2');
+    }
+    for (const client of clients) assert.deepEqual([client.sessionsLost, client.problem], [0, undefined], client.clientId);
+    assert.ok(readdirSync(join(dataDir, 'mqtt')).some((name) => name.endsWith('.snapshot')), 'the journal was made shorter meanwhile');
+
+    // retained messages are those that were acknowledged last
+    const late = new ExactClient('late', () => port);
+    context.after(() => late.end());
+    await late.subscribe('last/#', 1);
+    await until('they are here', () => late.inbox.length === publishers.length);
+    for (const [index, { clientId }] of publishers.entries())
+        assert.equal(late.inbox.find(({ topic }) => topic === `last/${clientId}`).text, `${totals[index]}`);
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await server.gone, { status: 0, signal: null }, server.output);
+});
