@@ -263,6 +263,10 @@ void mqtt_endpoint_drain(struct mqtt_endpoint *endpoint)
     endpoint->draining = true;
     close_listeners(endpoint);
     broker_drain(endpoint->broker, mqtt_endpoint_now(endpoint));
+    // now, for the HTTP server is about to close its WebSockets
+    struct broker_client *client;
+    while ((client = broker_next_ready(endpoint->broker)))
+        mqtt_socket_send(broker_client_socket(client));
     mqtt_endpoint_wake(endpoint);
 }
 

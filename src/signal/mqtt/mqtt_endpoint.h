@@ -47,6 +47,6 @@ must_check int mqtt_endpoint_listen(struct mqtt_endpoint *endpoint,
 /** http_server_config.adopt_mqtt. Owns the parcel. */
 void mqtt_endpoint_adopt(void *endpoint, struct stream_parcel *parcel,
                          const struct net_address *remote, const struct net_address *local);
-/** No new connections; the others are told and closed. */
+/** No new connections; the others are told and closed. Before the HTTP server is drained. */
 void mqtt_endpoint_drain(struct mqtt_endpoint *endpoint);
 struct metric_set mqtt_endpoint_metrics(const struct mqtt_endpoint *endpoint);
