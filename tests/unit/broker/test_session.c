@@ -280,6 +280,27 @@ static void test_names_of_every_length_outlive_the_process(void **state)
     stage_done(&stage);
 }
 
+static void test_a_clock_that_was_set_back_keeps_no_session_longer(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_empty(&stage, MQTT_5);
+    device_connect(&stage.world, &stage.ann, MQTT_5, "ann", false, 60);
+    device_lose(&stage.ann);
+    struct world *world = &stage.world;
+    broker_free(world->broker);
+    world->broker = broker_new(&world->config, world->now_us);
+    broker_set_unix_offset(world->broker, WORLD_UNIX_US - 1000 * TIME_US_PER_S);
+    int result = broker_restore(world->broker, bytes_of(world->disk, world->disk_size));
+    assert_int_equal(result, 0);
+    broker_resume(world->broker, world->now_us);
+    world_wait(world, 55);
+    assert_int_equal(world_metric(world, BROKER_METRIC_SESSIONS), 1);
+    world_wait(world, 7);
+    assert_int_equal(world_metric(world, BROKER_METRIC_SESSIONS), 0);
+    stage_done(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_a_takeover_continues_where_the_other_was),
         cmocka_unit_test(test_sessions_that_end_take_nothing_from_others),
         cmocka_unit_test(test_names_of_every_length_outlive_the_process),
+        cmocka_unit_test(test_a_clock_that_was_set_back_keeps_no_session_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
