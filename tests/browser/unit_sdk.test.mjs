@@ -244,8 +244,11 @@ test('silence is told once, after packets kept coming, and again after they came
     await look(2, 0);
     assert.equal(told, 2);
     await look(3, 1);
-    silence.stop();
-    await look(5, 0);
-    assert.equal(told, 2);
     mock.timers.reset();
+    assert.equal(await silence.hears(5), false);
+    const soon = silence.hears(20);
+    setTimeout(() => { bytes += 100; }, 5);
+    assert.equal(await soon, true);
+    silence.stop();
+    assert.equal(await silence.hears(5), false); // there is nothing to hear
 });

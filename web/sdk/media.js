@@ -13,6 +13,10 @@ import { Silence } from './silence.js';
 const RESTART_AFTER_MS = 1500;
 const RESTART_TRIES = 4;
 const CONNECT_WITHIN_MS = 15000;
+/** After a change of networks, the time in which the server finds another path that it knows. */
+const MOVED_WITHIN_MS = 500;
+/** Browsers believe in a path for so long after it went silent, and go back to it when ICE is restarted. */
+const BELIEF_MS = 8000;
 
 /**
  * @typedef {import('./protocol.js').Kind} Kind
@@ -79,7 +83,8 @@ export class MediaConnection extends Emitter {
     #wasConnected = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #timer;
-    #networkChanged = () => this.restartIce();
+    #networkChanged = () => void this.#lookForPaths();
+    #looking = false;
     #serverAnswers;
     #silence = new Silence(() => void this.#heardNothing());
     #moved = () => void this.#serverAnswers();
@@ -458,6 +463,15 @@ export class MediaConnection extends Emitter {
             this.#setState('disconnected');
             this.#watch(RESTART_AFTER_MS);
         }
+    }
+
+    /** The network has changed: there may be better paths, and must be others when nothing comes any more. */
+    async #lookForPaths() {
+        if (this.#looking) return;
+        this.#looking = true;
+        if (await this.#silence.hears(MOVED_WITHIN_MS)) await new Promise((resolve) => setTimeout(resolve, BELIEF_MS));
+        this.#looking = false;
+        this.restartIce();
     }
 
     /** Nothing comes any more: the network is gone, unless the others have only stopped sending. */

@@ -10,6 +10,8 @@ const LOOKS = 2;
 
 export class Silence {
     #onSilent;
+    /** @type {Pick<RTCPeerConnection, 'getStats'> | null} */
+    #connection = null;
     /** @type {ReturnType<typeof setInterval> | undefined} */
     #timer;
     #received = 0;
@@ -25,6 +27,7 @@ export class Silence {
     /** @param {Pick<RTCPeerConnection, 'getStats'>} connection is looked at from now on, in place of another one */
     watch(connection) {
         this.stop();
+        this.#connection = connection;
         const timer = setInterval(async () => {
             const received = bytesReceived(await connection.getStats());
             if (this.#timer === timer) this.#look(received);
@@ -35,8 +38,21 @@ export class Silence {
     stop() {
         clearInterval(this.#timer);
         this.#timer = undefined;
+        this.#connection = null;
         this.#streak = 0;
         this.#told = true; // nothing to miss yet
+    }
+
+    /**
+     * @param {number} withinMs
+     * @returns {Promise<boolean>} whether anything comes in the time from now
+     */
+    async hears(withinMs) {
+        const connection = this.#connection;
+        if (!connection) return false;
+        const before = bytesReceived(await connection.getStats());
+        await new Promise((resolve) => setTimeout(resolve, withinMs));
+        return bytesReceived(await connection.getStats()) !== before;
     }
 
     /** @param {number} received bytes in all */
