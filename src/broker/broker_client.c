@@ -35,15 +35,6 @@ struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us,
     return client;
 }
 
-static void aliases_done(struct broker_aliases *aliases)
-{
-    for (unsigned i = 0; aliases->names && i <= aliases->used; i++)
-        free((void *)(uintptr_t)aliases->names[i].data);
-    free(aliases->names);
-    map_done(&aliases->numbers);
-    *aliases = (struct broker_aliases){ 0 };
-}
-
 /** The session goes its own way; its will is due unless the client said goodbye. */
 static void leave_session(struct broker_client *client, uint64_t now_us)
 {
@@ -64,8 +55,8 @@ void broker_client_closed(struct broker_client *client, uint64_t now_us)
     list_remove(&client->node);
     list_remove(&client->ready_node);
     list_remove(&client->hold_node);
-    aliases_done(&client->aliases_in);
-    aliases_done(&client->aliases_out);
+    broker_aliases_free(client->aliases_in);
+    broker_aliases_free(client->aliases_out);
     broker_control_done(client);
     if (client->connect)
         memory_wipe(client->connect, client->connect_size);

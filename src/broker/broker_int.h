@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/broker.h"
+#include "broker/broker_aliases.h"
 #include "broker/broker_journal.h"
 #include "broker/broker_message.h"
 #include "broker/broker_queue.h"
@@ -87,12 +88,6 @@ struct broker_control {
     uint8_t type;
 };
 
-struct broker_aliases {
-    struct bytes *names; /**< in: by alias, from 1 to `used`; memory of its own */
-    struct map numbers;  /**< out: alias + 1 by topic: 1 is no value of a map */
-    uint16_t used;
-};
-
 struct broker_client {
     struct broker *broker;
     void *socket;
@@ -127,9 +122,9 @@ struct broker_client {
     uint32_t control_at;
     uint32_t control_count;
     uint32_t control_capacity;
-    size_t control_bytes; /**< of the packets in it */
-    struct broker_aliases aliases_in;
-    struct broker_aliases aliases_out;
+    size_t control_bytes;               /**< of the packets in it */
+    struct broker_aliases *aliases_in;  /**< the client's; NULL: none yet */
+    struct broker_aliases *aliases_out; /**< ours */
 };
 
 static inline void broker_count(struct broker *broker, enum broker_metric metric)

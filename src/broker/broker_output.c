@@ -84,24 +84,10 @@ static bool write_controls(struct broker_client *client, struct writer *writer)
 
 /** ---- messages ---- */
 
-/** The alias of a topic; `ret_new`: it has to be told. 0: none. */
-static uint16_t alias_of(struct broker_client *client, struct bytes topic, bool *ret_new)
+static uint16_t give_alias(struct broker_client *client, struct bytes topic, bool *ret_new)
 {
-    struct broker_aliases *aliases = &client->aliases_out;
-    *ret_new = false;
-    if (client->alias_max == 0)
-        return 0;
-    uintptr_t known = (uintptr_t)map_find(&aliases->numbers, topic);
-    if (known)
-        return (uint16_t)(known - 1);
-    if (aliases->used == client->alias_max)
-        return 0;
-    if (aliases->used == 0)
-        map_init(&aliases->numbers, client->broker->topics.secret);
-    *ret_new = true;
-    aliases->used++;
-    map_set(&aliases->numbers, topic, (void *)(uintptr_t)(aliases->used + 1u));
-    return aliases->used;
+    return broker_aliases_give(&client->aliases_out, topic, client->alias_max,
+                               client->broker->topics.secret, ret_new);
 }
 
 static size_t id_count(const struct broker_entry *entry)
@@ -172,7 +158,7 @@ static void write_publish(struct broker_client *client, struct writer *writer,
     }
     bool is_new = false;
     bool is_tight = size_bound(entry) > client->packet_size_max;
-    uint16_t alias = is_tight ? 0 : alias_of(client, publish.topic, &is_new);
+    uint16_t alias = is_tight ? 0 : give_alias(client, publish.topic, &is_new);
     if (alias && !is_new)
         publish.topic = bytes_of(NULL, 0);
     // the message's own properties stand between ours and the payload

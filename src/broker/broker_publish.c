@@ -163,24 +163,8 @@ static int resolve_alias(struct broker_client *client, const struct mqtt_propert
 {
     if (!mqtt_has(properties, MQTT_PROPERTY_TOPIC_ALIAS))
         return 0;
-    uint16_t alias = properties->topic_alias;
-    struct broker_aliases *aliases = &client->aliases_in;
-    if (alias > client->told_alias_max)
-        return MQTT_TOPIC_ALIAS_INVALID;
-    if (!aliases->names) {
-        aliases->used = client->told_alias_max;
-        aliases->names = memory_new_array(struct bytes, aliases->used + 1u);
-    }
-    struct bytes *name = &aliases->names[alias];
-    if (topic->size > 0) {
-        free((void *)(uintptr_t)name->data);
-        *name = bytes_of(memory_copy(topic->data, topic->size), topic->size);
-    } else if (name->size > 0) {
-        *topic = *name;
-    } else {
-        return MQTT_PROTOCOL_ERROR;
-    }
-    return 0;
+    return broker_aliases_resolve(&client->aliases_in, properties->topic_alias,
+                                  client->told_alias_max, topic);
 }
 
 /** Gives it on. Returns a reason code of PUBACK. */
