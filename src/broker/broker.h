@@ -72,7 +72,8 @@ struct broker_config {
     uint16_t inflight_max;      /**< messages sent to a client that it has not acknowledged [100] */
     uint32_t queue_count_max;   /**< messages that wait for one session [1000] */
     size_t queue_bytes_max;     /**< of them together [1 MiB] */
-    size_t memory_max;          /**< of all messages held and their places in queues [256 MiB] */
+    size_t memory_max;          /**< of all messages held, their places in queues, and what the
+                                     journal's keeper has not taken [256 MiB] */
     size_t state_max;           /**< of sessions, subscriptions and topics, bytes [512 MiB] */
     uint32_t subscription_count_max; /**< per session [1000] */
     uint32_t retained_count_max;     /**< [100000] */

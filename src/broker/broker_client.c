@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "broker/broker_deliver.h"
 
+/** Of a stranger's first packet: the longest identifier, name and will still fit. */
+#define CONNECT_SIZE_MAX (384u << 10)
 /** So many unsent answers, or bytes of them: it writes and does not read. */
 #define CONTROLS_BUSY       256
 #define CONTROLS_BUSY_BYTES (64u << 10)
@@ -211,6 +213,13 @@ bool broker_client_is_busy(const struct broker_client *client)
            client->control_bytes >= CONTROLS_BUSY_BYTES;
 }
 
+static size_t packet_size_max(const struct broker_client *client)
+{
+    return client->state == BROKER_CLIENT_NEW
+               ? min_of(client->told_packet_size_max, (size_t)CONNECT_SIZE_MAX)
+               : client->told_packet_size_max;
+}
+
 size_t broker_client_input(struct broker_client *client, uint64_t now_us, struct bytes input)
 {
     struct broker *broker = client->broker;
@@ -218,7 +227,7 @@ size_t broker_client_input(struct broker_client *client, uint64_t now_us, struct
     while (!broker_client_is_busy(client) && client->state != BROKER_CLIENT_ENDING) {
         struct mqtt_frame frame;
         int result = mqtt_frame_read(bytes_of(input.data + taken, input.size - taken),
-                                     client->told_packet_size_max, &frame);
+                                     packet_size_max(client), &frame);
         if (result == -EAGAIN)
             break;
         if (result < 0) {

@@ -46,10 +46,12 @@ struct broker_message *broker_message_new(struct broker *broker, struct bytes to
     size_t properties_size = forwarded(properties, NULL);
     size_t size = sizeof(struct broker_message) + topic.size + properties_size + payload.size;
     metric_value *held = &broker->metrics[BROKER_METRIC_MESSAGE_BYTES];
+    // a disk that stalls leaves records behind, of retained messages that replace each other too
+    size_t holds = metric_get(held) + broker->journal.size;
     // an empty message may be the one that removes a retained one
     size_t reserve = payload.size > 0 ? 0 : broker->config.memory_max / 16;
     struct broker_message *message =
-        metric_get(held) + size > broker->config.memory_max + reserve ? NULL : malloc(size);
+        holds + size > broker->config.memory_max + reserve ? NULL : malloc(size);
     if (!message) {
         broker_count(broker, BROKER_METRIC_DROPPED_MEMORY);
         return NULL;

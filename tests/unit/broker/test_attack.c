@@ -76,6 +76,47 @@ static void test_packets_in_pieces(void **state)
     }
 }
 
+static void test_a_stranger_announces_less_than_a_client(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world, &(struct broker_config){ .packet_size_max = 1u << 20 });
+    struct device ann;
+    device_open(&world, &ann, MQTT_3_1_1);
+    device_send_hex(&ann, "10808020"); // a CONNECT of half a megabyte begins
+    device_expect_closed(&ann);
+    assert_int_equal(world_metric(&world, BROKER_METRIC_TOO_LARGE), 1);
+    device_done(&ann);
+    device_come(&world, &ann, MQTT_3_1_1, "ann");
+    device_send_hex(&ann, "30808020");
+    device_expect_nothing(&ann);
+    device_done(&ann);
+    world_done(&world);
+}
+
+static void test_a_disk_that_stalls_is_not_waited_for_in_memory(void **state)
+{
+    (void)state; // messages of QoS 0 that replace each other, which no acknowledgement slows
+    struct world world;
+    world_init(&world, &(struct broker_config){ .journal = true, .memory_max = 1u << 20 });
+    struct device ann;
+    device_come(&world, &ann, MQTT_3_1_1, "ann");
+    world.disk_waits = true;
+    static char payload[10001];
+    memset(payload, 'x', sizeof(payload) - 1);
+    for (unsigned i = 0; i < 1000; i++)
+        device_retain(&ann, "a", payload);
+    assert_true(world_metric(&world, BROKER_METRIC_DROPPED_MEMORY) > 800);
+    world.disk_waits = false;
+    world_write(&world);
+    assert_true(world.disk_size < 2u << 20);
+    device_retain(&ann, "a", "last");
+    device_subscribe(&ann, "a", 0);
+    device_expect_message(&ann, "a", "last", 0);
+    device_done(&ann);
+    world_done(&world);
+}
+
 static void test_all_identifiers_of_qos_2(void **state)
 {
     (void)state; // before 5.0 nothing bounds them but their number
@@ -406,6 +447,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packets_that_announce_too_much),
         cmocka_unit_test(test_packets_in_pieces),
+        cmocka_unit_test(test_a_stranger_announces_less_than_a_client),
+        cmocka_unit_test(test_a_disk_that_stalls_is_not_waited_for_in_memory),
         cmocka_unit_test(test_all_identifiers_of_qos_2),
         cmocka_unit_test(test_slow_readers_lose_messages_and_nobody_else),
         cmocka_unit_test(test_answers_that_nobody_reads),
