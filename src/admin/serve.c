@@ -166,7 +166,6 @@ static void stop_parts(struct serve *serve, size_t count)
             parts[count - 1].stop(serve);
     }
     // routes point into these, so they go after the web server
-    serve_mqtt_stop(serve);
     serve_app_stop(serve);
     serve_control_stop(serve);
     serve_turn_api_stop(serve);

@@ -75,6 +75,8 @@ void serve_http_stop(struct serve *serve)
     serve->http = NULL;
     free(serve->frame_ancestors);
     serve->frame_ancestors = NULL;
+    // its WebSockets speak to the broker, which needs the loop to end what it writes
+    serve_mqtt_stop(serve);
 }
 
 void serve_http_reload(struct serve *serve)

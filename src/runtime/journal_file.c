@@ -174,6 +174,33 @@ static int look_around(struct journal_file *file)
     return 0;
 }
 
+static bool is_left_over(const struct journal_file *file, const char *name)
+{
+    uint64_t number;
+    if (parse_name(name, "snapshot", &number))
+        return number < file->snapshot;
+    if (parse_name(name, "journal", &number))
+        return number <= file->snapshot;
+    // of file_write_atomic
+    return strstr(name, ".snapshot.");
+}
+
+/** Takes away what a process left behind that was killed while it made a snapshot. */
+static void sweep(const struct journal_file *file)
+{
+    struct file_entry *entries;
+    size_t count;
+    char path[PATH_MAX];
+    if (file_list(file->folder, FILES_MAX, &entries, &count) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (is_left_over(file, entries[i].name) &&
+            file_join(path, sizeof(path), file->folder, entries[i].name) == 0)
+            unlink(path);
+    }
+    free(entries);
+}
+
 static int begin_file(struct journal_file *file)
 {
     char path[PATH_MAX];
@@ -383,6 +410,7 @@ static int read_folder(struct journal_file *file, struct records *records)
         result = read_all(file, file->snapshot, file->number, records, &left);
     if (result < 0)
         return result;
+    sweep(file);
     if (left > 0)
         log_info(file->config.log, "the journal ends in the middle of a batch: it is left out",
                  log_text("folder", file->folder), log_number("bytes", (int64_t)left));

@@ -1,11 +1,15 @@
 // What one client may cost the others: large packets, floods, clients that do not read; and how the broker stops.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { generate } from 'mqtt-packet';
 import WebSocket from 'ws';
 
+import { ExactClient } from '../support/mqtt_exact.mjs';
 import { Client, startMqtt, versions } from '../support/mqtt.mjs';
 import { until } from '../support/until.mjs';
 
@@ -143,4 +147,30 @@ test('when the server stops, 5.0 is told so, earlier ones are closed', { timeout
         await until(`${client.name} is closed`, () => client.isClosed);
         assert.equal(client.goodbye, client.version === 5 ? 0x8b : undefined, client.name);
     }
+});
+
+test('a stop while messages are being written loses none that was acknowledged, time after time', { timeout: 60000 }, async (context) => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'roost-stops-'));
+    context.after(() => rmSync(dataDir, { recursive: true, force: true }));
+    let port = 0;
+    const clients = ['to', 'from'].map((name) => new ExactClient(name, () => port));
+    context.after(() => clients.forEach((client) => client.end()));
+    const [to, from] = clients;
+    const sent = [];
+    for (let round = 0; round < 4; round++) {
+        const server = await startMqtt({ dataDir });
+        port = server.mqttPort;
+        if (round === 0) await to.subscribe('stops', 2);
+        const messages = Array.from({ length: 20 }, (_, index) => `${round} ${index}`.padEnd(64));
+        sent.push(...messages);
+        const acknowledged = messages.map((text) => from.publish('stops', text + 'x'.repeat(100000), { qos: 2 }));
+        await acknowledged[0];
+        assert.deepEqual(await server.stop(), { status: 0, signal: null });
+    }
+    const server = await startMqtt({ dataDir });
+    port = server.mqttPort;
+    await until('all are here', () => to.inbox.length >= sent.length);
+    assert.deepEqual(to.inbox.map(({ text }) => text), sent);
+    assert.deepEqual(clients.map(({ sessionsLost }) => sessionsLost), [0, 0]);
+    assert.deepEqual(await server.stop(), { status: 0, signal: null });
 });
