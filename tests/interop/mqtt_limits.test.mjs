@@ -158,7 +158,7 @@ test('a stop while messages are being written loses none that was acknowledged, 
     const [to, from] = clients;
     const sent = [];
     for (let round = 0; round < 4; round++) {
-        const server = await startMqtt({ dataDir });
+        const server = await startMqtt({ dataDir, set: { 'mqtt.max_queued_bytes': '64m' } });
         port = server.mqttPort;
         if (round === 0) await to.subscribe('stops', 2);
         const messages = Array.from({ length: 20 }, (_, index) => `${round} ${index}`.padEnd(64));
@@ -167,7 +167,7 @@ test('a stop while messages are being written loses none that was acknowledged, 
         await acknowledged[0];
         assert.deepEqual(await server.stop(), { status: 0, signal: null });
     }
-    const server = await startMqtt({ dataDir });
+    const server = await startMqtt({ dataDir, set: { 'mqtt.max_queued_bytes': '64m' } });
     port = server.mqttPort;
     await until('all are here', () => to.inbox.length >= sent.length);
     assert.deepEqual(to.inbox.map(({ text }) => text), sent);
