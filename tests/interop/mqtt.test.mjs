@@ -128,7 +128,8 @@ describe('messages', { concurrency: 4, timeout: 90000 }, () => {
         await client.subscribe('$SYS/broker/clients/connected');
         await client.publish('echo', 'hello', { qos: 1 });
         assert.match((await client.next(({ topic }) => topic === '$SYS/broker/version')).text, /^roost /);
-        assert.ok(Number((await client.next(({ topic }) => topic === '$SYS/broker/clients/connected')).text) >= 1);
+        // what is retained may be of a moment ago
+        await client.next(({ topic, text }) => topic === '$SYS/broker/clients/connected' && Number(text) >= 1);
         assert.ok(!client.inbox.some(({ topic }) => topic === 'echo'));
     });
 });

@@ -31,6 +31,9 @@ before(async () => {
     server = await startMqtt({ set: { 'auth.token_secret': secret, 'mqtt.rules': rulesPath, 'mqtt.allowed_origins': 'https://friend.example' } });
     await user(server, 'add', 'ann', password);
     await user(server, 'add', 'ben', 'the password of ben');
+    // the server looks for them now and then
+    await until('they are known', () => Client.connect(server, { username: 'ben', password: 'the password of ben' })
+        .then((client) => client.end().then(() => true), () => false));
 });
 after(async () => {
     assert.deepEqual(await server?.stop(), { status: 0, signal: null });

@@ -130,14 +130,16 @@ export class Mosquitto {
         const port = { tcp: server.mqttPort, tls: server.mqttTlsPort, https: server.httpsPort }[transport];
         const tls = transport === 'tcp' ? [] : ['--cafile', ca];
         const alpn = transport === 'https' ? ['--tls-alpn', 'mqtt'] : [];
-        this.child = spawn(`mosquitto_${what}`, ['-h', '127.0.0.1', '-p', `${port}`, '-V', mosquittoVersions[version], ...tls, ...alpn, ...args]);
+        // what it prints is to come line by line
+        this.child = spawn('stdbuf', ['-oL', `mosquitto_${what}`, '-h', '127.0.0.1', '-p', `${port}`, '-V', mosquittoVersions[version], ...tls, ...alpn, ...args]);
         this.child.stdout.on('data', (chunk) => { this.output += chunk; });
         this.child.stderr.on('data', (chunk) => { this.errors += chunk; });
         this.ended = new Promise((resolve, reject) => {
             this.child.once('error', reject);
             this.child.once('close', (status) => resolve({ status, output: this.output, errors: this.errors }));
         });
-        this.child.stdin.end(input ?? '');
+        // most do not read it
+        this.child.stdin.on('error', () => {}).end(input ?? '');
     }
 
     /** Runs mosquitto_pub to its end. */
@@ -145,12 +147,16 @@ export class Mosquitto {
         return new Mosquitto(server, 'pub', options).ended;
     }
 
-    /** mosquitto_sub, once it has subscribed. It ends after `count` messages, or fails after 15 s. */
+    /**
+     * mosquitto_sub, once it has subscribed; its output is a line for each message: topic, QoS, whether it was retained,
+     * and payload. It ends after `count` messages, or fails after 15 s.
+     */
     static async subscribe(server, { count, args = [], ...options }) {
-        const before = await server.total('mqtt_subscriptions');
-        const subscriber = new Mosquitto(server, 'sub', { ...options, args: ['-C', `${count}`, '-W', '15', '-F', '%t %q %r %p', ...args] });
-        await until('mosquitto_sub has subscribed', async () =>
-            subscriber.child.exitCode !== null || await server.total('mqtt_subscriptions') > before);
+        const mark = 'message: ';
+        const subscriber = new Mosquitto(server, 'sub', { ...options, args: ['-d', '-C', `${count}`, '-W', '15', '-F', `${mark}%t %q %r %p`, ...args] });
+        subscriber.ended = subscriber.ended.then(({ output, ...rest }) => ({ ...rest, output: output.split('\n')
+            .filter((line) => line.startsWith(mark)).map((line) => `${line.slice(mark.length)}\n`).join('') }));
+        await until('mosquitto_sub has subscribed', () => subscriber.child.exitCode !== null || subscriber.output.includes('Subscribed (mid'), 10000, 10);
         return subscriber;
     }
 }
