@@ -237,16 +237,16 @@ void broker_handle_ack(struct broker_client *client, const struct mqtt_packet *p
         remove_inflight(session, entry);
         return;
     }
-    uint64_t position = BROKER_AT_ONCE;
     if (entry->state == BROKER_ENTRY_STARTED) {
         entry->state = BROKER_ENTRY_RELEASED;
+        // a new process must not send the message again; a second PUBREC waits for that, too
         if (entry->order)
-            position =
+            entry->durable =
                 broker_journal_append(&session->broker->journal,
                                       &(struct broker_record){ .type = BROKER_RECORD_ENTRY_RELEASED,
                                                                .session = session->number,
                                                                .order = entry->order });
         forget_message(session->broker, entry);
     }
-    broker_control_ack(client, MQTT_PUBREL, packet->ack.packet_id, MQTT_SUCCESS, position);
+    broker_control_ack(client, MQTT_PUBREL, packet->ack.packet_id, MQTT_SUCCESS, entry->durable);
 }
