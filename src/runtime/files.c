@@ -90,7 +90,7 @@ static int folder_of(const char *path, char out[PATH_MAX])
 }
 
 /** Makes a rename last over a crash. */
-static int sync_folder_of(const char *path)
+int file_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
     int error = folder_of(path, folder);
@@ -133,7 +133,7 @@ int file_write_atomic(const char *path, struct bytes content, unsigned mode)
         unlink(temporary);
         return error;
     }
-    return sync_folder_of(path);
+    return file_sync_folder(path);
 }
 
 // --- names and folders ---

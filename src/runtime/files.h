@@ -17,6 +17,8 @@ must_check int file_read_fd(int fd, size_t limit, char **ret_data, size_t *ret_s
  * after a crash. `mode` as given (0600 for secrets), whatever the umask.
  */
 must_check int file_write_atomic(const char *path, struct bytes content, unsigned mode);
+/** Makes sure that the name of a file is in its folder after a power cut too. */
+must_check int file_sync_folder(const char *path);
 /** 1 or 0, or a negative errno when that cannot be told. */
 must_check int file_exists(const char *path);
 /** mkdir -p; 0 when it is there already. The last one gets `mode`, parents 0755. */

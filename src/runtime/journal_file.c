@@ -40,6 +40,7 @@ struct journal_file {
     /** Of the job's thread while it is out. */
     int fd;
     uint64_t offset; /**< behind the last whole batch */
+    bool is_named;   /**< its name would survive a power cut */
     uint8_t *data;
     size_t size;
     int error;
@@ -214,6 +215,7 @@ static int begin_file(struct journal_file *file)
         close(file->fd);
     file->fd = fd;
     file->offset = 0;
+    file->is_named = false;
     file->number++;
     return 0;
 }
@@ -244,6 +246,21 @@ static int write_whole(int fd, uint64_t offset, const uint8_t *head, struct byte
     return 0;
 }
 
+/** Data that is safe in a file without a name is lost. */
+static int make_safe(struct journal_file *file)
+{
+    char path[PATH_MAX];
+    if (fdatasync(file->fd) < 0)
+        return -errno;
+    if (file->is_named)
+        return 0;
+    int result = path_of(file, file->number, "journal", path);
+    if (result == 0)
+        result = file_sync_folder(path);
+    file->is_named = result == 0;
+    return result;
+}
+
 static void write_work(struct job *job)
 {
     struct journal_file *file = container_of(job, struct journal_file, write_job);
@@ -251,8 +268,8 @@ static void write_work(struct job *job)
     struct bytes data = bytes_of(file->data, file->size);
     write_head(data, head);
     file->error = write_whole(file->fd, file->offset, head, data);
-    if (file->error == 0 && file->config.sync && fdatasync(file->fd) < 0)
-        file->error = -errno;
+    if (file->error == 0 && file->config.sync)
+        file->error = make_safe(file);
 }
 
 static void compact_begin(struct journal_file *file);
@@ -481,8 +498,12 @@ struct journal_file *journal_file_close(struct journal_file *file, uint8_t *last
         file->data = last;
         file->size = size;
         write_work(&file->write_job);
+        file->failed = file->error < 0;
         last = NULL;
     }
+    if (size > 0 && file->failed)
+        log_failure(file->config.log, "the end of the journal could not be written",
+                    log_text("folder", file->folder), log_number("bytes", (int64_t)size));
     free(last);
     if (file->fd >= 0)
         close(file->fd);
