@@ -135,14 +135,29 @@ struct metric_set broker_metrics(const struct broker *broker)
 
 /** ---- journal ---- */
 
+/** Of records that nobody has taken: a share of `memory_max`, and no more than a batch may have. */
+#define BEHIND_SHARE 4
+#define BEHIND_MAX   (1u << 30)
+
+bool broker_journal_is_behind(const struct broker *broker)
+{
+    return broker->journal.size >=
+           min_of(broker->config.memory_max / BEHIND_SHARE, (size_t)BEHIND_MAX);
+}
+
 uint8_t *broker_journal_take(struct broker *broker, size_t *ret_size, uint64_t *ret_position)
 {
     struct broker_journal *journal = &broker->journal;
+    bool was_behind = broker_journal_is_behind(broker);
     uint8_t *data = journal->data;
     *ret_size = journal->size;
     *ret_position = journal->position;
     journal->data = NULL;
     journal->size = journal->capacity = 0;
+    // those who had to wait are looked at again
+    struct broker_client *client;
+    if (was_behind)
+        list_each(client, &broker->clients, node) broker_client_ready(client);
     return data;
 }
 

@@ -210,7 +210,8 @@ static void handle_frame(struct broker_client *client, uint64_t now_us,
 bool broker_client_is_busy(const struct broker_client *client)
 {
     return client->state == BROKER_CLIENT_ADMITTING || client->control_count >= CONTROLS_BUSY ||
-           client->control_bytes >= CONTROLS_BUSY_BYTES;
+           client->control_bytes >= CONTROLS_BUSY_BYTES || client->steps >= BROKER_STEPS_BUSY ||
+           broker_journal_is_behind(client->broker);
 }
 
 static size_t packet_size_max(const struct broker_client *client)

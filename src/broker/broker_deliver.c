@@ -153,7 +153,7 @@ void broker_deliver(struct broker_session *session, uint64_t now_us,
         return;
     }
     broker_message_ref(entry.message);
-    broker_entry_count(broker);
+    broker_entry_count(broker, &entry);
     bool starts = entry.qos > 0 && session->queue.count == 0 && may_start(session);
     struct broker_entry *started = starts ? broker_queue_start(&session->queue, entry) : NULL;
     if (entry.qos > 0 && session->is_kept)

@@ -88,6 +88,9 @@ struct broker_control {
     uint8_t type;
 };
 
+/** Topics looked at for one client in a turn: then others have theirs. */
+#define BROKER_STEPS_BUSY 200000u
+
 struct broker_client {
     struct broker *broker;
     void *socket;
@@ -110,6 +113,7 @@ struct broker_client {
     uint16_t receive_max; /**< what it takes at a time */
     uint16_t alias_max;
     uint32_t packet_size_max; /**< of what it takes */
+    size_t steps;             /**< of BROKER_STEPS_BUSY, since its last output */
     /** What it was told of us, or will be: other limits are for those who come later. */
     uint16_t told_receive_max;
     uint16_t told_alias_max;
@@ -137,6 +141,9 @@ static inline bool broker_has_room(const struct broker *broker, size_t size)
 {
     return broker->state_bytes + size <= broker->config.state_max;
 }
+
+/** Its keeper does not take the journal: nobody is listened to until it does. */
+bool broker_journal_is_behind(const struct broker *broker);
 
 /** ---- broker_client.c ---- */
 

@@ -266,6 +266,7 @@ struct bytes broker_client_output(struct broker_client *client, uint64_t now_us)
     struct broker *broker = client->broker;
     struct writer writer = writer_of(broker->scratch.data, broker->scratch.capacity);
     list_remove(&client->ready_node);
+    client->steps = 0;
     bool done = write_controls(client, &writer);
     enum turn turn = TURN_HELD;
     if (client->state == BROKER_CLIENT_OPEN && client->greeted)

@@ -24,12 +24,12 @@ static void add_id(struct broker_target *target, uint32_t id)
         target->id = id;
         return;
     }
-    size_t count = 0;
-    while (target->ids && target->ids[count])
-        count++;
-    target->ids = memory_resize(target->ids, (count + 2) * sizeof(*target->ids));
-    target->ids[count] = id;
-    target->ids[count + 1] = 0;
+    if (target->id_count + 1 >= target->id_capacity) {
+        target->id_capacity = max_of(target->id_capacity * 2, 4u);
+        target->ids = memory_resize(target->ids, target->id_capacity * sizeof(*target->ids));
+    }
+    target->ids[target->id_count++] = id;
+    target->ids[target->id_count] = 0;
 }
 
 /** One copy per client, of the best quality, with all identifiers (5.0, 3.3.4). */
@@ -55,7 +55,9 @@ static void match_subscription(struct match *match, const struct broker_subscrip
 
 static bool is_able(const struct broker_session *session)
 {
-    return session->client && session->queue.count < session->broker->config.queue_count_max;
+    const struct broker_config *config = &session->broker->config;
+    return session->client && session->queue.count < config->queue_count_max &&
+           session->queue.bytes < config->queue_bytes_max;
 }
 
 /** The next member in turn, connected ones first. */

@@ -98,17 +98,26 @@ struct broker_entry broker_queue_remove(struct broker_queue *queue, struct broke
     return taken;
 }
 
-void broker_entry_count(struct broker *broker)
+/** What an entry takes itself, without the message that it shares. */
+static size_t own_size(const struct broker_entry *entry)
 {
-    metric_add(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES], sizeof(struct broker_entry));
+    size_t count = 0;
+    while (entry->ids && entry->ids[count])
+        count++;
+    return sizeof(*entry) + count * sizeof(*entry->ids);
+}
+
+void broker_entry_count(struct broker *broker, const struct broker_entry *entry)
+{
+    metric_add(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES], own_size(entry));
 }
 
 void broker_entry_done(struct broker *broker, struct broker_entry *entry)
 {
+    metric_subtract(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES], own_size(entry));
     entry->message = broker_message_unref(broker, entry->message);
     free(entry->ids);
     entry->ids = NULL;
-    metric_subtract(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES], sizeof(*entry));
 }
 
 void broker_queue_done(struct broker *broker, struct broker_queue *queue)

@@ -43,7 +43,7 @@ struct broker_queue {
 #define BROKER_INFLIGHT_MAX (UINT16_MAX / 2)
 
 /** An entry that was made counts as held until broker_entry_done. */
-void broker_entry_count(struct broker *broker);
+void broker_entry_count(struct broker *broker, const struct broker_entry *entry);
 /** Takes the entry with its reference. */
 void broker_queue_push(struct broker_queue *queue, const struct broker_entry *entry);
 /** The one that waits longest; NULL: none. Valid until the queue changes. */

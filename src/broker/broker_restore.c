@@ -188,7 +188,7 @@ static void restore_entry(struct restoring *restoring, const struct broker_recor
         entry.message = broker_message_ref(message);
         message->journal_references++;
     }
-    broker_entry_count(restoring->broker);
+    broker_entry_count(restoring->broker, &entry);
     session->queue.last_order = max_of(session->queue.last_order, record->order);
     if (record->packet_id) {
         session->queue.last_packet_id = record->packet_id;
@@ -345,12 +345,23 @@ static void release_messages(struct restoring *restoring)
         broker_message_unref(restoring->broker, message);
 }
 
+/** What was promised is kept: limits, which may be others now, are for what comes. */
+static void lift_limits(struct broker_config *config)
+{
+    config->memory_max = config->state_max = SIZE_MAX / 4;
+    config->session_count_max = config->retained_count_max = UINT32_MAX;
+    config->subscription_count_max = UINT32_MAX;
+    config->session_expiry_max_s = UINT32_MAX;
+}
+
 int broker_restore(struct broker *broker, struct bytes records)
 {
     struct restoring restoring = { .broker = broker };
     bool is_kept = broker->journal.is_kept;
+    struct broker_config config = broker->config;
     // what is read is in the journal already
     broker->journal.is_kept = false;
+    lift_limits(&broker->config);
     struct reader reader = reader_of(records.data, records.size);
     struct broker_record record;
     int result = 0;
@@ -359,6 +370,7 @@ int broker_restore(struct broker *broker, struct bytes records)
     if (reader.failed)
         result = -EBADMSG;
     broker->journal.is_kept = is_kept;
+    broker->config = config;
     release_messages(&restoring);
     map_done(&restoring.sessions);
     map_done(&restoring.messages);

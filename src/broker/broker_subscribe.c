@@ -153,16 +153,21 @@ static void replay_one(struct broker_topic_visitor *visitor, struct broker_topic
                                               .is_replay = true });
 }
 
-static void replay_retained(struct broker_session *session, uint64_t now_us, struct bytes filter,
-                            uint8_t qos, uint32_t id)
+/** Returns how many topics were looked at. */
+static size_t replay_retained(struct broker_session *session, uint64_t now_us, struct bytes filter,
+                              uint8_t qos, uint32_t id)
 {
     struct replay replay = {
         .visitor = { replay_one }, .session = session, .now_us = now_us, .qos = qos, .id = id
     };
     broker_topics_retained(&session->broker->topics, filter, &replay.visitor);
+    return replay.visitor.steps;
 }
 
 /** ---- packets ---- */
+
+/** To find one of a session's own costs about as much as to look at a topic. */
+#define SUBSCRIPTIONS_PER_STEP 16
 
 static uint8_t version_reason(const struct broker_client *client, int reason)
 {
@@ -228,6 +233,9 @@ static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
 {
     struct broker *broker = client->broker;
     struct mqtt_share share;
+    if (client->steps >= BROKER_STEPS_BUSY)
+        return version_reason(client, MQTT_QUOTA_EXCEEDED);
+    client->steps += 1 + client->session->subscription_count / SUBSCRIPTIONS_PER_STEP;
     if (!mqtt_filter_is_valid(asked->filter) || mqtt_share_parse(asked->filter, &share) < 0)
         return version_reason(client, MQTT_TOPIC_FILTER_INVALID);
     if (!broker->config.owner->may_subscribe(broker->config.owner, client, share.filter)) {
@@ -243,7 +251,8 @@ static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
     bool replay =
         asked->options.retain_handling == 0 || (asked->options.retain_handling == 1 && is_new);
     if (replay && share.group.size == 0 && broker_has_room_to_replay(client->session))
-        replay_retained(client->session, now_us, share.filter, asked->options.qos, id);
+        client->steps +=
+            replay_retained(client->session, now_us, share.filter, asked->options.qos, id);
     return asked->options.qos;
 }
 

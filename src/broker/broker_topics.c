@@ -190,6 +190,7 @@ void broker_topics_match(const struct broker_topics *topics, struct bytes topic,
 static void visit_all(struct broker_topic *topic, bool at_root,
                       struct broker_topic_visitor *visitor)
 {
+    visitor->steps++;
     if (topic->retained)
         visitor->matched(visitor, topic);
     size_t cursor = 0;
@@ -205,6 +206,7 @@ static void retained(struct broker_topic *topic, struct bytes rest,
                      struct broker_topic_visitor *visitor)
 {
     bool at_root = !topic->parent;
+    visitor->steps++;
     if (!rest.data) {
         if (topic->retained)
             visitor->matched(visitor, topic);

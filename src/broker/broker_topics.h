@@ -70,6 +70,7 @@ size_t broker_topic_text(const struct broker_topic *topic, uint8_t *out, size_t 
 struct broker_topic_visitor {
     /** A node whose subscribers and groups match. */
     void (*matched)(struct broker_topic_visitor *self, struct broker_topic *topic);
+    size_t steps; /**< nodes that were looked at for retained messages: what it cost */
 };
 
 /** Visits all nodes with filters that match the topic. The tree may not change meanwhile. */
@@ -93,6 +94,8 @@ struct broker_target {
     struct broker_session *session;
     uint32_t *ids; /**< as in struct broker_entry */
     uint32_t id;
+    uint32_t id_count;    /**< of `ids` */
+    uint32_t id_capacity; /**< with the zero at the end */
     uint8_t qos;
     bool retain_as_published;
 };

@@ -18,7 +18,8 @@
 #define DEFAULT_COMPACT_BYTES (8u << 20)
 #define RETRY_US              TIME_US_PER_S
 #define HEAD_SIZE             12
-#define FILE_SIZE_MAX         (4ull << 30)
+#define FILE_SIZE_MAX         (1ull << 40) // what was written can be read
+#define BATCH_SIZE_MAX        (1u << 30)   // of a snapshot's
 #define FILES_MAX             100000
 #define NAME_FORMAT           "%08llu.%s"
 
@@ -333,15 +334,21 @@ static int write_snapshot(struct journal_file *file, struct bytes records)
     uint8_t *compacted = file->config.compact(file->config.owner, records, &size);
     if (!compacted && size > 0)
         return -EBADMSG;
-    uint8_t *content = memory_allocate(1, HEAD_SIZE + size);
-    write_head(bytes_of(compacted, size), content);
-    if (size > 0)
-        memcpy(content + HEAD_SIZE, compacted, size);
+    // a batch's size has 32 bits
+    size_t batches = size / BATCH_SIZE_MAX + 1;
+    uint8_t *content = memory_allocate(1, size + batches * HEAD_SIZE);
+    size_t content_size = 0;
+    for (size_t at = 0; at < size; at += BATCH_SIZE_MAX) {
+        struct bytes part = bytes_of(compacted + at, min_of(size - at, (size_t)BATCH_SIZE_MAX));
+        write_head(part, content + content_size);
+        memcpy(content + content_size + HEAD_SIZE, part.data, part.size);
+        content_size += HEAD_SIZE + part.size;
+    }
     free(compacted);
     char path[PATH_MAX];
     int result = path_of(file, file->compact_to, "snapshot", path);
     if (result == 0)
-        result = file_write_atomic(path, bytes_of(content, HEAD_SIZE + size), 0600);
+        result = file_write_atomic(path, bytes_of(content, content_size), 0600);
     file->compacted_size = size;
     free(content);
     return result;

@@ -57,16 +57,15 @@ static bool no_topic(struct broker_owner *self, const struct broker_client *clie
 /** On a thread of its own, with a broker of its own. */
 static uint8_t *compact(void *owner, struct bytes records, size_t *ret_size)
 {
-    const struct mqtt_endpoint *endpoint = owner;
+    (void)owner; // which belongs to another thread
     struct broker_owner nobody = { .login = no_login,
                                    .may_publish = no_topic,
                                    .may_subscribe = no_topic };
     struct random random;
     random_seeded_init(&random, 0);
-    struct broker_config config = endpoint->config.broker;
-    config.owner = &nobody;
-    config.random = &random;
-    config.journal = true;
+    struct broker_config config = {
+        .owner = &nobody, .random = &random, .sys_interval_us = TIME_NEVER, .journal = true
+    };
     struct broker *broker = broker_new(&config, 0);
     uint8_t *snapshot = NULL;
     *ret_size = 1;
