@@ -32,14 +32,14 @@ uint64_t ice_failover_due_us(const struct ice_failover *failover)
     return failover->heard_us + max_of(2 * failover->pause_us, ICE_FAILOVER_PATIENCE_MIN_US);
 }
 
-void ice_failover_asked(struct ice_failover *failover, uint64_t now_us, struct random *random)
+void ice_failover_asked(struct ice_failover *failover, uint64_t now_us)
 {
     if (failover->silent_us == 0) {
         failover->silent_us = now_us;
         failover->answered_us = 0;
         failover->answered = 0;
+        failover->asked = 0;
         failover->rounds = 0;
-        random_fill(random, failover->id, sizeof(failover->id));
     }
     uint64_t interval_us = ICE_FAILOVER_INTERVAL_US;
     for (uint8_t i = 2; i < failover->rounds && interval_us < INTERVAL_LIMIT_US; i++)
@@ -50,20 +50,24 @@ void ice_failover_asked(struct ice_failover *failover, uint64_t now_us, struct r
                             : TIME_NEVER;
 }
 
-void ice_failover_id(const struct ice_failover *failover, uint8_t index,
-                     uint8_t ret_transaction_id[12])
+const uint8_t *ice_failover_id(struct ice_failover *failover, uint8_t index, struct random *random)
 {
-    memcpy(ret_transaction_id, failover->id, sizeof(failover->id));
-    ret_transaction_id[sizeof(failover->id)] = index;
+    if ((failover->asked >> index & 1) == 0)
+        random_fill(random, failover->ids[index], sizeof(failover->ids[index]));
+    failover->asked |= 1u << index;
+    return failover->ids[index];
 }
 
 bool ice_failover_matches(const struct ice_failover *failover, const uint8_t transaction_id[12],
                           uint8_t *ret_index)
 {
-    if (failover->silent_us == 0 || memcmp(transaction_id, failover->id, sizeof(failover->id)) != 0)
-        return false;
-    *ret_index = transaction_id[sizeof(failover->id)];
-    return true;
+    for (uint8_t i = 0; failover->silent_us != 0 && i < ICE_FAILOVER_PATHS; i++) {
+        if ((failover->asked >> i & 1) == 0 || memcmp(transaction_id, failover->ids[i], 12) != 0)
+            continue;
+        *ret_index = i;
+        return true;
+    }
+    return false;
 }
 
 void ice_failover_answered(struct ice_failover *failover, uint64_t now_us, uint8_t index)
@@ -75,6 +79,7 @@ void ice_failover_answered(struct ice_failover *failover, uint64_t now_us, uint8
 
 void ice_failover_forget(struct ice_failover *failover, uint8_t index)
 {
+    failover->asked &= ~(1u << index);
     failover->answered &= ~(1u << index);
 }
 

@@ -27,6 +27,8 @@
 #define ICE_FAILOVER_INTERVAL_US (20 * TIME_US_PER_MS)
 /** Questions end after so long: the peer is gone, or its own restart of ICE will tell. */
 #define ICE_FAILOVER_ASK_US (10 * TIME_US_PER_S)
+/** Indices of paths are below it. */
+#define ICE_FAILOVER_PATHS 16
 
 struct ice_failover {
     uint64_t heard_us;    /**< when something came over the path in use last; 0: nothing yet */
@@ -35,8 +37,9 @@ struct ice_failover {
     uint64_t next_us;     /**< when the next questions are due, while it is silent */
     uint64_t answered_us; /**< when another path answered first; 0: none has */
     uint32_t answered;    /**< which ones have: a bit for each index */
+    uint32_t asked;       /**< which ones have an id in this silence, in the same way */
     uint8_t rounds;       /**< of questions sent */
-    uint8_t id[11];       /**< common beginning of the questions' transaction ids */
+    uint8_t ids[ICE_FAILOVER_PATHS][12]; /**< transaction ids of those */
 };
 
 /** Another path is in use from now on: what is usual there has to be seen first. */
@@ -46,16 +49,18 @@ void ice_failover_heard(struct ice_failover *failover, uint64_t now_us);
 /** When questions are due: TIME_NEVER when the path in use is not watched. */
 uint64_t ice_failover_due_us(const struct ice_failover *failover);
 /** Questions leave now; ice_failover_id tells their ids. */
-void ice_failover_asked(struct ice_failover *failover, uint64_t now_us, struct random *random);
-/** The id of the question to the path with this index, the same in each round. */
-void ice_failover_id(const struct ice_failover *failover, uint8_t index,
-                     uint8_t ret_transaction_id[12]);
+void ice_failover_asked(struct ice_failover *failover, uint64_t now_us);
+/**
+ * The id of the question to the path with this index, the same in each round of a silence. Nothing
+ * tells it but that question: who reads those to its other paths cannot answer for this one.
+ */
+const uint8_t *ice_failover_id(struct ice_failover *failover, uint8_t index, struct random *random);
 /** Whether an answer with this id is to one of the questions; `ret_index`: to which path. */
 bool ice_failover_matches(const struct ice_failover *failover, const uint8_t transaction_id[12],
                           uint8_t *ret_index);
 /** Another path than the one in use has answered. */
 void ice_failover_answered(struct ice_failover *failover, uint64_t now_us, uint8_t index);
-/** The path with this index is no longer the one that was asked. */
+/** The path with this index is gone, or another one now: its question has no answer any more. */
 void ice_failover_forget(struct ice_failover *failover, uint8_t index);
 /** When one of the paths in `answered` is to take over; TIME_NEVER while there is none. */
 uint64_t ice_failover_decide_us(const struct ice_failover *failover);

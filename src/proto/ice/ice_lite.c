@@ -253,6 +253,7 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
         return;
     ice->paths[index].heard_us = ice->paths[index].nominated_us = 0;
     ice->paths[index].priority = 0;
+    ice_failover_forget(&ice->failover, (uint8_t)index);
     int8_t next = index == ice->selected ? best_left(ice) : NONE;
     if (next != NONE)
         ice_lite_select(ice, now_us, next, false);

@@ -27,7 +27,7 @@
 
 struct ice_session;
 
-#define ICE_LITE_PATHS 16
+#define ICE_LITE_PATHS ICE_FAILOVER_PATHS
 
 struct ice_lite_config {
     struct ice_credentials local;
@@ -36,7 +36,7 @@ struct ice_lite_config {
     struct ice_metrics *metrics; /**< outlives the agent */
 };
 
-/** Fields are private. Under 2 KB, plus the credentials' text on the heap. */
+/** Fields are private. Under 2.5 KB, plus the credentials' text on the heap. */
 struct ice_lite {
     struct random *random;
     struct ice_metrics *metrics;

@@ -90,13 +90,13 @@ static void write_questions(struct ice_lite *ice, uint64_t now_us, struct datagr
     }
     if (ice->failover.silent_us == 0)
         ice_count(ice->metrics, ICE_SILENCES);
-    ice_failover_asked(&ice->failover, now_us, ice->random);
+    ice_failover_asked(&ice->failover, now_us);
     for (int8_t i = 0; i < ice->path_count; i++) {
-        uint8_t transaction_id[STUN_TRANSACTION_ID_SIZE];
-        ice_failover_id(&ice->failover, (uint8_t)i, transaction_id);
+        if (i != ice->selected && !is_spare(ice, i, now_us))
+            continue;
+        const uint8_t *id = ice_failover_id(&ice->failover, (uint8_t)i, ice->random);
         // what has no room goes with the next round
-        if ((i == ice->selected || is_spare(ice, i, now_us)) &&
-            !ice_lite_write_check(ice, now_us, &ice->paths[i].path, transaction_id, false, batch))
+        if (!ice_lite_write_check(ice, now_us, &ice->paths[i].path, id, false, batch))
             return;
     }
 }
