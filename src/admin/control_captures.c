@@ -23,6 +23,8 @@
 #define BYTES_MIN     4096
 #define BYTES_MAX     (1ull << 30)
 #define SECONDS_MAX   3600
+#define FORBIDDEN                                                                                  \
+    "Captures with media in the clear are not allowed here (captures.decrypted = false)."
 /** Pieces of one capture that wait for the disk, 64 KiB each. */
 #define PIECES_MAX 64
 
@@ -145,6 +147,12 @@ static void stop(struct capture *capture)
         media_capture_stop(capture->api->config.media, capture->session);
 }
 
+/** A reload may forbid what was begun while it was allowed. */
+static bool is_forbidden(const struct capture *capture)
+{
+    return capture->decrypted && !capture->api->config.options->captures.decrypted;
+}
+
 static void captured(void *owner, struct media_captured *news)
 {
     struct control_api *api = owner;
@@ -153,13 +161,14 @@ static void captured(void *owner, struct media_captured *news)
     {
         if (capture->number != news->number || capture->deleted)
             continue;
-        bool takes = capture->piece_count < PIECES_MAX && !capture->error;
+        bool forbidden = is_forbidden(capture);
+        bool takes = capture->piece_count < PIECES_MAX && !capture->error && !forbidden;
         uint32_t missed = news->missed + (takes ? 0 : news->packets);
         capture->missed += missed;
         metric_add(&api->metrics[CONTROL_API_CAPTURE_MISSED], missed);
         capture->running = capture->running && !news->ended;
-        if (capture->decrypted && !api->config.options->captures.decrypted)
-            stop(capture); // a reload has forbidden it
+        if (forbidden)
+            stop(capture);
         if (takes && news->data) {
             capture->packets += news->packets;
             queue(capture, news->data, news->size);
@@ -294,9 +303,7 @@ void control_capture_start(struct http_exchange *exchange, void *owner)
         return;
     }
     if (decrypted && !api->config.options->captures.decrypted) {
-        http_exchange_fail(exchange, 403,
-                           "Captures with media in the clear are not allowed here "
-                           "(captures.decrypted = false).");
+        http_exchange_fail(exchange, 403, FORBIDDEN);
         return;
     }
     if (api->captures.count >= CAPTURES_MAX) {
@@ -412,6 +419,10 @@ void control_capture_download(struct http_exchange *exchange, void *owner)
     const struct capture *capture = find(owner, exchange);
     if (!capture)
         return;
+    if (is_forbidden(capture)) {
+        http_exchange_fail(exchange, 403, FORBIDDEN);
+        return;
+    }
     int fd = open(capture->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         http_exchange_fail(exchange, 404, "The file is gone.");

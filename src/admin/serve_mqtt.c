@@ -38,6 +38,8 @@ static const struct user_list *users_of(void *owner)
 static struct broker_config broker_config(const struct roost_options *options)
 {
     uint64_t sys_interval_us = options->mqtt.sys_interval_us;
+    uint32_t expiry_s = (uint32_t)(options->mqtt.session_expiry_us / TIME_US_PER_S);
+    uint32_t retained = options->mqtt.max_retained;
     return (struct broker_config){
         .client_count_max = options->mqtt.max_clients,
         .session_count_max = options->mqtt.max_sessions,
@@ -48,8 +50,8 @@ static struct broker_config broker_config(const struct roost_options *options)
         .queue_bytes_max = options->mqtt.max_queued_bytes,
         .memory_max = options->mqtt.max_memory,
         .subscription_count_max = options->mqtt.max_subscriptions,
-        .retained_count_max = options->mqtt.max_retained,
-        .session_expiry_max_s = (uint32_t)(options->mqtt.session_expiry_us / TIME_US_PER_S),
+        .retained_count_max = retained > 0 ? retained : BROKER_NONE,
+        .session_expiry_max_s = expiry_s > 0 ? expiry_s : BROKER_NONE,
         .keep_alive_max_s = (uint16_t)options->mqtt.max_keep_alive,
         .sys_interval_us = sys_interval_us > 0 ? sys_interval_us : TIME_NEVER,
         .version = "roost " ROOST_VERSION,

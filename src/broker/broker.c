@@ -36,6 +36,10 @@ static void set_defaults(struct broker_config *config)
     config->inflight_max = min_of(config->inflight_max, (uint16_t)BROKER_INFLIGHT_MAX);
     if (config->alias_max == ALIASES_NONE)
         config->alias_max = 0;
+    if (config->retained_count_max == BROKER_NONE)
+        config->retained_count_max = 0;
+    if (config->session_expiry_max_s == BROKER_NONE)
+        config->session_expiry_max_s = 0;
 }
 
 struct broker *broker_new(const struct broker_config *config, uint64_t now_us)

@@ -1,6 +1,6 @@
 /**
- * An MQTT broker (3.1.1 and 5.0) as an engine: bytes of clients in, bytes for clients out, and what
- * must outlive the process as records for a journal. No sockets, no clock, no files.
+ * An MQTT broker (3.1, 3.1.1 and 5.0) as an engine: bytes of clients in, bytes for clients out, and
+ * what must outlive the process as records for a journal. No sockets, no clock, no files.
  *
  *     taken = broker_client_input(client, now_us, arrived)      for each client that sent something
  *     while ((client = broker_next_ready(broker)))              at the end of a turn
@@ -60,6 +60,9 @@ struct broker_owner {
     void (*gone)(struct broker_owner *self, struct broker_client *client);
 };
 
+/** For limits where zero is meant. */
+#define BROKER_NONE UINT32_MAX
+
 /** Zero fields take the defaults in brackets. */
 struct broker_config {
     struct random *random;      /**< required */
@@ -76,8 +79,9 @@ struct broker_config {
                                      journal's keeper has not taken [256 MiB] */
     size_t state_max;           /**< of sessions, subscriptions and topics, bytes [512 MiB] */
     uint32_t subscription_count_max; /**< per session [1000] */
-    uint32_t retained_count_max;     /**< [100000] */
-    uint32_t session_expiry_max_s;   /**< longer ones are cut to it [7 days] */
+    uint32_t retained_count_max;     /**< [100000]; BROKER_NONE: none is kept */
+    uint32_t session_expiry_max_s;   /**< longer ones are cut to it [7 days]; BROKER_NONE: all end
+                                          with their connections */
     uint16_t keep_alive_max_s;       /**< clients of 5.0 are told a shorter one; 0: as they like */
     uint64_t connect_timeout_us;     /**< from the connection to its CONNECT [10 s] */
     uint64_t sys_interval_us;        /**< between the messages of $SYS [10 s]; TIME_NEVER: none */

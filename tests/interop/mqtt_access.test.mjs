@@ -134,7 +134,29 @@ describe('tokens', { concurrency: 4, timeout: 60000 }, () => {
         await refused({ username: 'ann', password: output.trim() }, badPassword[5]);
         await refused({ username: 'ann', password: await mint('--room', 'hall') }, badPassword[5]);
         const token = await mint('--user', 'ann');
-        await refused({ username: 'ann', password: `${token.slice(0, -2)}xx` }, badPassword[5]);
+        // a character within the signature: all of its bits count
+        const at = token.lastIndexOf('.') + 5;
+        await refused({ username: 'ann', password: `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}` }, badPassword[5]);
+    });
+
+    test('are good until their time is over', async (context) => {
+        const own = await startMqtt({ set: { 'auth.token_secret': secret, 'auth.clock_skew': '0s' } });
+        context.after(() => own.stop());
+        const options = { username: 'ann', password: await mint('--user', 'ann', '--valid', '3s') };
+        const admitted = () => Client.connect(own, options).then((client) => client.end().then(() => true), ({ code }) => (assert.equal(code, badPassword[5]), false));
+        assert.equal(await admitted(), true);
+        await until('it is refused', async () => !await admitted());
+    });
+
+    test('with "data": false let their holders listen, and publish nothing, wills included', async (context) => {
+        const client = await open(context, { username: 'ann', password: await mint('--user', 'ann', '--no-data') });
+        assert.equal(await client.subscribe('private/ann/#', 1), 1);
+        await assert.rejects(client.publish('private/ann/x', 'x', { qos: 1 }), ({ code }) => code === denied);
+        await refused({ username: 'ann', password: await mint('--user', 'ann', '--no-data'), will: { topic: 'private/ann/x', payload: 'x', qos: 1 } }, notAuthorized[5]);
+        const other = await open(context, { username: 'ann', password: await mint('--user', 'ann') });
+        await other.publish('private/ann/x', 'heard', { qos: 1 });
+        await client.next(({ text }) => text === 'heard');
+        assert.deepEqual(client.texts, ['heard']);
     });
 });
 

@@ -98,6 +98,19 @@ describe('limits', { concurrency: 3, timeout: 90000 }, () => {
         await other.next();
     });
 
+    test('mqtt.session_expiry and mqtt.max_retained of 0: no session stays, no message is retained', async (context) => {
+        const server = await start(context, { set: { 'mqtt.session_expiry': '0s', 'mqtt.max_retained': 0, 'mqtt.sys_interval': '0s' } });
+        const options = { clientId: 'lamp', clean: false, properties: { sessionExpiryInterval: 3600 } };
+        const first = await open(context, server, options);
+        assert.equal(first.connack.properties.sessionExpiryInterval, 0);
+        await first.publish('x', 'kept', { qos: 1, retain: true });
+        assert.equal(await server.total('mqtt_retained'), 0);
+        await first.end();
+        await until('the session is over', async () => await server.total('mqtt_sessions') === 0);
+        const second = await open(context, server, options);
+        assert.equal(second.sessionPresent, false);
+    });
+
     test('mqtt.max_clients, and connections of one address that say nothing', async (context) => {
         const server = await start(context, { set: { 'mqtt.max_clients': 3 } });
         const clients = [];

@@ -1,8 +1,8 @@
 // Two independent WebRTC stacks, werift (TypeScript) and libdatachannel (C++), in rooms of ours.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -269,6 +269,33 @@ test('where the operator allows it, a capture has media in the clear, exactly as
     const audit = open.log.filter(({ level, message }) => level === 'warning' && /captured with media in the clear/.test(message));
     assert.deepEqual(audit.map(({ capture, participant, by, address }) => [capture, participant, by, address]),
         [[sent, ann.client.member, 'olga', '127.0.0.1'], [received, ben.client.member, 'olga', '127.0.0.1']]);
+});
+
+test('a reload that forbids captures in the clear ends them, and nobody gets their files', async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'roost-captures-'));
+    context.after(() => rmSync(folder, { recursive: true, force: true }));
+    const config = join(folder, 'roost.conf');
+    writeFileSync(config, '[captures]\ndecrypted = true\n');
+    const open = await Server.start({ sanitized: true, args: ['--config', config] });
+    context.after(() => open.stop());
+    const room = newRoom();
+    const ann = await Member.join(open, room, 'Ann', { sends: ['audio', 'video'], slots: 0 });
+    leaving(context, [ann]);
+    const { ask, begin, look } = await captureApi(open, room);
+    const capture = await begin(ann.client.member, { decrypted: true });
+    ann.send();
+    await until('packets', async () => (await look(capture)).packets > 50);
+    assert.equal((await ask('GET', `captures/${capture}/pcap`)).status, 200);
+    writeFileSync(config, '[captures]\ndecrypted = false\n');
+    open.signal('SIGHUP');
+    await open.logged((record) => record.option === 'captures.decrypted' && record.message === 'option changed');
+    const { packets } = await look(capture);
+    await until('the end', async () => !(await look(capture)).running);
+    assert.equal((await look(capture)).packets, packets);
+    const { status, body } = await ask('GET', `captures/${capture}/pcap`);
+    assert.equal(status, 403);
+    assert.match(body, /captures\.decrypted/);
+    assert.equal((await ask('DELETE', `captures/${capture}`)).status, 204);
 });
 
 test('a late joiner begins with a key frame at once, and asks the publisher for none', async (context) => {

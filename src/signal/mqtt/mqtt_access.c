@@ -20,6 +20,12 @@ static struct mqtt_access *access_of(struct broker_owner *owner)
     return container_of(owner, struct mqtt_access, owner);
 }
 
+/** Of a client that showed a token. */
+struct holder {
+    bool may_publish;
+    char user[];
+};
+
 /** ---- who ---- */
 
 static int refuse(struct mqtt_access *access, const struct broker_login *login, int reason)
@@ -70,9 +76,11 @@ static int login_by_token(struct mqtt_access *access, struct broker_client *clie
     struct bytes user = bytes_of_text(grants.user);
     if (login->user.size > 0 && !bytes_equal(login->user, user))
         return refuse_password(access, login);
-    char *kept = memory_copy(user.data, user.size);
-    broker_client_set_context(client, kept);
-    *ret_user = bytes_of(kept, user.size);
+    struct holder *holder = memory_allocate(1, sizeof(*holder) + user.size);
+    holder->may_publish = !grants.denials.data;
+    memcpy(holder->user, user.data, user.size);
+    broker_client_set_context(client, holder);
+    *ret_user = bytes_of(holder->user, user.size);
     return MQTT_SUCCESS;
 }
 
@@ -123,6 +131,9 @@ static bool may_publish(struct broker_owner *owner, const struct broker_client *
                         struct bytes topic)
 {
     const struct mqtt_access *access = access_of(owner);
+    const struct holder *holder = broker_client_context(client);
+    if (holder && !holder->may_publish)
+        return false;
     if (mqtt_filter_matches(bytes_of_text(OWN_TOPICS), topic))
         return false;
     if (!access->config.rules)

@@ -2,11 +2,13 @@
  * Who may come to the broker, and what they may do there.
  *
  * A password is that of a user of `roost user`, or a token (docs/tokens.md): a token's user name is
- * its "user". Who shows neither is a guest, where guests are let in. After ten wrong
- * passwords from one address one per second is looked at, and the others are refused.
+ * its "user", and with "data": false it publishes nothing. Who shows neither is a guest, where
+ * guests are let in. After ten wrong passwords from one address one per second is looked at, and
+ * the others are refused.
  *
- * Rules decide about topics, the first that fits: see mqtt_rules.h. Topics below "roost/" are the
- * server's own (calls and presence), whatever the rules say.
+ * Rules decide about topics, the first that fits: see mqtt_rules.h. Topics below "roost/" are
+ * reserved: no client publishes there, whatever the rules say; who subscribes there is for the
+ * rules.
  */
 #pragma once
 
