@@ -4,6 +4,8 @@ import { RoomData } from '../../web/sdk/data.js';
 import { DataChannel } from '../../web/sdk/data_channel.js';
 import { Kind, decodeBody, decodeEnvelope, encodeBody, encodeEnvelope, fromContent, toContent } from '../../web/sdk/data_frame.js';
 import { Pieces } from '../../web/sdk/data_pieces.js';
+import { Emitter } from '../../web/sdk/emitter.js';
+import { Files } from '../../web/app/files.js';
 
 const bytes = (text) => new TextEncoder().encode(text);
 
@@ -112,22 +114,26 @@ test('content is text, bytes or JSON', () => {
 });
 
 test('pieces are joined in any order, per sender, within bounds', () => {
-    const pieces = new Pieces(10);
-    const piece = (message, offset, total = 6) => ({ message, total, offset });
-    assert.equal(pieces.add('a', piece(1, 3), bytes('def')), null);
-    assert.equal(pieces.add('b', piece(1, 0), bytes('xyz')), null);
-    assert.equal(pieces.add('a', piece(1, 3), bytes('def')), null, 'twice the same');
-    assert.equal(new TextDecoder().decode(pieces.add('a', piece(1, 0), bytes('abc'))), 'abcdef');
-    assert.equal(pieces.add('a', piece(2, 0, 11), bytes('abc')), null, 'too large');
-    assert.equal(pieces.add('a', piece(2, 8, 9), bytes('abc')), null, 'past its end');
+    const pieces = new Pieces(4000);
+    const part = (letter, size = 1500) => bytes(letter.repeat(size));
+    const piece = (message, offset, total = 3000) => ({ message, total, offset });
+    assert.equal(pieces.add('a', piece(1, 1500), part('d')), null);
+    assert.equal(pieces.add('b', piece(1, 0), part('x')), null);
+    assert.equal(pieces.add('a', piece(1, 1500), part('d')), null, 'twice the same');
+    assert.equal(new TextDecoder().decode(pieces.add('a', piece(1, 0), part('a'))), 'a'.repeat(1500) + 'd'.repeat(1500));
+    assert.equal(pieces.add('a', piece(2, 0, 4001), part('a')), null, 'too large');
+    assert.equal(pieces.add('a', piece(2, 1501), part('a')), null, 'past its end');
     assert.equal(pieces.add('a', piece(3, 0), bytes('')), null, 'nothing');
+    assert.equal(pieces.add('a', piece(3, 0), part('a', 1023)), null, 'so small that it costs more than it holds');
     assert.equal(pieces.got('a', 3), 0);
+    assert.equal(pieces.add('a', piece(3, 2999), part('a', 1)), null);
+    assert.equal(pieces.got('a', 3), 1, 'the last one may be small');
     pieces.forget('b');
-    assert.equal(pieces.add('b', piece(1, 3), bytes('uvw')), null, 'the first half is forgotten');
+    assert.equal(pieces.add('b', piece(1, 1500), part('u')), null, 'the first half is forgotten');
     // the oldest of too many goes
-    for (let message = 10; message < 19; message++) pieces.add('c', piece(message, 0), bytes('abc'));
-    assert.equal(pieces.add('c', piece(10, 3), bytes('def')), null);
-    assert.ok(pieces.add('c', piece(18, 3), bytes('def')));
+    for (let message = 10; message < 19; message++) pieces.add('c', piece(message, 0), part('a'));
+    assert.equal(pieces.add('c', piece(10, 1500), part('d')), null);
+    assert.ok(pieces.add('c', piece(18, 1500), part('d')));
 });
 
 test('a channel waits until it is open and while its buffer is full, and keeps the order', async () => {
@@ -259,4 +265,48 @@ test('where messages are encrypted, what is not or comes from somebody else is d
     await new Promise(setImmediate);
     // a large message has gone in pieces, and the third between them
     assert.deepEqual(got.sort(), [['one', 'secret'], ['three', ''], [100_000, '']].sort());
+});
+
+/** A file of somebody else, and what is told of it; `send` is what the test lets become of a question. */
+function sharedFile(send) {
+    const [room, data] = [new Emitter(), Object.assign(new Emitter(), { send })];
+    const files = new Files(room, data);
+    const told = [];
+    for (const name of ['lost', 'received']) files.on(name, (detail) => told.push([name, detail.key ?? detail]));
+    const content = new ArrayBuffer(9);
+    data.emit('message', { from: 'm1', topic: 'roost.file', data: { number: '1', name: 'x.txt', size: 9 } });
+    return { files, data, told, deliver: () => data.emit('message', { from: 'm1', topic: 'roost.file.content:1', data: content }) };
+}
+
+test('a file that was asked for before there was a connection comes over the new one', async () => {
+    let taken = () => {};
+    const { files, data, told, deliver } = sharedFile(() => new Promise((resolve) => (taken = resolve)));
+    const asked = files.get('m1/1');
+    taken(); // the channel is open: the question goes out, and all are told
+    data.emit('open', null);
+    await asked;
+    deliver();
+    assert.deepEqual(told, [['received', 'm1/1']]);
+    const again = files.get('m1/1');
+    taken();
+    await again;
+    data.emit('open', null); // what was on its way is not sent again
+    assert.deepEqual(told.slice(1), [['lost', 'm1/1']]);
+});
+
+test('a file whose pieces stop coming may be asked for again', async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const { files, data, told } = sharedFile(async () => {});
+    const progress = () => data.emit('progress', { from: 'm1', topic: 'roost.file.content:1', received: 3, size: 9 });
+    await files.get('m1/1');
+    context.mock.timers.tick(60_000);
+    assert.deepEqual(told, [], 'its owner may have much to send before it');
+    progress();
+    context.mock.timers.tick(14_000);
+    progress();
+    context.mock.timers.tick(14_000);
+    assert.deepEqual(told, []);
+    context.mock.timers.tick(1000);
+    assert.deepEqual(told, [['lost', 'm1/1']]);
+    files.close();
 });

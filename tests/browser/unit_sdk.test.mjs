@@ -6,6 +6,7 @@ import { RoostError, deviceError, serverError } from '../../web/sdk/errors.js';
 import { IceServers } from '../../web/sdk/ice.js';
 import { StatsReader, score } from '../../web/sdk/quality.js';
 import { Roster } from '../../web/sdk/roster.js';
+import { sendLayers } from '../../web/sdk/layers_sent.js';
 import { Silence } from '../../web/sdk/silence.js';
 
 test('an emitter tells all listeners, also when one throws or leaves', () => {
@@ -251,4 +252,48 @@ test('silence is told once, after packets kept coming, and again after they came
     assert.equal(await soon, true);
     silence.stop();
     assert.equal(await silence.hears(5), false); // there is nothing to hear
+});
+
+/** A sender with one encoding; `modes`: what its statistics say, one after the other, each as late as a promise. */
+function fakeSender(encoding, modes) {
+    let parameters = { encodings: [{ active: true, ...encoding }] };
+    return {
+        get encoding() {
+            return parameters.encodings[0];
+        },
+        getParameters: () => structuredClone(parameters),
+        setParameters: async (changed) => void (parameters = structuredClone(changed)),
+        getStats: async () => {
+            await modes.before;
+            const scalabilityMode = modes.length > 1 ? modes.shift() : modes[0];
+            return new Map([['a', { type: 'outbound-rtp', ...(scalabilityMode && { scalabilityMode }) }]]);
+        },
+    };
+}
+
+test('what is watched of a track is sent as it was told last, also when it changes at once', async () => {
+    const encoding = { scalabilityMode: 'L3T3_KEY' };
+    let go = () => {};
+    const sender = fakeSender(encoding, Object.assign(['L3T3_KEY'], { before: new Promise((resolve) => (go = resolve)) }));
+    const publication = { encodings: [encoding] };
+    const done = [1, 0].map((layers) => sendLayers(sender, publication, layers));
+    await new Promise(setImmediate);
+    go();
+    await Promise.all(done);
+    assert.equal(sender.encoding.active, false);
+    await sendLayers(sender, publication, 1);
+    assert.deepEqual([sender.encoding.active, sender.encoding.scaleResolutionDownBy], [true, 4]);
+});
+
+test('layers rest when it is known how many there are, or not at all when it changes before', async () => {
+    const encoding = { scalabilityMode: 'L3T3_KEY' };
+    const small = fakeSender(encoding, [undefined, undefined, 'L2T3_KEY']);
+    await sendLayers(small, { encodings: [encoding] }, 1);
+    assert.deepEqual([small.encoding.scalabilityMode, small.encoding.scaleResolutionDownBy], ['L1T3', 2]);
+    const none = fakeSender(encoding, [undefined]); // nothing is encoded yet
+    const begun = performance.now();
+    const publication = { encodings: [encoding] };
+    await Promise.all([1, 0].map((layers) => sendLayers(none, publication, layers)));
+    assert.equal(none.encoding.active, false);
+    assert.ok(performance.now() - begun < 2000, 'what comes later is not waited with');
 });

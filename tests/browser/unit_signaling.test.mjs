@@ -11,8 +11,8 @@ const HELLO = {
 };
 
 /** A server whose answers each test writes: `on[type](message, connection)`. */
-async function startServer(on) {
-    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'roost.v1' });
+async function startServer(on, options = {}) {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'roost.v1', ...options });
     const received = [];
     const connections = [];
     server.on('connection', (socket) => {
@@ -37,6 +37,7 @@ async function startServer(on) {
 }
 
 const hello = ({ id }, { send }) => send({ type: 'ok', id, result: HELLO });
+const resume = ({ id }, { send }) => send({ type: 'ok', id, result: { replayed: 0 } });
 const event = (emitter, name) => new Promise((resolve) => emitter.once(name, resolve));
 
 /** @returns the signaling, closed at the end of all tests */
@@ -93,7 +94,7 @@ test('a broken connection is resumed, what was missed comes once, and open reque
 test('a request made while reconnecting waits for the new connection', async () => {
     const { url, received } = await startServer({
         hello,
-        resume: ({ id }, { send }) => send({ type: 'ok', id, result: { replayed: 0 } }),
+        resume,
         leave: ({ id }, { send }) => send({ seq: 1, type: 'ok', id }),
     });
     const signaling = open(url);
@@ -160,7 +161,7 @@ test('a connection in doubt is asked, kept when it answers, and replaced at once
     const { url, connections } = await startServer({
         hello,
         ping: (_, { send, index }) => { if (index > 0 || !deaf) send({ type: 'pong' }); },
-        resume: ({ id }, { send }) => send({ type: 'ok', id, result: { replayed: 0 } }),
+        resume,
     });
     const signaling = open(url);
     assert.equal(await signaling.check(), false); // there is none yet
@@ -175,4 +176,52 @@ test('a connection in doubt is asked, kept when it answers, and replaced at once
     assert.equal(signaling.state, 'open');
     assert.equal(connections.length, 2);
     assert.equal(await signaling.check(), true);
+});
+
+test('an answer over another connection is none: the session is resumed, and the owner is told', async () => {
+    const { url, connections } = await startServer({
+        hello,
+        ping: (_, { socket, send, index }) => { if (index === 0) socket.terminate(); else send({ type: 'pong' }); },
+        resume,
+    });
+    const signaling = open(url);
+    await signaling.open();
+    const resumed = event(signaling, 'resumed');
+    assert.equal(await signaling.check(), false);
+    await resumed;
+    assert.equal(signaling.state, 'open');
+    assert.equal(connections.length, 2);
+    assert.equal(await signaling.check(), true);
+});
+
+test('a page that was busy itself keeps its connection', async () => {
+    const { url, connections } = await startServer({ hello, ping: (_, { send }) => send({ type: 'pong' }) });
+    const signaling = open(url);
+    await signaling.open();
+    const answered = signaling.check(100);
+    const end = performance.now() + 400;
+    while (performance.now() < end);
+    assert.equal(await answered, true);
+    assert.equal(connections.length, 1);
+});
+
+test('a network that comes back while a connection is being made: one newer attempt takes its place', async (context) => {
+    const waiting = [];
+    let slow = false;
+    const verifyClient = (_, admit) => { if (slow) waiting.push(admit); else admit(true); };
+    const { url, received } = await startServer({ hello, resume }, { verifyClient });
+    let online = () => {};
+    globalThis.addEventListener = (_, listener) => (online = listener);
+    context.after(() => delete globalThis.addEventListener);
+    const signaling = open(url);
+    await signaling.open();
+    slow = true;
+    signaling.interrupt();
+    const dialled = async (times) => { while (waiting.length < times) await new Promise(setImmediate); };
+    await dialled(1);
+    online();
+    await dialled(2);
+    for (const admit of waiting) admit(true);
+    await event(signaling, 'resumed');
+    assert.deepEqual(received.filter(({ type }) => type === 'resume').map(({ connection }) => connection), [2]);
 });

@@ -13,6 +13,8 @@ const OFFER = 'roost.file';
 const GET = 'roost.file.get';
 const CONTENT = 'roost.file.content:';
 const NAME_MAX = 255;
+/** Pieces that do not go on for so long are no more to come: its owner's connection has changed. */
+const GOES_ON_WITHIN_MS = 15_000;
 
 /**
  * @typedef {object} SharedFile
@@ -22,11 +24,15 @@ const NAME_MAX = 255;
  * @property {string} from id of the member who has it
  * @property {boolean} own
  *
+ * @typedef {object} Asked
+ * @property {boolean} sent the question has gone out, and not only waits for the connection
+ * @property {ReturnType<typeof setTimeout>} [timer] runs out when no more of it comes
+ *
  * @typedef {object} FilesEvents
  * @property {SharedFile} shared
  * @property {{key: string, received: number}} progress of one that we asked for
  * @property {{key: string, file: SharedFile, content: Blob}} received
- * @property {string} lost it was on its way when the connection changed, and may be asked for again; the key
+ * @property {string} lost it was on its way when a connection changed, and may be asked for again; the key
  * @property {string} gone its owner has left; the key
  */
 
@@ -38,8 +44,8 @@ export class Files extends Emitter {
     #own = new Map();
     /** @type {Map<string, SharedFile>} those of others, by key */
     #others = new Map();
-    /** @type {Set<string>} keys that we asked for */
-    #wanted = new Set();
+    /** @type {Map<string, Asked>} those that we want, by key */
+    #wanted = new Map();
     #offs;
 
     /**
@@ -54,9 +60,9 @@ export class Files extends Emitter {
             data.on('message', (message) => this.#receive(message)),
             data.on('progress', ({ from, topic, received }) => {
                 const key = keyOf(from, topic.slice(CONTENT.length));
-                if (topic.startsWith(CONTENT) && this.#wanted.has(key)) this.emit('progress', { key, received });
+                if (topic.startsWith(CONTENT)) this.#progress(key, received);
             }),
-            data.on('open', () => [...this.#wanted].forEach((key) => this.#lost(key))),
+            data.on('open', () => this.#wanted.forEach(({ sent }, key) => sent && this.#lost(key))),
             room.on('member-left', ({ member }) => this.#left(member.id)),
         ];
     }
@@ -77,9 +83,12 @@ export class Files extends Emitter {
     async get(key) {
         const file = this.#others.get(key);
         if (!file || this.#wanted.has(key)) return;
-        this.#wanted.add(key);
+        /** @type {Asked} */
+        const asked = { sent: false };
+        this.#wanted.set(key, asked);
         try {
             await this.#data.send({ number: numberOf(key) }, { to: file.from, topic: GET });
+            asked.sent = true;
         } catch (error) {
             this.#lost(key);
             throw error;
@@ -88,6 +97,7 @@ export class Files extends Emitter {
 
     close() {
         for (const off of this.#offs) off();
+        for (const key of this.#wanted.keys()) this.#forget(key);
         this.clear();
     }
 
@@ -125,17 +135,38 @@ export class Files extends Emitter {
 
     /**
      * @param {string} key
+     * @param {number} received bytes
+     */
+    #progress(key, received) {
+        const asked = this.#wanted.get(key);
+        if (!asked) return;
+        clearTimeout(asked.timer);
+        asked.timer = setTimeout(() => this.#lost(key), GOES_ON_WITHIN_MS);
+        this.emit('progress', { key, received });
+    }
+
+    /**
+     * @param {string} key
      * @param {unknown} content
      */
     #received(key, content) {
         const file = this.#others.get(key);
-        if (!file || !(content instanceof ArrayBuffer) || !this.#wanted.delete(key)) return;
+        if (!file || !(content instanceof ArrayBuffer) || !this.#forget(key)) return;
         this.emit('received', { key, file, content: new Blob([content], { type: 'application/octet-stream' }) });
     }
 
     /** @param {string} key of one that we asked for and that will not come */
     #lost(key) {
-        if (this.#wanted.delete(key)) this.emit('lost', key);
+        if (this.#forget(key)) this.emit('lost', key);
+    }
+
+    /**
+     * @param {string} key
+     * @returns {boolean} whether it was wanted
+     */
+    #forget(key) {
+        clearTimeout(this.#wanted.get(key)?.timer);
+        return this.#wanted.delete(key);
     }
 
     /** @param {string} member */
@@ -143,7 +174,7 @@ export class Files extends Emitter {
         for (const { key, from } of this.#others.values()) {
             if (from !== member) continue;
             this.#others.delete(key);
-            this.#wanted.delete(key);
+            this.#forget(key);
             this.emit('gone', key);
         }
     }

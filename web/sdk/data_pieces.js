@@ -4,6 +4,8 @@
  */
 
 const MESSAGES_MAX = 8;
+/** Each piece costs some hundred bytes beside its own. */
+const PIECE_MIN = 1024;
 
 /**
  * @typedef {object} Assembly
@@ -29,7 +31,9 @@ export class Pieces {
      * @returns {Uint8Array | null} the whole message, once this was the last piece of it
      */
     add(sender, { message, total, offset }, content) {
-        if (content.length === 0 || total > this.#sizeMax || offset + content.length > total) return null;
+        const end = offset + content.length;
+        if (content.length === 0 || total > this.#sizeMax || end > total) return null;
+        if (content.length < PIECE_MIN && end < total) return null;
         const messages = this.#senders.get(sender) ?? new Map();
         this.#senders.set(sender, messages);
         const assembly = messages.get(message) ?? this.#begin(messages, message, total);

@@ -4,6 +4,9 @@
 const MODE = /^([LS])(\d)(T\d)(h?)(\w*)$/;
 /** Encoders give a spatial layer about this part of the rate of the next larger one. */
 const SHARE = 0.55;
+/** For so long a first picture is waited for, whose encoder tells its mode. */
+const MODE_WITHIN_MS = 5000;
+const LOOK_EVERY_MS = 100;
 
 /**
  * @typedef {import('./encodings.js').Encoding} Encoding
@@ -12,6 +15,25 @@ const SHARE = 0.55;
  * @property {Encoding[]} encodings as they are when all of it is sent
  * @property {string} [wholeMode] while spatial layers rest: the mode with all of them
  */
+
+/** @type {WeakMap<RTCRtpSender, Promise<void>>} settles with the change that was asked for last */
+const turns = new WeakMap();
+
+/**
+ * Changes of a sender are made one after the other: what was asked for last is how it stays.
+ *
+ * @param {RTCRtpSender} sender
+ * @param {(replaced: () => boolean) => Promise<void>} work given whether another change waits behind it
+ * @returns {Promise<void>}
+ */
+function inTurn(sender, work) {
+    const before = turns.get(sender) ?? Promise.resolve();
+    /** @type {Promise<void>} */
+    const done = before.then(() => work(() => turns.get(sender) !== settled));
+    const settled = done.catch(() => {});
+    turns.set(sender, settled);
+    return done;
+}
 
 /**
  * An encoding that sends the smallest of its spatial layers alone, as large as they were.
@@ -35,7 +57,8 @@ export function smallestLayers(encoding, mode, layers) {
 }
 
 /**
- * The mode that the browser has chosen: small pictures have fewer layers than were asked for.
+ * The mode that the browser has chosen: small pictures have fewer layers than were asked for. It is known once a
+ * picture was encoded.
  *
  * @param {RTCRtpSender} sender
  * @returns {Promise<string | undefined>}
@@ -45,6 +68,21 @@ async function modeOf(sender) {
     const reports = [];
     (await sender.getStats()).forEach((report) => reports.push(report));
     return reports.find(({ type }) => type === 'outbound-rtp')?.scalabilityMode;
+}
+
+/**
+ * @param {RTCRtpSender} sender
+ * @param {() => boolean} replaced ends the waiting
+ * @returns {Promise<string | undefined>} undefined, too, of browsers that do not tell
+ */
+async function firstModeOf(sender, replaced) {
+    const begun = performance.now();
+    let mode = await modeOf(sender);
+    while (!mode && !replaced() && performance.now() - begun < MODE_WITHIN_MS) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+        mode = await modeOf(sender);
+    }
+    return mode;
 }
 
 /**
@@ -83,17 +121,32 @@ function whole(encoding) {
  * @param {Layered} publication
  * @param {number} layers 0: nothing
  */
-export async function sendLayers(sender, publication, layers) {
+export function sendLayers(sender, publication, layers) {
+    return inTurn(sender, (replaced) => sendNow(sender, publication, layers, replaced));
+}
+
+/**
+ * @param {RTCRtpSender} sender
+ * @param {Layered} publication
+ * @param {number} layers
+ * @param {() => boolean} replaced
+ */
+async function sendNow(sender, publication, layers, replaced) {
     const [only, second] = publication.encodings;
     if (second || !only?.scalabilityMode || layers === 0) {
         await change(sender, (_, i) => ({ active: i < layers }));
         return;
     }
-    const chosen = await modeOf(sender);
-    const mode = publication.wholeMode ?? chosen ?? only.scalabilityMode;
-    const encoding = smallestLayers(only, mode, layers);
+    const asked = only.scalabilityMode;
+    let mode = publication.wholeMode ?? (await modeOf(sender));
+    if (!mode && smallestLayers(only, asked, layers) !== only) {
+        await change(sender, () => ({ active: true }));
+        mode = await firstModeOf(sender, replaced);
+        if (!mode && replaced()) return;
+    }
+    const encoding = smallestLayers(only, mode ?? asked, layers);
     const rested = publication.wholeMode !== undefined;
-    publication.wholeMode = encoding === only ? undefined : mode;
+    publication.wholeMode = encoding === only ? undefined : (mode ?? asked);
     await change(sender, () => (rested || encoding !== only ? whole(encoding) : { active: true }));
 }
 
@@ -103,7 +156,9 @@ export async function sendLayers(sender, publication, layers) {
  * @param {RTCRtpSender} sender
  * @param {Layered} publication with as many encodings as the sender has, of the same layers
  */
-export async function sendAll(sender, { encodings }) {
+export function sendAll(sender, { encodings }) {
     const [only, second] = encodings;
-    await change(sender, (_, i) => (only?.scalabilityMode && !second ? whole(only) : { ...encodings[i], active: true }));
+    /** @type {(encoding: Encoding, i: number) => Encoding} */
+    const all = (_, i) => (only?.scalabilityMode && !second ? whole(only) : { ...encodings[i], active: true });
+    return inTurn(sender, () => change(sender, all));
 }

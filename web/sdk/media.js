@@ -15,6 +15,8 @@ const RESTART_TRIES = 4;
 const CONNECT_WITHIN_MS = 15000;
 /** After a change of networks, the time in which the server finds another path that it knows. */
 const MOVED_WITHIN_MS = 500;
+/** Paths change without reason, too, often while a page is busy with its beginning: signaling has time to answer. */
+const ANSWERS_WITHIN_MS = 2000;
 /** Browsers believe in a path for so long after it went silent, and go back to it when ICE is restarted. */
 const BELIEF_MS = 8000;
 
@@ -83,16 +85,29 @@ export class MediaConnection extends Emitter {
     #wasConnected = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #timer;
+    /** An ICE restart is being negotiated. */
+    #restarting = false;
     #networkChanged = () => void this.#lookForPaths();
-    #looking = false;
+    #networkType = connectionInformation()?.type;
+    /** Told also when a browser thinks anew of how fast the network is, which is no other one. */
+    #informationChanged = () => {
+        const type = connectionInformation()?.type;
+        if (type === this.#networkType) return;
+        this.#networkType = type;
+        this.#networkChanged();
+    };
+    /** @type {RTCPeerConnection | null} for which other paths are being looked for */
+    #looking = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    #lookTimer;
     #serverAnswers;
     #silence = new Silence(() => void this.#heardNothing());
-    #moved = () => void this.#serverAnswers();
+    #moved = () => void this.#serverAnswers(ANSWERS_WITHIN_MS);
 
     /**
      * @param {import('./ice.js').IceServers} ice
      * @param {SendOffer} sendOffer passes an offer to the server
-     * @param {() => Promise<boolean>} serverAnswers whether the server can be reached by other ways than this
+     * @param {(withinMs?: number) => Promise<boolean>} serverAnswers whether the server is reached by signaling as before
      * @param {import('./e2ee.js').E2ee | null} [e2ee] encrypts what is sent, decrypts what is received
      * @param {import('./data.js').RoomData | null} [data] sends its messages over each connection
      */
@@ -104,7 +119,7 @@ export class MediaConnection extends Emitter {
         this.#ice = ice;
         this.#sendOffer = sendOffer;
         globalThis.addEventListener?.('online', this.#networkChanged);
-        connectionInformation()?.addEventListener?.('change', this.#networkChanged);
+        connectionInformation()?.addEventListener?.('change', this.#informationChanged);
     }
 
     get state() {
@@ -191,9 +206,18 @@ export class MediaConnection extends Emitter {
 
     /** Finds new network paths without touching what is sent and received. */
     restartIce() {
+        this.#stopLooking();
         if (this.#state === 'closed' || !this.#connection) return;
         this.#restart = true;
         this.negotiate().catch((error) => this.#failed(error));
+    }
+
+    /** Signaling had to be resumed, perhaps over another network: restarts ICE if nothing is heard any more. */
+    async lookAgain() {
+        const connection = this.#connection;
+        if (this.#state !== 'connected' || this.#restart || this.#restarting) return;
+        if (await this.#hears()) return;
+        if (this.#connection === connection) this.restartIce();
     }
 
     /** Begins again with a new RTCPeerConnection; publications and slots come along. */
@@ -213,7 +237,10 @@ export class MediaConnection extends Emitter {
     negotiate() {
         if (this.#state === 'closed') return Promise.reject(new RoostError('connection-closed'));
         this.#dirty = true;
-        this.#negotiating ??= this.#negotiateAll().finally(() => (this.#negotiating = null));
+        this.#negotiating ??= this.#negotiateAll().finally(() => {
+            this.#negotiating = null;
+            this.#restarting = false;
+        });
         return this.#negotiating;
     }
 
@@ -221,7 +248,7 @@ export class MediaConnection extends Emitter {
         if (this.#state === 'closed') return;
         this.#dropConnection();
         globalThis.removeEventListener?.('online', this.#networkChanged);
-        connectionInformation()?.removeEventListener?.('change', this.#networkChanged);
+        connectionInformation()?.removeEventListener?.('change', this.#informationChanged);
         this.#setState('closed');
         this.clear();
     }
@@ -254,6 +281,7 @@ export class MediaConnection extends Emitter {
         this.#addReceivers(connection);
         const iceRestart = this.#restart && !this.#fresh;
         this.#restart = false;
+        this.#restarting ||= iceRestart;
         if ((iceRestart || this.#fresh) && (await this.#ice.refresh())) {
             if (this.#connection !== connection) return;
             connection.setConfiguration(this.#configuration);
@@ -314,6 +342,7 @@ export class MediaConnection extends Emitter {
 
     #dropConnection() {
         clearTimeout(this.#timer);
+        this.#stopLooking();
         this.#silence.stop();
         const connection = this.#connection;
         this.#connection = null;
@@ -467,11 +496,23 @@ export class MediaConnection extends Emitter {
 
     /** The network has changed: there may be better paths, and must be others when nothing comes any more. */
     async #lookForPaths() {
-        if (this.#looking) return;
-        this.#looking = true;
-        if (await this.#silence.hears(MOVED_WITHIN_MS)) await new Promise((resolve) => setTimeout(resolve, BELIEF_MS));
-        this.#looking = false;
-        this.restartIce();
+        const connection = this.#connection;
+        if (!connection || this.#looking === connection) return;
+        this.#looking = connection;
+        const works = (await this.#hears()) || (await this.#serverAnswers());
+        if (this.#looking !== connection) return; // done meanwhile
+        if (works) this.#lookTimer = setTimeout(() => this.restartIce(), BELIEF_MS);
+        else this.restartIce();
+    }
+
+    #stopLooking() {
+        clearTimeout(this.#lookTimer);
+        this.#looking = null;
+    }
+
+    /** @returns {Promise<boolean>} whether something comes now; false for a connection that tells nothing any more */
+    #hears() {
+        return this.#silence.hears(MOVED_WITHIN_MS).catch(() => false);
     }
 
     /** Nothing comes any more: the network is gone, unless the others have only stopped sending. */
@@ -580,7 +621,7 @@ function iceTransport(connection) {
     return transceiver?.sender.transport?.iceTransport ?? connection.sctp?.transport?.iceTransport;
 }
 
-/** @returns {EventTarget | undefined} tells of changed networks where the browser knows */
+/** @returns {(EventTarget & {type?: string}) | undefined} tells of changed networks where the browser knows */
 function connectionInformation() {
     return /** @type {any} */ (globalThis.navigator)?.connection;
 }

@@ -123,6 +123,7 @@ export class Room extends Emitter {
         this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
         this.#offs = [
             signaling.on('message', (message) => this.#receive(message)),
+            signaling.on('resumed', () => void this.#media.lookAgain()),
             signaling.on('renewed', () => void this.#rejoin()),
             signaling.on('state', (state) => this.#signalingChanged(state)),
         ];
@@ -385,7 +386,7 @@ export class Room extends Emitter {
         const media = new MediaConnection(
             this.#ice,
             (offer) => this.#signaling.request('offer', { ...offer }),
-            () => this.#signaling.check(),
+            (withinMs) => this.#signaling.check(withinMs),
             this.e2ee,
             this.data,
         );

@@ -17,6 +17,8 @@ const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5000;
 /** Servers answer a ping at once: longer silence than this, where there is doubt, is a lost connection. */
 const CHECK_MS = 1000;
+/** A timer that is later than this tells of a page that was stopped, not of a server that is silent. */
+const LATE_MS = 200;
 
 /**
  * @typedef {'connecting' | 'open' | 'reconnecting' | 'closed'} SignalingState
@@ -25,6 +27,7 @@ const CHECK_MS = 1000;
  * @property {SignalingState} state
  * @property {{attempt: number, delayMs: number}} retry the next attempt to reconnect is planned
  * @property {import('./protocol.js').ServerEvent} message an event of the server
+ * @property {null} resumed the session goes on over another connection
  * @property {import('./protocol.js').HelloResult} renewed the old session is gone, a new one began
  * @property {RoostError} failed the server refuses; no more attempts
  *
@@ -47,12 +50,14 @@ export class Signaling extends Emitter {
     #lastSeq = 0;
     #lastId = 0;
     #heardAt = 0;
-    /** Called with each message. */
-    #heard = () => {};
+    /** @type {(answered: boolean) => void} called with each message, and when the socket is dropped */
+    #checked = () => {};
     /** @type {Promise<boolean> | null} see check() */
     #checking = null;
     #lostAt = 0;
     #attempt = 0;
+    /** Counts the attempts to come back: a newer one makes those before it void. */
+    #latest = 0;
     /** @type {Map<number, PendingRequest>} in the order of sending */
     #pending = new Map();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -128,12 +133,14 @@ export class Signaling extends Emitter {
 
     /**
      * Finds out whether the connection still works, where there is reason to doubt it: the network has
-     * changed, or media has stopped. One that does not answer is replaced at once.
+     * changed, or media has stopped. One that does not answer is replaced at once. An answer over another
+     * connection is none: it may have come over another network.
      *
+     * @param {number} [withinMs] that are waited for the answer, unless a check is under way
      * @returns {Promise<boolean>} whether the server has answered
      */
-    check() {
-        this.#checking ??= this.#checkOnce().finally(() => (this.#checking = null));
+    check(withinMs = CHECK_MS) {
+        this.#checking ??= this.#checkOnce(withinMs).finally(() => (this.#checking = null));
         return this.#checking;
     }
 
@@ -149,21 +156,28 @@ export class Signaling extends Emitter {
         this.emit('state', state);
     }
 
-    /** @returns {Promise<boolean>} */
-    #checkOnce() {
-        const socket = this.#socket;
-        if (this.#state !== 'open' || !socket) return Promise.resolve(false);
+    /**
+     * @param {number} withinMs
+     * @returns {Promise<boolean>}
+     */
+    #checkOnce(withinMs) {
+        if (this.#state !== 'open' || !this.#socket) return Promise.resolve(false);
         return new Promise((resolve) => {
-            const timer = setTimeout(() => {
-                resolve(false);
-                if (this.#state !== 'open' || this.#socket !== socket) return; // replaced meanwhile
-                this.#lost();
-                this.#retryNow();
-            }, CHECK_MS);
-            this.#heard = () => {
-                clearTimeout(timer);
-                resolve(true);
+            /** @type {ReturnType<typeof setTimeout>} */
+            let timer;
+            const wait = () => {
+                const begun = performance.now();
+                timer = setTimeout(() => {
+                    if (performance.now() - begun > withinMs + LATE_MS) return wait(); // the answer may be here, unread
+                    this.#lost();
+                    this.#retryNow();
+                }, withinMs);
             };
+            this.#checked = (answered) => {
+                clearTimeout(timer);
+                resolve(answered);
+            };
+            wait();
             this.#ping();
         });
     }
@@ -253,7 +267,7 @@ export class Signaling extends Emitter {
     /** @param {unknown} data */
     #receive(data) {
         this.#heardAt = Date.now();
-        this.#heard();
+        this.#checked(true);
         /** @type {Record<string, any>} */
         let message;
         try {
@@ -324,15 +338,19 @@ export class Signaling extends Emitter {
     }
 
     async #retry() {
+        const attempt = ++this.#latest;
+        const isVoid = () => this.#state !== 'reconnecting' || attempt !== this.#latest;
         try {
             const socket = await this.#dial();
-            if (this.#state !== 'reconnecting') return socket.close();
+            if (isVoid()) return socket.close();
             this.#adopt(socket);
-            if (!(await this.#resume())) await this.#renew();
+            const resumed = await this.#resume();
+            if (!resumed) await this.#renew();
             for (const { text } of [...this.#pending.values()]) this.#send(text);
             this.#setState('open');
+            if (resumed) this.emit('resumed', null);
         } catch (error) {
-            if (this.#state !== 'reconnecting') return;
+            if (isVoid()) return;
             this.#dropSocket();
             if (error instanceof RoostError && error.code === 'version-unsupported') {
                 this.emit('failed', error);
@@ -374,6 +392,7 @@ export class Signaling extends Emitter {
     #dropSocket() {
         const socket = this.#socket;
         this.#socket = null;
+        this.#checked(false);
         if (!socket) return;
         socket.onmessage = socket.onclose = socket.onerror = null;
         socket.close();
