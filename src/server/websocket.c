@@ -26,6 +26,7 @@ struct websocket {
     void *context;
     size_t memory;    /**< as counted in the server's sum */
     bool was_full;    /**< `drained` is owed */
+    bool paused;      /**< nothing is read */
     bool aborted;     /**< websocket_abort was called */
     bool closed_told; /**< the owner knows; nothing is called any more */
 };
@@ -254,8 +255,21 @@ int websocket_send_binary(struct websocket *socket, struct bytes data)
     return sent(socket, result ? result : ws_connection_send_binary(socket->ws, data));
 }
 
+void websocket_pause(struct websocket *socket, bool paused)
+{
+    if (paused == socket->paused)
+        return;
+    socket->paused = paused;
+    stream_pause(socket->connection->stream, paused);
+    if (paused)
+        return;
+    ws_connection_excuse(socket->ws, now_of(socket));
+    http_connection_wake(socket->connection); // what has arrived already
+}
+
 void websocket_close(struct websocket *socket, uint16_t code, const char *reason)
 {
+    websocket_pause(socket, false);
     ws_connection_close(socket->ws, now_of(socket), code, reason);
     http_connection_wake(socket->connection);
 }
@@ -315,7 +329,7 @@ static void input_pump(struct websocket *socket)
 {
     struct http_connection *connection = socket->connection;
     size_t total = 0;
-    while (connection->phase == HTTP_PHASE_WEBSOCKET && !socket->aborted) {
+    while (connection->phase == HTTP_PHASE_WEBSOCKET && !socket->aborted && !socket->paused) {
         struct bytes input = stream_input(connection->stream);
         if (input.size == 0)
             return;
@@ -364,6 +378,8 @@ void websocket_writable(struct websocket *socket)
 
 void websocket_timer_expired(struct websocket *socket, uint64_t now_us)
 {
+    if (socket->paused)
+        ws_connection_excuse(socket->ws, now_us);
     ws_connection_tick(socket->ws, now_us);
     websocket_run(socket);
 }

@@ -70,6 +70,14 @@ void websocket_close(struct websocket *socket, uint16_t code, const char *reason
 /** Ends it at once without a handshake; `closed` follows soon with 1006. */
 void websocket_abort(struct websocket *socket);
 
+/**
+ * Stops or resumes reading from the peer, so that it is slowed by the network instead of our
+ * holding what it sends. From within `message` no further message follows that one. While paused
+ * its silence is no reason to close, and that it is gone may be noticed late: whoever pauses sees
+ * to an end of it. websocket_close resumes, for the answer of the peer.
+ */
+void websocket_pause(struct websocket *socket, bool paused);
+
 /** The owner's own pointer; NULL at first. */
 void websocket_set_context(struct websocket *socket, void *context);
 void *websocket_context(const struct websocket *socket);

@@ -98,6 +98,28 @@ describe('limits', { concurrency: 3, timeout: 90000 }, () => {
         await other.next();
     });
 
+    test('a client over ws that sends thousands of messages at once is slowed, not cut off', async (context) => {
+        const server = await start(context, { set: { 'mqtt.sync': true } });
+        const socket = new WebSocket(`ws://127.0.0.1:${server.httpPort}/mqtt`, ['mqtt'], { perMessageDeflate: false });
+        context.after(() => socket.terminate());
+        let closed = '';
+        let acknowledged = 0;
+        let rest = Buffer.alloc(0);
+        socket.on('close', (code, reason) => { closed = `${code} ${reason}`; });
+        socket.on('message', (data) => {
+            rest = Buffer.concat([rest, data]);
+            for (; rest.length >= 2 + rest[1]; rest = rest.subarray(2 + rest[1])) acknowledged += rest[0] === 0x40;
+        });
+        await new Promise((resolve) => socket.once('open', resolve));
+        socket.send(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: false, clientId: 'fast', keepalive: 0 }));
+        const payload = Buffer.alloc(2048, 'x');
+        const count = 20000;
+        for (let messageId = 1; messageId <= count; messageId++)
+            socket.send(generate({ cmd: 'publish', topic: 'fast', payload, qos: 1, messageId, dup: false, retain: messageId % 10 === 0 }));
+        await until('all are acknowledged', () => acknowledged === count || closed, 60000);
+        assert.deepEqual([closed, acknowledged], ['', count]);
+    });
+
     test('mqtt.session_expiry and mqtt.max_retained of 0: no session stays, no message is retained', async (context) => {
         const server = await start(context, { set: { 'mqtt.session_expiry': '0s', 'mqtt.max_retained': 0, 'mqtt.sys_interval': '0s' } });
         const options = { clientId: 'lamp', clean: false, properties: { sessionExpiryInterval: 3600 } };

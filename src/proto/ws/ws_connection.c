@@ -141,6 +141,12 @@ void ws_connection_tick(struct ws_connection *ws, uint64_t now_us)
     }
 }
 
+void ws_connection_excuse(struct ws_connection *ws, uint64_t now_us)
+{
+    ws->heard_us = now_us;
+    ws->message.started_us = now_us;
+}
+
 uint64_t ws_connection_rtt_us(const struct ws_connection *ws)
 {
     return ws->rtt_us;

@@ -114,5 +114,10 @@ size_t ws_connection_memory(const struct ws_connection *ws);
 uint64_t ws_connection_deadline(const struct ws_connection *ws);
 /** Sends pings, finds dead peers, messages that do not end and unanswered closes. */
 void ws_connection_tick(struct ws_connection *ws, uint64_t now_us);
+/**
+ * The caller has read nothing on purpose until now: that the peer was silent, or did not end its
+ * message, says nothing about it.
+ */
+void ws_connection_excuse(struct ws_connection *ws, uint64_t now_us);
 /** The last measured round trip, 0 when unknown. */
 uint64_t ws_connection_rtt_us(const struct ws_connection *ws);

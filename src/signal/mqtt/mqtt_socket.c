@@ -13,8 +13,8 @@
 #define CLOSE_UNSUPPORTED 1003
 #define CLOSE_POLICY      1008
 #define CLOSE_TRY_LATER   1013
-/** What a WebSocket may have sent that the broker does not take yet. */
-#define WEBSOCKET_INPUT_MAX (256u << 10)
+/** A message of a WebSocket may be so much longer than the largest packet. */
+#define WEBSOCKET_MESSAGE_EXTRA (256u << 10)
 
 /** ---- both kinds ---- */
 
@@ -88,9 +88,12 @@ static void feed(struct mqtt_socket *socket)
         input = input_of(socket);
     }
     bool busy = socket->client && broker_client_is_busy(socket->client);
-    if (socket->stream && busy != socket->paused) {
+    if (busy != socket->paused) {
         socket->paused = busy;
-        stream_pause(socket->stream, busy);
+        if (socket->stream)
+            stream_pause(socket->stream, busy);
+        else
+            websocket_pause(socket->websocket, busy);
     }
     mqtt_endpoint_wake(socket->endpoint);
 }
@@ -138,8 +141,7 @@ void mqtt_socket_send(struct mqtt_socket *socket)
         if (socket->stream)
             stream_notify_drained(socket->stream);
     }
-    bool was_busy = socket->paused || (socket->websocket && buffer_size(&socket->input) > 0);
-    if (was_busy && !broker_client_is_busy(client))
+    if (socket->paused && !broker_client_is_busy(client))
         feed(socket);
 }
 
@@ -263,7 +265,8 @@ static void websocket_opened(struct websocket *websocket, struct http_exchange *
     struct mqtt_endpoint *endpoint = owner;
     struct mqtt_socket *socket = socket_new(endpoint, websocket_remote(websocket));
     size_t packet = endpoint->config.broker.packet_size_max + MQTT_HEADER_SIZE_MAX;
-    buffer_init(&socket->input, packet + WEBSOCKET_INPUT_MAX);
+    // the beginning of a packet, and one message: then it is paused while the broker is busy
+    buffer_init(&socket->input, 2 * packet + WEBSOCKET_MESSAGE_EXTRA);
     socket->websocket = websocket;
     websocket_set_context(websocket, socket);
     if (endpoint->draining || !enter_broker(socket)) {
@@ -339,6 +342,6 @@ int mqtt_socket_add_route(struct mqtt_endpoint *endpoint)
                                       .subprotocols = subprotocols,
                                       .subprotocol_required = true,
                                       .check = check_origin,
-                                      .message_size_max = packet + WEBSOCKET_INPUT_MAX,
+                                      .message_size_max = packet + WEBSOCKET_MESSAGE_EXTRA,
                                       .output_size_max = 4 * MQTT_UNSENT_MAX + 2 * packet });
 }

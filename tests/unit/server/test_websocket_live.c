@@ -12,6 +12,7 @@ struct endpoint_log {
     _Atomic int drained;
     _Atomic int refused;
     _Atomic uint16_t code;
+    struct websocket *paused;
     char room[40];
 };
 
@@ -37,15 +38,23 @@ static void on_message(struct websocket *socket, bool is_text, struct bytes data
 {
     struct endpoint_log *log = owner;
     assert_ptr_equal(websocket_context(socket), log);
-    if (text_equal(data, "close"))
+    if (text_equal(data, "pause")) {
+        websocket_pause(socket, true);
+        log->paused = socket;
+    } else if (text_equal(data, "resume")) {
+        websocket_pause(log->paused, false);
+    } else if (text_equal(data, "close all")) {
+        websocket_close(log->paused, 4321, "as you wish");
+    } else if (text_equal(data, "close")) {
         websocket_close(socket, 4321, "as you wish");
-    else if (text_equal(data, "abort"))
+    } else if (text_equal(data, "abort")) {
         websocket_abort(socket);
-    else if (text_equal(data, "flood"))
+    } else if (text_equal(data, "flood")) {
         flood(socket, log);
-    else
+    } else {
         assert_int_equal(
             is_text ? websocket_send_text(socket, data) : websocket_send_binary(socket, data), 0);
+    }
 }
 
 static void on_closed(struct websocket *socket, uint16_t code, struct bytes reason, void *owner)
@@ -286,6 +295,49 @@ static void test_a_silent_peer_is_dropped(void **state)
     close_live(log);
 }
 
+/** Answers pings for so long. */
+static void client_stay(struct client *client, uint64_t ms)
+{
+    uint64_t end = live_now_ms() + ms;
+    while (live_now_ms() < end) {
+        uint8_t byte[1];
+        assert_int_equal(live_read(client->fd, byte, 1), 1);
+        assert_int_equal(ws_connection_input(client->ws, 0, bytes_of(byte, 1)), 1);
+        client_flush(client);
+    }
+}
+
+static void test_a_peer_can_be_paused(void **state)
+{
+    (void)state;
+    struct endpoint_log *log = open_live(
+        &(struct websocket_endpoint){ .ping_interval_us = 50000, .pong_timeout_us = 400000 });
+    struct client *paused = client_open(log, "/ws"), *other = client_open(log, "/ws");
+    // together, so that all of it has arrived when the first is taken
+    static const char *const texts[] = { "pause", "one", "two" };
+    for (size_t i = 0; i < array_size(texts); i++)
+        assert_int_equal(ws_connection_send_text(paused->ws, bytes_of_text(texts[i])), 0);
+    client_flush(paused);
+    // it is not thought dead, though nothing of it is read
+    client_stay(other, 1000);
+    assert_int_equal(live_metric(log->live, WEBSOCKETS), 2);
+    assert_int_equal(live_metric(log->live, WEBSOCKET_RECEIVED), 1);
+    client_say(other, "resume");
+    assert_true(text_equal(client_next(paused).data, "one"));
+    assert_true(text_equal(client_next(paused).data, "two"));
+    // closing takes the answer, and waits for it no longer than ever
+    client_say(paused, "pause");
+    assert_true(live_wait_metric(log->live, WEBSOCKET_RECEIVED, 5));
+    client_say(other, "close all");
+    assert_int_equal(client_next(paused).kind, WS_EVENT_CLOSED);
+    assert_true(live_wait_metric(log->live, WEBSOCKETS, 1));
+    assert_int_equal(log->code, 4321);
+    client_close(paused);
+    client_close(other);
+    assert_true(live_wait_metric(log->live, WEBSOCKETS, 0));
+    close_live(log);
+}
+
 static void test_a_slow_peer_is_told_to_the_owner_and_drains(void **state)
 {
     (void)state;
@@ -437,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_either_side_can_close),
         cmocka_unit_test(test_violations_are_counted_and_told),
         cmocka_unit_test(test_a_silent_peer_is_dropped),
+        cmocka_unit_test(test_a_peer_can_be_paused),
         cmocka_unit_test(test_a_slow_peer_is_told_to_the_owner_and_drains),
         cmocka_unit_test(test_pages_of_other_origins_are_refused),
         cmocka_unit_test(test_the_owner_may_decide_about_origins),
