@@ -24,7 +24,7 @@ void ice_agent_select(struct ice_agent *agent, int index, uint64_t now_us)
         ice_count(agent->metrics, ICE_RESTARTS);
     }
     // a successful check is consent (RFC 7675, section 5.1)
-    ice_consent_start(&agent->consent, now_us, true);
+    ice_consent_start(&agent->consent, now_us, max_of(now_us, (uint64_t)1));
     ice_count(agent->metrics, ICE_SELECTIONS);
 }
 

@@ -2,13 +2,16 @@
 
 #include <string.h>
 
-void ice_consent_start(struct ice_consent *consent, uint64_t now_us, bool proven)
+void ice_consent_start(struct ice_consent *consent, uint64_t now_us, uint64_t answered_us)
 {
+    if (answered_us != 0)
+        consent->expiry_us = answered_us + ICE_CONSENT_EXPIRY_US;
+    else if (consent->state == ICE_CONSENT_NONE)
+        consent->expiry_us = now_us + ICE_CONSENT_UNPROVEN_US;
     consent->state = ICE_CONSENT_ALIVE;
     if (consent->reported == ICE_CONSENT_NONE)
         consent->reported = ICE_CONSENT_ALIVE;
     consent->next_us = now_us;
-    consent->expiry_us = now_us + (proven ? ICE_CONSENT_EXPIRY_US : ICE_CONSENT_UNPROVEN_US);
     consent->heard_us = now_us;
     consent->unanswered_us = 0;
     memset(consent->checks, 0, sizeof(consent->checks));

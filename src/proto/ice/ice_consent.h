@@ -37,10 +37,11 @@ struct ice_consent {
 };
 
 /**
- * A path was selected: the first check is due at once. `proven`: it has answered a check before,
- * else the first answer must come within ICE_CONSENT_UNPROVEN_US.
+ * A path was selected: the first check is due at once. `answered_us`: when it answered one last,
+ * from which its consent lasts; 0: never, then an answer must come within ICE_CONSENT_UNPROVEN_US
+ * of the first selection, however often another path is selected until then.
  */
-void ice_consent_start(struct ice_consent *consent, uint64_t now_us, bool proven);
+void ice_consent_start(struct ice_consent *consent, uint64_t now_us, uint64_t answered_us);
 /** Forgets the checks in flight: their credentials are void. */
 void ice_consent_forget_checks(struct ice_consent *consent, uint64_t now_us);
 /** Whether a check is due. */

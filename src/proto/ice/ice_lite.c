@@ -8,6 +8,8 @@
 #define NONE ICE_LITE_NONE
 /** Silence of the selected path after which any nomination replaces it at once. */
 #define SILENT_PATH_US 2500000ull
+/** An answer proves a path for so long: then as much of its consent is left, to be renewed in. */
+#define PROOF_US (ICE_CONSENT_EXPIRY_US / 2)
 
 int ice_lite_init(struct ice_lite *ice, const struct ice_lite_config *config)
 {
@@ -111,20 +113,39 @@ static bool nomination_wins(const struct ice_lite *ice, int8_t index, uint64_t n
     return new->nominated_us > old->nominated_us;
 }
 
-void ice_lite_select(struct ice_lite *ice, uint64_t now_us, int8_t index, bool proven)
+void ice_lite_select(struct ice_lite *ice, uint64_t now_us, int8_t index)
 {
     ice->selected = index;
     ice->selected_pending = true;
-    ice_consent_start(&ice->consent, now_us, proven);
+    ice_consent_start(&ice->consent, now_us, ice->paths[index].answered_us);
+    ice_probe_drop(&ice->probe);
     ice_failover_start(&ice->failover, now_us);
     ice->claim.left = 0;
     ice_count(ice->metrics, ICE_SELECTIONS);
 }
 
+/** Whether media may go to path `index`: checks that came over it can be forged, answers cannot. */
+static bool may_select(const struct ice_lite *ice, int8_t index, uint64_t now_us)
+{
+    uint64_t answered_us = ice->paths[index].answered_us;
+    if (answered_us != 0)
+        return now_us - answered_us < PROOF_US;
+    return !ice->proven && ice->consent.state != ICE_CONSENT_EXPIRED;
+}
+
+/** The peer wants path `index`. */
+static void move_to(struct ice_lite *ice, uint64_t now_us, int8_t index)
+{
+    if (may_select(ice, index, now_us))
+        ice_lite_select(ice, now_us, index);
+    else
+        ice_probe_want(&ice->probe, now_us, &ice->paths[index].path);
+}
+
 static void nominate(struct ice_lite *ice, int8_t index, uint64_t now_us)
 {
     if (index != ice->selected && nomination_wins(ice, index, now_us))
-        ice_lite_select(ice, now_us, index, false);
+        move_to(ice, now_us, index);
     ice->paths[index].nominated_us = max_of(now_us, (uint64_t)1); // 0 means never
 }
 
@@ -154,7 +175,10 @@ static int take_request(struct ice_lite *ice, uint64_t now_us, const struct net_
         return 0;
     }
     int8_t place = learn_path(ice, path);
-    ice->newest = place;
+    if (ice->began_us == 0)
+        ice->began_us = max_of(now_us, (uint64_t)1);
+    if (now_us < ice->began_us + ICE_CONSENT_UNPROVEN_US)
+        ice->newest = place;
     ice->paths[place].priority = request.priority ? request.priority : ice->paths[place].priority;
     if (request.use_candidate && request.role != ICE_ROLE_CONTROLLED)
         nominate(ice, place, now_us);
@@ -180,10 +204,12 @@ static int take_probe_answer(struct ice_lite *ice, uint64_t now_us,
         return 0;
     uint32_t priority = ice->paths[ice->selected].priority;
     int8_t place = learn_path(ice, &ice->probe.path);
-    ice->paths[place].priority = priority;
+    if (ice->paths[place].nominated_us == 0)
+        ice->paths[place].priority = priority;
     ice->paths[place].heard_us = now_us;
     ice->paths[place].nominated_us = now_us;
-    ice_lite_select(ice, now_us, place, true);
+    ice_lite_proven(ice, now_us, place);
+    ice_lite_select(ice, now_us, place);
     ice_count(ice->metrics, ICE_PROBES_ANSWERED);
     return 0;
 }
@@ -209,9 +235,11 @@ static int take_answer(struct ice_lite *ice, uint64_t now_us, const struct net_p
     uint16_t code = 0;
     if (message->class == STUN_SUCCESS) {
         ice_consent_answered(&ice->consent, now_us, transaction_id, ice->random);
+        ice_lite_proven(ice, now_us, ice->selected);
         ice_count(ice->metrics, ICE_CONSENT_ANSWERED);
     } else if (stun_message_find_error(message, &code, NULL) == 0 && code == STUN_FORBIDDEN) {
         ice_consent_revoke(&ice->consent);
+        ice->paths[ice->selected].answered_us = 0;
         ice_count(ice->metrics, ICE_EXPIRATIONS);
     }
     return 0;
@@ -251,12 +279,11 @@ void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_
     int8_t index = find_path(ice, path);
     if (index == NONE)
         return;
-    ice->paths[index].heard_us = ice->paths[index].nominated_us = 0;
-    ice->paths[index].priority = 0;
+    ice->paths[index] = (struct ice_lite_path){ .path = *path };
     ice_failover_forget(&ice->failover, (uint8_t)index);
     int8_t next = index == ice->selected ? best_left(ice) : NONE;
     if (next != NONE)
-        ice_lite_select(ice, now_us, next, false);
+        move_to(ice, now_us, next);
 }
 
 void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path)
@@ -268,7 +295,7 @@ void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path 
     used->heard_us = now_us;
     // packets that were late on the way we left do not take us back
     if (used->nominated_us != 0 && used->nominated_us > ice->paths[ice->selected].nominated_us)
-        ice_lite_select(ice, now_us, index, false);
+        move_to(ice, now_us, index);
 }
 
 void ice_lite_heard(struct ice_lite *ice, uint64_t now_us)
@@ -287,6 +314,8 @@ void ice_lite_tick(struct ice_lite *ice, uint64_t now_us)
 {
     if (ice_consent_tick(&ice->consent, now_us))
         ice_count(ice->metrics, ICE_EXPIRATIONS);
+    if (ice->newest != NONE && now_us >= ice->began_us + ICE_CONSENT_UNPROVEN_US)
+        ice->newest = NONE; // nobody has proven to be there
     ice_lite_failover_tick(ice, now_us);
 }
 
@@ -294,6 +323,8 @@ uint64_t ice_lite_deadline(const struct ice_lite *ice)
 {
     if (ice->answers.count > 0 || ice->probe.due)
         return 0;
+    if (ice->selected == NONE)
+        return ice->newest == NONE ? TIME_NEVER : ice->began_us + ICE_CONSENT_UNPROVEN_US;
     return time_earlier(ice_consent_deadline(&ice->consent), ice_lite_failover_deadline(ice));
 }
 

@@ -10,10 +10,15 @@
  * single nomination moves at once to a path of equal or higher priority or when the old one is
  * silent, else with its second check.
  *
+ * A nomination can come from a forged address. Media goes where it says at once only until any path
+ * has answered a check of ours, ICE_CONSENT_UNPROVEN_US at most; from then on a path that has not
+ * answered lately is asked first, and its answer moves the selection: a round trip.
+ *
  * What keeps a path alive: answers to our own checks, for consent, since only they prove that the
  * peer behind the address wants our packets; valid checks of the peer too, for the warning
  * ICE_EVENT_DISCONNECTED. After expiry the agent goes on answering: a check that nominates again
- * brings the path back (ICE_EVENT_RECONNECTED, or ICE_EVENT_SELECTED for another path).
+ * is followed by ours, whose answer brings the path back (ICE_EVENT_RECONNECTED, or
+ * ICE_EVENT_SELECTED for another path).
  *
  * Whoever cannot authenticate gets no answer at all.
  */
@@ -46,6 +51,7 @@ struct ice_lite {
         struct net_path path;
         uint64_t heard_us;
         uint64_t nominated_us; /**< last USE-CANDIDATE; 0: none in this session */
+        uint64_t answered_us;  /**< last answer to a check of ours; 0: none */
         uint32_t priority;
     } paths[ICE_LITE_PATHS];
     struct ice_answers answers;
@@ -58,9 +64,11 @@ struct ice_lite {
         uint64_t next_us; /**< when it is due next */
     } claim;
     uint64_t controlling_until_us; /**< 0: never was */
+    uint64_t began_us;             /**< first valid check; 0: none yet */
     uint8_t path_count;
     int8_t selected; /**< index in `paths`, -1: none */
-    int8_t newest;   /**< path of the last valid check, -1: none */
+    int8_t newest;   /**< path of the last valid check, while it may be used; -1: none */
+    bool proven;     /**< some path has answered */
     bool selected_pending;
     bool restarted_pending;
 };
@@ -83,14 +91,14 @@ must_check int ice_lite_restart(struct ice_lite *ice, const struct ice_credentia
 int ice_lite_input(struct ice_lite *ice, uint64_t now_us, const struct net_path *path,
                    struct bytes datagram);
 /**
- * The carrier of `path` is gone (a TCP connection has ended): the next nomination of any other path
- * replaces it at once. Nothing for paths that are not known.
+ * The carrier of `path` is gone (a TCP connection has ended): another one that the peer has
+ * nominated replaces it, or the next nomination of any. Nothing for paths that are not known.
  */
 void ice_lite_path_lost(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
 /**
  * Packets that only the peer can have made came over `path`: when the peer has nominated it since
  * it nominated the selected one, it has moved there (another network), and so does the selection,
- * at once and whatever the priorities say.
+ * as by a nomination that wins, whatever the priorities say.
  */
 void ice_lite_used(struct ice_lite *ice, uint64_t now_us, const struct net_path *path);
 /**
@@ -115,7 +123,8 @@ bool ice_lite_event(struct ice_lite *ice, struct ice_event *ret_event);
 
 /**
  * Where to send now: the selected path, or before the first selection the last one that a valid
- * check came over (RFC 8445, section 12.1). False when there is none or consent has expired.
+ * check came over (RFC 8445, section 12.1), for ICE_CONSENT_UNPROVEN_US. False when there is none
+ * or consent has expired.
  */
 bool ice_lite_path(const struct ice_lite *ice, struct net_path *ret_path);
 /** Whether a valid check came over this path, or a valid answer to ours. */

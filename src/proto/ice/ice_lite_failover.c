@@ -59,7 +59,7 @@ uint64_t ice_lite_failover_deadline(const struct ice_lite *ice)
 static void take_over(struct ice_lite *ice, uint64_t now_us, int8_t index)
 {
     ice->paths[index].nominated_us = now_us;
-    ice_lite_select(ice, now_us, index, true);
+    ice_lite_select(ice, now_us, index);
     ice->claim.next_us = now_us;
     ice->claim.left = CLAIM_TRIES;
     random_fill(ice->random, ice->claim.id, sizeof(ice->claim.id));
@@ -153,6 +153,8 @@ int ice_lite_failover_answer(struct ice_lite *ice, uint64_t now_us, const struct
     if (message->class != STUN_SUCCESS)
         return 0;
     ice->paths[index].heard_us = now_us;
+    if (!claim) // the ids of those do not tell one path from another
+        ice_lite_proven(ice, now_us, (int8_t)index);
     if (index == ice->selected) {
         ice_failover_heard(&ice->failover, now_us);
         ice_consent_heard(&ice->consent, now_us);

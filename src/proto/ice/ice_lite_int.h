@@ -6,8 +6,15 @@
 
 #define ICE_LITE_NONE (-1)
 
-/** The path with this index is in use from now on. `proven`: it has answered a check of ours. */
-void ice_lite_select(struct ice_lite *ice, uint64_t now_us, int8_t index, bool proven);
+/** The path with this index is in use from now on. */
+void ice_lite_select(struct ice_lite *ice, uint64_t now_us, int8_t index);
+/** The path with this index has answered a check of ours that nothing else can have read. */
+static inline void ice_lite_proven(struct ice_lite *ice, uint64_t now_us, int8_t index)
+{
+    ice->paths[index].answered_us = max_of(now_us, (uint64_t)1); // 0 means never
+    ice->proven = true;
+}
+
 /** Whether the controlling role is ours for now. */
 static inline bool ice_lite_controls(const struct ice_lite *ice, uint64_t now_us)
 {

@@ -556,6 +556,141 @@ static void test_a_victim_that_never_answers_is_spared_soon(void **state)
     bench_end(&bench);
 }
 
+/** Nobody has ever answered: however many addresses are nominated, it ends as soon. */
+static void test_victims_that_take_turns_are_spared_as_soon(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path path;
+    uint64_t begin_us = bench.now_us;
+    for (uint32_t i = 0; i < 120; i++) {
+        struct net_path victim = path_from(99, (uint16_t)(80 + i % 2));
+        nominate(&bench, &victim, LOW + i);
+        output(&bench);
+        bench.now_us += 250000;
+        ice_lite_tick(&bench.ice, bench.now_us);
+        bool sends = ice_lite_path(&bench.ice, &path);
+        assert_int_equal(sends, bench.now_us - begin_us < ICE_CONSENT_UNPROVEN_US);
+    }
+    // who answers is served all the same
+    struct net_path own = path_from(1, 5000);
+    nominate(&bench, &own, HIGH);
+    output(&bench);
+    assert_int_equal(answer(&bench, check_to(&bench, &own), NULL, REMOTE_PWD, 0), 0);
+    assert_selected(&bench, &own);
+    bench_end(&bench);
+}
+
+/** Who never nominates is sent to for as long as who never answers. */
+static void test_a_victim_that_was_never_nominated_is_spared_too(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path victim = path_from(99, 80), path;
+    ping(&bench, &victim, HIGH);
+    uint64_t end_us = bench.now_us + ICE_CONSENT_UNPROVEN_US;
+    output(&bench);
+    assert_int_equal(ice_lite_deadline(&bench.ice), end_us);
+    for (; bench.now_us < 2 * end_us; bench.now_us += 250000) {
+        ping(&bench, &victim, HIGH);
+        output(&bench);
+        ice_lite_tick(&bench.ice, bench.now_us);
+        assert_int_equal(ice_lite_path(&bench.ice, &path), bench.now_us < end_us);
+    }
+    nominate(&bench, &victim, HIGH); // late, but it may be a client
+    assert_selected(&bench, &victim);
+    bench_end(&bench);
+}
+
+/** A member that answers for its own address, and nominates others with forged checks. */
+static void test_a_nominated_path_is_asked_before_media_goes_there(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path own = path_from(1, 5000), victim = path_from(99, 80), other = path_from(98, 80);
+    settle(&bench, &own);
+    for (uint32_t i = 0; i < 200; i++) {
+        bench.now_us += 60000;
+        nominate(&bench, i % 2 ? &victim : &other, HIGH + i);
+        ice_lite_used(&bench.ice, bench.now_us, i % 2 ? &other : &victim);
+        output(&bench);
+        assert_selected(&bench, &own);
+    }
+    assert_int_equal(answer(&bench, check_to(&bench, &victim), &own, REMOTE_PWD, 0), -EBADMSG);
+    assert_selected(&bench, &own);
+    // a client that is there answers, and is there at once; for a while it may come back unasked
+    nominate(&bench, &own, HIGH + 1000);
+    bench.now_us += 60000;
+    struct net_path moved = path_from(2, 5000);
+    nominate(&bench, &moved, HIGH + 1000);
+    output(&bench);
+    assert_int_equal(answer(&bench, check_to(&bench, &moved), NULL, REMOTE_PWD, 0), 0);
+    assert_selected(&bench, &moved);
+    bench_end(&bench);
+}
+
+/** What an address has proven once is no consent for ever, though its owner goes on asking. */
+static void test_a_path_that_answered_long_ago_is_asked_again(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path own = path_from(1, 5000), left = path_from(2, 5000);
+    settle(&bench, &left);
+    nominate(&bench, &own, HIGH + 1);
+    output(&bench);
+    assert_int_equal(answer(&bench, check_to(&bench, &own), NULL, REMOTE_PWD, 0), 0);
+    assert_selected(&bench, &own);
+    nominate(&bench, &left, HIGH + 1000); // it answered a moment ago
+    assert_selected(&bench, &left);
+    uint64_t expiry_us = bench.now_us + ICE_CONSENT_EXPIRY_US;
+    for (uint32_t i = 1; i < 100; i++) {
+        bench.now_us += 1000000;
+        struct net_path *path = i % 2 ? &own : &left, got;
+        nominate(&bench, path, HIGH + 2 + i);
+        output(&bench);
+        // the member answers where it is
+        for (size_t n = 0; n < sent_count(&bench); n++) {
+            if (sent(&bench, n, &got).class == STUN_REQUEST && net_path_equal(&got, &own))
+                (void)answer(&bench, n, NULL, REMOTE_PWD, 0);
+        }
+        ice_lite_tick(&bench.ice, bench.now_us);
+        if (ice_lite_path(&bench.ice, &got) && net_path_equal(&got, &left))
+            assert_true(bench.now_us < expiry_us);
+    }
+    bench_end(&bench);
+}
+
+/** Media keeps asking while the answer is on a long way. */
+static void test_a_question_that_is_repeated_keeps_its_id(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_start(&bench);
+    struct net_path old = path_from(1, 5000), new = path_from(9, 6000);
+    settle(&bench, &old);
+    ice_lite_appeared(&bench.ice, bench.now_us, &new);
+    output(&bench);
+    uint8_t first[12], later[12];
+    struct net_path to;
+    struct stun_message check = sent(&bench, 0, &to);
+    memcpy(first, stun_message_transaction_id(&check), sizeof(first));
+    for (int i = 0; i < 5; i++) { // a round trip of 300 ms
+        bench.now_us += 60000;
+        ice_lite_appeared(&bench.ice, bench.now_us, &new);
+        output(&bench);
+        check = sent(&bench, 0, &to);
+        memcpy(later, stun_message_transaction_id(&check), sizeof(later));
+        assert_memory_equal(first, later, sizeof(first));
+    }
+    assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, 0), 0);
+    assert_selected(&bench, &new);
+    bench_end(&bench);
+}
+
 static void test_an_expired_path_comes_back_when_the_peer_answers(void **state)
 {
     (void)state;
@@ -942,6 +1077,11 @@ int main(void)
         cmocka_unit_test(test_aggressive_nomination_ends_on_the_best_path),
         cmocka_unit_test(test_a_peer_that_means_a_worse_path_gets_it),
         cmocka_unit_test(test_a_victim_that_never_answers_is_spared_soon),
+        cmocka_unit_test(test_victims_that_take_turns_are_spared_as_soon),
+        cmocka_unit_test(test_a_victim_that_was_never_nominated_is_spared_too),
+        cmocka_unit_test(test_a_nominated_path_is_asked_before_media_goes_there),
+        cmocka_unit_test(test_a_path_that_answered_long_ago_is_asked_again),
+        cmocka_unit_test(test_a_question_that_is_repeated_keeps_its_id),
         cmocka_unit_test(test_an_expired_path_comes_back_when_the_peer_answers),
         cmocka_unit_test(test_consent_answers_must_be_authentic_and_symmetric),
         cmocka_unit_test(test_error_403_ends_consent_at_once),
