@@ -125,7 +125,7 @@ describe('users', { concurrency: 3 }, () => {
         const { status, output } = await runCommand(['serve', '--data', data, '--set', 'media.udp_port=0', '--set', 'turn.port=0',
             '--set', 'turn.tls_port=0', '--set', 'http.https_port=0', '--set', 'http.http_port=0'], { sanitized: true });
         assert.equal(status, 3);
-        assert.match(output, /TURN: cannot use .*users\.db: it was made by a newer version/);
+        assert.match(output, /users: cannot use .*users\.db: it was made by a newer version/);
     });
 });
 
