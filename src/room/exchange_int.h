@@ -19,6 +19,7 @@ struct exchange {
     uint64_t came;              /**< how many did */
     struct shed shed;
     struct shed_cut cut;  /**< what is left out now */
+    bool full;            /**< nothing is left to leave out, and there is no time left still */
     uint32_t pauses_left; /**< that may be told until the next sweep */
     /** For one peer at a time: what its bandwidth is divided over. */
     struct allocate_item allocate_items[RTC_SECTIONS_MAX];

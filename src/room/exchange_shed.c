@@ -44,7 +44,7 @@ static void read_rates(const struct exchange *exchange, const struct exchange_pe
 struct tally {
     struct shed_sums sums;
     uint64_t sent_bps; /**< now */
-    uint32_t sent;     /**< videos that are sent now */
+    uint32_t sent;     /**< videos that are sent now: of a camera that is on, and measured */
 };
 
 static void add_peer(const struct exchange *exchange, const struct exchange_peer *peer,
@@ -63,7 +63,7 @@ static void add_peer(const struct exchange *exchange, const struct exchange_peer
                 rates_bps[level] - rates_bps[level + 1];
         enum shed_level level = exchange_shed_level(exchange, peer, subscription);
         tally->sent_bps += rates_bps[level];
-        tally->sent += level < SHED_VIDEO;
+        tally->sent += rates_bps[level] > 0;
     }
 }
 
@@ -76,6 +76,7 @@ static uint64_t latest_who_save(const struct exchange *exchange, uint64_t now_us
 {
     struct tally tally = { 0 };
     uint64_t from = UINT64_MAX;
+    ensure(rung < SHED_RUNGS);
     const uint64_t *saved_bps = &tally.sums.saves_bps[rung];
     for (struct list *at = exchange->by_age.previous;
          at != &exchange->by_age && *saved_bps < rest_bps; at = at->previous) {
@@ -97,10 +98,10 @@ static struct shed_cut choose_cut(const struct exchange *exchange, uint64_t now_
     list_each(peer, &exchange->by_age, by_age) add_peer(exchange, peer, now_us, &tally);
     for (unsigned rung = 0; rung < SHED_RUNGS; rung++)
         all_bps += tally.sums.saves_bps[rung];
-    if (keep < SHED_KEEP && tally.sent == 0)
-        return (struct shed_cut){ .rung = SHED_RUNGS, .from = UINT64_MAX };
-    if (keep < SHED_KEEP && tally.sent_bps == 0)
-        return exchange->cut; // it has not been measured yet
+    if (keep < SHED_KEEP && tally.sent == 0) // joins are no overload, nor is what begins measured
+        return shed_is_full(&exchange->shed, now_us)
+                   ? (struct shed_cut){ .rung = SHED_RUNGS, .from = UINT64_MAX }
+                   : exchange->cut;
     uint64_t wanted_bps = tally.sent_bps * keep / SHED_KEEP;
     if (keep > SHED_KEEP)
         wanted_bps = max_of(wanted_bps, tally.sent_bps + all_bps / RETURN_SHARE);
@@ -123,16 +124,18 @@ enum shed_level exchange_sheds(const struct exchange *exchange)
 
 bool exchange_is_full(const struct exchange *exchange)
 {
-    return exchange->cut.rung == SHED_RUNGS;
+    return exchange->full;
 }
 
 bool exchange_load(struct exchange *exchange, uint64_t now_us, const struct shed_reading *reading)
 {
     bool before = !shed_cut_is_none(&exchange->cut);
     uint32_t keep = shed_judge(&exchange->shed, now_us, reading, before);
+    exchange->full = exchange->full && shed_is_full(&exchange->shed, now_us);
     if (keep == SHED_KEEP)
         return false;
     struct shed_cut cut = choose_cut(exchange, now_us, keep);
+    exchange->full = cut.rung == SHED_RUNGS && shed_is_full(&exchange->shed, now_us);
     if (cut.rung == exchange->cut.rung && cut.from == exchange->cut.from)
         return false;
     exchange->cut = cut;

@@ -11,9 +11,15 @@
 #define BUSY_ROOMY 800
 /** So many full windows in a row count: one may be a burst of joins. */
 #define FULL_WINDOWS 2
-/** A loop that is so late does not wait for a second window, and sheds more at once. */
-#define LATE_US      (50 * TIME_US_PER_MS)
-#define VERY_LATE_US (200 * TIME_US_PER_MS)
+/** Everybody who comes back after a restart may fill more of them with handshakes, not so many. */
+#define FULL_US (5 * TIME_US_PER_S)
+/**
+ * A loop that is so late sheds more at once, and does not wait for a second window when it was late
+ * more than once: one reading may be a moment in which the system gave the core to others.
+ */
+#define LATE_US       (50 * TIME_US_PER_MS)
+#define VERY_LATE_US  (200 * TIME_US_PER_MS)
+#define LATE_READINGS 2
 /** Of what is sent, in thousandths, that which is kept. */
 #define KEEP_FULL      900
 #define KEEP_LATE      750
@@ -22,10 +28,8 @@
 #define GROW_MAX 1125
 /** One datagram in so many that the system refuses is too many. */
 #define REFUSED_SHARE 100
-/** Being less late by this share than a window before says that what piled up is worked off. */
-#define FALLS_SHARE  8
-#define PAUSE_MIN_US (2 * TIME_US_PER_S)
-#define PAUSE_MAX_US (64 * TIME_US_PER_S)
+#define PAUSE_MIN_US  (2 * TIME_US_PER_S)
+#define PAUSE_MAX_US  (64 * TIME_US_PER_S)
 /** Less this soon after more: that was too early. */
 #define MISTAKE_US (10 * TIME_US_PER_S)
 
@@ -65,12 +69,15 @@ static uint32_t judge(struct shed *shed, uint64_t now_us, uint32_t busy, uint64_
     shed->late_us = late_us;
     if (busy < BUSY_FULL && !refused) {
         shed->full = 0;
+        shed->full_us = 0;
         return shedding && busy <= BUSY_ROOMY ? grow(shed, now_us, busy) : SHED_KEEP;
     }
+    if (shed->full_us == 0)
+        shed->full_us = shed->began_us;
     bool late = late_us >= LATE_US;
     if (late && better)
         return SHED_KEEP;
-    if (++shed->full < FULL_WINDOWS && !late)
+    if (++shed->full < FULL_WINDOWS && !(late && shed->readings >= LATE_READINGS))
         return SHED_KEEP;
     return cut(shed, now_us,
                late_us >= VERY_LATE_US ? KEEP_VERY_LATE
@@ -84,6 +91,7 @@ uint32_t shed_judge(struct shed *shed, uint64_t now_us, const struct shed_readin
     uint64_t passed_us = now_us - shed->began_us;
     bool first = shed->began_us == 0;
     shed->least_late_us = min_of(shed->least_late_us, reading->late_us);
+    shed->readings++;
     if (!first && passed_us < WINDOW_US)
         return SHED_KEEP;
     uint32_t keep = SHED_KEEP;
@@ -98,7 +106,13 @@ uint32_t shed_judge(struct shed *shed, uint64_t now_us, const struct shed_readin
     shed->began_us = now_us;
     shed->began = *reading;
     shed->least_late_us = UINT64_MAX;
+    shed->readings = 0;
     return keep;
+}
+
+bool shed_is_full(const struct shed *shed, uint64_t now_us)
+{
+    return shed->full_us != 0 && now_us - shed->full_us >= FULL_US;
 }
 
 unsigned shed_class(uint8_t priority)

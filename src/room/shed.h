@@ -58,10 +58,12 @@ struct shed {
     struct shed_reading began;
     uint64_t least_late_us; /**< in this window */
     uint64_t late_us;       /**< the same, in the one before */
-    uint8_t full;           /**< windows in a row without time left */
-    uint64_t grown_us;      /**< when more was sent last, and */
-    uint64_t cut_us;        /**< less */
-    uint64_t pause_us;      /**< from one to the next time that more is sent */
+    uint32_t readings;      /**< in this window */
+    uint8_t full;           /**< windows in a row without time left, since the last change */
+    uint64_t full_us;  /**< when those in a row began, changes or not; 0: there was time left */
+    uint64_t grown_us; /**< when more was sent last, and */
+    uint64_t cut_us;   /**< less */
+    uint64_t pause_us; /**< from one to the next time that more is sent */
 };
 
 /** No change. */
@@ -74,6 +76,9 @@ struct shed {
  */
 uint32_t shed_judge(struct shed *shed, uint64_t now_us, const struct shed_reading *reading,
                     bool shedding);
+
+/** Whether there was no time left for seconds on end, whatever was shed meanwhile. */
+bool shed_is_full(const struct shed *shed, uint64_t now_us);
 
 /** The class of a priority of media_wish. */
 unsigned shed_class(uint8_t priority);

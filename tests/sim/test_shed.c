@@ -148,12 +148,38 @@ static void test_what_matters_more_is_shed_later(void **state)
     world_free(world);
 }
 
+static void test_joins_where_nothing_can_be_shed_are_taken(void **state)
+{
+    (void)state;
+    struct world *world = a_broadcast();
+    struct shed_reading reading = { 0 };
+    const struct exchange *exchange = world->workers[0].exchange;
+    // subscriptions to a camera that is off
+    world->clients[0].publishing = false;
+    run(world, &reading, time_from_s(5), 300);
+    for (int i = 0; i < 5; i++) { // everybody comes back, again and again
+        for (int j = 0; j < 30; j++) {
+            run(world, &reading, 100 * TIME_US_PER_MS, 1000);
+            assert_false(exchange_is_full(exchange));
+        }
+        assert_int_equal(metric(world, ROOM_METRIC_SHED_LEVEL), SHED_NOTHING);
+        run(world, &reading, time_from_s(1), 500);
+    }
+    // but a worker that goes on without any time left has no place, and has one with some
+    run(world, &reading, time_from_s(7), 1000);
+    assert_true(exchange_is_full(exchange));
+    run(world, &reading, time_from_s(1), 900);
+    assert_false(exchange_is_full(exchange));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_go_first_then_the_videos_of_the_last),
         cmocka_unit_test(test_all_comes_back_without_a_gap),
         cmocka_unit_test(test_what_matters_more_is_shed_later),
+        cmocka_unit_test(test_joins_where_nothing_can_be_shed_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,43 @@ static void test_one_busy_window_is_no_overload(void **state)
     assert_int_equal(core.less, 0);
 }
 
+/** The system gives the core to others just after a tick: the next reading is the only one. */
+static void test_one_stall_is_no_overload(void **state)
+{
+    (void)state;
+    struct core core = a_core(100, 400);
+    run(&core, time_from_s(1));
+    for (uint64_t stall_us = time_from_ms(20); stall_us < time_from_s(1); stall_us += 7000) {
+        core.piled_us = 0;
+        core.now_us += stall_us; // in which the loop did not wait
+        core.reading.late_us = stall_us;
+        core.less += shed_judge(&core.shed, core.now_us, &core.reading, false) < SHED_KEEP;
+        assert_false(shed_is_full(&core.shed, core.now_us));
+        while (core.shed.began_us != core.now_us)
+            tick(&core);
+        for (uint64_t end_us = core.now_us + time_from_s(1);
+             core.now_us < end_us || core.shed.began_us != core.now_us;)
+            tick(&core);
+    }
+    assert_int_equal(core.less, 0);
+}
+
+static void test_a_core_is_full_after_seconds_without_time_left(void **state)
+{
+    (void)state;
+    struct core core = a_core(1000, 0);
+    run(&core, time_from_s(4));
+    assert_false(shed_is_full(&core.shed, core.now_us));
+    run(&core, time_from_s(2));
+    assert_true(shed_is_full(&core.shed, core.now_us));
+    core.fixed = 850; // enough for others, though not for more video
+    run(&core, time_from_ms(500));
+    assert_false(shed_is_full(&core.shed, core.now_us));
+    core.fixed = 1000;
+    run(&core, time_from_s(4));
+    assert_false(shed_is_full(&core.shed, core.now_us));
+}
+
 /** Beyond capacity the core stays nearly full, late for a moment only, and does not swing. */
 static void check_overload(uint64_t fixed, uint64_t video)
 {
@@ -188,6 +225,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_core_with_time_left_sheds_nothing),
         cmocka_unit_test(test_one_busy_window_is_no_overload),
+        cmocka_unit_test(test_one_stall_is_no_overload),
+        cmocka_unit_test(test_a_core_is_full_after_seconds_without_time_left),
         cmocka_unit_test(test_overload_is_shed_and_stays_so),
         cmocka_unit_test(test_all_comes_back_when_the_load_goes),
         cmocka_unit_test(test_returns_that_were_too_early_become_rare),
