@@ -50,19 +50,19 @@ static bool contains(const struct dependency_structure *structure, uint8_t targe
 }
 
 /**
- * The publisher sends other targets than before. Where sizes stand apart (K-SVC), receivers of one
- * that ends have nothing that the next smaller one refers to.
+ * The publisher sends these targets; `before`: it sent others of the same structure. Where sizes
+ * stand apart (K-SVC), receivers of one that ends have nothing that the next smaller one refers to.
  */
-static void take_active(struct media_layering *layering, uint32_t active)
+static void take_active(struct media_layering *layering, uint32_t active, bool before)
 {
     const struct dependency_structure *structure = &layering->structure;
     layering->active_targets = active;
     for (uint8_t point = 0; point < MEDIA_POINTS; point++) {
-        uint8_t before = layering->targets[point];
+        uint8_t old = layering->targets[point];
         uint8_t now = find_target(structure, active, point);
         layering->targets[point] = now;
-        if (structure->targets[now].spatial_id < structure->targets[before].spatial_id &&
-            !contains(structure, before, now))
+        if (before && structure->targets[now].spatial_id < structure->targets[old].spatial_id &&
+            !contains(structure, old, now))
             layering->broken |= (uint16_t)(1u << point);
     }
 }
@@ -73,8 +73,6 @@ static void take_structure(struct media_layering *layering,
     layering->structure = *structure;
     for (int i = 0; i < MEDIA_LAYERING_FRAMES; i++)
         layering->frames[i].points = 0;
-    for (uint8_t point = 0; point < MEDIA_POINTS; point++)
-        layering->targets[point] = 0;
     layering->broken = 0;
     layering->has_structure = true;
 }
@@ -106,7 +104,7 @@ static bool read_descriptor(struct media_layering *layering, struct bytes value,
     if (descriptor.has_structure)
         take_structure(layering, &structure);
     if (descriptor.has_structure || descriptor.active_written)
-        take_active(layering, descriptor.active_targets);
+        take_active(layering, descriptor.active_targets, !descriptor.has_structure);
     for (uint8_t point = 0; point < MEDIA_POINTS; point++) {
         enum dependency_indication indication =
             dependency_indication_of(descriptor.indications, layering->targets[point]);

@@ -130,6 +130,25 @@ static void test_descriptors_tell_references(void **state)
     assert_false(media_targets_read(bytes_of(second, sizeof(second)), &targets));
 }
 
+/** K-SVC of two sizes, whose structure lists the larger target first. */
+static void test_a_structure_breaks_no_point_whatever_its_order(void **state)
+{
+    (void)state;
+    struct media_layering layering = { 0 };
+    struct media_layers layers;
+    // templates S0 (R S), S0 (- S), S1 (S -), S1 (S -); no references, no chains, no resolutions
+    static const uint8_t key[] = { 0xc0, 0x00, 0x07, 0x80, 0x01, 0x23, 0xe2, 0x88, 0x00 };
+    static const uint8_t low[] = { 0xc1, 0x00, 0x08 };
+    for (uint32_t i = 0; i < 2; i++) { // a key frame says it again
+        media_layering_read(&layering, CODEC_AV1, NULL, bytes_of(key, sizeof(key)), i, &layers);
+        assert_true(layers.described);
+        assert_false(layers.broken);
+        assert_int_equal(layers.points, MEDIA_POINTS_ALL);
+        media_layering_read(&layering, CODEC_AV1, NULL, bytes_of(low, sizeof(low)), i + 9, &layers);
+        assert_int_equal(layers.points, 0x007);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_vp9_spatial_layers_are_nested_or_apart),
         cmocka_unit_test(test_what_says_nothing_belongs_to_all),
         cmocka_unit_test(test_descriptors_tell_references),
+        cmocka_unit_test(test_a_structure_breaks_no_point_whatever_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
