@@ -208,6 +208,19 @@ static void watch_losses(struct rtc_stream *stream, const struct rtc_section *se
     rtp_receive_stats_init(&stream->stats, stream->ssrc, clock_rate_hz);
 }
 
+/** Those that rested in a place which another SSRC has now: their late packets come to nothing. */
+static void replace_resting(struct rtc_peer *peer, const struct rtc_stream *stream)
+{
+    for (uint32_t i = 0; i < peer->ended_count; i++) {
+        struct rtc_ended *ended = &peer->ended[i];
+        if (!ended->resting || ended->ssrc == stream->ssrc || ended->section != stream->section ||
+            ended->layer != stream->layer || ended->repair != stream->repair)
+            continue;
+        ended->resting = false;
+        ended->replaced = true;
+    }
+}
+
 static struct rtc_stream *add_stream(struct rtc_peer *peer, uint32_t ssrc,
                                      const struct placement *placement)
 {
@@ -232,6 +245,7 @@ static struct rtc_stream *add_stream(struct rtc_peer *peer, uint32_t ssrc,
     peer->streams = memory_resize(peer->streams, (peer->stream_count + 1) * sizeof(*peer->streams));
     struct rtc_stream *stream = &peer->streams[peer->stream_count++];
     *stream = made;
+    replace_resting(peer, stream);
     watch_losses(stream, &peer_negotiated(peer)->sections[placement->section]);
     return stream;
 }

@@ -94,6 +94,7 @@ static void test_jumping_numbers_do_not_kill_a_slot(void **state)
 /** Keeps copies of the publisher's media as it enters the network. */
 struct recorder {
     uint32_t ssrc;
+    bool withholds; /**< what it copies goes no further */
     size_t count;
     struct {
         size_t size;
@@ -111,6 +112,7 @@ static enum network_verdict record(void *owner, uint64_t now_us, const struct ne
         recorder->count < array_size(recorder->datagrams)) {
         recorder->datagrams[recorder->count].size = size;
         memcpy(recorder->datagrams[recorder->count++].bytes, data, size);
+        return recorder->withholds ? NETWORK_DROP : NETWORK_PASS;
     }
     return NETWORK_PASS;
 }
@@ -152,6 +154,33 @@ static void test_a_publisher_begins_anew_with_another_ssrc(void **state)
     expect_picture(world);
     const struct world_received *video = &world->clients[1].received[1];
     assert_int_equal(video->distinct, video->newest - video->oldest + 1);
+    free(recorder);
+    world_free(world);
+}
+
+/** Packets of before a rest come late, when another SSRC has the place already. */
+static void test_a_publisher_that_rested_begins_anew_with_another_ssrc(void **state)
+{
+    (void)state;
+    struct world *world = a_call(1);
+    struct world_client *publisher = &world->clients[0];
+    struct recorder *recorder = memory_new(struct recorder);
+    recorder->ssrc = publisher->sections[1].ssrc;
+    recorder->withholds = true;
+    struct network_pipe_config config = { .filter = record, .filter_owner = recorder };
+    network_pipe_set(network_uplink(publisher->endpoint), &config);
+    network_run(world->net, time_from_ms(100));
+    assert_true(recorder->count > 5);
+    recorder->ssrc = 0;
+    world_rest(publisher, 1, true);
+    network_run(world->net, time_from_ms(500));
+    publisher->sections[1].ssrc += 5000;
+    publisher->sections[1].rtx_ssrc += 5000;
+    world_rest(publisher, 1, false);
+    world_show(&world->clients[1], 1, publisher, 1);
+    expect_picture(world);
+    assert_int_equal(play_again(world, recorder), 0);
+    expect_picture(world);
     free(recorder);
     world_free(world);
 }
@@ -517,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_a_publication_that_rested_is_understood_after_a_rollover),
         cmocka_unit_test(test_jumping_numbers_do_not_kill_a_slot),
         cmocka_unit_test(test_a_publisher_begins_anew_with_another_ssrc),
+        cmocka_unit_test(test_a_publisher_that_rested_begins_anew_with_another_ssrc),
         cmocka_unit_test(test_nacks_cost_no_more_than_the_media_did),
         cmocka_unit_test(test_sender_reports_cross_to_other_workers_at_a_bounded_rate),
         cmocka_unit_test(test_sound_and_picture_of_a_publisher_share_a_clock),
