@@ -132,7 +132,7 @@ static uint32_t begin(struct subscription *subscription, uint64_t now_us,
         gop_replay_begin(subscription, now_us);
         return follow_pump(subscription, now_us, batch);
     }
-    if (!track || track->blocked || subscription->layer != SUBSCRIPTION_NO_LAYER)
+    if (!track || track->blocked || track->unheard || subscription->layer != SUBSCRIPTION_NO_LAYER)
         return 0;
     struct packet *packet = newest_of_voice(track, now_us);
     return packet ? subscription_forward_packets(subscription, now_us, batch, &packet, 1, 0) : 0;

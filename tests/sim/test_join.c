@@ -130,6 +130,30 @@ static void test_what_a_paused_voice_said_last_is_not_said_again(void **state)
     world_free(join.world);
 }
 
+static void test_a_voice_that_is_not_among_the_loudest_says_nothing_to_a_joiner(void **state)
+{
+    (void)state;
+    struct join join;
+    set_up(&join);
+    struct world_client *quiet = &join.world->clients[0];
+    struct world_client *loud = world_add_client(join.world, 0);
+    world_add_section(loud, RTC_KIND_AUDIO, true);
+    world_negotiate(loud);
+    network_run(join.world->net, time_from_s(1));
+    assert_true(loud->server_connected);
+    loud->publishing = true;
+    loud->audio_level = 30;
+    quiet->audio_level = 127;
+    world_group(loud, 0, 1);
+    world_group(quiet, 0, 1);
+    network_run(join.world->net, time_from_s(2));
+    connect(&join);
+    network_run(join.world->net, time_from_ms(500));
+    assert_int_equal(join.first_us[SOUND], 0);
+    assert_int_not_equal(join.first_us[PICTURE], 0);
+    world_free(join.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_a_viewer_that_says_nothing_gets_the_picture_a_moment_later),
         cmocka_unit_test(test_a_server_of_dtls_has_its_keys_before_we_have_ours),
         cmocka_unit_test(test_what_a_paused_voice_said_last_is_not_said_again),
+        cmocka_unit_test(test_a_voice_that_is_not_among_the_loudest_says_nothing_to_a_joiner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
