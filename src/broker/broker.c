@@ -55,6 +55,7 @@ struct broker *broker_new(const struct broker_config *config, uint64_t now_us)
     list_init(&broker->ready);
     list_init(&broker->holding);
     list_init(&broker->clients);
+    list_init(&broker->away);
     broker_wheel_init(&broker->wheel, now_us);
     return broker;
 }

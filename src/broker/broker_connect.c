@@ -115,7 +115,12 @@ static struct broker_session *session_for(struct broker_client *client, uint64_t
         session = NULL;
     }
     *ret_present = session;
-    return session ? session : broker_session_new(broker, user, client_id);
+    if (!session)
+        session = broker_session_new(broker, user, client_id);
+    // one guest with many names must not lock out everybody else
+    while (!session && broker_session_end_oldest(broker, now_us))
+        session = broker_session_new(broker, user, client_id);
+    return session;
 }
 
 static uint32_t expiry_of(const struct mqtt_packet *packet)
@@ -176,15 +181,6 @@ static void set_keep_alive(struct broker_client *client, uint64_t now_us, uint16
                                           : TIME_NEVER);
 }
 
-/** What was sent and not acknowledged goes out again, from the oldest on (5.0, 4.4). */
-static void attach(struct broker_client *client, struct broker_session *session)
-{
-    client->session = session;
-    session->client = client;
-    session->queue.sent_count = 0;
-    broker_timer_set(&client->broker->wheel, &session->timer, TIME_NEVER);
-}
-
 static void accept(struct broker_client *client, uint64_t now_us, const struct mqtt_packet *packet,
                    struct bytes user)
 {
@@ -213,7 +209,8 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
         return;
     }
     bool has_discarded = broker->journal.position > before;
-    attach(client, session);
+    client->session = session;
+    broker_session_attach(session, client);
     take_limits(client, packet);
     uint32_t expiry_s = expiry_of(packet);
     broker_session_set_expiry(session, expiry_s);

@@ -34,6 +34,7 @@ struct broker {
     struct list ready;   /**< struct broker_client with something to send */
     struct list holding; /**< clients that wait for the journal */
     struct list clients; /**< all */
+    struct list away;    /**< sessions of guests without a connection, that left first at first */
     struct broker_wheel wheel;
     struct broker_journal journal;
     struct broker_scratch scratch;
@@ -52,6 +53,7 @@ struct broker_will {
 
 struct broker_session {
     struct broker *broker;
+    struct list away_node;        /**< in broker.away */
     struct broker_client *client; /**< NULL: away */
     uint64_t number;
     char *key; /**< user, zero byte, client identifier */
@@ -178,6 +180,13 @@ struct broker_session *broker_session_find(const struct broker *broker, struct b
 /** NULL: there are too many. */
 struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
                                           struct bytes client_id);
+/**
+ * Ends the session of the guest that has been away longest (those of before this process in any
+ * order). False: no guest is away.
+ */
+bool broker_session_end_oldest(struct broker *broker, uint64_t now_us);
+/** Its client is here. */
+void broker_session_attach(struct broker_session *session, struct broker_client *client);
 /** Ends it; a will that still waits is published. */
 void broker_session_end(struct broker_session *session, uint64_t now_us);
 void broker_session_free(struct broker_session *session);

@@ -57,6 +57,7 @@ struct broker_session *broker_session_new(struct broker *broker, struct bytes us
     session->client_id_size = (uint16_t)client_id.size;
     broker_timer_init(&session->timer, timer_expired);
     list_init(&session->subscriptions);
+    list_init(&session->away_node);
     map_set(&broker->sessions, key_of(session), session);
     metric_add(&broker->metrics[BROKER_METRIC_SESSIONS], 1);
     return session;
@@ -66,6 +67,7 @@ void broker_session_free(struct broker_session *session)
 {
     struct broker *broker = session->broker;
     broker_timer_set(&broker->wheel, &session->timer, TIME_NEVER);
+    list_remove(&session->away_node);
     broker_unsubscribe_all(session);
     broker_queue_done(broker, &session->queue);
     broker_message_unref(broker, session->will.message);
@@ -183,8 +185,31 @@ void broker_session_end(struct broker_session *session, uint64_t now_us)
     broker_session_free(session);
 }
 
+bool broker_session_end_oldest(struct broker *broker, uint64_t now_us)
+{
+    if (list_empty(&broker->away))
+        return false;
+    struct broker_session *oldest =
+        container_of(broker->away.next, struct broker_session, away_node);
+    broker_count(broker, BROKER_METRIC_DISPLACED);
+    broker_session_end(oldest, now_us);
+    return true;
+}
+
+void broker_session_attach(struct broker_session *session, struct broker_client *client)
+{
+    session->client = client;
+    // what was sent and not acknowledged goes out again, from the oldest on (5.0, 4.4)
+    session->queue.sent_count = 0;
+    list_remove(&session->away_node);
+    broker_timer_set(&session->broker->wheel, &session->timer, TIME_NEVER);
+}
+
 void broker_session_set_timer(struct broker_session *session)
 {
+    bool is_guest = session->user_size == 0;
+    if (is_guest && list_empty(&session->away_node))
+        list_append(&session->broker->away, &session->away_node);
     uint64_t expiry_us = after(session->left_us, session->expiry_s);
     uint64_t will_us =
         session->will.message ? after(session->left_us, session->will.delay_s) : TIME_NEVER;

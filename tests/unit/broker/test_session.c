@@ -67,6 +67,58 @@ static void test_a_session_without_expiry_ends_with_its_connection(void **state)
     }
 }
 
+static void test_guests_that_are_away_give_way_when_there_are_too_many(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage = { .version = version };
+        world_init(&stage.world, &(struct broker_config){ .session_count_max = 3 });
+        static const char *const names[] = { "1", "2", "3" };
+        for (size_t i = 0; i < array_size(names); i++) {
+            stage_keep(&stage, &stage.ann, names[i]);
+            device_lose(&stage.ann);
+            world_wait(&stage.world, 2);
+        }
+        // who was here again is the last to give way
+        assert_true(stage_keep(&stage, &stage.ann, "1") || version == MQTT_3_1);
+        device_lose(&stage.ann);
+        device_come(&stage.world, &stage.ben, version, "ben");
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_DISPLACED), 1);
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_SESSIONS), 3);
+        if (version != MQTT_3_1) {
+            assert_true(stage_keep(&stage, &stage.ann, "1"));
+            device_lose(&stage.ann);
+            assert_true(stage_keep(&stage, &stage.ann, "3"));
+            device_lose(&stage.ann);
+            assert_false(stage_keep(&stage, &stage.ann, "2")); // in the place of "1"
+            device_lose(&stage.ann);
+            assert_false(stage_keep(&stage, &stage.ann, "1"));
+        }
+        stage_done(&stage);
+    }
+}
+
+static void test_users_that_are_away_do_not_give_way(void **state)
+{
+    (void)state;
+    struct stage stage = { .version = MQTT_3_1_1 };
+    world_init(&stage.world, &(struct broker_config){ .session_count_max = 1 });
+    struct mqtt_connect connect = { .version = MQTT_3_1_1,
+                                    .client_id = bytes_of_text("1"),
+                                    .has_user = true,
+                                    .user = bytes_of_text("ann") };
+    device_ask(&stage.world, &stage.ann, &connect, nothing());
+    assert_int_equal(device_expect(&stage.ann, MQTT_CONNACK).connack.reason, 0);
+    device_lose(&stage.ann);
+    connect = (struct mqtt_connect){ .version = MQTT_3_1_1, .client_id = bytes_of_text("2") };
+    device_ask(&stage.world, &stage.ben, &connect, nothing());
+    assert_int_equal(device_expect(&stage.ben, MQTT_CONNACK).connack.reason,
+                     MQTT_REFUSED_UNAVAILABLE);
+    assert_int_equal(world_metric(&stage.world, BROKER_METRIC_DISPLACED), 0);
+    stage_done(&stage);
+}
+
 static void test_mqtt_3_2_2_3_the_longest_expiry_is_told(void **state)
 {
     (void)state;
@@ -307,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_mqtt_3_1_2_23_a_session_is_kept_as_long_as_asked),
         cmocka_unit_test(test_mqtt_4_1_0_1_an_open_connection_keeps_its_session),
         cmocka_unit_test(test_a_session_without_expiry_ends_with_its_connection),
+        cmocka_unit_test(test_guests_that_are_away_give_way_when_there_are_too_many),
+        cmocka_unit_test(test_users_that_are_away_do_not_give_way),
         cmocka_unit_test(test_mqtt_3_2_2_3_the_longest_expiry_is_told),
         cmocka_unit_test(test_sessions_of_3_1_1_stay_for_the_longest_time),
         cmocka_unit_test(test_disconnect_changes_the_expiry),
