@@ -20,7 +20,7 @@ after(() => server.close());
 async function setUp() {
     const { MediaConnection } = await import('/sdk/media.js');
     const { IceServers } = await import('/sdk/ice.js');
-    const test = { offers: [], errors: [], filled: [], fill: () => {} };
+    const test = { offers: [], errors: [], filled: [], fill: () => {}, answers: true, asked: 0, moves: 0 };
     globalThis.test = test;
     const source = (fill) => globalThis.movingPicture({ fill });
     const serverTrack = source('rgb(30,200,30)');
@@ -56,7 +56,12 @@ async function setUp() {
         // candidates of the client come by peer-reflexive discovery, as with an ICE-lite server
         return { sdp: answerer.localDescription.sdp, publications, slots };
     };
-    const connection = new MediaConnection(new IceServers(), sendOffer, async () => true);
+    const serverAnswers = async (withinMs) => {
+        if (withinMs) test.moves++; // asked because the browser took another path, as after a restart
+        else test.asked++;
+        return test.answers;
+    };
+    const connection = new MediaConnection(new IceServers(), sendOffer, serverAnswers);
     connection.on('error', (error) => test.errors.push(error.code));
     connection.on('slot', (slot) => test.filled.push(`${slot.mid}=${slot.track}`));
     const publication = (kind, track, wanted) => ({
@@ -151,6 +156,132 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
         }
     });
 }
+
+/** Runs in the page: a connection whose statistics stand still on demand, as when nothing comes any more. */
+function watchNetwork() {
+    const { test } = globalThis;
+    const { connection } = test;
+    const pc = connection.peerConnection;
+    const getStats = pc.getStats.bind(pc);
+    test.quiet = async () => {
+        const frozen = await getStats();
+        pc.getStats = async () => frozen;
+    };
+    test.loud = () => {
+        test.looks = 0;
+        pc.getStats = () => {
+            test.looks++;
+            return getStats();
+        };
+    };
+    test.restarts = () => new Set(test.offers.map(({ sdp }) => /a=ice-ufrag:(\S+)/.exec(sdp)[1])).size - 1;
+    // the long wait for better paths is only noted
+    test.waits = new Map();
+    const [set, clear] = [globalThis.setTimeout.bind(globalThis), globalThis.clearTimeout.bind(globalThis)];
+    globalThis.setTimeout = (callback, ms, ...rest) => {
+        const id = set(ms === 8000 ? () => {} : callback, ms, ...rest);
+        if (ms === 8000) test.waits.set(id, callback);
+        return id;
+    };
+    globalThis.clearTimeout = (id) => {
+        test.waits.delete(id);
+        clear(id);
+    };
+    test.loud();
+}
+
+test('when nothing comes any more, or the network changes, ICE is restarted once, unless the server still answers', { timeout: 60000 }, async () => {
+    const browser = await chromium();
+    try {
+        const page = await browser.newPage();
+        await page.goto(`${server.url}/app/texts.js`);
+        await addMovingPicture(page);
+        await page.evaluate(setUp);
+        await until(page, async () => globalThis.test.connection.state === 'connected' && (await globalThis.test.received()) > 10);
+        await page.evaluate(watchNetwork);
+        const heard = () => until(page, () => globalThis.test.looks > 6);
+        // an offer of its own comes behind every one that is under way
+        const restarts = () => page.evaluate(async () => {
+            await globalThis.test.connection.negotiate();
+            return globalThis.test.restarts();
+        });
+        const restarted = (times) => until(page, (wanted) => globalThis.test.restarts() === wanted, times);
+
+        // the others have only stopped sending
+        await heard();
+        await page.evaluate(() => globalThis.test.quiet());
+        await until(page, () => globalThis.test.asked === 1);
+        assert.equal(await restarts(), 0);
+        // the network is gone
+        await page.evaluate(() => { globalThis.test.answers = false; globalThis.test.loud(); });
+        await heard();
+        await page.evaluate(() => globalThis.test.quiet());
+        await restarted(1);
+        assert.equal(await page.evaluate(() => globalThis.test.asked), 2);
+
+        // the browser says that it has changed: at once when nothing answers, once for two words of it
+        await page.evaluate(() => [0, 1].forEach(() => dispatchEvent(new Event('online'))));
+        await restarted(2);
+        assert.equal(await restarts(), 2);
+        assert.equal(await page.evaluate(() => globalThis.test.asked), 3);
+        // later when something is heard, or when the server answers; not at all when it has been restarted meanwhile
+        for (const how of ['loud', 'quiet']) {
+            await page.evaluate(async (what) => {
+                globalThis.test.answers = true;
+                await globalThis.test[what]();
+                dispatchEvent(new Event('online'));
+            }, how);
+            await until(page, () => globalThis.test.waits.size === 1);
+            await page.evaluate(() => globalThis.test.connection.restartIce());
+            assert.equal(await page.evaluate(() => globalThis.test.waits.size), 0);
+        }
+        const before = await restarts();
+        await page.evaluate(() => dispatchEvent(new Event('online')));
+        await until(page, () => globalThis.test.waits.size === 1);
+        await page.evaluate(() => [...globalThis.test.waits.values()][0]());
+        await restarted(before + 1);
+        // what a browser thinks of the network's speed is no change of networks
+        assert.deepEqual(await page.evaluate(() => {
+            const { test } = globalThis;
+            test.loud();
+            const told = () => {
+                const looks = test.looks;
+                navigator.connection.dispatchEvent(new Event('change'));
+                return test.looks > looks;
+            };
+            const guess = told();
+            Object.defineProperty(navigator.connection, 'type', { value: 'cellular', configurable: true });
+            return [guess, told()];
+        }), [false, true]);
+        await until(page, () => globalThis.test.waits.size === 1);
+
+        // signaling was resumed: media that goes on is left alone
+        await page.evaluate(() => globalThis.test.connection.lookAgain());
+        assert.equal(await restarts(), before + 1);
+        await page.evaluate(async () => {
+            await globalThis.test.quiet();
+            await globalThis.test.connection.lookAgain();
+        });
+        await restarted(before + 2);
+        // the browser takes another path: is signaling still there?
+        assert.ok(await page.evaluate(() => {
+            const { test } = globalThis;
+            const { moves } = test;
+            const [transceiver] = test.connection.peerConnection.getTransceivers();
+            transceiver.sender.transport.iceTransport.dispatchEvent(new Event('selectedcandidatepairchange'));
+            return test.moves > moves;
+        }));
+
+        // nothing is waited for any more once it is closed
+        await page.evaluate(() => dispatchEvent(new Event('online')));
+        await until(page, () => globalThis.test.waits.size === 1);
+        await page.evaluate(() => globalThis.test.connection.close());
+        assert.equal(await page.evaluate(() => globalThis.test.waits.size), 0);
+        assert.deepEqual(await page.evaluate(() => globalThis.test.errors), []);
+    } finally {
+        await browser.close();
+    }
+});
 
 /** Runs in the page: joins the link and talks. */
 async function talk(name) {

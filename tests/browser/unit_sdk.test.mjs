@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mock, test } from 'node:test';
 import { Emitter } from '../../web/sdk/emitter.js';
 import { RoostError, deviceError, serverError } from '../../web/sdk/errors.js';
+import { roomEncodings } from '../../web/sdk/encodings.js';
 import { IceServers } from '../../web/sdk/ice.js';
 import { StatsReader, score } from '../../web/sdk/quality.js';
 import { Roster } from '../../web/sdk/roster.js';
@@ -296,4 +297,15 @@ test('layers rest when it is known how many there are, or not at all when it cha
     await Promise.all([1, 0].map((layers) => sendLayers(none, publication, layers)));
     assert.equal(none.encoding.active, false);
     assert.ok(performance.now() - begun < 2000, 'what comes later is not waited with');
+});
+
+test('a camera is sent in as many sizes as it is large enough for, a small one at a low rate', () => {
+    const sent = (width, height, options = {}, source = 'camera') => roomEncodings(source,
+        { kind: 'video', contentHint: '', getSettings: () => ({ width, height }) }, options).map(({ maxBitrate }) => maxBitrate / 1000);
+    assert.deepEqual(sent(1280, 720), [150, 500, 1500]);
+    assert.deepEqual(sent(360, 640), [150, 700]);
+    assert.deepEqual(sent(320, 240), [400]);
+    assert.deepEqual(sent(320, 240, { codec: 'video/VP9' }), [400]);
+    assert.deepEqual(sent(undefined, undefined), [1500], 'not known yet');
+    assert.deepEqual(sent(600, 400, {}, 'screen'), [2500], 'letters are sharp in a small window, too');
 });

@@ -87,16 +87,18 @@ test('a page is told which layers there are, chooses one, and the picture change
     await heard('three layers are told', ({ layers }) => layers.at(-1)?.length === 3);
     const layers = (await told()).layers.at(-1);
     assert.deepEqual(layers.map(({ width, height }) => [width, height]), [[960, 540], [480, 270], [240, 135]]);
-    await heard('something comes, and one is watching', ({ active, viewers }) => active === 1 && viewers === 1);
+    await heard('something comes, and one is watching', ({ active, viewers }) => active >= 1 && viewers === 1);
     for (const { rid, width } of [layers[2], layers[0], layers[1]]) {
         await watching.evaluate((chosen) => globalThis.session.choose({ rid: chosen }), rid);
         await until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)), 20000);
     }
-    // the broadcast ends, and begins again with one size
+    // the broadcast ends, and begins again with one size. A busy machine may have made it pause before
+    const before = await told();
     await ann.evaluate(() => globalThis.session.stop());
-    await heard('there is nothing to choose', ({ layers: [...all], inactive }) => all.at(-1).length === 0 && inactive === 1);
+    await heard('there is nothing to choose', ({ layers: [...all], inactive }) => all.at(-1).length === 0 && inactive > before.inactive);
+    const ended = await told();
     const again = await publisher('/whip/told', 'blue', { width: 640, height: 360 });
-    await heard('one layer is told', ({ layers: [...all], active }) => all.at(-1).length === 1 && all.at(-1)[0].width === 640 && active === 2);
+    await heard('one layer is told', ({ layers: [...all], active }) => all.at(-1).length === 1 && all.at(-1)[0].width === 640 && active > ended.active);
     for (const page of [ann, again, watching]) await page.close();
 });
 

@@ -5,7 +5,6 @@
 
 const EN = {
     'app.name': 'roost',
-    'app.skip': 'Skip to content',
 
     'watch.video': 'Live video',
     'watch.live': 'Live',
@@ -127,8 +126,6 @@ const EN = {
     'room.backAgain': 'Connected again',
     'room.soundBlocked': 'The browser holds back sound.',
     'room.soundOn': 'Turn on sound',
-    'room.retryNow': 'Try now',
-    'room.waiting': 'Waiting for picture',
     'room.pausedPath': 'Your connection is too slow for this picture',
     'room.pausedServer': 'The server is too busy for this picture',
 
@@ -172,7 +169,6 @@ const EN = {
 
     'chat.title': 'Chat',
     'chat.placeholder': 'Message everybody',
-    'chat.placeholderOne': 'Message {name}',
     'chat.send': 'Send',
     'chat.empty': 'No messages yet. They are gone when the call ends.',
     'chat.log': 'Messages',
@@ -223,7 +219,6 @@ const EN = {
     'call.connecting': 'Connecting…',
     'call.reconnecting': 'Connection interrupted. Reconnecting…',
     'call.direct': 'Direct connection, encrypted from browser to browser',
-    'call.peerMuted': '{name} is muted',
     'call.join': 'Join call',
 
     'ended.left': 'You left the call',
@@ -238,7 +233,6 @@ const EN = {
     'ended.again': 'Join again',
     'ended.home': 'To the first page',
 
-    'problem.title': 'Something went wrong',
     'problem.insecure-context.title': 'This page needs https',
     'problem.insecure-context.body':
         'Browsers only give camera and microphone access on https:// or localhost. Open {link} instead.',

@@ -7,6 +7,10 @@
 /** Codecs of which browsers send several sizes as streams of their own; VP9 and AV1 have them inside of one. */
 const SIMULCAST_CODECS = ['video/vp8', 'video/h264'];
 
+/** Pixels of the longer side from which a picture is worth two sizes, and three. */
+const TWO_FROM = 640;
+const THREE_FROM = 960;
+const SMALL_SIZE = [{ maxBitrate: 400_000 }];
 const TWO_SIZES = [
     { rid: 'l', maxBitrate: 150_000, scaleResolutionDownBy: 2 },
     { rid: 'h', maxBitrate: 700_000, scaleResolutionDownBy: 1 },
@@ -43,7 +47,8 @@ export function roomEncodings(source, track, options) {
     if (track.kind === 'audio') return directEncodings(source, 'audio');
     const read = source === 'screen' && track.contentHint !== 'motion';
     const scalabilityMode = options.scalabilityMode ?? (read ? 'L1T3' : undefined);
-    const one = directEncodings(source, 'video');
+    const longer = longerSide(track);
+    const one = longer > 0 && longer < TWO_FROM && !read ? SMALL_SIZE : directEncodings(source, 'video');
     const sizes = [one, TWO_SIZES, THREE_SIZES][sizesOf(track, read, options) - 1];
     return sizes.map((size) => ({ ...size, ...(scalabilityMode && { scalabilityMode }) }));
 }
@@ -57,8 +62,16 @@ export function roomEncodings(source, track, options) {
 function sizesOf(track, read, { simulcast, scalabilityMode, codec = 'video/vp8' }) {
     if (simulcast !== undefined) return simulcast ? 3 : 1;
     if (read || scalabilityMode || !SIMULCAST_CODECS.includes(codec.toLowerCase())) return 1;
+    const longer = longerSide(track);
+    if (longer < TWO_FROM) return 1;
+    return longer < THREE_FROM ? 2 : 3;
+}
+
+/**
+ * @param {MediaStreamTrack} track
+ * @returns {number} pixels; 0: not known yet
+ */
+function longerSide(track) {
     const { width = 0, height = 0 } = track.getSettings();
-    const longer = Math.max(width, height);
-    if (longer < 640) return 1;
-    return longer < 960 ? 2 : 3;
+    return Math.max(width, height);
 }

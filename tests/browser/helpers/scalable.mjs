@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { roomPage, wish } from './browsers.mjs';
 import { until } from './roost.mjs';
 
-/** Publishes a moving picture; false when this browser cannot encode it so. */
+/** Publishes a moving picture. Returns the modes that the browser has taken, one per encoding. */
 export function publish(page, codec, encodings, fps, width) {
     return page.evaluate(async (mime, sendEncodings, size, rate) => {
         globalThis.test.share = await globalThis.test.room.publish(globalThis.movingPicture({ size, fps: rate, boxes: 12 }),
@@ -39,7 +39,7 @@ export async function rates(page, ms = 1500) {
 /** Until so many frames come in a second: the machine may be busy, and the encoder slow at first. */
 export const rateIs = (page, what, fits) => until(what, async () => {
     const seen = await rates(page);
-    return fits(seen.fps) || Promise.reject(JSON.stringify(seen));
+    return fits(seen.fps) ? seen : Promise.reject(JSON.stringify(seen));
 }, 30000);
 
 export const widthIs = (page, width) => until(`pictures of ${width}`, async () => {
@@ -54,7 +54,7 @@ export async function followsWishes({ chrome, url }, { room, codec, mode, fps, s
     const modes = await publish(publisher, codec, encodings ?? [{ scalabilityMode: mode, maxBitrate: 1_500_000 }], fps, width);
     assert.ok(modes.every((said) => said === mode), `${codec} ${mode} is encoded: ${modes}`);
     await widthIs(viewer, width);
-    const full = await rates(viewer);
+    const full = await rateIs(viewer, 'the encoder is up to speed', (seen) => seen > fps * 0.5);
     for (const size of sizes) {
         await wish(viewer, { width: size, height: (size * 9) / 16 });
         await widthIs(viewer, size);
