@@ -120,7 +120,7 @@ bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_ro
         retain(broker, message);
     if (message->expires_us <= now_us)
         return false;
-    struct match match = { .visitor = { matched },
+    struct match match = { .visitor = { .matched = matched },
                            .broker = broker,
                            .from = routing->from,
                            .serial = ++broker->next_serial,

@@ -69,7 +69,7 @@ static void write_session(struct snapshot *snapshot, const struct broker_session
 
 uint8_t *broker_snapshot(const struct broker *broker, size_t *ret_size)
 {
-    struct snapshot snapshot = { .visitor = { write_retained }, .broker = broker };
+    struct snapshot snapshot = { .visitor = { .matched = write_retained }, .broker = broker };
     broker_topics_all_retained(&broker->topics, &snapshot.visitor);
     size_t cursor = 0;
     void *value;

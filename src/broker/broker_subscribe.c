@@ -157,9 +157,11 @@ static void replay_one(struct broker_topic_visitor *visitor, struct broker_topic
 static size_t replay_retained(struct broker_session *session, uint64_t now_us, struct bytes filter,
                               uint8_t qos, uint32_t id)
 {
-    struct replay replay = {
-        .visitor = { replay_one }, .session = session, .now_us = now_us, .qos = qos, .id = id
-    };
+    struct replay replay = { .visitor = { .matched = replay_one },
+                             .session = session,
+                             .now_us = now_us,
+                             .qos = qos,
+                             .id = id };
     broker_topics_retained(&session->broker->topics, filter, &replay.visitor);
     return replay.visitor.steps;
 }
