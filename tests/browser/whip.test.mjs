@@ -46,7 +46,10 @@ test('a viewer may say for how long its pictures are held back', async () => {
     const wrong = await fetch(`${roost.url}/whep/delay?playout_delay=soon`, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: 'v=0' });
     assert.equal(wrong.status, 400);
     assert.match(await wrong.text(), /playout_delay/);
-    for (const page of [ann, late, prompt]) await page.close();
+    for (const page of [ann, late, prompt]) {
+        await page.evaluate(() => globalThis.session.stop());
+        await page.close();
+    }
 });
 
 test('a WHIP publisher is seen by WHEP viewers in Chromium and Firefox, and by a member of the room', async () => {
