@@ -65,7 +65,7 @@ struct broker_record broker_record_of_entry(const struct broker_session *session
 
 /** ---- in ---- */
 
-static bool is_full(const struct broker_session *session)
+bool broker_is_full(const struct broker_session *session)
 {
     const struct broker_config *config = &session->broker->config;
     const struct broker_queue *queue = &session->queue;
@@ -92,7 +92,7 @@ static bool make_room(struct broker_session *session, uint64_t now_us, bool is_r
 {
     if (is_replay)
         return broker_has_room_to_replay(session);
-    while (is_full(session)) {
+    while (broker_is_full(session)) {
         if (broker_queue_first(&session->queue)->message->expires_us > now_us)
             return false;
         broker_drop_first(session, BROKER_METRIC_DROPPED_EXPIRED);

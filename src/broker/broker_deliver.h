@@ -13,6 +13,8 @@ struct broker_delivery {
     bool is_replay; /**< retained messages of a new subscription: the queue makes room once */
 };
 
+/** Whether as much waits for a session as may. */
+bool broker_is_full(const struct broker_session *session);
 /** Queues a message for a session, or drops it and counts that. */
 void broker_deliver(struct broker_session *session, uint64_t now_us,
                     const struct broker_delivery *delivery);

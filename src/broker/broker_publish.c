@@ -55,9 +55,7 @@ static void match_subscription(struct match *match, const struct broker_subscrip
 
 static bool is_able(const struct broker_session *session)
 {
-    const struct broker_config *config = &session->broker->config;
-    return session->client && session->queue.count < config->queue_count_max &&
-           session->queue.bytes < config->queue_bytes_max;
+    return session->client && !broker_is_full(session);
 }
 
 /** The next member in turn, connected ones first. */

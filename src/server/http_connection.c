@@ -228,51 +228,31 @@ static void secure_begin(struct http_connection *connection)
     }
 }
 
-/** The stream goes to the TURN server with all that has arrived; our part of it ends. */
-static void hand_to_turn(struct http_connection *connection)
+typedef void adopt_function(void *owner, struct stream_parcel *parcel,
+                            const struct net_address *remote, const struct net_address *local);
+
+/** The stream goes to its owner with all that has arrived (NULL: nobody); our part of it ends. */
+static void hand_over(struct http_connection *connection, adopt_function *adopt, void *owner,
+                      enum http_metric taken, enum http_metric refused)
 {
-    const struct http_server_config *config = &connection->server->config;
-    if (!config->adopt_turn || connection->server->draining) {
-        reject(connection, HTTP_REJECTED_STUN);
+    if (!adopt || connection->server->draining) {
+        reject(connection, refused);
         return;
     }
-    http_count(&connection->server->metrics, HTTP_HANDED_OVER);
+    http_count(&connection->server->metrics, taken);
     struct stream_parcel *parcel = stream_detach(connection->stream);
     connection->stream = NULL;
-    config->adopt_turn(config->turn_owner, parcel, &connection->remote, &connection->local);
+    adopt(owner, parcel, &connection->remote, &connection->local);
     http_connection_abort(connection);
 }
 
-/** The same to the media server: ICE over TCP. */
-static void hand_to_media(struct http_connection *connection)
-{
-    const struct http_server_config *config = &connection->server->config;
-    if (!config->adopt_media || connection->server->draining) {
-        reject(connection, HTTP_REJECTED_ICE_TCP);
-        return;
-    }
-    http_count(&connection->server->metrics, HTTP_HANDED_OVER_MEDIA);
-    struct stream_parcel *parcel = stream_detach(connection->stream);
-    connection->stream = NULL;
-    config->adopt_media(config->media_owner, parcel, &connection->remote, &connection->local);
-    http_connection_abort(connection);
-}
-
-/** The same to the MQTT broker. */
+/** To the MQTT broker, unless a password would cross the network in the open. */
 static void hand_to_mqtt(struct http_connection *connection)
 {
     const struct http_server_config *config = &connection->server->config;
-    // a password would cross the network in the open
     bool in_the_open = !connection->over_tls && !net_address_is_loopback(&connection->remote);
-    if (!config->adopt_mqtt || connection->server->draining || in_the_open) {
-        reject(connection, HTTP_REJECTED_MQTT);
-        return;
-    }
-    http_count(&connection->server->metrics, HTTP_HANDED_OVER_MQTT);
-    struct stream_parcel *parcel = stream_detach(connection->stream);
-    connection->stream = NULL;
-    config->adopt_mqtt(config->mqtt_owner, parcel, &connection->remote, &connection->local);
-    http_connection_abort(connection);
+    hand_over(connection, in_the_open ? NULL : config->adopt_mqtt, config->mqtt_owner,
+              HTTP_HANDED_OVER_MQTT, HTTP_REJECTED_MQTT);
 }
 
 /** Whether ALPN has said that this is TURN (RFC 7443): then it is nothing else. */
@@ -285,6 +265,7 @@ static bool chose_turn(const struct http_connection *connection)
 /** The table of consumers. */
 static void first_bytes(struct http_connection *connection)
 {
+    const struct http_server_config *config = &connection->server->config;
     enum protocol_sniffed protocol = protocol_sniff(stream_input(connection->stream));
     if (protocol != PROTOCOL_MORE_NEEDED && protocol != PROTOCOL_STUN && chose_turn(connection)) {
         reject(connection, HTTP_REJECTED_STUN);
@@ -306,10 +287,12 @@ static void first_bytes(struct http_connection *connection)
         secure_begin(connection);
         break;
     case PROTOCOL_STUN:
-        hand_to_turn(connection);
+        hand_over(connection, config->adopt_turn, config->turn_owner, HTTP_HANDED_OVER,
+                  HTTP_REJECTED_STUN);
         break;
     case PROTOCOL_ICE_TCP:
-        hand_to_media(connection);
+        hand_over(connection, config->adopt_media, config->media_owner, HTTP_HANDED_OVER_MEDIA,
+                  HTTP_REJECTED_ICE_TCP);
         break;
     case PROTOCOL_MQTT:
         hand_to_mqtt(connection);
