@@ -39,7 +39,7 @@ format: ## Format all C sources in place.
 	@tools/format.sh --write
 
 docs: build ## Write anew what the tables say: configuration, manual page, protocol.
-	@python3 -B tools/generate_schema.py src/signal/schema --docs docs/protocol.md \
+	@python3 -B tools/generate_schema.py src/signal/native/schema --docs docs/protocol.md \
 	    --typescript web/sdk/protocol.d.ts
 	@build/release/roost config --format sample > config/roost.conf.sample
 	@build/release/roost config --format man > packaging/roost.1

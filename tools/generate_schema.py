@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes from src/signal/schema/ what speaks the native protocol:
+"""Makes from src/signal/native/schema/ what speaks the native protocol:
 
   generate_schema.py SCHEMA_DIR --c OUT_DIR        typed structs, parsers and writers in C
   generate_schema.py SCHEMA_DIR --docs FILE        docs/protocol.md

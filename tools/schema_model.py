@@ -1,4 +1,4 @@
-"""Reads src/signal/schema/*.json and refuses what the generators would not understand."""
+"""Reads src/signal/native/schema/*.json and refuses what the generators would not understand."""
 import json
 import os
 

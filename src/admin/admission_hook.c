@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "runtime/clock.h"
-#include "signal/token_claims.h"
+#include "signal/access/token_claims.h"
 
 #define ID_LENGTH    20
 #define SESSION_SIZE 32

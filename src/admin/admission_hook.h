@@ -10,7 +10,7 @@
 #include "base/metric.h"
 #include "base/random.h"
 #include "runtime/http_client.h"
-#include "signal/admission.h"
+#include "signal/access/admission.h"
 
 struct admission_hook;
 

@@ -12,8 +12,8 @@
 #include "crypto/public_key.h"
 #include "runtime/clock.h"
 #include "runtime/files.h"
-#include "signal/token_claims.h"
-#include "signal/token_verifier.h"
+#include "signal/access/token_claims.h"
+#include "signal/access/token_verifier.h"
 
 #define VALID_DEFAULT "24h"
 #define KEY_FILE_MAX  (64u << 10)

@@ -9,7 +9,7 @@
 #include "admin/options.h"
 #include "room/directory.h"
 #include "server/http_server.h"
-#include "signal/token_verifier.h"
+#include "signal/access/token_verifier.h"
 
 struct control_api;
 struct media_host;

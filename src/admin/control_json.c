@@ -1,7 +1,7 @@
 #include "admin/control_json.h"
 
 #include "room/directory.h"
-#include "signal/token.h"
+#include "signal/access/token.h"
 
 static json_t *text_or_null(const char *text)
 {

@@ -22,11 +22,11 @@
 #include "server/media_host.h"
 #include "server/turn_host.h"
 #include "server/turn_listener.h"
+#include "signal/access/token_verifier.h"
+#include "signal/access/turn_offer.h"
 #include "signal/mqtt/mqtt_endpoint.h"
-#include "signal/token_verifier.h"
-#include "signal/turn_offer.h"
-#include "signal/whip.h"
-#include "signal/ws_endpoint.h"
+#include "signal/native/ws_endpoint.h"
+#include "signal/whip/whip.h"
 #include "users/user_watch.h"
 
 #define SERVE_PROBLEM_MAX 512

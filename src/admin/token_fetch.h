@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "runtime/http_client.h"
-#include "signal/token_verifier.h"
+#include "signal/access/token_verifier.h"
 
 struct token_fetch;
 

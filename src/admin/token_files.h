@@ -2,7 +2,7 @@
 #pragma once
 
 #include "admin/first_start.h"
-#include "signal/token_keys.h"
+#include "signal/access/token_keys.h"
 
 /**
  * Our own secret and the file auth.keys as one set; the caller frees it. Returns 0, or a negative

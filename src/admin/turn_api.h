@@ -15,7 +15,7 @@
 #include "admin/first_start.h"
 #include "base/random.h"
 #include "server/http_server.h"
-#include "signal/turn_offer.h"
+#include "signal/access/turn_offer.h"
 
 struct token_verifier;
 struct turn_host;

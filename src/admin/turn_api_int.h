@@ -2,9 +2,9 @@
 #pragma once
 
 #include "admin/turn_api.h"
+#include "base/json_text.h"
 #include "runtime/address_limit.h"
-#include "signal/json_text.h"
-#include "signal/token_verifier.h"
+#include "signal/access/token_verifier.h"
 
 enum turn_api_metric {
 #define METRIC(id, kind, name, labels, help) id,

@@ -9,7 +9,7 @@
 #include "proto/turn/turn_ports.h"
 #include "proto/turn/turn_quota.h"
 #include "proto/turn/turn_settings.h"
-#include "signal/turn_offer.h"
+#include "signal/access/turn_offer.h"
 #include "users/user_store.h"
 
 struct turn_settings_input {

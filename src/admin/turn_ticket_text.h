@@ -1,8 +1,8 @@
 /** A TURN credential as JSON. */
 #pragma once
 
-#include "signal/json_text.h"
-#include "signal/turn_offer.h"
+#include "base/json_text.h"
+#include "signal/access/turn_offer.h"
 
 /**
  * The one object that all kinds of clients understand: `iceServers` for RTCPeerConnection,

@@ -45,7 +45,7 @@ test('a refusal keeps its code, and the sentence of the server where the SDK has
 });
 
 test('every refusal that a user can meet at the door has words of the SDK', () => {
-    const { errors } = JSON.parse(readFileSync(new URL('../../src/signal/schema/errors.json', import.meta.url), 'utf8'));
+    const { errors } = JSON.parse(readFileSync(new URL('../../src/signal/native/schema/errors.json', import.meta.url), 'utf8'));
     const met = ['room_full', 'room_locked', 'kicked', 'token_required', 'token_invalid', 'token_expired', 'server_full', 'media_full',
         'too_many_rooms', 'user_busy', 'user_unavailable', 'user_taken', 'version_unsupported', 'rate_limited'];
     for (const code of met) {

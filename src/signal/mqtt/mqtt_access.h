@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "runtime/address_limit.h"
+#include "signal/access/token_verifier.h"
 #include "signal/mqtt/mqtt_rules.h"
-#include "signal/token_verifier.h"
 #include "users/user_store.h"
 
 struct mqtt_access_config {

@@ -8,7 +8,7 @@
 #include "admin/commands.h"
 #include "base/memory.h"
 #include "runtime/clock.h"
-#include "signal/token.h"
+#include "signal/access/token.h"
 
 #define SECRET "0123456789abcdef"
 

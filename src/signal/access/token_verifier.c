@@ -1,0 +1,35 @@
+#include "signal/access/token_verifier.h"
+
+#include <errno.h>
+
+int token_verifier_check(const struct token_verifier *verifier, struct bytes token,
+                         uint64_t now_unix_s, struct token_grants *ret_grants)
+{
+    const struct token_keys *const sets[] = { verifier->own, verifier->remote };
+    struct token_grants grants;
+    int result =
+        token_verify_with(sets, array_size(sets), &verifier->policy, token, now_unix_s, &grants);
+    if (result == -ENOKEY && verifier->key_missing)
+        verifier->key_missing(verifier->owner);
+    if (result < 0)
+        return result;
+    if (token_revocations_cover(&verifier->revocations, grants.id, grants.user,
+                                grants.issued_unix_s))
+        return -EKEYREVOKED;
+    *ret_grants = grants;
+    return 0;
+}
+
+const char *token_problem(int error)
+{
+    switch (error) {
+    case -ETIME:
+        return "The token has expired.";
+    case -EAGAIN:
+        return "The token is not valid yet. Try again later.";
+    case -EKEYREVOKED:
+        return "The token was revoked. Ask for a new one.";
+    default:
+        return "The token is not valid.";
+    }
+}

@@ -1,0 +1,251 @@
+// Calls: being reachable, calling, and what passes within a call.
+#include <errno.h>
+#include <string.h>
+
+#include "signal/native/native_int.h"
+
+_Static_assert((int)WIRE_CALL_MEDIA_AUDIO == (int)CALL_MEDIA_AUDIO &&
+                   (int)WIRE_CALL_MEDIA_VIDEO == (int)CALL_MEDIA_VIDEO,
+               "the schema's call media are the model's");
+
+static struct call_directory *calls_of(const struct native_session *session)
+{
+    return session->native->config.calls;
+}
+
+/** The reply to whatever concerns a call that exists. */
+static void reply_in_call(struct native_session *session, const struct wire_message *message,
+                          int result)
+{
+    switch (result) {
+    case 0:
+        native_ok(session, message);
+        break;
+    case -EPROTO:
+        native_refuse(session, message, WIRE_ERROR_CALL_STATE, NULL);
+        break;
+    case -EAGAIN:
+        native_refuse(session, message, WIRE_ERROR_NEGOTIATION_PENDING, NULL);
+        break;
+    default:
+        native_refuse(session, message, WIRE_ERROR_NO_SUCH_CALL, NULL);
+    }
+}
+
+void native_register(struct native_session *session, uint64_t now_us,
+                     const struct wire_message *message)
+{
+    const struct wire_request_register *request = &message->request.register_;
+    struct token_grants grants;
+    struct admission_question question = { .purpose = ADMISSION_REGISTER,
+                                           .user = request->user,
+                                           .name = request->name,
+                                           .token = request->token };
+    if (!native_admit(session, now_us, message, &question, &grants))
+        return;
+    bool by_grants = request->token || session->native->config.admission;
+    if (by_grants && strcmp(grants.user, request->user) != 0) {
+        native_refuse(session, message, WIRE_ERROR_TOKEN_INVALID,
+                      "The token is for another user name.");
+        return;
+    }
+    const char *name = grants.name[0] ? grants.name : request->name;
+    int result =
+        call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
+    if (result < 0) {
+        native_refuse(session, message,
+                      result == -EEXIST ? WIRE_ERROR_USER_TAKEN : WIRE_ERROR_SERVER_FULL, NULL);
+        return;
+    }
+    struct native_ice ice;
+    native_ice_init(&ice, session, now_us);
+    wire_write_result_register(native_out(session->native), message->id,
+                               &(struct wire_result_register){ .user = request->user,
+                                                               .ice_servers = ice.servers,
+                                                               .ice_servers_count = ice.count });
+    native_ice_done(&ice);
+    native_send_reply(session, message->id);
+}
+
+static void reply_unregistered(struct native_session *session, const struct wire_message *message,
+                               int result)
+{
+    if (result < 0)
+        native_refuse(session, message, WIRE_ERROR_NOT_REGISTERED, NULL);
+    else
+        native_ok(session, message);
+}
+
+void native_unregister(struct native_session *session, uint64_t now_us,
+                       const struct wire_message *message)
+{
+    (void)now_us;
+    reply_unregistered(session, message,
+                       call_device_unregister(calls_of(session), &session->device));
+}
+
+void native_link(struct native_session *session, uint64_t now_us,
+                 const struct wire_message *message)
+{
+    const struct wire_request_link *request = &message->request.link;
+    struct token_grants grants;
+    struct admission_question question = { .purpose = ADMISSION_LINK,
+                                           .name = request->name,
+                                           .token = request->token };
+    if (!native_admit(session, now_us, message, &question, &grants))
+        return;
+    bool waits;
+    int result = call_device_link(calls_of(session), &session->device, request->link,
+                                  grants.name[0] ? grants.name : request->name, &waits);
+    if (result < 0) {
+        native_refuse(session, message,
+                      result == -EBUSY ? WIRE_ERROR_USER_BUSY : WIRE_ERROR_SERVER_FULL, NULL);
+        return;
+    }
+    struct native_ice ice;
+    native_ice_init(&ice, session, now_us);
+    struct wire_result_link reply = {
+        .role = waits ? WIRE_LINK_ROLE_WAIT : WIRE_LINK_ROLE_CALL,
+        .ice_servers = ice.servers,
+        .ice_servers_count = ice.count,
+    };
+    wire_write_result_link(native_out(session->native), message->id, &reply);
+    native_ice_done(&ice);
+    native_send_reply(session, message->id);
+}
+
+void native_unlink(struct native_session *session, uint64_t now_us,
+                   const struct wire_message *message)
+{
+    (void)now_us;
+    reply_unregistered(session, message, call_device_unlink(calls_of(session), &session->device));
+}
+
+static void refuse_call(struct native_session *session, const struct wire_message *message,
+                        int result)
+{
+    switch (result) {
+    case -EBUSY:
+        native_refuse(session, message, WIRE_ERROR_USER_BUSY, NULL);
+        break;
+    case -EALREADY:
+        native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL, NULL);
+        break;
+    case -EINVAL:
+        native_refuse(session, message, WIRE_ERROR_BAD_REQUEST, "You cannot call yourself.");
+        break;
+    case -EDEADLK:
+        native_refuse(session, message, WIRE_ERROR_GLARE, NULL);
+        break;
+    case -ENOSPC:
+        native_refuse(session, message, WIRE_ERROR_SERVER_FULL, NULL);
+        break;
+    default:
+        native_refuse(session, message, WIRE_ERROR_USER_UNAVAILABLE, NULL);
+    }
+}
+
+void native_call(struct native_session *session, uint64_t now_us,
+                 const struct wire_message *message)
+{
+    const struct wire_request_call *request = &message->request.call;
+    if (session->native->config.require_token && !session->admitted) {
+        native_refuse(session, message, WIRE_ERROR_TOKEN_REQUIRED, NULL);
+        return;
+    }
+    struct call_request start = { .to = request->to,
+                                  .sdp = request->sdp,
+                                  .name = request->name,
+                                  .media = (enum call_media)request->media };
+    char id[CALL_ID_SIZE];
+    int result = call_start(calls_of(session), &session->device, now_us, &start, id);
+    if (result < 0) {
+        refuse_call(session, message, result);
+        return;
+    }
+    struct wire_result_call reply = { .call = id,
+                                      .timeout_ms =
+                                          calls_of(session)->config.ring_timeout_us / 1000 };
+    wire_write_result_call(native_out(session->native), message->id, &reply);
+    native_send_reply(session, message->id);
+}
+
+void native_call_ringing(struct native_session *session, uint64_t now_us,
+                         const struct wire_message *message)
+{
+    (void)now_us;
+    reply_in_call(session, message,
+                  call_ringing(&session->device, message->request.call_ringing.call));
+}
+
+void native_call_accept(struct native_session *session, uint64_t now_us,
+                        const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_accept *request = &message->request.call_accept;
+    reply_in_call(session, message,
+                  call_accept(calls_of(session), &session->device, request->call, request->sdp));
+}
+
+void native_call_reject(struct native_session *session, uint64_t now_us,
+                        const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_reject *request = &message->request.call_reject;
+    reply_in_call(session, message,
+                  call_reject(calls_of(session), &session->device, request->call,
+                              request->reason == WIRE_REJECT_REASON_BUSY));
+}
+
+void native_call_cancel(struct native_session *session, uint64_t now_us,
+                        const struct wire_message *message)
+{
+    (void)now_us;
+    reply_in_call(
+        session, message,
+        call_cancel(calls_of(session), &session->device, message->request.call_cancel.call));
+}
+
+void native_call_hangup(struct native_session *session, uint64_t now_us,
+                        const struct wire_message *message)
+{
+    (void)now_us;
+    reply_in_call(
+        session, message,
+        call_hangup(calls_of(session), &session->device, message->request.call_hangup.call));
+}
+
+void native_call_candidate(struct native_session *session, uint64_t now_us,
+                           const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_candidate *request = &message->request.call_candidate;
+    const struct wire_candidate *given = request->candidate;
+    struct call_candidate candidate;
+    if (given)
+        candidate = (struct call_candidate){
+            .candidate = given->candidate,
+            .sdp_mid = given->sdp_mid,
+            .username_fragment = given->username_fragment,
+            .sdp_m_line_index = given->has_sdp_m_line_index ? (int32_t)given->sdp_m_line_index : -1,
+        };
+    reply_in_call(session, message,
+                  call_pass_candidate(&session->device, request->call, given ? &candidate : NULL));
+}
+
+void native_call_offer(struct native_session *session, uint64_t now_us,
+                       const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_offer *request = &message->request.call_offer;
+    reply_in_call(session, message, call_pass_offer(&session->device, request->call, request->sdp));
+}
+
+void native_call_answer(struct native_session *session, uint64_t now_us,
+                        const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_answer *request = &message->request.call_answer;
+    reply_in_call(session, message,
+                  call_pass_answer(&session->device, request->call, request->sdp));
+}
