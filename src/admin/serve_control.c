@@ -15,7 +15,7 @@ static int save_revocations(void *owner)
 static void changed(void *owner)
 {
     struct serve *serve = owner;
-    ws_endpoint_rooms_changed(serve->signal);
+    signal_hub_changed(&serve->hub);
 }
 
 void serve_control_reload(struct serve *serve)
@@ -33,7 +33,7 @@ int serve_control_start(struct serve *serve)
         .http = serve->http,
         .loop = &serve->loop,
         .log = &serve->log,
-        .rooms = ws_endpoint_rooms(serve->signal),
+        .rooms = &serve->hub.rooms,
         .media = serve->media,
         .tokens = &serve->tokens,
         .options = serve->options,

@@ -91,6 +91,7 @@ struct serve {
 
     struct control_api *control_api;
     struct media_host *media;
+    struct signal_hub hub; /**< while `signal` is there */
     struct ws_endpoint *signal;
     struct whip_endpoint *whip;
     struct mqtt_endpoint *mqtt; /**< NULL: not enabled */

@@ -49,7 +49,7 @@ static void media_woken(void *owner)
 {
     struct serve *serve = owner;
     if (serve->signal)
-        ws_endpoint_media_ready(serve->signal);
+        signal_hub_media_ready(&serve->hub);
 }
 
 static struct media_host_config host_config(struct serve *serve)

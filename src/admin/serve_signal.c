@@ -58,6 +58,22 @@ static struct native_config native_config(struct serve *serve)
     };
 }
 
+static struct signal_hub_config hub_config(struct serve *serve)
+{
+    const struct roost_options *options = serve->options;
+    return (struct signal_hub_config){
+        .loop = &serve->loop,
+        .random = &serve->entropy.random,
+        .media = serve_media_control(serve),
+        .rooms = rooms_config(serve),
+        .calls = {
+            .ring_timeout_us = options->signal.ring_timeout_us,
+            .user_count_max = options->signal.max_sessions,
+            .call_count_max = options->signal.max_calls,
+        },
+    };
+}
+
 static struct ws_endpoint_config endpoint_config(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -65,17 +81,11 @@ static struct ws_endpoint_config endpoint_config(struct serve *serve)
         .loop = &serve->loop,
         .server = serve->http,
         .random = &serve->entropy.random,
-        .media = serve_media_control(serve),
+        .hub = &serve->hub,
         .log = &serve->log,
         .ping_interval_us = options->signal.ping_interval_us,
         .pong_timeout_us = options->signal.ping_timeout_us,
         .allowed_origins = (const char *const *)options->signal.allowed_origins.items,
-        .rooms = rooms_config(serve),
-        .calls = {
-            .ring_timeout_us = options->signal.ring_timeout_us,
-            .user_count_max = options->signal.max_sessions,
-            .call_count_max = options->signal.max_calls,
-        },
         .native = native_config(serve),
     };
 }
@@ -84,14 +94,18 @@ int serve_signal_start(struct serve *serve)
 {
     if (!option_list_has(&serve->options->server.roles, "signal"))
         return 0;
+    struct signal_hub_config hub = hub_config(serve);
+    signal_hub_init(&serve->hub, &hub);
     struct ws_endpoint_config config = endpoint_config(serve);
     int result = ws_endpoint_new(&config, &serve->signal);
     if (result < 0) {
+        signal_hub_done(&serve->hub);
         text_append_format(&serve->problem, "cannot start signaling: %s", strerror(-result));
         return result;
     }
     struct metric_set sets[16];
     size_t count = ws_endpoint_metrics(serve->signal, sets, array_size(sets));
+    count += signal_hub_metrics(&serve->hub, sets + count, array_size(sets) - count);
     for (size_t i = 0; i < count; i++)
         metrics_page_add(serve->metrics, &sets[i]);
     return 0;
@@ -99,14 +113,19 @@ int serve_signal_start(struct serve *serve)
 
 void serve_signal_stop(struct serve *serve)
 {
+    if (!serve->signal)
+        return;
     ws_endpoint_free(serve->signal);
     serve->signal = NULL;
+    signal_hub_done(&serve->hub);
 }
 
 void serve_signal_reload(struct serve *serve)
 {
     if (!serve->signal)
         return;
+    struct signal_hub_config hub = hub_config(serve);
+    signal_hub_reload(&serve->hub, &hub);
     struct ws_endpoint_config config = endpoint_config(serve);
     ws_endpoint_reload(serve->signal, &config);
 }

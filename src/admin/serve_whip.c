@@ -4,12 +4,6 @@
 
 #include "admin/serve_int.h"
 
-static void rooms_changed(void *owner)
-{
-    struct serve *serve = owner;
-    ws_endpoint_rooms_changed(serve->signal);
-}
-
 static struct whip_config config_of(struct serve *serve)
 {
     static const enum whip_same_name same_names[] = {
@@ -22,7 +16,7 @@ static struct whip_config config_of(struct serve *serve)
         .loop = &serve->loop,
         .server = serve->http,
         .random = &serve->entropy.random,
-        .rooms = ws_endpoint_rooms(serve->signal),
+        .hub = &serve->hub,
         .tokens = &serve->tokens,
         .turn = serve->turn ? &serve->turn_offer : NULL,
         .ice_servers = (const char *const *)options->signal.ice_servers.items,
@@ -37,7 +31,6 @@ static struct whip_config config_of(struct serve *serve)
         .session_count_max = options->whip.max_sessions,
         .rate_per_address = options->whip.max_rate_per_address,
         .path_timeout_us = options->whip.path_timeout_us,
-        .rooms_changed = rooms_changed,
         .owner = serve,
     };
 }

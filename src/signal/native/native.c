@@ -323,13 +323,8 @@ void signal_native_input(struct signal_native *native, uint64_t now_us,
     else
         refuse_too_fast(connection, message.id);
     wire_message_done(&message);
-    room_directory_settle(native->config.rooms, now_us);
+    room_directory_settle(native->config.rooms, now_us); // what it makes us send is charged
     charge_sent(connection, native->sent_count - sent_count, native->sent_bytes - sent_bytes);
-}
-
-void signal_native_media(struct signal_native *native, uint64_t now_us)
-{
-    room_directory_take_media_events(native->config.rooms, now_us);
 }
 
 static struct native_connection *oldest_waiting(const struct signal_native *native)
@@ -362,14 +357,11 @@ void signal_native_tick(struct signal_native *native, uint64_t now_us)
         list_append(&native->connected, &connection->node);
         native_close_connection(connection, NATIVE_CLOSE_POLICY, "no hello");
     }
-    call_directory_tick(native->config.calls, now_us);
-    room_directory_tick(native->config.rooms, now_us);
 }
 
 uint64_t signal_native_deadline(const struct signal_native *native)
 {
-    uint64_t deadline = time_earlier(room_directory_deadline(native->config.rooms),
-                                     call_directory_deadline(native->config.calls));
+    uint64_t deadline = TIME_NEVER;
     const struct native_session *session = longest_away(native);
     if (session)
         deadline = time_earlier(deadline, session->away_since_us + native->config.resume_window_us);

@@ -85,8 +85,6 @@ void signal_native_input(struct signal_native *native, uint64_t now_us,
 /** The connection is gone, whoever closed it; `code` is WebSocket's. Frees it. */
 void signal_native_closed(struct signal_native *native, uint64_t now_us,
                           struct native_connection *connection, uint16_t code);
-/** Media or calls have news: call it after room_directory's owner was woken. */
-void signal_native_media(struct signal_native *native, uint64_t now_us);
 /** The answer of `admission` for a session, which may be gone by now. */
 void signal_native_admitted(struct signal_native *native, uint64_t now_us, const char *session,
                             const struct admission_answer *answer);

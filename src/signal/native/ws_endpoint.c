@@ -15,8 +15,6 @@
 
 struct ws_endpoint {
     struct ws_endpoint_config config;
-    struct room_directory rooms;
-    struct call_directory calls;
     struct signal_native *native;
     struct native_transport transport;
     struct loop_timer timer;
@@ -38,6 +36,7 @@ static void transport_close(struct native_transport *self, void *socket, uint16_
 static void arm(struct ws_endpoint *endpoint)
 {
     loop_timer_set(&endpoint->timer, signal_native_deadline(endpoint->native));
+    signal_hub_changed(endpoint->config.hub);
 }
 
 static void tick(struct loop_timer *timer, uint64_t now_us)
@@ -115,11 +114,8 @@ static void complete_config(struct ws_endpoint *endpoint, const struct ws_endpoi
 {
     endpoint->config = *config;
     struct ws_endpoint_config *own = &endpoint->config;
-    own->rooms.media = config->media;
-    own->rooms.random = config->random;
-    own->calls.random = config->random;
-    own->native.rooms = &endpoint->rooms;
-    own->native.calls = &endpoint->calls;
+    own->native.rooms = &config->hub->rooms;
+    own->native.calls = &config->hub->calls;
     own->native.transport = &endpoint->transport;
     own->native.random = config->random;
     if (!own->pattern)
@@ -158,8 +154,6 @@ int ws_endpoint_new(const struct ws_endpoint_config *config, struct ws_endpoint 
     endpoint->transport.send = transport_send;
     endpoint->transport.close = transport_close;
     complete_config(endpoint, config);
-    room_directory_init(&endpoint->rooms, &endpoint->config.rooms);
-    call_directory_init(&endpoint->calls, &endpoint->config.calls);
     endpoint->native = signal_native_new(&endpoint->config.native);
     loop_timer_init(&endpoint->timer, config->loop, tick);
     int result = add_route(endpoint);
@@ -177,23 +171,13 @@ void ws_endpoint_free(struct ws_endpoint *endpoint)
         return;
     loop_timer_cancel(&endpoint->timer);
     signal_native_free(endpoint->native);
-    call_directory_done(&endpoint->calls);
-    room_directory_done(&endpoint->rooms);
     free(endpoint);
 }
 
 void ws_endpoint_reload(struct ws_endpoint *endpoint, const struct ws_endpoint_config *config)
 {
     complete_config(endpoint, config);
-    room_directory_reload(&endpoint->rooms, &endpoint->config.rooms);
-    call_directory_reload(&endpoint->calls, &endpoint->config.calls);
     signal_native_reload(endpoint->native, &endpoint->config.native);
-    arm(endpoint);
-}
-
-void ws_endpoint_media_ready(struct ws_endpoint *endpoint)
-{
-    signal_native_media(endpoint->native, loop_now_us(endpoint->config.loop));
     arm(endpoint);
 }
 
@@ -215,23 +199,8 @@ void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint)
     arm(endpoint);
 }
 
-void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint)
-{
-    arm(endpoint);
-}
-
-struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint)
-{
-    return &endpoint->rooms;
-}
-
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,
                            size_t capacity)
 {
-    size_t count = signal_native_metrics(endpoint->native, sets, capacity);
-    if (count < capacity)
-        sets[count++] = room_directory_metrics(&endpoint->rooms);
-    if (count < capacity)
-        sets[count++] = call_directory_metrics(&endpoint->calls);
-    return count;
+    return signal_native_metrics(endpoint->native, sets, capacity);
 }

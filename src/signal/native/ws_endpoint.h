@@ -3,27 +3,24 @@
 #pragma once
 
 #include "base/log.h"
-#include "room/directory.h"
 #include "runtime/loop.h"
 #include "server/websocket.h"
-#include "signal/model/calls.h"
+#include "signal/hub/hub.h"
 #include "signal/native/native.h"
 
 /** Zero fields take the defaults of the parts. */
 struct ws_endpoint_config {
-    struct loop *loop;           /**< of the control thread; required */
-    struct http_server *server;  /**< required */
-    struct random *random;       /**< the system's; required */
-    struct media_control *media; /**< required */
-    const struct log *log;       /**< NULL: silent */
-    const char *pattern;         /**< ["/ws"] */
-    uint64_t ping_interval_us;   /**< [3 s] */
-    uint64_t pong_timeout_us;    /**< [10 s] */
+    struct loop *loop;          /**< of the control thread; required */
+    struct http_server *server; /**< required */
+    struct random *random;      /**< the system's; required */
+    struct signal_hub *hub;     /**< required; outlives the endpoint */
+    const struct log *log;      /**< NULL: silent */
+    const char *pattern;        /**< ["/ws"] */
+    uint64_t ping_interval_us;  /**< [3 s] */
+    uint64_t pong_timeout_us;   /**< [10 s] */
     /** Origins that may connect besides our own; "*": every one. Ends with NULL; NULL: none. */
     const char *const *allowed_origins;
-    struct room_directory_config rooms; /**< `media` and `random` are filled in */
-    struct call_directory_config calls; /**< `random` is filled in */
-    struct native_config native;        /**< rooms, calls, transport, random are filled in */
+    struct native_config native; /**< rooms, calls, transport, random are filled in */
 };
 
 struct ws_endpoint;
@@ -35,17 +32,12 @@ must_check int ws_endpoint_new(const struct ws_endpoint_config *config,
 void ws_endpoint_free(struct ws_endpoint *endpoint);
 /** Takes over limits, tokens, origins, ICE servers. */
 void ws_endpoint_reload(struct ws_endpoint *endpoint, const struct ws_endpoint_config *config);
-/** The owner of media was woken: takes its events. */
-void ws_endpoint_media_ready(struct ws_endpoint *endpoint);
 /** Tells clients that the server stops, and closes their connections. */
 void ws_endpoint_drain(struct ws_endpoint *endpoint, const char *message);
 /** As signal_native_admitted and signal_native_keys_fetched. */
 void ws_endpoint_admitted(struct ws_endpoint *endpoint, const char *session,
                           const struct admission_answer *answer);
 void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint);
-/** Others than clients changed rooms: deadlines may be nearer. */
-void ws_endpoint_rooms_changed(struct ws_endpoint *endpoint);
-struct room_directory *ws_endpoint_rooms(struct ws_endpoint *endpoint);
 /** Writes at most `capacity` metric sets; returns how many. */
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,
                            size_t capacity);

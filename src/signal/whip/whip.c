@@ -29,9 +29,7 @@ static const struct metric_description descriptions[WHIP_METRIC_COUNT] = {
 
 void whip_changed(struct whip_endpoint *endpoint)
 {
-    room_directory_settle(endpoint->config.rooms, loop_now_us(endpoint->config.loop));
-    if (endpoint->config.rooms_changed)
-        endpoint->config.rooms_changed(endpoint->config.owner);
+    signal_hub_changed(endpoint->config.hub);
 }
 
 static void look(struct loop_timer *timer, uint64_t now_us)

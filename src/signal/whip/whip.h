@@ -17,12 +17,12 @@
 
 #include "base/log.h"
 #include "base/metric.h"
-#include "room/directory.h"
 #include "runtime/loop.h"
 #include "server/http_server.h"
 #include "signal/access/admission.h"
 #include "signal/access/token_verifier.h"
 #include "signal/access/turn_offer.h"
+#include "signal/hub/hub.h"
 
 /** What becomes of a publisher whose name another one has in the room. */
 enum whip_same_name {
@@ -34,8 +34,8 @@ enum whip_same_name {
 struct whip_config {
     struct loop *loop; /**< of the control thread */
     struct http_server *server;
-    struct random *random; /**< the system's */
-    struct room_directory *rooms;
+    struct random *random;  /**< the system's */
+    struct signal_hub *hub; /**< outlives the endpoint */
     const struct token_verifier *tokens;
     struct admission *admission; /**< the operator's endpoint decides; NULL: tokens do */
     /** Whether keys are being fetched; NULL: never. With `owner`. */
@@ -52,8 +52,6 @@ struct whip_config {
     uint32_t rate_per_address; /**< sessions and ICE restarts a second; loopback is exempt */
     /** How long a session may be without a path, at its beginning or later. */
     uint64_t path_timeout_us;
-    /** Called after rooms changed: whoever shares them has something to tell. */
-    void (*rooms_changed)(void *owner);
     void *owner;
 };
 

@@ -254,7 +254,7 @@ static void refuse_offer(struct whip_endpoint *endpoint, int error, const char *
 static struct room *find_room(struct whip_endpoint *endpoint, const struct whip_request *request,
                               uint64_t now_us, struct whip_result *ret_result)
 {
-    struct room_directory *rooms = endpoint->config.rooms;
+    struct room_directory *rooms = &endpoint->config.hub->rooms;
     struct room *room = room_directory_find(rooms, request->room);
     if (request->viewer && !request->wait) {
         if (room && room_is_live(room, request->name))

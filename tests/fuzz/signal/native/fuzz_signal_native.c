@@ -279,7 +279,7 @@ static void report_media(struct server *server, struct bytes line)
                                           .speaking = byte & 64,
                                           .reason = "Broken." };
     server->event_waits = true;
-    signal_native_media(server->native, server->now_us);
+    room_directory_take_media_events(&server->rooms, server->now_us);
 }
 
 static void act(struct server *server, struct bytes line)
@@ -299,7 +299,11 @@ static void act(struct server *server, struct bytes line)
     case 't':
         server->now_us += (line.size > 1 ? line.data[1] : 1u) * TIME_US_PER_S / 4;
         signal_native_tick(server->native, server->now_us);
-        if (signal_native_deadline(server->native) <= server->now_us)
+        call_directory_tick(&server->calls, server->now_us);
+        room_directory_tick(&server->rooms, server->now_us);
+        if (signal_native_deadline(server->native) <= server->now_us ||
+            call_directory_deadline(&server->calls) <= server->now_us ||
+            room_directory_deadline(&server->rooms) <= server->now_us)
             abort(); // the loop would spin
         break;
     case 'm':

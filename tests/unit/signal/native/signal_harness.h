@@ -132,15 +132,24 @@ static inline int tear_down(void **state)
     return 0;
 }
 
+static inline uint64_t world_deadline(void)
+{
+    return time_earlier(
+        signal_native_deadline(world.native),
+        time_earlier(room_directory_deadline(&world.rooms), call_directory_deadline(&world.calls)));
+}
+
 /** Time passes, and all deadlines within it are kept. */
 static inline void world_pass(uint64_t us)
 {
     uint64_t end = world.now_us + us;
     uint64_t deadline;
-    while ((deadline = signal_native_deadline(world.native)) <= end) {
+    while ((deadline = world_deadline()) <= end) {
         world.now_us = deadline > world.now_us ? deadline : world.now_us;
         signal_native_tick(world.native, world.now_us);
-        assert_true(signal_native_deadline(world.native) > world.now_us);
+        call_directory_tick(&world.calls, world.now_us);
+        room_directory_tick(&world.rooms, world.now_us);
+        assert_true(world_deadline() > world.now_us);
     }
     world.now_us = end;
 }

@@ -27,6 +27,7 @@ struct live {
     struct entropy entropy;
     struct fake_media media;
     struct http_server *server;
+    struct signal_hub hub;
     struct ws_endpoint *endpoint;
     struct net_address address;
 };
@@ -45,12 +46,10 @@ static int start(void **state)
         &(struct http_server_config){ .loop = &live.loop, .random = &live.entropy.random });
     struct net_address any = net_address_ipv4(127, 0, 0, 1, 0);
     assert_int_equal(http_server_listen(live.server, HTTP_LISTENER_PLAIN, &any, &live.address), 0);
-    struct ws_endpoint_config config = {
+    struct signal_hub_config hub = {
         .loop = &live.loop,
-        .server = live.server,
         .random = &live.entropy.random,
         .media = &live.media.control,
-        .allowed_origins = origins,
         .rooms = { .room_count_max = 10,
                    .member_count_max = 10,
                    .track_count_max = 4,
@@ -58,6 +57,14 @@ static int start(void **state)
                    .video_slot_count_max = 4,
                    .empty_timeout_us = TIME_US_PER_S,
                    .auto_create = true },
+    };
+    signal_hub_init(&live.hub, &hub);
+    struct ws_endpoint_config config = {
+        .loop = &live.loop,
+        .server = live.server,
+        .random = &live.entropy.random,
+        .hub = &live.hub,
+        .allowed_origins = origins,
     };
     assert_int_equal(ws_endpoint_new(&config, &live.endpoint), 0);
     return 0;
@@ -68,6 +75,7 @@ static int stop(void **state)
     (void)state;
     http_server_free(live.server);
     ws_endpoint_free(live.endpoint);
+    signal_hub_done(&live.hub);
     loop_done(&live.loop);
     entropy_done(&live.entropy);
     assert_int_equal(live.media.sessions.count, 0);
@@ -226,7 +234,7 @@ static void test_a_client_without_hello_is_sent_away_by_the_timer(void **state)
         .loop = &live.loop,
         .server = live.server,
         .random = &live.entropy.random,
-        .media = &live.media.control,
+        .hub = &live.hub,
         .native = { .hello_timeout_us = 1000 },
     };
     ws_endpoint_reload(live.endpoint, &config);

@@ -1,0 +1,75 @@
+#include "signal/hub/hub.h"
+
+#include <string.h>
+
+#include "base/time.h"
+
+static void arm(struct signal_hub *hub)
+{
+    loop_timer_set(&hub->timer, time_earlier(room_directory_deadline(&hub->rooms),
+                                             call_directory_deadline(&hub->calls)));
+}
+
+static void tick(struct loop_timer *timer, uint64_t now_us)
+{
+    struct signal_hub *hub = container_of(timer, struct signal_hub, timer);
+    call_directory_tick(&hub->calls, now_us);
+    room_directory_tick(&hub->rooms, now_us);
+    arm(hub);
+}
+
+static struct signal_hub_config complete(const struct signal_hub_config *config)
+{
+    struct signal_hub_config own = *config;
+    own.rooms.media = config->media;
+    own.rooms.random = config->random;
+    own.calls.random = config->random;
+    return own;
+}
+
+void signal_hub_init(struct signal_hub *hub, const struct signal_hub_config *config)
+{
+    struct signal_hub_config own = complete(config);
+    hub->loop = config->loop;
+    room_directory_init(&hub->rooms, &own.rooms);
+    call_directory_init(&hub->calls, &own.calls);
+    loop_timer_init(&hub->timer, config->loop, tick);
+}
+
+void signal_hub_done(struct signal_hub *hub)
+{
+    loop_timer_cancel(&hub->timer);
+    call_directory_done(&hub->calls);
+    room_directory_done(&hub->rooms);
+}
+
+void signal_hub_reload(struct signal_hub *hub, const struct signal_hub_config *config)
+{
+    struct signal_hub_config own = complete(config);
+    room_directory_reload(&hub->rooms, &own.rooms);
+    call_directory_reload(&hub->calls, &own.calls);
+    arm(hub);
+}
+
+void signal_hub_changed(struct signal_hub *hub)
+{
+    room_directory_settle(&hub->rooms, loop_now_us(hub->loop));
+    arm(hub);
+}
+
+void signal_hub_media_ready(struct signal_hub *hub)
+{
+    room_directory_take_media_events(&hub->rooms, loop_now_us(hub->loop));
+    arm(hub);
+}
+
+size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets, size_t capacity)
+{
+    const struct metric_set all[] = {
+        room_directory_metrics(&hub->rooms),
+        call_directory_metrics(&hub->calls),
+    };
+    size_t count = min_of(capacity, array_size(all));
+    memcpy(sets, all, count * sizeof(all[0]));
+    return count;
+}
