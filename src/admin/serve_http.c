@@ -75,8 +75,10 @@ void serve_http_stop(struct serve *serve)
     serve->http = NULL;
     free(serve->frame_ancestors);
     serve->frame_ancestors = NULL;
-    // its WebSockets speak to the broker, which needs the loop to end what it writes
+    // its exchanges and WebSockets speak to these until they end; they need the loop and the media
     serve_mqtt_stop(serve);
+    serve_whip_stop(serve);
+    serve_signal_stop(serve);
 }
 
 void serve_http_reload(struct serve *serve)

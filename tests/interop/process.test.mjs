@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 
+import WebSocket from 'ws';
+
 import { Server, binary, runCommand } from '../support/server.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-process-'));
@@ -160,6 +162,21 @@ test('a second SIGTERM ends at once', async () => {
     await server.logged((record) => record.message === 'stopping');
     server.signal('SIGTERM');
     assert.equal((await server.stop()).status, 0);
+});
+
+test('a stop that is cut short takes WebSockets down with it in order', async () => {
+    const server = await Server.start({ sanitized: true, set: { 'server.stop_timeout': '10m' } });
+    const socket = new WebSocket(`ws://127.0.0.1:${server.httpPort}/ws`);
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(JSON.stringify({ type: 'hello', id: 1, version: 1 }));
+    await new Promise((resolve) => socket.once('message', resolve));
+    socket.pause(); // it will never answer the server's close frame
+    server.signal('SIGTERM');
+    await server.logged((record) => record.message === 'stopping');
+    server.signal('SIGTERM');
+    assert.deepEqual(await server.stop(), { status: 0, signal: null });
+    socket.terminate();
 });
 
 test('secrets appear neither in the log nor in check', async () => {
