@@ -10,6 +10,7 @@
 #include "admin/first_start.h"
 #include "admin/nearest.h"
 #include "base/memory.h"
+#include "base/opaque_string.h"
 #include "base/time.h"
 #include "proto/stun/stun.h"
 #include "proto/turn/turn_settings.h"
@@ -245,7 +246,8 @@ static int open_store(struct user_call *user)
 static int take_name(struct user_call *user)
 {
     size_t size;
-    if (turn_username_prepare(bytes_of_text(user->call->arguments[1]), user->name, &size) < 0 ||
+    if (opaque_string_prepare(bytes_of_text(user->call->arguments[1]), user->name,
+                              sizeof(user->name), &size) < 0 ||
         !user_name_is_valid(user->name))
         return complain(CLI_EXIT_USAGE, "a user name is UTF-8 of 1 to 255 bytes, without \":\", "
                                         "without control characters or blanks at its ends");

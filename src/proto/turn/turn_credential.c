@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/opaque_string.h"
 #include "base/text.h"
 #include "proto/turn/turn_settings_int.h"
 #include "proto/turn/turn_token_int.h"
@@ -231,7 +232,8 @@ bool turn_credential_verify(const struct turn_settings *settings,
         user = turn_settings_user_by_hash(settings, claim->userhash);
         return user ? verify_static(&examination, user) : fail_slowly(&examination);
     }
-    if (turn_username_prepare(claim->username, examination.name, &examination.name_size) != 0)
+    if (opaque_string_prepare(claim->username, examination.name, sizeof(examination.name),
+                              &examination.name_size) != 0)
         return fail_slowly(&examination);
     if (claim->token.size > 0)
         return verify_token(&examination);
@@ -255,7 +257,7 @@ const char *turn_credential_reason(const struct turn_settings *settings,
         return turn_settings_user_by_hash(settings, claim->userhash)
                    ? "the password is wrong"
                    : "no user has this name and realm (it was sent as a hash)";
-    if (turn_username_prepare(claim->username, name, &size) != 0)
+    if (opaque_string_prepare(claim->username, name, sizeof(name), &size) != 0)
         return "the user name has characters that it cannot have";
     if (turn_settings_user(settings, bytes_of(name, size)))
         return "the password is wrong";

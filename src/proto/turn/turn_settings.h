@@ -91,16 +91,6 @@ const struct turn_token_key *turn_settings_token_key(const struct turn_settings 
                                                      struct bytes kid);
 
 /**
- * OpaqueString (RFC 8265 section 4.2) of a username, as far as it changes what people type: valid
- * UTF-8, not empty, no control characters, every other space of Unicode becomes U+0020. ASCII
- * passes unchanged. NFC is *not* applied: a name written with combining characters differs from
- * the same name with composed ones. Static users must be stored in this form. Returns 0 with `out`
- * terminated and its length, or -EINVAL (`out` holds nothing of use).
- */
-must_check int turn_username_prepare(struct bytes raw, char out[TURN_USERNAME_MAX + 1],
-                                     size_t *ret_size);
-
-/**
  * Time-limited credentials, the common REST scheme: username "<unix expiry>:<user>" and password
  * base64(HMAC-SHA1(secret, username)). `out` gets the password as text, 28 characters and a NUL.
  * turn_auth_check also takes "<user>:<unix expiry>" and a plain "<unix expiry>", as coturn does.

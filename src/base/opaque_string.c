@@ -1,8 +1,9 @@
+#include "base/opaque_string.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "proto/turn/turn_settings.h"
 
 /** The code point at `*at` of well-formed UTF-8; moves behind it. */
 static uint32_t next_code_point(struct bytes text, size_t *at)
@@ -28,9 +29,9 @@ static bool is_control(uint32_t point)
     return point < 0x20 || (point >= 0x7f && point < 0xa0);
 }
 
-int turn_username_prepare(struct bytes raw, char out[TURN_USERNAME_MAX + 1], size_t *ret_size)
+int opaque_string_prepare(struct bytes raw, char *out, size_t capacity, size_t *ret_size)
 {
-    if (raw.size == 0 || raw.size > TURN_USERNAME_MAX || !text_is_utf8(raw))
+    if (raw.size == 0 || raw.size >= capacity || !text_is_utf8(raw))
         return -EINVAL;
     size_t size = 0;
     for (size_t at = 0; at < raw.size;) {
