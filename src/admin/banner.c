@@ -173,7 +173,8 @@ static void write_turn(const struct banner *banner, struct text_builder *out)
                        "\n"
                        "  roost turn-credentials   a credential for a test (with this server's\n"
                        "                           options: --roles turn --data %s)\n"
-                       "  roost user add NAME      a user with a password\n"
+                       "  roost user add NAME --digest\n"
+                       "                           a user with a password\n"
                        "  turn.secrets             what an application signs its own with\n",
                        banner->data_dir);
     if (banner->self_signed)

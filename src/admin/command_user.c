@@ -1,27 +1,21 @@
 // `roost user`: people (and programs) with a name and a password, in the user store.
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "admin/commands.h"
 #include "admin/first_start.h"
 #include "admin/nearest.h"
+#include "admin/new_password.h"
 #include "base/memory.h"
 #include "base/opaque_string.h"
 #include "base/time.h"
-#include "proto/stun/stun.h"
 #include "proto/turn/turn_settings.h"
 #include "runtime/clock.h"
 #include "runtime/entropy.h"
 #include "runtime/files.h"
-#include "runtime/terminal.h"
 #include "users/user_store.h"
-
-#define PASSWORD_MAX     508 /**< bytes, as RFC 8489 section 14.3 has it for names */
-#define GENERATED_LENGTH 24  /**< 142 bits */
 
 /** One call, taken apart. */
 struct user_call {
@@ -29,6 +23,7 @@ struct user_call {
     const char *realm;
     char name[TURN_USERNAME_MAX + 1];
     struct user_store *store;
+    struct user_list users; /**< of the realm, where an action needs to look */
 };
 
 static int complain(int exit, const char *sentence)
@@ -53,176 +48,233 @@ static int failed(const struct user_call *user, int result)
     return CLI_EXIT_FAILURE;
 }
 
-/** ---- passwords ---- */
-
-static int read_line_of_input(char password[PASSWORD_MAX + 2])
-{
-    if (!fgets(password, PASSWORD_MAX + 2, stdin))
-        return complain(CLI_EXIT_USAGE, "no password on standard input");
-    size_t size = strcspn(password, "\r\n");
-    bool whole = password[size] != '\0' || feof(stdin);
-    password[size] = '\0';
-    return whole ? CLI_EXIT_OK : complain(CLI_EXIT_USAGE, "the password is too long");
-}
-
-static int ask_twice(char password[PASSWORD_MAX + 2])
-{
-    char again[PASSWORD_MAX + 2];
-    int result = terminal_ask_secret("Password: ", password, PASSWORD_MAX + 2);
-    if (result == -ENOTTY)
-        return complain(CLI_EXIT_USAGE,
-                        "no terminal to ask on: use --password-stdin or --generate");
-    if (result >= 0)
-        result = terminal_ask_secret("Once more: ", again, sizeof(again));
-    if (result < 0)
-        return complain(CLI_EXIT_FAILURE,
-                        result == -ENOSPC ? "the password is too long" : "no password was given");
-    bool same = strcmp(password, again) == 0;
-    memory_wipe(again, sizeof(again));
-    return same ? CLI_EXIT_OK : complain(CLI_EXIT_FAILURE, "the two are not the same");
-}
-
-static int generate(char password[PASSWORD_MAX + 2])
-{
-    struct entropy entropy;
-    entropy_init(&entropy);
-    random_identifier(&entropy.random, password, GENERATED_LENGTH);
-    entropy_done(&entropy);
-    return CLI_EXIT_OK;
-}
-
-static int check_password(const char *password)
-{
-    struct bytes text = bytes_of_text(password);
-    if (text.size == 0)
-        return complain(CLI_EXIT_USAGE, "the password is empty");
-    if (text.size > PASSWORD_MAX || !text_is_utf8(text))
-        return complain(CLI_EXIT_USAGE, "a password is UTF-8 of at most 508 bytes");
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f)
-            return complain(CLI_EXIT_USAGE, "a password has no control characters");
-    }
-    return CLI_EXIT_OK;
-}
-
-/** A password's keys, and the password itself when it is to be told. Secret. */
-struct new_password {
-    struct user_keys keys;
-    char generated[GENERATED_LENGTH + 1];
-};
-
-/** From where the options say. */
-static int take_password(const struct user_call *user, struct new_password *ret_password)
-{
-    *ret_password = (struct new_password){ 0 };
-    bool generated = cli_value(user->call, "generate") != NULL;
-    bool from_input = cli_value(user->call, "password-stdin") != NULL;
-    if (generated && from_input)
-        return complain(CLI_EXIT_USAGE, "--generate and --password-stdin exclude each other");
-    char password[PASSWORD_MAX + 2] = "";
-    int result = generated    ? generate(password)
-                 : from_input ? read_line_of_input(password)
-                              : ask_twice(password);
-    if (result == CLI_EXIT_OK)
-        result = check_password(password);
-    if (result == CLI_EXIT_OK) {
-        struct bytes name = bytes_of_text(user->name), realm = bytes_of_text(user->realm);
-        struct bytes text = bytes_of_text(password);
-        stun_long_term_key(name, realm, text, ret_password->keys.md5);
-        stun_long_term_key_sha256(name, realm, text, ret_password->keys.sha256);
-        if (generated)
-            memcpy(ret_password->generated, password, sizeof(ret_password->generated));
-    }
-    memory_wipe(password, sizeof(password));
-    return result;
-}
-
-/** ---- actions ---- */
+/** ---- what the options say ---- */
 
 static int64_t now_unix_s(void)
 {
     return (int64_t)(clock_unix_us() / TIME_US_PER_S);
 }
 
-/** Prints a password that was made here, once it is good; wipes it. */
-static int settle(const struct user_call *user, int result, struct new_password *password)
+static bool has_role(const struct user_call *user, const char *role)
 {
-    if (result == 0 && password->generated[0])
-        printf("%s\n", password->generated);
+    return option_list_has(&user->call->options->values.server.roles, role);
+}
+
+/**
+ * Whether the keys that TURN and SIP need are kept: as the options say, or else as `otherwise`.
+ * Returns an enum cli_exit.
+ */
+static int wants_digest(const struct user_call *user, bool otherwise, bool *ret_wanted)
+{
+    bool yes = cli_value(user->call, "digest") != NULL;
+    bool no = cli_value(user->call, "no-digest") != NULL;
+    if (yes && no)
+        return complain(CLI_EXIT_USAGE, "--digest and --no-digest exclude each other");
+    *ret_wanted = yes || (!no && otherwise);
+    return CLI_EXIT_OK;
+}
+
+/** Takes the password and makes its keys. Returns an enum cli_exit. Wipe both. */
+static int take_keys(const struct user_call *user, bool with_digest,
+                     struct new_password *ret_password, struct user_keys *ret_keys)
+{
+    int exit = new_password_take(user->call, ret_password);
+    if (exit != CLI_EXIT_OK)
+        return exit;
+    struct entropy entropy;
+    entropy_init(&entropy);
+    user_keys_make(ret_keys, user->name, user->realm, ret_password->text, with_digest,
+                   &entropy.random);
+    entropy_done(&entropy);
+    return CLI_EXIT_OK;
+}
+
+/** Prints a password that was made here, once it is good; wipes everything. */
+static int settle(const struct user_call *user, int result, struct new_password *password,
+                  struct user_keys *keys)
+{
+    if (result == 0 && password->generated)
+        printf("%s\n", password->text);
     memory_wipe(password, sizeof(*password));
+    memory_wipe(keys, sizeof(*keys));
     return result < 0 ? failed(user, result) : CLI_EXIT_OK;
 }
 
-static int run_add(const struct user_call *user)
+/** What of a user `add` and `set` may say besides the password. */
+struct profile {
+    const char *display_name; /**< NULL: not said; "": none */
+    bool has_role;
+    enum user_role role;
+};
+
+static int take_profile(const struct user_call *user, struct profile *ret_profile)
 {
-    struct new_password password;
-    int exit = take_password(user, &password);
-    if (exit != CLI_EXIT_OK)
-        return exit;
-    int result = user_store_add(user->store, user->name, user->realm, &password.keys, now_unix_s());
-    return settle(user, result, &password);
+    const char *role = cli_value(user->call, "role");
+    *ret_profile = (struct profile){ .display_name = cli_value(user->call, "display-name"),
+                                     .has_role = role != NULL };
+    if (role && user_role_parse(bytes_of_text(role), &ret_profile->role) < 0)
+        return complain(CLI_EXIT_USAGE, "--role is user, moderator or operator");
+    const char *display_name = ret_profile->display_name;
+    if (display_name && *display_name && !user_display_name_is_valid(display_name))
+        return complain(CLI_EXIT_USAGE, "a display name is UTF-8 of at most 128 bytes without "
+                                        "control characters or blanks at its ends");
+    return CLI_EXIT_OK;
 }
 
-static int run_passwd(const struct user_call *user)
+static int store_profile(const struct user_call *user, const struct profile *profile)
 {
-    struct new_password password;
-    int exit = take_password(user, &password);
-    if (exit != CLI_EXIT_OK)
-        return exit;
-    int result =
-        user_store_set_keys(user->store, user->name, user->realm, &password.keys, now_unix_s());
-    return settle(user, result, &password);
+    int result = 0;
+    if (profile->has_role)
+        result = user_store_set_role(user->store, user->name, user->realm, profile->role);
+    if (result == 0 && profile->display_name)
+        result = user_store_set_display_name(user->store, user->name, user->realm,
+                                             *profile->display_name ? profile->display_name : NULL);
+    return result;
 }
 
-static int run_remove(const struct user_call *user)
+/** ---- actions ---- */
+
+/**
+ * Where only TURN runs, a user who may not use it is of no use; elsewhere people sign in, and keys
+ * that are guessed so quickly are for those who were said to need them.
+ */
+static bool digest_is_usual(const struct user_call *user)
+{
+    return has_role(user, "turn") && !has_role(user, "signal") && !has_role(user, "app");
+}
+
+static int store_user(const struct user_call *user, const struct user_keys *keys,
+                      const struct profile *profile)
+{
+    int result = user_store_begin(user->store);
+    if (result < 0)
+        return result;
+    result = user_store_add(user->store, user->name, user->realm, keys, now_unix_s());
+    if (result == 0)
+        result = store_profile(user, profile);
+    int end = user_store_end(user->store, result == 0);
+    return result < 0 ? result : end;
+}
+
+static int run_add(struct user_call *user)
+{
+    struct new_password password;
+    struct user_keys keys;
+    struct profile profile;
+    bool digest;
+    int exit = wants_digest(user, digest_is_usual(user), &digest);
+    if (exit == CLI_EXIT_OK)
+        exit = take_profile(user, &profile);
+    if (exit == CLI_EXIT_OK)
+        exit = take_keys(user, digest, &password, &keys);
+    if (exit != CLI_EXIT_OK)
+        return exit;
+    return settle(user, store_user(user, &keys, &profile), &password, &keys);
+}
+
+/** The user of the call, or NULL with the problem told. */
+static const struct user *look_up(struct user_call *user)
+{
+    int result = user_store_read(user->store, user->realm, &user->users);
+    const struct user *found =
+        result < 0 ? NULL : user_list_find(&user->users, bytes_of_text(user->name));
+    if (!found)
+        (void)failed(user, result < 0 ? result : -ENOENT);
+    return found;
+}
+
+static int run_passwd(struct user_call *user)
+{
+    struct new_password password;
+    struct user_keys keys;
+    bool digest;
+    const struct user *former = look_up(user);
+    if (!former)
+        return CLI_EXIT_FAILURE;
+    int exit = wants_digest(user, former->keys.has_digest, &digest);
+    if (exit == CLI_EXIT_OK)
+        exit = take_keys(user, digest, &password, &keys);
+    if (exit != CLI_EXIT_OK)
+        return exit;
+    int result = user_store_set_keys(user->store, user->name, user->realm, &keys, now_unix_s());
+    return settle(user, result, &password, &keys);
+}
+
+static int run_set(struct user_call *user)
+{
+    struct profile profile;
+    int exit = take_profile(user, &profile);
+    if (exit != CLI_EXIT_OK)
+        return exit;
+    if (!profile.has_role && !profile.display_name)
+        return complain(CLI_EXIT_USAGE, "nothing to set: give --role or --display-name");
+    int result = user_store_begin(user->store);
+    if (result < 0)
+        return failed(user, result);
+    result = store_profile(user, &profile);
+    int end = user_store_end(user->store, result == 0);
+    result = result < 0 ? result : end;
+    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+}
+
+static int run_remove(struct user_call *user)
 {
     int result = user_store_remove(user->store, user->name, user->realm);
     return result < 0 ? failed(user, result) : CLI_EXIT_OK;
 }
 
-static int run_disable(const struct user_call *user)
+static int run_disable(struct user_call *user)
 {
     int result = user_store_set_disabled(user->store, user->name, user->realm, true);
     return result < 0 ? failed(user, result) : CLI_EXIT_OK;
 }
 
-static int run_enable(const struct user_call *user)
+static int run_enable(struct user_call *user)
 {
     int result = user_store_set_disabled(user->store, user->name, user->realm, false);
     return result < 0 ? failed(user, result) : CLI_EXIT_OK;
 }
 
-static int run_list(const struct user_call *user)
+static void print_user(const struct user_call *user, const struct user *item)
 {
-    struct user_list list;
-    int result = user_store_read(user->store, NULL, &list);
+    char day[16] = "";
+    time_t changed = (time_t)item->changed_unix_s;
+    struct tm parts;
+    if (gmtime_r(&changed, &parts))
+        strftime(day, sizeof(day), "%Y-%m-%d", &parts);
+    printf("%-32s %s %s", item->name, day, item->disabled ? "disabled" : "enabled");
+    if (item->role != USER_ROLE_USER)
+        printf(" %s", user_role_name(item->role));
+    if (item->keys.has_digest)
+        printf(" digest");
+    if (item->display_name)
+        printf(" \"%s\"", item->display_name);
+    if (strcmp(item->realm, user->realm) != 0)
+        printf(" of realm %s", item->realm);
+    printf("\n");
+}
+
+static int run_list(struct user_call *user)
+{
+    int result = user_store_read(user->store, NULL, &user->users);
     if (result < 0)
         return failed(user, result);
-    for (size_t i = 0; i < list.count; i++) {
-        const struct user *item = &list.items[i];
-        char day[16] = "";
-        time_t changed = (time_t)item->changed_unix_s;
-        struct tm parts;
-        if (gmtime_r(&changed, &parts))
-            strftime(day, sizeof(day), "%Y-%m-%d", &parts);
-        bool elsewhere = strcmp(item->realm, user->realm) != 0;
-        printf("%-32s %s %s%s%s\n", item->name, day, item->disabled ? "disabled" : "enabled",
-               elsewhere ? " of realm " : "", elsewhere ? item->realm : "");
-    }
-    if (list.count == 0)
+    for (size_t i = 0; i < user->users.count; i++)
+        print_user(user, &user->users.items[i]);
+    if (user->users.count == 0)
         fprintf(stderr, "roost: there are no users; `roost user add NAME` makes one\n");
-    user_list_done(&list);
     return CLI_EXIT_OK;
 }
 
 static const struct {
     const char *name;
     bool named; /**< takes a user */
-    int (*run)(const struct user_call *user);
+    int (*run)(struct user_call *user);
 } actions[] = {
-    { "add", true, run_add },       { "remove", true, run_remove },
-    { "list", false, run_list },    { "disable", true, run_disable },
-    { "enable", true, run_enable }, { "passwd", true, run_passwd },
+    { "add", true, run_add },         { "passwd", true, run_passwd },
+    { "set", true, run_set },         { "list", false, run_list },
+    { "disable", true, run_disable }, { "enable", true, run_enable },
+    { "remove", true, run_remove },   { "del", true, run_remove },
 };
 
 /** ---- the command ---- */
@@ -281,6 +333,7 @@ static int run_user(const struct cli_call *call)
             exit = open_store(&user);
         if (exit == CLI_EXIT_OK)
             exit = actions[i].run(&user);
+        user_list_done(&user.users);
         user_store_close(user.store);
         return exit;
     }
@@ -288,18 +341,25 @@ static int run_user(const struct cli_call *call)
 }
 
 static const struct cli_option options[] = {
-    { "password-stdin", NULL, "add, passwd: read the password from standard input, one line." },
-    { "generate", NULL, "add, passwd: make a password and print it, once." },
+    NEW_PASSWORD_OPTIONS,
+    { "role", "ROLE", "add, set: user, moderator or operator." },
+    { "display-name", "TEXT", "add, set: the name for people to read; \"\" takes it away." },
+    { "digest", NULL,
+      "add, passwd: keep what the user needs to use TURN or SIP with this password (MD5, "
+      "SHA-256)." },
+    { "no-digest", NULL, "add, passwd: keep none of it." },
     { 0 },
 };
 
 const struct cli_command command_user = {
     .name = "user",
-    .summary = "Add, remove, list, disable, enable users, or change a password.",
-    .arguments = "add|remove|list|disable|enable|passwd [NAME]",
-    .help = "Users of TURN's long-term credentials, in users.db of the data folder; they belong to "
-            "turn.realm. Only keys made from passwords are kept. A running server takes changes "
-            "over within a second.",
+    .summary = "Add, remove, list, change, disable, enable users.",
+    .arguments = "add|passwd|set|list|disable|enable|remove [NAME]",
+    .help =
+        "Users are in users.db of the data folder; they belong to turn.realm. Only keys made from "
+        "passwords are kept: slow ones to sign in with, and for TURN and SIP quick ones as well, "
+        "where --digest allows it or only TURN runs (server.roles); passwd leaves that as it is. A "
+        "running server takes changes over within a second.",
     .options = options,
     .argument_min = 1,
     .argument_max = 2,

@@ -180,7 +180,7 @@ static void add_users(const struct turn_settings_input *input, struct parts *par
         memory_new_array(struct turn_static_user, max_of(input->users->count, (size_t)1));
     for (size_t i = 0; i < input->users->count; i++) {
         const struct user *user = &input->users->items[i];
-        if (user->disabled)
+        if (user->disabled || !user->keys.has_digest)
             continue;
         struct turn_static_user *own = &parts->users[config->user_count++];
         own->username = user->name;

@@ -19,8 +19,10 @@
 #include "crypto/pbkdf2.h"
 
 #define SCRAM_KEY_SIZE_MAX   HASH_SHA256_SIZE
-#define SCRAM_ITERATIONS_MIN 4096    /**< RFC 5802 section 5.1, RFC 7677 section 4 */
-#define SCRAM_ITERATIONS_MAX 1000000 /**< 0.1 s of a core: what somebody else's verifier may cost */
+#define SCRAM_ITERATIONS_MIN 4096 /**< RFC 5802 section 5.1, RFC 7677 section 4 */
+#define SCRAM_ITERATIONS_MAX                                                                       \
+    1000000 /**< 0.1 s of a core: what somebody else's verifier may cost                           \
+             */
 
 /** Secret. A value without iterations is none. */
 struct scram_verifier {

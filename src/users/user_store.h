@@ -4,9 +4,7 @@
  * journal and no write-ahead log: between changes the one file is all there is, to be copied and
  * put back, even under a server that runs.
  *
- * No password is kept, only the keys that digest authentication needs: MD5 and SHA-256 of
- * "name:realm:password" (TURN: RFC 8489 section 9.2.2; SIP: RFC 3261 section 22.4, RFC 8760). They
- * open no other realm.
+ * No password is kept, only what user_keys.h makes of it.
  *
  * Every call may block on the disk: job threads and commands only. A store may move between
  * threads, but serves one at a time.
@@ -15,24 +13,27 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "users/user_keys.h"
 
 #define DATA_FILE_USERS "users.db"
 
 #define USER_NAME_MAX  255 /**< bytes */
 #define USER_REALM_MAX 127
 
-#define USER_MD5_SIZE    16
-#define USER_SHA256_SIZE 32
+#define USER_DISPLAY_NAME_MAX 128
 
-/** What a password becomes. Secret. */
-struct user_keys {
-    uint8_t md5[USER_MD5_SIZE];
-    uint8_t sha256[USER_SHA256_SIZE];
+enum user_role {
+    USER_ROLE_USER,
+    USER_ROLE_MODERATOR, /**< of every room that it joins */
+    USER_ROLE_OPERATOR,  /**< a moderator too */
+    USER_ROLE_COUNT,
 };
 
 struct user {
     char *name;
     char *realm;
+    char *display_name; /**< for people to read; NULL: none was given */
+    enum user_role role;
     int64_t created_unix_s;
     int64_t changed_unix_s; /**< of the password */
     bool disabled;
@@ -62,6 +63,12 @@ struct user_store *user_store_close(struct user_store *store);
  * ":" (which separates name and realm in the keys), without space at its ends.
  */
 bool user_name_is_valid(const char *name);
+/** UTF-8 of 1 to USER_DISPLAY_NAME_MAX bytes without control characters or space at its ends. */
+bool user_display_name_is_valid(const char *text);
+/** "user", "moderator", "operator" */
+const char *user_role_name(enum user_role role);
+/** Returns 0, or -EINVAL: no role has this name. */
+must_check int user_role_parse(struct bytes name, enum user_role *ret_role);
 
 /** All below return 0 or a negative errno; user_store_problem then says more. */
 
@@ -76,6 +83,19 @@ must_check int user_store_set_keys(struct user_store *store, const char *name, c
 /** A disabled user is as good as removed, but keeps name and password. -ENOENT as above. */
 must_check int user_store_set_disabled(struct user_store *store, const char *name,
                                        const char *realm, bool disabled);
+/** -ENOENT as above, -EINVAL: no role. */
+must_check int user_store_set_role(struct user_store *store, const char *name, const char *realm,
+                                   enum user_role role);
+/** NULL: none any more. -ENOENT as above, -EINVAL: it cannot be one. */
+must_check int user_store_set_display_name(struct user_store *store, const char *name,
+                                           const char *realm, const char *display_name);
+/**
+ * Several changes that are all made or none: those between these two. Others who write wait.
+ * user_store_end without `keep` undoes them; with it, it may fail, and then they are undone as
+ * well.
+ */
+must_check int user_store_begin(struct user_store *store);
+must_check int user_store_end(struct user_store *store, bool keep);
 /** All users, or those of one realm. `ret_list` goes to user_list_done. */
 must_check int user_store_read(struct user_store *store, const char *realm,
                                struct user_list *ret_list);
@@ -84,5 +104,7 @@ must_check int user_store_version(struct user_store *store, uint32_t *ret_versio
 /** The sentence of the last failure. */
 const char *user_store_problem(const struct user_store *store);
 
+/** The user of this name, told apart by case, in a list of one realm; NULL: nobody. */
+const struct user *user_list_find(const struct user_list *list, struct bytes name);
 /** Wipes the keys. Accepts a zeroed list. */
 void user_list_done(struct user_list *list);

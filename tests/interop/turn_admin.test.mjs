@@ -70,7 +70,7 @@ describe('users', { concurrency: 3 }, () => {
         const server = await withServer(context);
         const credentials = { username: 'ann', credential: 'the password of ann' };
         assert.equal((await allocate(context, server, credentials)).error, 401);
-        assert.equal((await command(server.dataDir, ['user', 'add', 'ann', '--password-stdin'], { input: `${credentials.credential}\n` })).status, 0);
+        assert.equal((await command(server.dataDir, ['user', 'add', 'ann', '--password-stdin', '--digest'], { input: `${credentials.credential}\n` })).status, 0);
         await until('ann may relay', async () => !(await allocate(context, server, credentials)).error);
         assert.equal((await allocate(context, server, { ...credentials, credential: 'another' })).error, 401);
         assert.equal((await command(server.dataDir, ['user', 'disable', 'ann'])).status, 0);

@@ -145,7 +145,7 @@ describe('credentials', { skip, concurrency: 8 }, () => {
         const user = (...args) => execFileSync(binary({ sanitized: true }), ['user', ...args, '--set', `server.data_dir=${server.roost.dataDir}`],
                                                { input: 'a password of nobody\n', env: cleanEnvironment() });
         const sign = ['-u', 'nadia', '-w', 'a password of nobody'];
-        user('add', 'nadia', '--password-stdin');
+        user('add', 'nadia', '--password-stdin', '--digest');
         const soon = async (good) => {
             for (const until = Date.now() + 10000; ;) {
                 const result = await client(['-c'], { sign, messages: 2 });

@@ -197,15 +197,18 @@ static void test_settings_hold_what_the_options_say(void **state)
     take_back(&fixture);
 }
 
-static void test_disabled_users_are_not_told(void **state)
+static void test_users_who_are_disabled_or_have_no_digest_keys_are_not_told(void **state)
 {
     (void)state;
-    char ann[] = "ann", ben[] = "ben";
-    struct user users[] = { { .name = ann }, { .name = ben, .disabled = true } };
-    struct fixture fixture = { .users = { .items = users, .count = 2 } };
+    char ann[] = "ann", ben[] = "ben", cid[] = "cid";
+    struct user users[] = { { .name = ann, .keys.has_digest = true },
+                            { .name = ben, .keys.has_digest = true, .disabled = true },
+                            { .name = cid } };
+    struct fixture fixture = { .users = { .items = users, .count = 3 } };
     give(&fixture, NULL);
     assert_non_null(turn_settings_user(fixture.settings, bytes_of_text("ann")));
     assert_null(turn_settings_user(fixture.settings, bytes_of_text("ben")));
+    assert_null(turn_settings_user(fixture.settings, bytes_of_text("cid")));
     take_back(&fixture);
 }
 
@@ -337,7 +340,7 @@ int main(void)
         cmocka_unit_test(test_keys_have_the_length_of_their_algorithm),
         cmocka_unit_test(test_contradictions_of_the_section_are_found),
         cmocka_unit_test(test_settings_hold_what_the_options_say),
-        cmocka_unit_test(test_disabled_users_are_not_told),
+        cmocka_unit_test(test_users_who_are_disabled_or_have_no_digest_keys_are_not_told),
         cmocka_unit_test(test_peers_are_judged_by_rules_and_own_addresses),
         cmocka_unit_test(test_addresses_of_interfaces_are_own),
         cmocka_unit_test(test_own_addresses_are_read_again_and_kept_when_they_cannot_be),

@@ -31,7 +31,8 @@ static void spaces_are_one_and_controls_are_refused(void **state)
     const char *const bad[] = { "",         "\x01",     "a\tb", "a\nb",    "\x7f",
                                 "\xc2\x80", "\xc2\x9f", "\xff", "\xe2\x80" };
     for (size_t i = 0; i < array_size(bad); i++)
-        assert_int_not_equal(opaque_string_prepare(bytes_of_text(bad[i]), out, sizeof(out), &size), 0);
+        assert_int_not_equal(opaque_string_prepare(bytes_of_text(bad[i]), out, sizeof(out), &size),
+                             0);
     assert_int_not_equal(opaque_string_prepare(bytes_of("a\0b", 3), out, sizeof(out), &size), 0);
     memset(longest, 'n', sizeof(longest));
     assert_int_equal(opaque_string_prepare(bytes_of(longest, LIMIT), out, sizeof(out), &size), 0);

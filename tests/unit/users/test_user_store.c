@@ -57,9 +57,13 @@ static int tear_down(void **state)
 
 static struct user_keys keys_of(uint8_t seed)
 {
-    struct user_keys keys;
+    struct user_keys keys = { .has_digest = true };
     memset(keys.md5, seed, sizeof(keys.md5));
     memset(keys.sha256, seed + 1, sizeof(keys.sha256));
+    scram_verifier_make(&keys.scram_sha256, HASH_SHA256, bytes_of_text("x"), bytes_of(&seed, 1),
+                        SCRAM_ITERATIONS_MIN);
+    scram_verifier_make(&keys.scram_sha1, HASH_SHA1, bytes_of_text("x"), bytes_of(&seed, 1),
+                        SCRAM_ITERATIONS_MIN);
     return keys;
 }
 
@@ -221,14 +225,117 @@ static void a_newer_schema_is_refused(void **state)
     assert_non_null(strstr(text, "newer version"));
 }
 
-static void users_without_keys_cannot_sign_in(void **state)
+static void digest_keys_are_kept_where_they_are_wanted(void **state)
+{
+    struct place *place = *state;
+    struct user_keys keys = keys_of(1);
+    keys.has_digest = false;
+    assert_int_equal(user_store_add(place->store, "ann", "roost", &keys, 1), 0);
+    struct user_list list;
+    assert_int_equal(user_store_read(place->store, "roost", &list), 0);
+    const struct user_keys *kept = &list.items[0].keys;
+    static const uint8_t nothing[USER_SHA256_SIZE];
+    assert_false(kept->has_digest);
+    assert_memory_equal(kept->sha256, nothing, sizeof(kept->sha256));
+    assert_memory_equal(&kept->scram_sha256, &keys.scram_sha256, sizeof(kept->scram_sha256));
+    user_list_done(&list);
+    // and they go when they are not any more
+    keys = keys_of(1);
+    assert_int_equal(user_store_set_keys(place->store, "ann", "roost", &keys, 1), 0);
+    keys.has_digest = false;
+    assert_int_equal(user_store_set_keys(place->store, "ann", "roost", &keys, 1), 0);
+    assert_int_equal(user_store_read(place->store, "roost", &list), 0);
+    assert_false(list.items[0].keys.has_digest);
+    user_list_done(&list);
+}
+
+static void users_have_a_role_and_a_name_for_people(void **state)
 {
     struct place *place = *state;
     assert_int_equal(add(place->store, "ann", 1), 0);
-    run_sql(place->path, "UPDATE users SET sha256_key = NULL");
     struct user_list list;
     assert_int_equal(user_store_read(place->store, "roost", &list), 0);
+    assert_int_equal(list.items[0].role, USER_ROLE_USER);
+    assert_null(list.items[0].display_name);
+    user_list_done(&list);
+    struct user_store *store = place->store;
+    assert_int_equal(user_store_set_role(store, "ann", "roost", USER_ROLE_OPERATOR), 0);
+    assert_int_equal(user_store_set_display_name(store, "ann", "roost", "Ann \xc3\x85"), 0);
+    assert_int_equal(user_store_read(store, "roost", &list), 0);
+    assert_int_equal(list.items[0].role, USER_ROLE_OPERATOR);
+    assert_string_equal(list.items[0].display_name, "Ann \xc3\x85");
+    user_list_done(&list);
+    assert_int_equal(user_store_set_display_name(store, "ann", "roost", NULL), 0);
+    assert_int_equal(user_store_read(store, "roost", &list), 0);
+    assert_null(list.items[0].display_name);
+    user_list_done(&list);
+    assert_int_equal(user_store_set_display_name(store, "ann", "roost", "a\x1b[2J"), -EINVAL);
+    assert_int_equal(user_store_set_role(store, "ann", "roost", USER_ROLE_COUNT), -EINVAL);
+    assert_int_equal(user_store_set_role(store, "zoe", "roost", USER_ROLE_USER), -ENOENT);
+}
+
+static void changes_of_one_transaction_are_all_made_or_none(void **state)
+{
+    struct place *place = *state;
+    struct user_list list;
+    assert_int_equal(user_store_begin(place->store), 0);
+    assert_int_equal(add(place->store, "ann", 1), 0);
+    assert_int_equal(add(place->store, "ann", 1), -EEXIST);
+    assert_int_equal(user_store_end(place->store, false), 0);
+    assert_int_equal(user_store_read(place->store, "roost", &list), 0);
     assert_int_equal(list.count, 0);
+    user_list_done(&list);
+    assert_int_equal(user_store_begin(place->store), 0);
+    assert_int_equal(add(place->store, "ann", 1), 0);
+    assert_int_equal(add(place->store, "ben", 1), 0);
+    assert_int_equal(user_store_end(place->store, true), 0);
+    assert_int_equal(user_store_read(place->store, "roost", &list), 0);
+    assert_int_equal(list.count, 2);
+    user_list_done(&list);
+}
+
+static void users_are_found_by_their_name(void **state)
+{
+    struct place *place = *state;
+    static const char *const names[] = { "ann", "anna", "Ann", "ben", "\xc3\xa9va" };
+    for (size_t i = 0; i < array_size(names); i++)
+        assert_int_equal(add(place->store, names[i], 1), 0);
+    struct user_list list;
+    assert_int_equal(user_store_read(place->store, "roost", &list), 0);
+    for (size_t i = 0; i < array_size(names); i++)
+        assert_string_equal(user_list_find(&list, bytes_of_text(names[i]))->name, names[i]);
+    static const char *const strangers[] = { "", "an", "annab", "ANN", "zoe" };
+    for (size_t i = 0; i < array_size(strangers); i++)
+        assert_null(user_list_find(&list, bytes_of_text(strangers[i])));
+    user_list_done(&list);
+}
+
+/** As stores of the first schema have them. */
+static void older_stores_keep_their_users(void **state)
+{
+    struct place *place = *state;
+    place->store = user_store_close(place->store);
+    unlink(place->path);
+    run_sql(place->path,
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, realm TEXT NOT NULL,"
+            " created INTEGER NOT NULL, changed INTEGER NOT NULL,"
+            " disabled INTEGER NOT NULL DEFAULT 0,"
+            " md5_key BLOB CHECK (length(md5_key) = 16),"
+            " sha256_key BLOB CHECK (length(sha256_key) = 32), UNIQUE (realm, name)) STRICT;"
+            "PRAGMA application_id = 1919906676; PRAGMA user_version = 1;"
+            // SHA-256 of "ann:roost:pencil"
+            "INSERT INTO users (name, realm, created, changed, md5_key, sha256_key) VALUES "
+            "('ann', 'roost', 1, 2, zeroblob(16), "
+            "x'290459c459d49717829371b67e5527d2b1171787412921805ae86df8966269b7');");
+    place->store = open_store(place->path);
+    struct user_list list;
+    assert_int_equal(user_store_read(place->store, "roost", &list), 0);
+    assert_int_equal(list.count, 1);
+    const struct user *ann = &list.items[0];
+    assert_int_equal(ann->role, USER_ROLE_USER);
+    assert_int_equal(ann->keys.scram_sha256.iterations, 0);
+    assert_true(user_keys_admit(&ann->keys, "ann", "roost", bytes_of_text("pencil")));
+    assert_false(user_keys_admit(&ann->keys, "ann", "roost", bytes_of_text("pencils")));
     user_list_done(&list);
 }
 
@@ -259,7 +366,13 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(files_that_are_not_ours_are_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(users_without_keys_cannot_sign_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(digest_keys_are_kept_where_they_are_wanted, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(users_have_a_role_and_a_name_for_people, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_of_one_transaction_are_all_made_or_none, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(users_are_found_by_their_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(older_stores_keep_their_users, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_users_are_read_in_order, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

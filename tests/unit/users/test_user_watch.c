@@ -43,7 +43,7 @@ static struct user_store *open_store(const char *path)
 static void add(const char *path, const char *name, const char *realm)
 {
     struct user_store *store = open_store(path);
-    struct user_keys keys = { .md5 = { 1 }, .sha256 = { 2 } };
+    struct user_keys keys = { .has_digest = true, .md5 = { 1 }, .sha256 = { 2 } };
     assert_int_equal(user_store_add(store, name, realm, &keys, 1), 0);
     user_store_close(store);
 }
