@@ -1,4 +1,4 @@
-/** What users.c, calls.c and call.c share. */
+/** What the files of this folder share. */
 #pragma once
 
 #include "signal/model/calls.h"
@@ -37,48 +37,73 @@ struct call_kept_candidate {
     int32_t sdp_m_line_index;
 };
 
-/** One device of the callee. */
-struct call_leg {
+/** A device's part in a call. */
+struct call_side {
+    struct call *call;
     struct call_device *device;
+    struct list device_node;          /**< in the device's sides */
+    struct list call_node;            /**< in the call's callees; the caller's is in none */
     struct call_kept_candidate *kept; /**< CALL_CANDIDATES_MAX, made at the first one */
     size_t kept_count;
 };
 
 struct call {
-    char id[CALL_ID_SIZE];
+    struct call_record record; /**< its id, and who called whom */
     enum call_state state;
-    struct call_device *caller;
-    struct call_leg legs[CALL_LEGS_MAX]; /**< one after acceptance */
-    size_t leg_count;
-    char to[CALL_NAME_SIZE];
+    struct call_side *caller;
+    struct list callees; /**< struct call_side; one after acceptance */
     uint64_t deadline_us;
     struct list ringing_node; /**< in call_directory.ringing until accepted */
     /** Whose call_offer waits for its answer; NULL: nobody's. */
-    const struct call_device *offering;
+    const struct call_side *offering;
 };
+
+/** ---- call.c ---- */
 
 /** The next state; asserts that the transition exists. */
 void call_change(struct call *call, enum call_input input);
 /** True when the input is allowed in the call's state. */
 bool call_allows(const struct call *call, enum call_input input);
-
-/** Starts a call to the legs given; the caller and the legs are free. */
+/** Starts a call to `callees`; they and the caller have a place for it. */
 struct call *call_new(struct call_directory *directory, struct call_device *caller, uint64_t now_us,
                       const struct call_request *request, struct call_device *const *callees,
                       size_t callee_count, bool glare);
 /** Ends the call: tells all devices but `except` (NULL: all) and frees it. */
-void call_end(struct call_directory *directory, struct call *call, enum call_ended_reason reason,
-              const struct call_device *except);
-/** Takes one ringing device out. Ends the call when it was the last. */
-void call_drop_leg(struct call_directory *directory, struct call *call, struct call_device *device,
-                   enum call_ended_reason reason);
+void call_end(struct call_directory *directory, struct call *call, uint64_t now_us,
+              enum call_ended_reason reason, const struct call_device *except);
+/** Its device leaves, and hears nothing more: a callee that rings leaves the others ringing. */
+void call_leave(struct call_directory *directory, struct call_side *side, uint64_t now_us,
+                enum call_ended_reason reason);
+/** The record of a call that begins now. */
+struct call_record call_record_begin(const struct call_device *caller, uint64_t now_us,
+                                     const struct call_request *request);
+
+/** ---- call_side.c ---- */
+
+struct call_side *call_side_new(struct call *call, struct call_device *device);
+void call_side_free(struct call_side *side);
+/** The device's side of the call with that id, else NULL. */
+struct call_side *call_side_find(const struct call_device *device, const char *id);
+bool call_side_is_caller(const struct call_side *side);
+/** The other side of an accepted call. */
+struct call_side *call_side_other(const struct call_side *side);
+/** Keeps a candidate until the call is accepted. */
+void call_side_keep(struct call_side *side, const struct call_candidate *candidate);
+/** Tells the caller what was kept of the callee that accepted. */
+void call_side_pass_kept(const struct call_side *side);
+
+/** ---- directory.c ---- */
+
+/** Writes down that a call is over. */
+void call_directory_record(const struct call_directory *directory, struct call_record *record,
+                           uint64_t now_us, enum call_ended_reason reason);
+
+/** ---- call_device.c ---- */
+
+/** `name` is cut where it is too long. */
+void call_device_set_name(struct call_device *device, const char *name);
 
 static inline void call_notify(struct call_device *device, const struct call_event *event)
 {
     device->ops->notify(device, event);
 }
-
-/** The device's call when it has that id, else NULL. */
-struct call *call_find(const struct call_device *device, const char *id);
-/** The other side of an accepted call. */
-struct call_device *call_other(const struct call *call, const struct call_device *device);

@@ -32,6 +32,26 @@ static void reply_in_call(struct native_session *session, const struct wire_mess
     }
 }
 
+/** A user name or link that the session cannot have. */
+static void refuse_name(struct native_session *session, const struct wire_message *message,
+                        int result)
+{
+    switch (result) {
+    case -EEXIST:
+        native_refuse(session, message, WIRE_ERROR_USER_TAKEN, NULL);
+        break;
+    case -EACCES:
+        native_refuse(session, message, WIRE_ERROR_USER_TAKEN,
+                      "The name belongs to an account of this server.");
+        break;
+    case -EBUSY:
+        native_refuse(session, message, WIRE_ERROR_USER_BUSY, NULL);
+        break;
+    default:
+        native_refuse(session, message, WIRE_ERROR_SERVER_FULL, NULL);
+    }
+}
+
 void native_register(struct native_session *session, uint64_t now_us,
                      const struct wire_message *message)
 {
@@ -53,8 +73,7 @@ void native_register(struct native_session *session, uint64_t now_us,
     int result =
         call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
-        native_refuse(session, message,
-                      result == -EEXIST ? WIRE_ERROR_USER_TAKEN : WIRE_ERROR_SERVER_FULL, NULL);
+        refuse_name(session, message, result);
         return;
     }
     struct native_ice ice;
@@ -98,8 +117,7 @@ void native_link(struct native_session *session, uint64_t now_us,
     int result = call_device_link(calls_of(session), &session->device, request->link,
                                   grants.name[0] ? grants.name : request->name, &waits);
     if (result < 0) {
-        native_refuse(session, message,
-                      result == -EBUSY ? WIRE_ERROR_USER_BUSY : WIRE_ERROR_SERVER_FULL, NULL);
+        refuse_name(session, message, result);
         return;
     }
     struct native_ice ice;
@@ -181,38 +199,35 @@ void native_call_ringing(struct native_session *session, uint64_t now_us,
 void native_call_accept(struct native_session *session, uint64_t now_us,
                         const struct wire_message *message)
 {
-    (void)now_us;
     const struct wire_request_call_accept *request = &message->request.call_accept;
-    reply_in_call(session, message,
-                  call_accept(calls_of(session), &session->device, request->call, request->sdp));
+    reply_in_call(
+        session, message,
+        call_accept(calls_of(session), &session->device, now_us, request->call, request->sdp));
 }
 
 void native_call_reject(struct native_session *session, uint64_t now_us,
                         const struct wire_message *message)
 {
-    (void)now_us;
     const struct wire_request_call_reject *request = &message->request.call_reject;
     reply_in_call(session, message,
-                  call_reject(calls_of(session), &session->device, request->call,
+                  call_reject(calls_of(session), &session->device, now_us, request->call,
                               request->reason == WIRE_REJECT_REASON_BUSY));
 }
 
 void native_call_cancel(struct native_session *session, uint64_t now_us,
                         const struct wire_message *message)
 {
-    (void)now_us;
-    reply_in_call(
-        session, message,
-        call_cancel(calls_of(session), &session->device, message->request.call_cancel.call));
+    reply_in_call(session, message,
+                  call_cancel(calls_of(session), &session->device, now_us,
+                              message->request.call_cancel.call));
 }
 
 void native_call_hangup(struct native_session *session, uint64_t now_us,
                         const struct wire_message *message)
 {
-    (void)now_us;
-    reply_in_call(
-        session, message,
-        call_hangup(calls_of(session), &session->device, message->request.call_hangup.call));
+    reply_in_call(session, message,
+                  call_hangup(calls_of(session), &session->device, now_us,
+                              message->request.call_hangup.call));
 }
 
 void native_call_candidate(struct native_session *session, uint64_t now_us,

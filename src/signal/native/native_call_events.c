@@ -94,6 +94,8 @@ static void write_event(struct json_text *out, const struct call_event *event)
     case CALL_EVENT_LINK_READY:
         wire_write_event_link_ready(out, &(struct wire_event_link_ready){ .link = event->to });
         break;
+    case CALL_EVENT_RELAY: // no request of the protocol relays anything
+        ensure(false);
     }
 }
 

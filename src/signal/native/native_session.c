@@ -21,7 +21,7 @@ static struct native_session *session_new(struct native_connection *connection)
     list_init(&session->away_node);
     native_replay_init(&session->replay);
     session->observer.notify = native_room_notify;
-    call_device_init(&session->device, &native_call_ops);
+    call_device_init(&session->device, &native_call_ops, CALL_BINDING_NATIVE);
     map_set(&native->sessions, bytes_of_text(session->id), session);
     native_count(native, NATIVE_METRIC_SESSIONS, 1);
     return session;
@@ -195,7 +195,7 @@ void native_session_end(struct native_session *session, uint64_t now_us, bool lo
         session->member = NULL;
         room_leave(member, now_us, lost ? ROOM_LEFT_LOST : ROOM_LEFT_LEFT);
     }
-    call_device_done(session->native->config.calls, &session->device,
+    call_device_done(session->native->config.calls, &session->device, now_us,
                      lost ? CALL_ENDED_LOST : CALL_ENDED_HANGUP);
     map_remove(&session->native->sessions, bytes_of_text(session->id));
     native_session_free(session);

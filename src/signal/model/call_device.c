@@ -1,0 +1,206 @@
+// Devices: how they become callable, and what they are called.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "signal/model/calls_int.h"
+
+static const struct {
+    const char *text;
+    uint32_t call_max;
+} bindings[CALL_BINDING_COUNT] = {
+#define CALL_BINDING(id, text, call_max) [CALL_BINDING_##id] = { text, call_max },
+#include "signal/model/call_bindings.def"
+#undef CALL_BINDING
+};
+
+const char *call_binding_text(enum call_binding binding)
+{
+    return bindings[binding].text;
+}
+
+void call_device_init(struct call_device *device, const struct call_device_ops *ops,
+                      enum call_binding binding)
+{
+    *device = (struct call_device){ .ops = ops,
+                                    .binding = binding,
+                                    .call_max = bindings[binding].call_max };
+    list_init(&device->user_node);
+    list_init(&device->sides);
+}
+
+static struct call_side *first_side(const struct call_device *device)
+{
+    if (list_empty(&device->sides))
+        return NULL;
+    return container_of(device->sides.next, struct call_side, device_node);
+}
+
+void call_device_done(struct call_directory *directory, struct call_device *device, uint64_t now_us,
+                      enum call_ended_reason reason)
+{
+    struct call_side *side;
+    while ((side = first_side(device)))
+        call_leave(directory, side, now_us, reason);
+    (void)!call_device_unregister(directory, device);
+    (void)!call_device_unlink(directory, device);
+}
+
+bool call_device_is_busy(const struct call_device *device)
+{
+    return device->side_count >= device->call_max;
+}
+
+void call_device_set_name(struct call_device *device, const char *name)
+{
+    snprintf(device->name, sizeof(device->name), "%s", name);
+}
+
+static struct call_user *user_new(struct call_directory *directory, const char *name)
+{
+    struct call_user *user = memory_new(struct call_user);
+    snprintf(user->name, sizeof(user->name), "%s", name);
+    list_init(&user->devices);
+    map_set(&directory->users, bytes_of_text(name), user);
+    metric_add(&directory->metrics[CALL_METRIC_USERS], 1);
+    return user;
+}
+
+/** A name is shared by devices only when a token vouches for each of them. */
+static bool may_share(const struct call_user *user, const struct call_device *device, bool verified)
+{
+    struct call_device *other;
+    list_each(other, &user->devices, user_node)
+    {
+        if (other != device && !(other->verified && verified))
+            return false;
+    }
+    return true;
+}
+
+/** Who waits at a link of that name is told to call. */
+static void release_link(struct call_directory *directory, const char *link)
+{
+    struct call_device *waiting = map_find(&directory->links, bytes_of_text(link));
+    if (!waiting)
+        return;
+    (void)!call_device_unlink(directory, waiting);
+    call_notify(waiting, &(struct call_event){ .kind = CALL_EVENT_LINK_READY, .to = link });
+}
+
+static bool is_account(const struct call_directory *directory, const char *name)
+{
+    const struct call_directory_config *config = &directory->config;
+    return config->is_account && config->is_account(config->owner, name);
+}
+
+int call_device_register(struct call_directory *directory, struct call_device *device,
+                         const char *user_name, const char *name, bool verified)
+{
+    if (!verified && is_account(directory, user_name))
+        return -EACCES;
+    struct call_user *user = map_find(&directory->users, bytes_of_text(user_name));
+    if (user && !may_share(user, device, verified))
+        return -EEXIST;
+    if (!user &&
+        directory->users.count + directory->links.count >= directory->config.user_count_max)
+        return -ENOSPC;
+    if (!user || user != device->user) {
+        (void)!call_device_unregister(directory, device);
+        if (!user)
+            user = user_new(directory, user_name);
+        device->user = user;
+        list_append(&user->devices, &device->user_node);
+    }
+    device->verified = verified;
+    call_device_set_name(device, name ? name : user_name);
+    if (strcmp(device->link, user_name) == 0)
+        (void)!call_device_unlink(directory, device);
+    release_link(directory, user_name);
+    return 0;
+}
+
+int call_device_unregister(struct call_directory *directory, struct call_device *device)
+{
+    struct call_user *user = device->user;
+    if (!user)
+        return -ENOENT;
+    device->user = NULL;
+    device->verified = false;
+    list_remove(&device->user_node);
+    if (list_empty(&user->devices)) {
+        map_remove(&directory->users, bytes_of_text(user->name));
+        metric_subtract(&directory->metrics[CALL_METRIC_USERS], 1);
+        free(user);
+    }
+    return 0;
+}
+
+const char *call_device_user(const struct call_device *device)
+{
+    return device->user ? device->user->name : NULL;
+}
+
+static bool all_busy(const struct call_user *user)
+{
+    struct call_device *device;
+    list_each(device, &user->devices, user_node)
+    {
+        if (!call_device_is_busy(device))
+            return false;
+    }
+    return true;
+}
+
+int call_device_link(struct call_directory *directory, struct call_device *device, const char *link,
+                     const char *name, bool *ret_waits)
+{
+    const struct call_user *user = map_find(&directory->users, bytes_of_text(link));
+    const struct call_device *holder = map_find(&directory->links, bytes_of_text(link));
+    bool own = holder == device || (user && user == device->user);
+    if (!own && ((user && all_busy(user)) || (!user && holder && call_device_is_busy(holder))))
+        return -EBUSY;
+    bool comes_to_wait = !user && !holder;
+    if (comes_to_wait && is_account(directory, link)) // calls to it would reach a stranger
+        return -EACCES;
+    if (comes_to_wait &&
+        directory->users.count + directory->links.count >= directory->config.user_count_max)
+        return -ENOSPC;
+    if (!device->verified) // else a link would put any name beside a user that a token vouches for
+        call_device_set_name(device, name);
+    if (comes_to_wait) {
+        (void)!call_device_unlink(directory, device);
+        snprintf(device->link, sizeof(device->link), "%s", link);
+        map_set(&directory->links, bytes_of_text(link), device);
+    }
+    *ret_waits = own || comes_to_wait;
+    return 0;
+}
+
+int call_device_unlink(struct call_directory *directory, struct call_device *device)
+{
+    if (!device->link[0])
+        return -ENOENT;
+    map_remove(&directory->links, bytes_of_text(device->link));
+    device->link[0] = 0;
+    return 0;
+}
+
+void call_device_set_away(struct call_device *device, bool away)
+{
+    if (device->away == away)
+        return;
+    device->away = away;
+    const struct call_side *side;
+    list_each(side, &device->sides, device_node)
+    {
+        if (side->call->state != CALL_ACCEPTED)
+            continue;
+        struct call_event event = { .kind = CALL_EVENT_PEER,
+                                    .call = side->call->record.id,
+                                    .away = away };
+        call_notify(call_side_other(side)->device, &event);
+    }
+}

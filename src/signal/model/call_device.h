@@ -1,0 +1,74 @@
+/**
+ * Users and their devices. A device is one reachable session of whatever binding (a browser tab, an
+ * MQTT client, a PeerJS peer). It is callable under a user name, at a link, or not at all.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "signal/model/call_event.h"
+
+#define CALL_NAME_SIZE 65
+
+struct call_directory;
+struct call_user;
+
+/** The languages by which devices are connected. */
+enum call_binding {
+#define CALL_BINDING(id, text, call_max) CALL_BINDING_##id,
+#include "signal/model/call_bindings.def"
+#undef CALL_BINDING
+    CALL_BINDING_COUNT,
+};
+
+/** How a device hears of its calls. It must not call into the model from within. */
+struct call_device_ops {
+    void (*notify)(struct call_device *device, const struct call_event *event);
+};
+
+/** Embedded in a binding's session. */
+struct call_device {
+    const struct call_device_ops *ops;
+    enum call_binding binding;
+    uint32_t call_max;         /**< calls it takes part in at once */
+    struct list user_node;     /**< in its user's devices */
+    struct call_user *user;    /**< NULL: not registered */
+    char link[CALL_NAME_SIZE]; /**< where it waits; "": nowhere */
+    char name[CALL_NAME_SIZE]; /**< display name; "": none */
+    bool verified;             /**< a token or password vouched for the user name */
+    bool away;                 /**< its connection is lost, and it may come back */
+    struct list sides; /**< struct call_side: the calls it takes part in, ringing ones too */
+    uint32_t side_count;
+};
+
+/** `call_max` becomes what is usual for the binding, and may be changed afterwards. */
+void call_device_init(struct call_device *device, const struct call_device_ops *ops,
+                      enum call_binding binding);
+/** Takes the device out of everything: its calls end with `reason` for the other sides. */
+void call_device_done(struct call_directory *directory, struct call_device *device, uint64_t now_us,
+                      enum call_ended_reason reason);
+/**
+ * Makes the device callable as `user`, instead of what it was before. `verified`: something vouches
+ * for its right to the name. Returns 0, -EEXIST (another device has the name and not both are
+ * verified), -EACCES (an account's name, not verified) or -ENOSPC.
+ */
+must_check int call_device_register(struct call_directory *directory, struct call_device *device,
+                                    const char *user, const char *name, bool verified);
+/** Returns 0 or -ENOENT. */
+must_check int call_device_unregister(struct call_directory *directory, struct call_device *device);
+/**
+ * Comes to a link. Returns 0 with `ret_waits`: true, it waits there now; false, someone is there to
+ * be called. -EBUSY: who is there is in a call; -EACCES: an account's name, and nobody is there;
+ * -ENOSPC.
+ */
+must_check int call_device_link(struct call_directory *directory, struct call_device *device,
+                                const char *link, const char *name, bool *ret_waits);
+/** Returns 0 or -ENOENT. */
+must_check int call_device_unlink(struct call_directory *directory, struct call_device *device);
+/** The name it is callable under; NULL: none. */
+const char *call_device_user(const struct call_device *device);
+/** Whether it has no place for one more call. */
+bool call_device_is_busy(const struct call_device *device);
+/** Tells the other sides of accepted calls. */
+void call_device_set_away(struct call_device *device, bool away);
+/** The binding's name for logs, metrics and the history. */
+const char *call_binding_text(enum call_binding binding);
