@@ -1,0 +1,327 @@
+// Calls between devices of several languages.
+#include "model_harness.h"
+
+static void test_a_call_between_two_languages(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob;
+    char id[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    enter(&bob, CALL_BINDING_MQTT, "bob");
+    call(&ann, "bob", id);
+    assert_hears(&bob, "incoming from ann: v=0 offer");
+    assert_string_equal(bob.call, id);
+    assert_int_equal(call_ringing(&bob.device, id), 0);
+    assert_hears(&ann, "ringing");
+    // what the callee gathers early reaches the caller behind the answer
+    struct call_candidate early = { .candidate = "one", .sdp_m_line_index = 0 };
+    assert_int_equal(call_pass_candidate(&bob.device, id, &early), 0);
+    assert_int_equal(call_pass_candidate(&bob.device, id, NULL), 0);
+    assert_hears(&ann, "nothing");
+    assert_int_equal(accept_call(&bob, id), 0);
+    assert_hears(&ann, "accepted by bob: v=0 answer");
+    assert_hears(&ann, "candidate: one");
+    assert_hears(&ann, "candidate: end");
+    assert_int_equal(call_pass_offer(&bob.device, id, "v=0 more"), 0);
+    assert_hears(&ann, "offer: v=0 more");
+    assert_int_equal(call_pass_offer(&ann.device, id, "v=0 too"), -EAGAIN);
+    assert_int_equal(call_pass_answer(&ann.device, id, "v=0 well"), 0);
+    assert_hears(&bob, "answer: v=0 well");
+    call_device_set_away(&bob.device, true);
+    assert_hears(&ann, "peer: away");
+    assert_int_equal(hang_up(&bob, id), 0);
+    assert_hears(&ann, "ended: hangup");
+    assert_hears(&bob, "nothing");
+    go(&ann);
+    go(&bob);
+}
+
+/** Every language among them. */
+#define DEVICES 9
+static const enum call_binding mixed[DEVICES] = {
+    CALL_BINDING_NATIVE, CALL_BINDING_MQTT,   CALL_BINDING_PEERJS,
+    CALL_BINDING_RELAY,  CALL_BINDING_NATIVE, CALL_BINDING_MQTT,
+    CALL_BINDING_PEERJS, CALL_BINDING_RELAY,  CALL_BINDING_NATIVE,
+};
+
+static void enter_bob_everywhere(struct fake_device bobs[DEVICES])
+{
+    for (size_t i = 0; i < DEVICES; i++)
+        enter_as(&bobs[i], mixed[i], "bob", NULL, true);
+}
+
+static void test_all_of_a_users_devices_ring_and_the_first_answer_wins(void **state)
+{
+    (void)state;
+    static struct fake_device bobs[DEVICES];
+    struct fake_device ann;
+    char id[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_PEERJS, "ann");
+    enter_bob_everywhere(bobs);
+    for (size_t winner = 0; winner < CALL_CALLEES_MAX; winner++) {
+        call(&ann, "bob", id);
+        for (size_t i = 0; i < CALL_CALLEES_MAX; i++)
+            assert_hears(&bobs[i], "incoming from ann: v=0 offer");
+        assert_hears(&bobs[CALL_CALLEES_MAX], "nothing"); // it is one too many
+        assert_int_equal(call_ringing(&bobs[2].device, id), 0);
+        assert_int_equal(call_ringing(&bobs[5].device, id), 0);
+        assert_hears(&ann, "ringing");
+        assert_int_equal(accept_call(&bobs[winner], id), 0);
+        assert_hears(&ann, "accepted by bob: v=0 answer");
+        for (size_t i = 0; i < CALL_CALLEES_MAX; i++) {
+            assert_hears(&bobs[i], i == winner ? "nothing" : "ended: elsewhere");
+            if (i != winner)
+                assert_int_equal(accept_call(&bobs[i], id), -ENOENT);
+        }
+        assert_int_equal(hang_up(&ann, id), 0);
+        assert_hears(&bobs[winner], "ended: hangup");
+        assert_int_equal(last_record()->callee_binding, mixed[winner]);
+    }
+    go(&ann);
+    for (size_t i = 0; i < DEVICES; i++)
+        go(&bobs[i]);
+}
+
+static void test_what_ends_the_ringing_of_many(void **state)
+{
+    (void)state;
+    static struct fake_device bobs[DEVICES];
+    struct fake_device ann;
+    char id[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    enter_bob_everywhere(bobs);
+    // one rejects for all
+    call(&ann, "bob", id);
+    assert_int_equal(call_reject(&model.calls, &bobs[3].device, model.now_us, id, false), 0);
+    assert_hears(&ann, "ended: rejected");
+    for (size_t i = 0; i < CALL_CALLEES_MAX; i++) {
+        assert_hears(&bobs[i], "incoming from ann: v=0 offer");
+        assert_hears(&bobs[i], i == 3 ? "nothing" : "ended: elsewhere");
+    }
+    // one by one they are busy or lost; the last one ends it
+    call(&ann, "bob", id);
+    for (size_t i = 0; i < CALL_CALLEES_MAX; i++) {
+        assert_hears(&ann, "nothing");
+        assert_hears(&bobs[i], "incoming from ann: v=0 offer");
+        if (i == 2)
+            go(&bobs[i]);
+        else
+            assert_int_equal(call_reject(&model.calls, &bobs[i].device, model.now_us, id, true), 0);
+        assert_hears(&bobs[i], "nothing");
+    }
+    assert_hears(&ann, "ended: busy");
+    // nobody answers
+    call(&ann, "bob", id);
+    pass(45 * S - 1);
+    assert_hears(&ann, "nothing");
+    pass(1);
+    assert_hears(&ann, "ended: timeout");
+    assert_hears(&bobs[0], "incoming from ann: v=0 offer");
+    assert_hears(&bobs[0], "ended: timeout");
+    assert_int_equal(call_directory_deadline(&model.calls), TIME_NEVER);
+    // the caller is lost
+    call(&ann, "bob", id);
+    go(&ann);
+    assert_hears(&bobs[0], "incoming from ann: v=0 offer");
+    assert_hears(&bobs[0], "ended: lost");
+    for (size_t i = 0; i < DEVICES; i++)
+        go(&bobs[i]);
+}
+
+static void test_a_device_is_busy_when_its_places_are_taken(void **state)
+{
+    (void)state;
+    static struct fake_device callers[17];
+    struct fake_device mesh, one;
+    char ids[17][CALL_ID_SIZE], id[CALL_ID_SIZE], user[16];
+    enter(&mesh, CALL_BINDING_PEERJS, "mesh");
+    enter(&one, CALL_BINDING_NATIVE, "one");
+    for (size_t i = 0; i < 17; i++) {
+        snprintf(user, sizeof(user), "caller%zu", i);
+        enter(&callers[i], i % 2 ? CALL_BINDING_RELAY : CALL_BINDING_MQTT, user);
+    }
+    for (size_t i = 0; i < 16; i++) {
+        call(&callers[i], "mesh", ids[i]);
+        assert_false(call_device_is_busy(&callers[16].device));
+        assert_int_equal(accept_call(&mesh, ids[i]), 0);
+    }
+    assert_int_equal(try_call(&callers[16], "mesh", ids[16]), -EBUSY);
+    assert_int_equal(last_record()->reason, CALL_ENDED_BUSY);
+    assert_string_equal(last_record()->id, "");
+    assert_int_equal(try_call(&mesh, "one", id), -EALREADY);
+    // each call is its own: what happens in one concerns nobody else
+    assert_int_equal(call_pass_offer(&mesh.device, ids[5], "v=0 five"), 0);
+    assert_int_equal(call_pass_offer(&callers[7].device, ids[7], "v=0 seven"), 0);
+    assert_hears(&callers[5], "accepted by mesh: v=0 answer");
+    assert_hears(&callers[5], "offer: v=0 five");
+    assert_int_equal(call_pass_offer(&callers[5].device, ids[7], "v=0"), -ENOENT);
+    assert_int_equal(hang_up(&mesh, ids[3]), 0);
+    assert_hears(&callers[3], "accepted by mesh: v=0 answer");
+    assert_hears(&callers[3], "ended: hangup");
+    // the place is free again, for a call of its own as well
+    call(&mesh, "one", id);
+    assert_hears(&one, "incoming from mesh: v=0 offer");
+    assert_int_equal(try_call(&callers[16], "one", ids[16]), -EBUSY);
+    assert_int_equal(try_call(&callers[16], "mesh", ids[16]), -EBUSY);
+    // the other sides hear when it goes away, and when it is gone
+    call_device_set_away(&mesh.device, true);
+    assert_hears(&callers[5], "peer: away");
+    assert_hears(&one, "nothing");
+    go(&mesh);
+    assert_hears(&one, "ended: lost");
+    assert_hears(&callers[5], "ended: lost");
+    assert_hears(&callers[0], "accepted by mesh: v=0 answer");
+    assert_hears(&callers[0], "peer: away");
+    assert_hears(&callers[0], "ended: lost");
+    assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_CALLS]), 0);
+    go(&one);
+    for (size_t i = 0; i < 17; i++)
+        go(&callers[i]);
+}
+
+static void test_a_busy_device_lets_the_users_others_ring(void **state)
+{
+    (void)state;
+    struct fake_device ann, carl, desk, phone;
+    char id[CALL_ID_SIZE], other[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    enter(&carl, CALL_BINDING_PEERJS, "carl");
+    enter_as(&desk, CALL_BINDING_NATIVE, "bob", NULL, true);
+    enter_as(&phone, CALL_BINDING_MQTT, "bob", NULL, true);
+    call(&desk, "carl", other);
+    call(&ann, "bob", id);
+    assert_hears(&desk, "nothing");
+    assert_hears(&phone, "incoming from ann: v=0 offer");
+    go(&ann);
+    go(&carl);
+    go(&desk);
+    go(&phone);
+}
+
+static void test_of_two_calls_that_cross_one_goes_on(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob;
+    char from_ann[CALL_ID_SIZE], from_bob[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    enter(&bob, CALL_BINDING_PEERJS, "bob");
+    // ann's goes on, whichever was first
+    call(&ann, "bob", from_ann);
+    assert_int_equal(try_call(&bob, "ann", from_bob), -EDEADLK);
+    assert_int_equal(hang_up(&ann, from_ann), 0);
+    assert_hears(&bob, "incoming from ann: v=0 offer");
+    assert_hears(&bob, "ended: cancelled");
+    call(&bob, "ann", from_bob);
+    assert_hears(&ann, "incoming from bob: v=0 offer");
+    call(&ann, "bob", from_ann);
+    assert_hears(&ann, "ended: glare");
+    assert_hears(&bob, "ended: glare");
+    assert_hears(&bob, "incoming by glare from ann: v=0 offer");
+    assert_int_equal(accept_call(&bob, from_ann), 0);
+    assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_GLARES]), 2);
+    go(&ann);
+    go(&bob);
+}
+
+static void test_between_devices_of_many_calls_both_go_on(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob;
+    char from_ann[CALL_ID_SIZE], from_bob[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_PEERJS, "ann");
+    enter(&bob, CALL_BINDING_PEERJS, "bob");
+    call(&bob, "ann", from_bob);
+    call(&ann, "bob", from_ann);
+    assert_int_equal(accept_call(&ann, from_bob), 0);
+    assert_int_equal(accept_call(&bob, from_ann), 0);
+    assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_GLARES]), 0);
+    go(&ann);
+    go(&bob);
+}
+
+static void test_a_record_is_left_of_each_call(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob;
+    char id[CALL_ID_SIZE];
+    enter_as(&ann, CALL_BINDING_MQTT, "ann", "Ann B.", true);
+    assert_int_equal(try_call(&ann, "bob", id), -ENOENT);
+    const struct call_record *record = last_record();
+    assert_string_equal(record->caller, "ann");
+    assert_string_equal(record->callee, "bob");
+    assert_int_equal(record->reason, CALL_ENDED_UNAVAILABLE);
+    enter(&bob, CALL_BINDING_RELAY, "bob");
+    uint64_t began_us = model.now_us;
+    call(&ann, "bob", id);
+    pass(5 * S);
+    assert_int_equal(accept_call(&bob, id), 0);
+    // it tells who called, though she is nobody any more
+    assert_int_equal(call_device_unregister(&model.calls, &ann.device), 0);
+    pass(60 * S);
+    assert_int_equal(model.record_count, 1);
+    assert_int_equal(hang_up(&ann, id), 0);
+    assert_int_equal(model.record_count, 2);
+    record = last_record();
+    assert_string_equal(record->id, id);
+    assert_string_equal(record->caller, "ann");
+    assert_string_equal(record->caller_name, "Ann B.");
+    assert_true(record->caller_verified);
+    assert_string_equal(record->callee, "bob");
+    assert_int_equal(record->caller_binding, CALL_BINDING_MQTT);
+    assert_int_equal(record->callee_binding, CALL_BINDING_RELAY);
+    assert_string_equal(call_binding_text(record->callee_binding), "simple-peer");
+    assert_int_equal(record->media, CALL_MEDIA_VIDEO);
+    assert_int_equal(record->began_us, began_us);
+    assert_int_equal(record->accepted_us, began_us + 5 * S);
+    assert_int_equal(record->ended_us, began_us + 65 * S);
+    assert_int_equal(record->reason, CALL_ENDED_HANGUP);
+    call(&ann, "bob", id);
+    pass(45 * S);
+    record = last_record();
+    assert_string_equal(record->caller, "");
+    assert_int_equal(record->reason, CALL_ENDED_TIMEOUT);
+    assert_int_equal(record->accepted_us, 0);
+    assert_int_equal(record->callee_binding, CALL_BINDING_COUNT);
+    go(&ann);
+    go(&bob);
+}
+
+static void test_calls_are_bounded(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob, carl;
+    char id[CALL_ID_SIZE];
+    model.calls.config.call_count_max = 1;
+    enter(&ann, CALL_BINDING_PEERJS, "ann");
+    enter(&bob, CALL_BINDING_NATIVE, "bob");
+    enter(&carl, CALL_BINDING_NATIVE, "carl");
+    call(&ann, "bob", id);
+    assert_int_equal(try_call(&ann, "carl", id), -ENOSPC);
+    // a callee that never accepts makes us keep no more than a call needs
+    for (int i = 0; i < 1000; i++) {
+        struct call_candidate candidate = { .candidate = "again", .sdp_m_line_index = -1 };
+        assert_int_equal(call_pass_candidate(&bob.device, bob.call, &candidate), 0);
+    }
+    assert_int_equal(accept_call(&bob, bob.call), 0);
+    assert_hears(&ann, "accepted by bob: v=0 answer");
+    assert_int_equal(ann.count - ann.taken, CALL_CANDIDATES_MAX);
+    go(&ann);
+    go(&bob);
+    go(&carl);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_call_between_two_languages),
+        TEST(test_all_of_a_users_devices_ring_and_the_first_answer_wins),
+        TEST(test_what_ends_the_ringing_of_many),
+        TEST(test_a_device_is_busy_when_its_places_are_taken),
+        TEST(test_a_busy_device_lets_the_users_others_ring),
+        TEST(test_of_two_calls_that_cross_one_goes_on),
+        TEST(test_between_devices_of_many_calls_both_go_on),
+        TEST(test_a_record_is_left_of_each_call),
+        TEST(test_calls_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

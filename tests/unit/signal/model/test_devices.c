@@ -1,0 +1,132 @@
+// Devices: the names they have, the links they wait at, what they say to their like.
+#include "model_harness.h"
+
+static int try_register(struct fake_device *fake, const char *user, bool verified)
+{
+    return call_device_register(&model.calls, &fake->device, user, NULL, verified);
+}
+
+static void test_a_name_is_shared_by_verified_devices_alone(void **state)
+{
+    (void)state;
+    struct fake_device guest, ann, phone;
+    enter(&guest, CALL_BINDING_PEERJS, "guest");
+    enter_as(&ann, CALL_BINDING_NATIVE, "ann", NULL, true);
+    enter_as(&phone, CALL_BINDING_MQTT, "ann", NULL, true);
+    assert_int_equal(try_register(&guest, "ann", false), -EEXIST);
+    assert_string_equal(call_device_user(&guest.device), "guest");
+    assert_int_equal(try_register(&phone, "guest", true), -EEXIST);
+    assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_USERS]), 2);
+    go(&ann);
+    go(&phone);
+    assert_int_equal(try_register(&guest, "ann", false), 0);
+    assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_USERS]), 1);
+    go(&guest);
+}
+
+static void test_names_of_accounts_need_proof(void **state)
+{
+    (void)state;
+    struct fake_device stranger, ann;
+    char id[CALL_ID_SIZE];
+    bool waits;
+    model.account = "ann";
+    enter(&stranger, CALL_BINDING_RELAY, "stranger");
+    assert_int_equal(try_register(&stranger, "ann", false), -EACCES);
+    // nor can calls to ann be caught at a link while she is not there
+    assert_int_equal(call_device_link(&model.calls, &stranger.device, "ann", "Ann", &waits),
+                     -EACCES);
+    assert_int_equal(try_call(&stranger, "ann", id), -ENOENT);
+    enter_as(&ann, CALL_BINDING_NATIVE, "ann", NULL, true);
+    assert_int_equal(call_device_link(&model.calls, &stranger.device, "ann", "S", &waits), 0);
+    assert_false(waits);
+    call(&stranger, "ann", id);
+    assert_hears(&ann, "incoming from S: v=0 offer");
+    go(&stranger);
+    go(&ann);
+}
+
+static void test_links_join_whoever_comes(void **state)
+{
+    (void)state;
+    struct fake_device first, second, third;
+    char id[CALL_ID_SIZE];
+    bool waits;
+    struct fake_device *all[] = { &first, &second, &third };
+    enum call_binding bindings[] = { CALL_BINDING_NATIVE, CALL_BINDING_PEERJS, CALL_BINDING_MQTT };
+    for (size_t i = 0; i < 3; i++) {
+        memset(all[i], 0, sizeof(*all[i]));
+        call_device_init(&all[i]->device, &fake_ops, bindings[i]);
+    }
+    assert_int_equal(call_device_link(&model.calls, &first.device, "l-1", "First", &waits), 0);
+    assert_true(waits);
+    assert_int_equal(call_device_link(&model.calls, &second.device, "l-1", "Second", &waits), 0);
+    assert_false(waits);
+    call(&second, "l-1", id);
+    assert_hears(&first, "incoming from Second: v=0 offer");
+    assert_int_equal(call_device_link(&model.calls, &third.device, "l-1", "T", &waits), -EBUSY);
+    assert_int_equal(hang_up(&second, id), 0);
+    assert_hears(&first, "ended: cancelled");
+    // whoever registers the name takes it over
+    assert_int_equal(try_register(&third, "l-1", false), 0);
+    assert_hears(&first, "link: l-1");
+    for (size_t i = 0; i < 3; i++)
+        go(all[i]);
+}
+
+static void test_what_is_relayed_reaches_devices_of_the_same_language(void **state)
+{
+    (void)state;
+    struct fake_device ann, desk, phone, page, nobody;
+    enter(&ann, CALL_BINDING_PEERJS, "ann");
+    enter_as(&desk, CALL_BINDING_PEERJS, "bob", NULL, true);
+    enter_as(&phone, CALL_BINDING_MQTT, "bob", NULL, true);
+    enter_as(&page, CALL_BINDING_PEERJS, "bob", NULL, true);
+    assert_int_equal(call_relay(&model.calls, &ann.device, "bob", "{\"a\":1}"), 0);
+    assert_hears(&desk, "relay from ann: {\"a\":1}");
+    assert_hears(&page, "relay from ann: {\"a\":1}");
+    assert_hears(&phone, "nothing");
+    assert_hears(&ann, "nothing");
+    // a user's own devices may speak to one another
+    assert_int_equal(call_relay(&model.calls, &desk.device, "bob", "2"), 0);
+    assert_hears(&page, "relay from bob: 2");
+    assert_hears(&desk, "nothing");
+    assert_int_equal(call_relay(&model.calls, &phone.device, "ann", "3"), -ENOENT);
+    assert_int_equal(call_relay(&model.calls, &phone.device, "bob", "3"), -ENOENT);
+    assert_int_equal(call_relay(&model.calls, &ann.device, "carl", "3"), -ENOENT);
+    memset(&nobody, 0, sizeof(nobody));
+    call_device_init(&nobody.device, &fake_ops, CALL_BINDING_PEERJS);
+    assert_int_equal(call_relay(&model.calls, &nobody.device, "bob", "3"), -EPROTO);
+    go(&ann);
+    go(&desk);
+    go(&phone);
+    go(&page);
+}
+
+static void test_names_are_bounded(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob;
+    bool waits;
+    model.calls.config.user_count_max = 1;
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    memset(&bob, 0, sizeof(bob));
+    call_device_init(&bob.device, &fake_ops, CALL_BINDING_MQTT);
+    assert_int_equal(try_register(&bob, "bob", false), -ENOSPC);
+    assert_int_equal(call_device_link(&model.calls, &bob.device, "l-1", "Bob", &waits), -ENOSPC);
+    assert_int_equal(try_register(&ann, "ann", false), 0);
+    go(&ann);
+    go(&bob);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_name_is_shared_by_verified_devices_alone),
+        TEST(test_names_of_accounts_need_proof),
+        TEST(test_links_join_whoever_comes),
+        TEST(test_what_is_relayed_reaches_devices_of_the_same_language),
+        TEST(test_names_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
