@@ -141,6 +141,7 @@ static inline int set_up(void **state)
 static inline int tear_down(void **state)
 {
     (void)state;
+    assert_int_equal(model.calls.users.count, 0); // each test takes its devices out
     call_directory_done(&model.calls);
     return 0;
 }

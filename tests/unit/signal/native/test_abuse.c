@@ -97,11 +97,11 @@ static void test_a_link_does_not_rename_who_is_vouched_for(void **state)
     static const struct call_device_ops ops = { 0 };
     struct call_device device;
     bool waits;
-    call_device_init(&device, &ops);
+    call_device_init(&device, &ops, CALL_BINDING_NATIVE);
     assert_int_equal(call_device_register(&world.calls, &device, "eve", "Eve", true), 0);
     assert_int_equal(call_device_link(&world.calls, &device, "link", "The Director", &waits), 0);
     assert_string_equal(device.name, "Eve");
-    call_device_done(&world.calls, &device, CALL_ENDED_HANGUP);
+    call_device_done(&world.calls, &device, world.now_us, CALL_ENDED_HANGUP);
 }
 
 static uint64_t settles(void)
