@@ -59,7 +59,7 @@ static void sync_section(struct exchange *exchange, struct exchange_peer *peer, 
         peer->subscriptions[index] = subscription_new(sender);
         peer->subscriptions[index]->protection.mode = exchange->config.protection;
     }
-    bool publishes = section->role == RTC_ROLE_PUBLISH &&
+    bool publishes = rtc_section_publishes(section) &&
                      (section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO);
     if (!publishes) {
         drop_track(exchange, peer, index);

@@ -26,10 +26,12 @@ enum media_kind {
     MEDIA_DATA,
 };
 
+/** Bits: in two-way sessions one section may be both a publication and a slot. */
 enum media_role {
-    MEDIA_INACTIVE, /**< rejected, stopped or not in use */
-    MEDIA_PUBLISH,  /**< the client sends */
-    MEDIA_SLOT,     /**< the client receives */
+    MEDIA_INACTIVE = 0, /**< rejected, stopped or not in use */
+    MEDIA_PUBLISH = 1,  /**< the client sends */
+    MEDIA_SLOT = 2,     /**< the client receives */
+    MEDIA_BOTH = 3,
 };
 
 /** One m= section as answered, in the order of the offer. */

@@ -179,7 +179,8 @@ static const char *take_transport(const struct rtc_client_offer *offer, struct s
     out->remote_pwd = text_of(sdp, first->ice_pwd);
     out->ice_generation = offer->generation;
     out->remote_ice_lite = sdp->ice_lite;
-    out->starts_dtls = first->setup == SDP_SETUP_PASSIVE;
+    // actpass: what is read here is an offer, and who answers may begin
+    out->starts_dtls = first->setup != SDP_SETUP_ACTIVE;
     out->candidates = first->candidates.items;
     out->candidate_count = first->candidates.count;
     if (first->fingerprints.count == 0)

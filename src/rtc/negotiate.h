@@ -1,8 +1,11 @@
 /**
- * Offer and answer (RFC 8829, RFC 3264) for a server that only answers. Every section in which the
- * client sends is a publication, every receive-only section is a slot, and one section may be of
- * data channels (RFC 8841); all of them share one transport (BUNDLE). The object remembers what was
- * agreed, so that later offers may add sections, stop some, or restart ICE.
+ * Offer and answer (RFC 8829, RFC 3264) of the server. Every section in which the client sends is a
+ * publication, every receive-only section is a slot, and one section may be of data channels
+ * (RFC 8841); all of them share one transport (BUNDLE). The object remembers what was agreed, so
+ * that later offers may add sections, stop some, or restart ICE.
+ *
+ * In rooms the server only answers. In calls, whose sections are two-way, it also offers
+ * (rtc_negotiation_offer): what a client is offered is made from what the other one has said.
  *
  * No I/O and no transport: the result says what the transport has to do.
  */
@@ -24,10 +27,12 @@
 /** Largest message of a data channel that we take, and announce (a=max-message-size). */
 #define RTC_DATA_MESSAGE_MAX (256 * 1024)
 
+/** Bits: RTC_ROLE_BOTH has those of a publication and of a slot. */
 enum rtc_role {
-    RTC_ROLE_INACTIVE, /**< rejected, stopped or not in use */
-    RTC_ROLE_PUBLISH,  /**< the client sends */
-    RTC_ROLE_SLOT,     /**< the client receives */
+    RTC_ROLE_INACTIVE = 0, /**< rejected, stopped or not in use */
+    RTC_ROLE_PUBLISH = 1,  /**< the client sends */
+    RTC_ROLE_SLOT = 2,     /**< the client receives */
+    RTC_ROLE_BOTH = 3,     /**< both: of two-way negotiations only */
 };
 
 enum rtc_kind {
@@ -64,7 +69,8 @@ struct rtc_section {
     char mid[RTC_MID_SIZE];
     enum rtc_kind kind;
     enum rtc_role role;
-    bool rejected; /**< answered with port 0: the place may be used again by another mid */
+    enum rtc_role asked; /**< what the client would have: the role without limits of ours */
+    bool rejected;       /**< answered with port 0: the place may be used again by another mid */
     bool rtcp_reduced_size;
     const struct rtc_codec_list *codecs; /**< NULL when inactive and never agreed on */
     uint32_t extensions;                 /**< RTP_EXTENSION_BITs agreed on for this section */
@@ -87,6 +93,16 @@ struct rtc_section {
     uint16_t sctp_port;        /**< the client's */
     uint32_t message_size_max; /**< what the client takes; UINT32_MAX: anything */
 };
+
+static inline bool rtc_section_publishes(const struct rtc_section *section)
+{
+    return (section->role & RTC_ROLE_PUBLISH) != 0;
+}
+
+static inline bool rtc_section_is_slot(const struct rtc_section *section)
+{
+    return (section->role & RTC_ROLE_SLOT) != 0;
+}
 
 struct rtc_fingerprint {
     char hash[16]; /**< "sha-256", lower case */
@@ -133,6 +149,14 @@ struct rtc_negotiated {
     struct rtc_section *sections; /**< in the order of the offer */
 };
 
+/** What a section may be at most, because of the other side of a call. */
+struct rtc_section_limit {
+    enum rtc_role role; /**< bits that it may have; none: it rests */
+    /** Only codecs that go together with one of these are taken; NULL: all. */
+    const struct rtc_codec_list *codecs;
+    bool rejected; /**< it is not taken at all */
+};
+
 /** What the answer says of us. Everything is copied or used during the call only. */
 struct rtc_negotiation_local {
     /**
@@ -147,6 +171,20 @@ struct rtc_negotiation_local {
     struct bytes fingerprint; /**< "sha-256 AB:CD:..." */
     struct bytes cname;
     struct rtc_playout_delay playout_delay; /**< as of this offer */
+    /** A section in which the client sends and receives is both; else it is a publication. */
+    bool two_way;
+    /** By section, of the first sections; those behind have none. */
+    const struct rtc_section_limit *limits;
+    size_t limit_count;
+};
+
+/** A section of an offer that the server makes. */
+struct rtc_offer_section {
+    enum rtc_role role; /**< what the client may be in it */
+    /** Of a new section: what it is made like, with its payload types as far as they are free, and
+     *  what the ids of its header extensions are. Of one that was there before: NULL. */
+    const struct rtc_section *like;
+    const struct rtp_extension_map *extensions;
 };
 
 struct rtc_negotiation;
@@ -164,6 +202,29 @@ struct rtc_negotiation *rtc_negotiation_free(struct rtc_negotiation *negotiation
 must_check int rtc_negotiation_answer(struct rtc_negotiation *negotiation,
                                       const struct rtc_negotiation_local *local,
                                       struct random *random, struct bytes offer, char **ret_answer,
+                                      const char **ret_problem);
+
+/**
+ * Makes an offer: all sections of before, in their order, and new ones behind them. With the first
+ * one `local` gives the credentials, as for an answer. The offer may be shown to several clients;
+ * it waits until one of their answers is accepted, and is given up when another one is made or an
+ * offer of the client is answered. Returns the text (heap; the caller frees). `section_count` is at
+ * least that of before and at most RTC_SECTIONS_MAX.
+ */
+char *rtc_negotiation_offer(struct rtc_negotiation *negotiation,
+                            const struct rtc_negotiation_local *local, struct random *random,
+                            const struct rtc_offer_section *sections, size_t section_count);
+/** Whether an offer of ours waits for its answer. */
+bool rtc_negotiation_offering(const struct rtc_negotiation *negotiation);
+/**
+ * Accepts the answer to our offer. Returns 0 with the result renewed; -EINVAL when the answer is
+ * malformed or does not fit the offer, with a sentence as above and everything as it was before;
+ * -EPROTO when no offer waits. Payload types must be those of the offer: a client that wants others
+ * for what it receives (RFC 3264, 6.1) gets nothing in that codec.
+ */
+must_check int rtc_negotiation_accept(struct rtc_negotiation *negotiation,
+                                      const struct rtc_negotiation_local *local,
+                                      struct random *random, struct bytes answer,
                                       const char **ret_problem);
 
 /** What is agreed on now; NULL before the first answer. Valid until the next successful answer. */

@@ -157,8 +157,8 @@ static void answer_red(struct sdp *answer, struct sdp_section *answered,
     };
 }
 
-static void answer_codec(struct sdp *answer, struct sdp_section *answered,
-                         const struct rtc_codec *codec)
+void negotiation_write_codec(struct sdp *answer, struct sdp_section *answered,
+                             const struct rtc_codec *codec)
 {
     if (codec->red_payload_type && codec->red_first)
         answer_red(answer, answered, codec);
@@ -240,8 +240,39 @@ static void negotiate_fec(struct negotiation_work *work, const struct sdp_sectio
     answer_helper(work->answer, answered, ulpfec, "ulpfec");
 }
 
-int negotiation_codecs(struct negotiation_work *work, const struct sdp_section *offered,
-                       struct rtc_section *section, struct sdp_section *answered)
+/** Leaves of an answer's codec what we have offered; false when that is nothing. */
+static bool codec_was_offered(const struct rtc_section *offered, struct rtc_codec *codec)
+{
+    bool is_rtx;
+    const struct rtc_codec *ours = rtc_section_codec(offered, codec->payload_type, &is_rtx);
+    if (!ours || is_rtx || ours->codec != codec->codec ||
+        !codec_compatible(ours->codec, ours->fmtp, codec->fmtp))
+        return false;
+    if (codec->rtx_payload_type != ours->rtx_payload_type)
+        codec->rtx_payload_type = RTC_PAYLOAD_TYPE_NONE;
+    if (codec->red_payload_type != ours->red_payload_type) {
+        codec->red_payload_type = 0;
+        codec->red_first = false;
+    }
+    codec->feedback &= ours->feedback;
+    return true;
+}
+
+/** Whether a codec may be taken: we have offered it, and the other side of the call knows it. */
+static bool codec_is_allowed(const struct negotiation_work *work, size_t index,
+                             struct rtc_codec *codec)
+{
+    if (work->offered && !codec_was_offered(&work->offered->sections[index], codec))
+        return false;
+    const struct rtc_section_limit *limit = negotiation_limit(work, index);
+    if (!limit || !limit->codecs)
+        return true;
+    return rtc_section_match(&(struct rtc_section){ .codecs = limit->codecs }, codec) != NULL;
+}
+
+int negotiation_codecs(struct negotiation_work *work, size_t index,
+                       const struct sdp_section *offered, struct rtc_section *section,
+                       struct sdp_section *answered)
 {
     struct rtc_codec codecs[RTC_CODECS_MAX];
     size_t count = 0;
@@ -257,14 +288,15 @@ int negotiation_codecs(struct negotiation_work *work, const struct sdp_section *
         const struct sdp_rtpmap *map = sdp_rtpmap_find(offered, (uint8_t)payload_type);
         if (is_taken(codecs, count, payload_type))
             continue;
-        if (map && codec_take(work, offered, (enum codec_kind)section->kind, map, &codecs[count]))
+        if (map && codec_take(work, offered, (enum codec_kind)section->kind, map, &codecs[count]) &&
+            codec_is_allowed(work, index, &codecs[count]))
             count++;
     }
     if (count == 0)
         return 0;
     section->codecs = list_of(work, codecs, count);
     for (size_t i = 0; i < count; i++)
-        answer_codec(work->answer, answered, &section->codecs->codecs[i]);
+        negotiation_write_codec(work->answer, answered, &section->codecs->codecs[i]);
     negotiate_fec(work, offered, section, answered);
     return 0;
 }

@@ -30,6 +30,14 @@ static uint16_t port_before(const struct negotiation_work *work, size_t index)
     return before->kind == RTC_KIND_DATA && !before->rejected ? before->sctp_port : 0;
 }
 
+void negotiation_write_data(struct sdp *sdp, struct sdp_section *section)
+{
+    *sdp_list_add(sdp, &section->formats) = bytes_of_text("webrtc-datachannel");
+    section->port = 9;
+    section->sctp_port = SCTP_PORT_DEFAULT;
+    section->max_message_size = RTC_DATA_MESSAGE_MAX;
+}
+
 int negotiation_data(struct negotiation_work *work, size_t index, const struct sdp_section *offered,
                      struct sdp_section *answered)
 {
@@ -49,9 +57,6 @@ int negotiation_data(struct negotiation_work *work, size_t index, const struct s
     section->rejected = false;
     section->sctp_port = (uint16_t)port;
     section->message_size_max = (uint32_t)min_of(size, (uint64_t)UINT32_MAX);
-    *sdp_list_add(work->answer, &answered->formats) = bytes_of_text("webrtc-datachannel");
-    answered->port = 9;
-    answered->sctp_port = SCTP_PORT_DEFAULT;
-    answered->max_message_size = RTC_DATA_MESSAGE_MAX;
+    negotiation_write_data(work->answer, answered);
     return 0;
 }

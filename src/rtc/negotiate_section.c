@@ -50,22 +50,32 @@ static bool protocol_is_ours(struct bytes protocol)
     return false;
 }
 
-static enum rtc_role role_of(enum sdp_direction direction)
+uint32_t negotiation_extensions(enum rtc_kind kind)
+{
+    return kind == RTC_KIND_AUDIO ? EXTENSIONS_AUDIO : EXTENSIONS_VIDEO;
+}
+
+static enum rtc_role role_of(enum sdp_direction direction, bool two_way)
 {
     switch (direction) {
+    case SDP_DIRECTION_SENDONLY:
+        return RTC_ROLE_PUBLISH;
     case SDP_DIRECTION_RECVONLY:
         return RTC_ROLE_SLOT;
     case SDP_DIRECTION_INACTIVE:
         return RTC_ROLE_INACTIVE;
     default:
-        // addTrack offers sendrecv: what the client wants to receive, it asks for with slots
-        return RTC_ROLE_PUBLISH;
+        // in rooms addTrack offers sendrecv: what the client wants to receive, it asks for with
+        // slots
+        return two_way ? RTC_ROLE_BOTH : RTC_ROLE_PUBLISH;
     }
 }
 
-static enum sdp_direction direction_of(enum rtc_role role)
+enum sdp_direction negotiation_direction(enum rtc_role role)
 {
     switch (role) {
+    case RTC_ROLE_BOTH:
+        return SDP_DIRECTION_SENDRECV;
     case RTC_ROLE_PUBLISH:
         return SDP_DIRECTION_RECVONLY;
     case RTC_ROLE_SLOT:
@@ -80,9 +90,9 @@ static bool extension_usable(enum sdp_direction direction, enum rtc_role role)
 {
     switch (direction) {
     case SDP_DIRECTION_SENDONLY:
-        return role == RTC_ROLE_PUBLISH;
+        return (role & RTC_ROLE_PUBLISH) != 0;
     case SDP_DIRECTION_RECVONLY:
-        return role == RTC_ROLE_SLOT;
+        return (role & RTC_ROLE_SLOT) != 0;
     case SDP_DIRECTION_INACTIVE:
         return false;
     default:
@@ -90,10 +100,13 @@ static bool extension_usable(enum sdp_direction direction, enum rtc_role role)
     }
 }
 
-static int negotiate_extensions(struct negotiation_work *work, const struct sdp_section *offered,
-                                struct rtc_section *section, struct sdp_section *answered)
+static int negotiate_extensions(struct negotiation_work *work, size_t index,
+                                const struct sdp_section *offered, struct rtc_section *section,
+                                struct sdp_section *answered)
 {
-    uint32_t wanted = section->kind == RTC_KIND_AUDIO ? EXTENSIONS_AUDIO : EXTENSIONS_VIDEO;
+    uint32_t wanted = negotiation_extensions(section->kind);
+    if (work->offered)
+        wanted &= work->offered->sections[index].extensions;
     for (size_t i = 0; i < offered->extmaps.count; i++) {
         const struct sdp_extmap *map = &offered->extmaps.items[i];
         int kind = rtp_extension_kind_find(map->uri);
@@ -264,7 +277,7 @@ static uint32_t ssrc_allocate(struct negotiation_work *work)
 }
 
 /** A slot keeps its numbers for the whole session, also while it is inactive. */
-static void slot_identify(struct negotiation_work *work, struct rtc_section *section)
+void negotiation_identify_slot(struct negotiation_work *work, struct rtc_section *section)
 {
     if (section->ssrc != 0)
         return;
@@ -284,8 +297,8 @@ static bool has_rtx(const struct rtc_section *section)
 
 /** What we send: audio and video of one index share a stream, so that browsers keep lips in step.
  */
-static void answer_slot(struct negotiation_work *work, const struct rtc_section *section,
-                        struct sdp_section *answered)
+void negotiation_write_slot(struct negotiation_work *work, const struct rtc_section *section,
+                            struct sdp_section *answered)
 {
     struct sdp *answer = work->answer;
     *sdp_list_add(answer, &answered->msids) = (struct sdp_msid){
@@ -308,33 +321,54 @@ static void answer_slot(struct negotiation_work *work, const struct rtc_section 
     *sdp_list_add(answer, &answered->ssrcs) = source;
 }
 
-static int negotiate_media(struct negotiation_work *work, const struct sdp_section *offered,
-                           struct rtc_section *section, struct sdp_section *answered)
+/** What the client would be in the section, and what it may be. */
+static void take_role(struct negotiation_work *work, size_t index,
+                      const struct sdp_section *offered, struct rtc_section *section)
+{
+    enum rtc_role said = role_of(offered->direction, work->local->two_way);
+    enum rtc_role allowed = RTC_ROLE_BOTH;
+    section->asked = said;
+    if (work->offered) {
+        // an answer says nothing of what was not offered
+        const struct rtc_section *before = &work->offered->sections[index];
+        allowed = before->role;
+        section->asked = (before->asked & ~allowed) | (said & allowed);
+    }
+    const struct rtc_section_limit *limit = negotiation_limit(work, index);
+    if (limit)
+        allowed &= limit->role;
+    section->role = said & allowed;
+}
+
+static int negotiate_media(struct negotiation_work *work, size_t index,
+                           const struct sdp_section *offered, struct rtc_section *section,
+                           struct sdp_section *answered)
 {
     if (!offered->rtcp_mux)
         return negotiation_refuse(work, "The offer must have a=rtcp-mux in every section");
-    section->role = role_of(offered->direction);
-    int result = negotiation_codecs(work, offered, section, answered);
+    take_role(work, index, offered, section);
+    int result = negotiation_codecs(work, index, offered, section, answered);
     if (result < 0 || !section->codecs)
         return result;
-    result = negotiate_extensions(work, offered, section, answered);
+    result = negotiate_extensions(work, index, offered, section, answered);
     if (result < 0)
         return result;
     section->rejected = false;
     section->rtcp_reduced_size = offered->rtcp_rsize;
     answered->port = 9;
-    answered->direction = direction_of(section->role);
+    answered->direction = negotiation_direction(section->role);
     answered->rtcp_mux = true;
     answered->rtcp_rsize = offered->rtcp_rsize;
     // agreed on while the section rests, too: a browser whose streams are refused once never sends
     // them again
-    if (section->role == RTC_ROLE_PUBLISH || section->role == RTC_ROLE_INACTIVE)
+    bool unasked_simulcast = work->offered && work->offered->sections[index].rid_count == 0;
+    if (section->role != RTC_ROLE_SLOT && !unasked_simulcast)
         take_simulcast(work, offered, section, answered);
-    if (section->role == RTC_ROLE_PUBLISH) {
+    if (rtc_section_publishes(section))
         take_sources(work, offered, section);
-    } else if (section->role == RTC_ROLE_SLOT) {
-        slot_identify(work, section);
-        answer_slot(work, section, answered);
+    if (rtc_section_is_slot(section)) {
+        negotiation_identify_slot(work, section);
+        negotiation_write_slot(work, section, answered);
     }
     return 0;
 }
@@ -354,10 +388,13 @@ static int take_mid(struct negotiation_work *work, struct bytes mid, struct rtc_
 /** RFC 8829, 5.2.2: sections keep place, mid and kind; only rejected ones may be used again. */
 static int keep_before(struct negotiation_work *work, size_t index, struct rtc_section *section)
 {
-    if (!work->before || index >= work->before->section_count)
+    const struct rtc_section *before = negotiation_section_before(work, index);
+    if (!before)
         return 0;
-    const struct rtc_section *before = &work->before->sections[index];
     bool same = strcmp(before->mid, section->mid) == 0 && before->kind == section->kind;
+    if (!same && work->offered)
+        return negotiation_refuse(
+            work, "The answer must keep the order, mid and kind of the offer's sections");
     if (!same && !before->rejected)
         return negotiation_refuse(
             work, "A later offer must keep the order, mid and kind of the sections before it");
@@ -404,16 +441,18 @@ int negotiation_section(struct negotiation_work *work, size_t index)
         result = keep_before(work, index, section);
     if (result < 0)
         return result;
-    bool stopped = offered->port == 0 && !offered->bundle_only;
+    const struct rtc_section_limit *limit = negotiation_limit(work, index);
+    bool stopped = (offered->port == 0 && !offered->bundle_only) || (limit && limit->rejected) ||
+                   (work->offered && work->offered->sections[index].rejected);
     bool media = section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO;
     if (!stopped && media && protocol_is_ours(offered->protocol))
-        result = negotiate_media(work, offered, section, answered);
+        result = negotiate_media(work, index, offered, section, answered);
     else if (!stopped && section->kind == RTC_KIND_DATA)
         result = negotiation_data(work, index, offered, answered);
     if (result < 0)
         return result;
     if (section->rejected) {
-        section->role = RTC_ROLE_INACTIVE;
+        section->role = section->asked = RTC_ROLE_INACTIVE;
         answer_rejected(work, offered, answered);
     }
     return 0;

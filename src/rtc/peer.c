@@ -503,7 +503,8 @@ void rtc_peer_close(struct rtc_peer *peer)
 struct rtc_sender *rtc_peer_sender(struct rtc_peer *peer, uint16_t section)
 {
     const struct rtc_negotiated *negotiated = peer_negotiated(peer);
-    if (section >= negotiated->section_count || negotiated->sections[section].role != RTC_ROLE_SLOT)
+    if (section >= negotiated->section_count ||
+        !rtc_section_is_slot(&negotiated->sections[section]))
         return NULL;
     return peer->senders[section];
 }

@@ -5,7 +5,8 @@
  * begins DTLS, unless its offer leaves that to the server.
  *
  * Sections are named by their index in the offer. A PUBLISH section is one in which the other side
- * sends, a SLOT one in which we send: a client describes its own view of the session that way too.
+ * sends, a SLOT one in which we send, and one may be both: a client describes its own view of the
+ * session that way too.
  */
 #pragma once
 

@@ -82,7 +82,7 @@ void peer_sync_streams(struct rtc_peer *peer)
     for (uint32_t i = peer->stream_count; i > 0; i--) {
         uint16_t section = peer->streams[i - 1].section;
         if (section >= negotiated->section_count ||
-            negotiated->sections[section].role != RTC_ROLE_PUBLISH)
+            !rtc_section_publishes(&negotiated->sections[section]))
             remove_stream(peer, i - 1, false);
     }
     // a stopped section does not come back; another may take its place
@@ -118,7 +118,7 @@ static bool place_by_announcement(const struct rtc_negotiated *negotiated, uint3
 {
     for (size_t i = 0; i < negotiated->section_count; i++) {
         const struct rtc_section *section = &negotiated->sections[i];
-        for (size_t j = 0; section->role == RTC_ROLE_PUBLISH && j < section->source_count; j++) {
+        for (size_t j = 0; rtc_section_publishes(section) && j < section->source_count; j++) {
             const struct rtc_source *source = &section->sources[j];
             if (source->ssrc != ssrc && (source->rtx_ssrc != ssrc || ssrc == 0))
                 continue;
@@ -163,7 +163,7 @@ static bool place_by_extensions(struct rtc_peer *peer, const struct rtp_extensio
     struct bytes mid = rtp_extensions_get(extensions, RTP_EXTENSION_MID, data);
     for (size_t i = 0; mid.size > 0 && i < negotiated->section_count; i++) {
         const struct rtc_section *section = &negotiated->sections[i];
-        if (section->role != RTC_ROLE_PUBLISH || !text_equal(mid, section->mid))
+        if (!rtc_section_publishes(section) || !text_equal(mid, section->mid))
             continue;
         struct placement placement = { .section = (uint16_t)i };
         rtc_section_codec(section, payload_type, &placement.repair);
@@ -191,7 +191,7 @@ static bool place_as_before(const struct rtc_negotiated *negotiated, const struc
     if (!ended || !ended->resting)
         return false;
     const struct rtc_section *section = &negotiated->sections[ended->section];
-    if (section->role != RTC_ROLE_PUBLISH || ended->layer >= max_of(section->rid_count, (size_t)1))
+    if (!rtc_section_publishes(section) || ended->layer >= max_of(section->rid_count, (size_t)1))
         return false;
     *ret_placement = (struct placement){ .section = ended->section,
                                          .layer = ended->layer,

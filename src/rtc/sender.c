@@ -308,7 +308,7 @@ struct rtc_sender *peer_sender_by_ssrc(struct rtc_peer *peer, uint32_t ssrc)
  */
 static bool wants_sender(const struct rtc_section *section)
 {
-    return section->role == RTC_ROLE_SLOT && section->ssrc != 0 &&
+    return rtc_section_is_slot(section) && section->ssrc != 0 &&
            (section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO);
 }
 

@@ -152,16 +152,16 @@ static void sync_sections(struct host_session *session)
     const struct rtc_negotiated *negotiated = rtc_params_get(session->params);
     grow_sections(session, negotiated->section_count);
     for (size_t i = 0; i < negotiated->section_count; i++) {
-        if (negotiated->sections[i].role != RTC_ROLE_SLOT)
+        if (!rtc_section_is_slot(&negotiated->sections[i]))
             empty_slot(&session->slots[i]);
         // what is published here next is another publication, and the worker sees it so too
-        if (negotiated->sections[i].role != RTC_ROLE_PUBLISH)
+        if (!rtc_section_publishes(&negotiated->sections[i]))
             session->blocked[i] = false;
     }
     struct host_slot *watcher;
     list_each(watcher, &session->watchers, watcher)
     {
-        if (negotiated->sections[watcher->publisher_section].role != RTC_ROLE_PUBLISH)
+        if (!rtc_section_publishes(&negotiated->sections[watcher->publisher_section]))
             empty_slot(watcher);
     }
 }
@@ -212,6 +212,10 @@ static void data_permit(struct media_control *control, media_session name, bool 
         media_host_send(host, i, MEDIA_MESSAGE_PERMIT, &message, sizeof(message));
 }
 
+_Static_assert((int)MEDIA_PUBLISH == (int)RTC_ROLE_PUBLISH &&
+                   (int)MEDIA_SLOT == (int)RTC_ROLE_SLOT && (int)MEDIA_BOTH == (int)RTC_ROLE_BOTH,
+               "roles are the same bits");
+
 static enum media_kind kind_of(enum rtc_kind kind)
 {
     return kind == RTC_KIND_AUDIO ? MEDIA_AUDIO : kind == RTC_KIND_VIDEO ? MEDIA_VIDEO : MEDIA_DATA;
@@ -226,9 +230,7 @@ static void describe_sections(const struct rtc_negotiated *negotiated, struct me
         struct media_section *out = &answer->sections[i];
         snprintf(out->mid, sizeof(out->mid), "%s", section->mid);
         out->kind = kind_of(section->kind);
-        out->role = section->role == RTC_ROLE_PUBLISH ? MEDIA_PUBLISH
-                    : section->role == RTC_ROLE_SLOT  ? MEDIA_SLOT
-                                                      : MEDIA_INACTIVE;
+        out->role = (enum media_role)section->role;
     }
 }
 
@@ -337,7 +339,7 @@ static int find_section(const struct host_session *session, const char *mid, enu
     const struct rtc_negotiated *negotiated = rtc_params_get(session->params);
     for (size_t i = 0; i < negotiated->section_count; i++) {
         const struct rtc_section *section = &negotiated->sections[i];
-        if (section->role == role && strcmp(section->mid, mid) == 0)
+        if ((section->role & role) && strcmp(section->mid, mid) == 0)
             return (int)i;
     }
     return -ENOENT;

@@ -18,7 +18,12 @@
 struct fixture {
     struct random random;
     struct rtc_negotiation *negotiation;
+    bool two_way;
+    const struct rtc_section_limit *limits;
+    size_t limit_count;
     unsigned credentials; /**< sets handed out, so that fresh ones can be told */
+    char ufrag[32];
+    char pwd[64];
     char *answer_text;
     struct sdp *answer;
     const struct rtc_negotiated *result;
@@ -41,22 +46,29 @@ static inline void teardown(struct fixture *fixture)
     assert_null(rtc_negotiation_free(NULL));
 }
 
-static inline int offer(struct fixture *fixture, const char *text)
+/** What we say of ourselves, with fresh credentials each time. Its texts are of the fixture. */
+static inline struct rtc_negotiation_local local_of(struct fixture *fixture)
 {
-    char ufrag[32];
-    char pwd[64];
+    static const struct bytes candidate = { (const uint8_t *)CANDIDATE, sizeof(CANDIDATE) - 1 };
     unsigned set = fixture->credentials++;
-    snprintf(ufrag, sizeof(ufrag), "ufrag%u", set);
-    snprintf(pwd, sizeof(pwd), "passwordpasswordpassword%u", set);
-    struct bytes candidate = bytes_of_text(CANDIDATE);
-    struct rtc_negotiation_local local = {
-        .ice_ufrag = bytes_of_text(ufrag),
-        .ice_pwd = bytes_of_text(pwd),
+    snprintf(fixture->ufrag, sizeof(fixture->ufrag), "ufrag%u", set);
+    snprintf(fixture->pwd, sizeof(fixture->pwd), "passwordpasswordpassword%u", set);
+    return (struct rtc_negotiation_local){
+        .ice_ufrag = bytes_of_text(fixture->ufrag),
+        .ice_pwd = bytes_of_text(fixture->pwd),
         .candidates = &candidate,
         .candidate_count = 1,
         .fingerprint = bytes_of_text(FINGERPRINT),
         .cname = bytes_of_text("roost-1"),
+        .two_way = fixture->two_way,
+        .limits = fixture->limits,
+        .limit_count = fixture->limit_count,
     };
+}
+
+static inline int offer(struct fixture *fixture, const char *text)
+{
+    struct rtc_negotiation_local local = local_of(fixture);
     char *answer = NULL;
     fixture->problem = NULL;
     int result = rtc_negotiation_answer(fixture->negotiation, &local, &fixture->random,
