@@ -18,7 +18,9 @@ static void write_transport(struct text_builder *out, const struct rtc_client_of
                        "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\n"
                        "a=fingerprint:%s\r\na=setup:%s\r\n",
                        offer->ufrag, offer->pwd, offer->fingerprint,
-                       offer->passive ? "passive" : "actpass");
+                       offer->passive   ? "passive"
+                       : offer->answers ? "active"
+                                        : "actpass");
 }
 
 static bool is_audio(const struct rtc_client_section *section)
@@ -90,6 +92,7 @@ static void write_section(struct text_builder *out, const struct rtc_client_offe
         out, "a=rtcp:9 IN IP4 0.0.0.0\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=mid:%zu\r\n", index);
     write_extensions(out, offer, section);
     text_append(out, section->inactive ? "a=inactive\r\n"
+                     : section->both   ? "a=sendrecv\r\n"
                      : section->sends  ? "a=sendonly\r\n"
                                        : "a=recvonly\r\n");
     if (!audio)
@@ -256,11 +259,11 @@ static void take_section(struct sdp *sdp, const struct sdp_section *said,
         out->message_size_max = (uint32_t)min_of(said->max_message_size, (uint64_t)UINT32_MAX);
         return;
     }
-    out->role = asked->sends ? RTC_ROLE_SLOT : RTC_ROLE_PUBLISH;
+    out->role = asked->both ? RTC_ROLE_BOTH : asked->sends ? RTC_ROLE_SLOT : RTC_ROLE_PUBLISH;
     out->rtcp_reduced_size = said->rtcp_rsize;
     out->codecs = codecs_of(sdp, said, asked);
     take_extensions(said, map, &out->extensions);
-    if (!asked->sends)
+    if (rtc_section_publishes(out))
         take_source(sdp, said, out);
 }
 

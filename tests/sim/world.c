@@ -124,6 +124,14 @@ uint16_t world_add_section(struct world_client *client, enum rtc_kind kind, bool
     return index;
 }
 
+uint16_t world_add_two_way(struct world_client *client, enum rtc_kind kind)
+{
+    uint16_t index = world_add_section(client, kind, true);
+    client->sections[index].both = true;
+    client->two_way = true;
+    return index;
+}
+
 uint16_t world_add_simulcast(struct world_client *client)
 {
     static const char *const rids[WORLD_LAYERS] = { "q", "h", "f" };

@@ -66,6 +66,7 @@ struct world_client {
     struct rtc_negotiation *negotiation; /**< the server's */
     struct rtc_params *server_params;
     struct rtc_peer *server_peer;
+    bool two_way; /**< its sections are those of a call */
     bool connected, failed, server_connected, server_disconnected;
     bool publishing;
     enum media_pause pause; /**< of a video that it watches, as the server said last */
@@ -152,6 +153,8 @@ void world_free(struct world *world);
 struct world_client *world_add_client(struct world *world, uint16_t worker);
 /** Index of the new section. */
 uint16_t world_add_section(struct world_client *client, enum rtc_kind kind, bool sends);
+/** One in which both sides send. */
+uint16_t world_add_two_way(struct world_client *client, enum rtc_kind kind);
 /** A video section of WORLD_LAYERS layers, with key frames each second; one for a client. */
 uint16_t world_add_simulcast(struct world_client *client);
 /** Numbers, keeps and sends a packet whose description is filled in; takes over the reference. */
@@ -161,6 +164,8 @@ void world_send(struct world_client *client, uint16_t section, uint64_t now_us,
 void world_wish(struct world_client *subscriber, uint16_t slot, const struct media_wish *wish);
 /** Offers and answers; the peers exist afterwards. Call again after adding sections. */
 void world_negotiate(struct world_client *client);
+/** The server offers the callee what the caller has offered it, and the callee answers. */
+void world_negotiate_callee(struct world_client *callee, const struct world_client *caller);
 /** New credentials on both sides. */
 void world_restart_ice(struct world_client *client);
 /** Shows a publication in a slot. */
