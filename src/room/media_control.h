@@ -6,6 +6,9 @@
  * (docs/protocol.md, Negotiation): sections in which the client sends are publications,
  * receive-only sections are slots. Which publication fills which slot is set here and costs no SDP.
  *
+ * An anchored call is two sessions, one for each side, whose sections may be both: what one side
+ * sends fills the sections of the other (room/pairing.h). There the server offers, too.
+ *
  * All calls come from the control thread and none blocks. Work for workers is queued; a session
  * may be used at once, before any packet of the client was seen.
  */
@@ -72,6 +75,13 @@ struct media_data {
     bool text;
     bool droppable; /**< need not reach those who do not keep up */
     struct bytes content;
+};
+
+/** The sides of an anchored call. */
+enum media_call_side {
+    MEDIA_CALL_CALLER,
+    MEDIA_CALL_CALLEE,
+    MEDIA_CALL_SIDES,
 };
 
 struct media_answer {
@@ -165,6 +175,33 @@ struct media_control {
      * or -ENOMEM.
      */
     int (*data_send)(struct media_control *self, const struct media_data *data);
+    /**
+     * Opens the two sessions of a call by its caller's offer, and makes the offer for the callee
+     * (heap; the caller frees), which may be shown to several: the first answer holds. `loopback`
+     * is as in media_session_config. Returns 0; -EINVAL with a sentence as `offer`; -ENOSPC.
+     */
+    int (*call_open)(struct media_control *self, bool loopback, struct bytes callers_offer,
+                     media_session ret_sides[MEDIA_CALL_SIDES], char **ret_offer,
+                     const char **ret_problem);
+    /**
+     * Accepts the answer of a side to what it was offered. Returns 0; -EINVAL with a sentence, also
+     * when the sides have nothing in common; -EPROTO when no offer waits; -ENOENT.
+     */
+    int (*call_accept)(struct media_control *self, media_session side, struct bytes answer,
+                       const char **ret_problem);
+    /**
+     * Answers an offer of a side (the caller's first one: after the callee's answer), as far as the
+     * other side can. Returns 0 with the text (heap; the caller frees), -EINVAL or -ENOENT.
+     */
+    int (*call_answer)(struct media_control *self, media_session side, struct bytes offer,
+                       char **ret_answer, const char **ret_problem);
+    /**
+     * What a side must be offered because of the other one (heap; the caller frees); NULL: nothing,
+     * or an offer waits for its answer already.
+     */
+    char *(*call_offer)(struct media_control *self, media_session side);
+    /** Whether a side takes nothing of what the other sends: it holds the call. */
+    bool (*call_holds)(struct media_control *self, media_session side);
     /** The next event; false when there is none. Polled after the owner was woken. */
     bool (*event)(struct media_control *self, struct media_event *ret_event);
 };

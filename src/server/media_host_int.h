@@ -1,12 +1,18 @@
-/** The inside of the media host, shared by media_host.c and media_session.c only. */
+/** The inside of the media host, shared by media_host.c, media_session.c and media_call.c. */
 #pragma once
 
 #include "base/list.h"
+#include "crypto/x509.h"
+#include "proto/ice/ice_candidate.h"
+#include "room/pairing.h"
 #include "runtime/address_limit.h"
 #include "runtime/mailbox.h"
 #include "server/media_capture.h"
 #include "server/media_host.h"
 #include "server/media_worker.h"
+
+#define MEDIA_UFRAG_LENGTH 12
+#define MEDIA_PWD_LENGTH   24
 
 /** The publication that a slot shall show; in the publisher's list of watchers while set. */
 struct host_slot {
@@ -35,6 +41,19 @@ struct host_session {
     bool *blocked;           /**< by section: publications that are not forwarded */
     size_t section_count;
     struct list watchers; /**< slots that show one of our publications */
+    // of a call
+    struct pairing *pairing; /**< shared with `other`; NULL: this is no call, or the other ended */
+    enum media_call_side side;
+    struct host_session *other;
+};
+
+/** What the server says of itself in a description, and the texts of it. */
+struct host_local {
+    char ufrag[MEDIA_UFRAG_LENGTH + 1], pwd[MEDIA_PWD_LENGTH + 1];
+    char fingerprint[8 + CERTIFICATE_FINGERPRINT_SIZE];
+    char text[MEDIA_CANDIDATES_MAX * ICE_CANDIDATE_TEXT_MAX];
+    struct bytes lines[MEDIA_CANDIDATES_MAX];
+    struct rtc_negotiation_local local;
 };
 
 struct host_event {
@@ -95,8 +114,33 @@ void media_stats_stop(struct media_host *host);
 /** media_control.data_send. */
 int media_data_send(struct media_control *control, const struct media_data *data);
 
+// media_call.c: media_control.call_*
+int media_call_open(struct media_control *control, bool loopback, struct bytes callers_offer,
+                    media_session ret_sides[MEDIA_CALL_SIDES], char **ret_offer,
+                    const char **ret_problem);
+int media_call_accept(struct media_control *control, media_session side, struct bytes answer,
+                      const char **ret_problem);
+int media_call_answer(struct media_control *control, media_session side, struct bytes offer,
+                      char **ret_answer, const char **ret_problem);
+char *media_call_offer(struct media_control *control, media_session side);
+bool media_call_holds(struct media_control *control, media_session side);
+/** A side ends: the other is no call's any more. */
+void media_call_leave(struct host_session *session);
+
 // media_session.c: the operations of media_control
 extern const struct media_control media_session_control;
 /** A worker has claimed the session: it now gets all that was wished before. */
 void media_session_adopted(struct media_host *host, handle session, uint32_t worker);
+must_check int media_session_open(struct media_control *control,
+                                  const struct media_session_config *config,
+                                  media_session *ret_session);
+void media_session_close(struct media_control *control, media_session name);
+/** Fresh credentials, and what else the server says to a session. To be wiped. */
+void media_session_describe(struct media_host *host, struct host_session *session,
+                            struct host_local *local);
+/** The session's negotiation has a new result: workers hear of it, and its slots follow. */
+void media_session_agreed(struct media_host *host, struct host_session *session);
+/** Fills a slot, or empties it (`publisher` NULL). */
+void media_session_show(struct media_host *host, struct host_slot *slot,
+                        struct host_session *publisher, size_t publisher_section);
 void media_session_free(struct media_host *host, struct host_session *session);

@@ -5,20 +5,15 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "crypto/x509.h"
-#include "proto/ice/ice_candidate.h"
 #include "server/media_host_int.h"
-
-#define UFRAG_LENGTH 12
-#define PWD_LENGTH   24
 
 static struct host_session *find_session(struct media_control *control, media_session session)
 {
     return handle_table_find(&media_host_of(control)->sessions, session);
 }
 
-static int session_open(struct media_control *control, const struct media_session_config *config,
-                        media_session *ret_session)
+int media_session_open(struct media_control *control, const struct media_session_config *config,
+                       media_session *ret_session)
 {
     struct media_host *host = media_host_of(control);
     // which worker it will be, the kernel decides later: one with room is hope enough
@@ -80,6 +75,7 @@ void media_session_free(struct media_host *host, struct host_session *session)
     list_each(watcher, &session->watchers, watcher) empty_slot(watcher);
     for (size_t i = 0; i < session->section_count; i++)
         empty_slot(&session->slots[i]);
+    media_call_leave(session);
     handle_table_remove(&host->sessions, session->session);
     rtc_negotiation_free(session->negotiation);
     rtc_params_unref(session->params);
@@ -89,7 +85,7 @@ void media_session_free(struct media_host *host, struct host_session *session)
     free(session);
 }
 
-static void session_close(struct media_control *control, media_session name)
+void media_session_close(struct media_control *control, media_session name)
 {
     struct media_host *host = media_host_of(control);
     struct host_session *session = find_session(control, name);
@@ -277,32 +273,36 @@ static void group_loudest(struct media_control *control, uint64_t group, uint32_
         media_host_send(host, i, MEDIA_MESSAGE_LOUDEST, &message, sizeof(message));
 }
 
-static int answer_offer(struct media_host *host, struct host_session *session, struct bytes sdp,
-                        char **ret_answer, const char **ret_problem)
+void media_session_describe(struct media_host *host, struct host_session *session,
+                            struct host_local *local)
 {
-    char ufrag[UFRAG_LENGTH + 1], pwd[PWD_LENGTH + 1];
-    random_text(host->config.random, ufrag, UFRAG_LENGTH);
-    random_text(host->config.random, pwd, PWD_LENGTH);
-    char text[MEDIA_CANDIDATES_MAX * ICE_CANDIDATE_TEXT_MAX];
-    struct bytes lines[MEDIA_CANDIDATES_MAX];
-    size_t line_count = media_candidates_write(&host->candidates, host->shared.port,
-                                               session->loopback, text, sizeof(text), lines);
-    char fingerprint[8 + CERTIFICATE_FINGERPRINT_SIZE];
-    snprintf(fingerprint, sizeof(fingerprint), "sha-256 %s",
+    random_text(host->config.random, local->ufrag, MEDIA_UFRAG_LENGTH);
+    random_text(host->config.random, local->pwd, MEDIA_PWD_LENGTH);
+    size_t line_count =
+        media_candidates_write(&host->candidates, host->shared.port, session->loopback, local->text,
+                               sizeof(local->text), local->lines);
+    snprintf(local->fingerprint, sizeof(local->fingerprint), "sha-256 %s",
              certificate_fingerprint(host->config.certificate));
-    struct rtc_negotiation_local local = {
-        .ice_ufrag = bytes_of_text(ufrag),
-        .ice_pwd = bytes_of_text(pwd),
-        .candidates = lines,
+    local->local = (struct rtc_negotiation_local){
+        .ice_ufrag = bytes_of_text(local->ufrag),
+        .ice_pwd = bytes_of_text(local->pwd),
+        .candidates = local->lines,
         .candidate_count = line_count,
-        .fingerprint = bytes_of_text(fingerprint),
+        .fingerprint = bytes_of_text(local->fingerprint),
         .cname = bytes_of_text("roost"),
         .playout_delay = told_playout_delay(session),
     };
-    int error = rtc_negotiation_answer(session->negotiation, &local, host->config.random, sdp,
-                                       ret_answer, ret_problem);
-    memory_wipe(pwd, sizeof(pwd));
-    return error;
+}
+
+void media_session_agreed(struct media_host *host, struct host_session *session)
+{
+    struct rtc_params *before = session->params;
+    session->params = rtc_params_new(rtc_negotiation_result(session->negotiation));
+    sync_sections(session);
+    announce(host, session);
+    if (before)
+        renew_slots(host, session, rtc_params_get(before));
+    rtc_params_unref(before);
 }
 
 static int offer(struct media_control *control, media_session name, struct bytes sdp,
@@ -315,18 +315,15 @@ static int offer(struct media_control *control, media_session name, struct bytes
         return -ENOENT;
     }
     struct media_answer answer = { 0 };
-    int error = answer_offer(host, session, sdp, &answer.sdp, ret_problem);
+    struct host_local local;
+    media_session_describe(host, session, &local);
+    int error = rtc_negotiation_answer(session->negotiation, &local.local, host->config.random, sdp,
+                                       &answer.sdp, ret_problem);
+    memory_wipe(&local, sizeof(local));
     if (error)
         return error;
-    const struct rtc_negotiated *negotiated = rtc_negotiation_result(session->negotiation);
-    struct rtc_params *before = session->params;
-    session->params = rtc_params_new(negotiated);
-    sync_sections(session);
-    announce(host, session);
-    if (before)
-        renew_slots(host, session, rtc_params_get(before));
-    rtc_params_unref(before);
-    describe_sections(negotiated, &answer);
+    media_session_agreed(host, session);
+    describe_sections(rtc_negotiation_result(session->negotiation), &answer);
     *ret_answer = answer;
     return 0;
 }
@@ -345,6 +342,18 @@ static int find_section(const struct host_session *session, const char *mid, enu
     return -ENOENT;
 }
 
+void media_session_show(struct media_host *host, struct host_slot *slot,
+                        struct host_session *publisher, size_t publisher_section)
+{
+    empty_slot(slot);
+    slot->publisher = publisher;
+    if (publisher) {
+        slot->publisher_section = (uint32_t)publisher_section;
+        list_append(&publisher->watchers, &slot->watcher);
+    }
+    send_slot(host, slot);
+}
+
 static int slot_set(struct media_control *control, media_session subscriber_name,
                     const char *slot_mid, media_session publisher_name, const char *publish_mid)
 {
@@ -355,8 +364,7 @@ static int slot_set(struct media_control *control, media_session subscriber_name
         return section;
     struct host_slot *slot = &subscriber->slots[section];
     if (publisher_name == 0) {
-        empty_slot(slot);
-        send_slot(host, slot);
+        media_session_show(host, slot, NULL, 0);
         return 0;
     }
     struct host_session *publisher = find_session(control, publisher_name);
@@ -366,11 +374,7 @@ static int slot_set(struct media_control *control, media_session subscriber_name
     if (rtc_params_get(publisher->params)->sections[publisher_section].kind !=
         rtc_params_get(subscriber->params)->sections[section].kind)
         return -EINVAL;
-    empty_slot(slot);
-    slot->publisher = publisher;
-    slot->publisher_section = (uint32_t)publisher_section;
-    list_append(&publisher->watchers, &slot->watcher);
-    send_slot(host, slot);
+    media_session_show(host, slot, publisher, (size_t)publisher_section);
     return 0;
 }
 
@@ -435,8 +439,8 @@ void media_session_adopted(struct media_host *host, handle name, uint32_t worker
 }
 
 const struct media_control media_session_control = {
-    .session_open = session_open,
-    .session_close = session_close,
+    .session_open = media_session_open,
+    .session_close = media_session_close,
     .offer = offer,
     .slot_set = slot_set,
     .slot_wish = slot_wish,
@@ -445,4 +449,9 @@ const struct media_control media_session_control = {
     .playout_delay = playout_delay,
     .group_loudest = group_loudest,
     .data_send = media_data_send,
+    .call_open = media_call_open,
+    .call_accept = media_call_accept,
+    .call_answer = media_call_answer,
+    .call_offer = media_call_offer,
+    .call_holds = media_call_holds,
 };
