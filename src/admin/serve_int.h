@@ -188,6 +188,9 @@ void serve_media_stop(struct serve *serve);
 void serve_media_reload(struct serve *serve);
 struct media_control *serve_media_control(struct serve *serve);
 
+/** call_directory_config.accounts, with the process as its owner. */
+size_t serve_contact_accounts(void *owner, const char *prefix, size_t limit,
+                              struct contact_account *ret_accounts);
 /** Whether keys of an identity provider are on their way. */
 bool serve_keys_pending(void *owner);
 must_check int serve_signal_start(struct serve *serve);

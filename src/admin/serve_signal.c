@@ -70,6 +70,9 @@ static struct signal_hub_config hub_config(struct serve *serve)
             .ring_timeout_us = options->signal.ring_timeout_us,
             .user_count_max = options->signal.max_sessions,
             .call_count_max = options->signal.max_calls,
+            .hide_guests = !options->contacts.guests,
+            .owner = serve,
+            .accounts = serve_contact_accounts,
         },
     };
 }

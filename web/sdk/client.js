@@ -3,6 +3,7 @@
  */
 
 import { Call } from './call.js';
+import { Contacts } from './contacts.js';
 import { E2ee } from './e2ee.js';
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
@@ -17,11 +18,17 @@ import { Signaling } from './signaling.js';
  * @property {string} [token] a token for rooms and for the user name
  * @property {import('./ice.js').Relay} [relay] media through TURN relays only, `true` or over one transport
  *
+ * @typedef {object} Registration
+ * @property {string} user
+ * @property {{user: string, name?: string, token?: string}} fields
+ * @property {import('./protocol.js').PresenceChoice} [presence] as it was set
+ *
  * @typedef {object} ClientEvents
  * @property {import('./signaling.js').SignalingState} state
  * @property {{attempt: number, delayMs: number}} retry when the next attempt to reconnect comes
  * @property {Call} incoming-call
  * @property {string} link-ready the user whose link we wait at is there now
+ * @property {import('./contacts.js').PresenceChange} presence one of contacts() can be reached in another way now
  * @property {string} server-closing a sentence of the server's
  * @property {RoostError} failed the server does not want us; no more attempts
  */
@@ -31,9 +38,10 @@ export class Client extends Emitter {
     #options;
     #signaling;
     #ice;
+    #contacts;
     /** @type {Set<Call>} */
     #calls = new Set();
-    /** @type {{user: string, fields: {user: string, name?: string, token?: string}} | null} */
+    /** @type {Registration | null} */
     #registered = null;
 
     /** @param {ConnectOptions} options */
@@ -44,6 +52,7 @@ export class Client extends Emitter {
         this.#ice = new IceServers(options.relay, async () =>
             (await this.#signaling.request('ice_servers')).ice_servers,
         );
+        this.#contacts = new Contacts(this.#signaling, (change) => this.emit('presence', change));
         this.#signaling.on('state', (state) => this.emit('state', state));
         this.#signaling.on('retry', (retry) => this.emit('retry', retry));
         this.#signaling.on('failed', (error) => this.emit('failed', error));
@@ -121,7 +130,30 @@ export class Client extends Emitter {
     /** Is callable no longer; calls go on. */
     async unregister() {
         this.#registered = null;
+        this.#contacts.forget();
         await this.#signaling.request('unregister');
+    }
+
+    /**
+     * Who can be called and written to. Tells of changes by `presence` events from now on, until the
+     * next list; who is new comes by lists only.
+     *
+     * @param {import('./contacts.js').ContactOptions} [options]
+     * @returns {Promise<import('./contacts.js').Contact[]>} in the order of their user names
+     * @throws {RoostError} not-registered, not-permitted
+     */
+    contacts(options = {}) {
+        return this.#contacts.list(options);
+    }
+
+    /**
+     * Says how the user wants to be reached. `dnd`, on one device, keeps all of them from ringing.
+     *
+     * @param {import('./protocol.js').PresenceChoice} presence
+     */
+    async setPresence(presence) {
+        await this.#signaling.request('presence', { presence });
+        if (this.#registered) this.#registered.presence = presence;
     }
 
     /**
@@ -197,6 +229,9 @@ export class Client extends Emitter {
             case 'link_ready':
                 this.emit('link-ready', message.link);
                 break;
+            case 'presence':
+                this.#contacts.receive(message);
+                break;
             case 'server_closing':
                 this.emit('server-closing', message.message);
                 break;
@@ -222,10 +257,17 @@ export class Client extends Emitter {
     #renewed() {
         for (const call of this.#calls) void call.hangup();
         if (this.#registered) {
-            this.#signaling.request('register', this.#registered.fields).catch((error) => {
+            this.#registerAgain(this.#registered).catch((error) => {
                 if (error instanceof RoostError) this.emit('failed', error);
             });
         }
+    }
+
+    /** @param {Registration} registered */
+    async #registerAgain({ fields, presence }) {
+        await this.#signaling.request('register', fields);
+        if (presence) await this.#signaling.request('presence', { presence });
+        await this.#contacts.renew();
     }
 }
 

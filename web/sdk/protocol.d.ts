@@ -27,6 +27,12 @@ export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "ti
 /** What to do at a link: `wait` for an incoming call, or `call` the link's name. */
 export type LinkRole = "wait" | "call";
 
+/** How a user can be reached: `offline`; `away`, at no device at the moment; `online`; `busy`, in a call; `dnd`, wants no calls at the moment but takes messages. */
+export type Presence = "offline" | "away" | "online" | "busy" | "dnd";
+
+/** What a user says about itself. */
+export type PresenceChoice = "online" | "away" | "dnd";
+
 /** Why a call is refused. */
 export type RejectReason = "declined" | "busy";
 
@@ -194,6 +200,20 @@ export interface Caller {
     name: string;
     /** A token vouched for the user name. */
     verified: boolean;
+}
+
+/** A user who can be called and written to. */
+export interface Contact {
+    /** User name. */
+    user: string;
+    /** Display name. */
+    name: string;
+    /** An account, or a token vouched for the user name. */
+    verified: boolean;
+    /** How the user can be reached. */
+    presence: Presence;
+    /** Protocols that the user's devices speak: `native`, `mqtt`, `peerjs`, `simple-peer`. Empty: offline. */
+    bindings: string[];
 }
 
 /** An ICE candidate, as `RTCIceCandidate.toJSON()` gives it. */
@@ -610,6 +630,30 @@ export interface CallAnswerRequest {
     sdp: string;
 }
 
+/** Lists users in the order of their names, and tells of changes of their presence from now on by `presence` events, until the next `contacts` or until the session is registered no longer. A verified user sees the accounts of the server and all other users who are registered; a guest sees who is registered, unless the server hides users from guests and guests from users. */
+export interface ContactsRequest {
+    type: "contacts";
+    id?: number;
+    /** Only users whose names begin so. */
+    prefix?: string;
+    /** How many at most. */
+    limit?: number;
+}
+
+/** Result of `contacts`. */
+export interface ContactsResult {
+    /** The users; the session's own is not among them. */
+    contacts: Contact[];
+}
+
+/** Says how the user wants to be reached: `dnd` on one of its sessions keeps all of them from ringing. It holds until the session says something else or ends. */
+export interface PresenceRequest {
+    type: "presence";
+    id?: number;
+    /** How. */
+    presence: PresenceChoice;
+}
+
 /** The server stops soon. */
 export interface ServerClosingEvent {
     type: "server_closing";
@@ -872,6 +916,20 @@ export interface CallEndedEvent {
     reason: CallEndedReason;
 }
 
+/** A contact can be reached in another way now. At most one a second for each user; what changes faster is passed over. */
+export interface PresenceEvent {
+    type: "presence";
+    seq: number;
+    /** User name. */
+    user: string;
+    /** Display name; absent when offline. */
+    name?: string;
+    /** How. */
+    presence: Presence;
+    /** Protocols that the user's devices speak. */
+    bindings: string[];
+}
+
 /** Codes of refusals. */
 export type ErrorCode =
     | "bad_message"
@@ -948,7 +1006,9 @@ export type Request =
     | CallHangupRequest
     | CallCandidateRequest
     | CallOfferRequest
-    | CallAnswerRequest;
+    | CallAnswerRequest
+    | ContactsRequest
+    | PresenceRequest;
 
 /** Every event. */
 export type ServerEvent =
@@ -977,7 +1037,8 @@ export type ServerEvent =
     | CallOfferEvent
     | CallAnswerEvent
     | CallPeerEvent
-    | CallEndedEvent;
+    | CallEndedEvent
+    | PresenceEvent;
 
 /** Events by their type. */
 export interface EventMap {
@@ -1007,6 +1068,7 @@ export interface EventMap {
     call_answer: CallAnswerEvent;
     call_peer: CallPeerEvent;
     call_ended: CallEndedEvent;
+    presence: PresenceEvent;
 }
 
 /** What the `ok` of each request carries. */
@@ -1045,6 +1107,8 @@ export interface ResultMap {
     call_candidate: undefined;
     call_offer: undefined;
     call_answer: undefined;
+    contacts: ContactsResult;
+    presence: undefined;
 }
 
 /** Requests by their type. */
@@ -1083,6 +1147,8 @@ export interface RequestMap {
     call_candidate: CallCandidateRequest;
     call_offer: CallOfferRequest;
     call_answer: CallAnswerRequest;
+    contacts: ContactsRequest;
+    presence: PresenceRequest;
 }
 
 export interface OkReply {

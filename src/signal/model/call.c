@@ -93,9 +93,24 @@ static bool rings_one_device(const struct call *call)
     return call->callees.next->next == &call->callees;
 }
 
+/** They begin or cease to be busy. */
+static void touch_users(struct call_directory *directory, const struct call *call)
+{
+    const struct call_side *side = call->caller;
+    if (side->device->user)
+        presence_touch(directory, side->device->user->name);
+    list_each(side, &call->callees, call_node)
+    {
+        if (side->device->user)
+            presence_touch(directory, side->device->user->name);
+    }
+}
+
 void call_end(struct call_directory *directory, struct call *call, uint64_t now_us,
               enum call_ended_reason reason, const struct call_device *except)
 {
+    if (call->state == CALL_ACCEPTED)
+        touch_users(directory, call);
     call_change(call, CALL_INPUT_END);
     list_remove(&call->ringing_node);
     map_remove(&directory->calls, bytes_of_text(call->record.id));
@@ -152,6 +167,7 @@ int call_accept(struct call_directory *directory, struct call_device *device, ui
     call->record.callee_binding = device->binding;
     list_remove(&call->ringing_node);
     metric_add(&directory->metrics[CALL_METRIC_ACCEPTED], 1);
+    touch_users(directory, call);
     struct call_side *other;
     list_each(other, &call->callees, call_node)
     {

@@ -26,7 +26,8 @@ void call_device_init(struct call_device *device, const struct call_device_ops *
 {
     *device = (struct call_device){ .ops = ops,
                                     .binding = binding,
-                                    .call_max = bindings[binding].call_max };
+                                    .call_max = bindings[binding].call_max,
+                                    .choice = PRESENCE_ONLINE };
     list_init(&device->user_node);
     list_init(&device->sides);
 }
@@ -51,6 +52,17 @@ void call_device_done(struct call_directory *directory, struct call_device *devi
 bool call_device_is_busy(const struct call_device *device)
 {
     return device->side_count >= device->call_max;
+}
+
+bool call_device_talks(const struct call_device *device)
+{
+    const struct call_side *side;
+    list_each(side, &device->sides, device_node)
+    {
+        if (side->call->state == CALL_ACCEPTED)
+            return true;
+    }
+    return false;
 }
 
 void call_device_set_name(struct call_device *device, const char *name)
@@ -116,6 +128,9 @@ int call_device_register(struct call_directory *directory, struct call_device *d
     }
     device->verified = verified;
     call_device_set_name(device, name ? name : user_name);
+    if (verified || !directory->config.hide_guests)
+        contact_index_add(&directory->shown, user);
+    presence_touch(directory, user_name);
     if (strcmp(device->link, user_name) == 0)
         (void)!call_device_unlink(directory, device);
     release_link(directory, user_name);
@@ -129,8 +144,11 @@ int call_device_unregister(struct call_directory *directory, struct call_device 
         return -ENOENT;
     device->user = NULL;
     device->verified = false;
+    device->choice = PRESENCE_ONLINE;
     list_remove(&device->user_node);
+    presence_touch(directory, user->name);
     if (list_empty(&user->devices)) {
+        contact_index_remove(&directory->shown, user);
         map_remove(&directory->users, bytes_of_text(user->name));
         metric_subtract(&directory->metrics[CALL_METRIC_USERS], 1);
         free(user);
@@ -188,11 +206,13 @@ int call_device_unlink(struct call_directory *directory, struct call_device *dev
     return 0;
 }
 
-void call_device_set_away(struct call_device *device, bool away)
+void call_device_set_away(struct call_directory *directory, struct call_device *device, bool away)
 {
     if (device->away == away)
         return;
     device->away = away;
+    if (device->user)
+        presence_touch(directory, device->user->name);
     const struct call_side *side;
     list_each(side, &device->sides, device_node)
     {

@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "signal/model/call_event.h"
+#include "signal/model/presence.h"
 
 #define CALL_NAME_SIZE 65
 
@@ -36,6 +37,7 @@ struct call_device {
     char name[CALL_NAME_SIZE]; /**< display name; "": none */
     bool verified;             /**< a token or password vouched for the user name */
     bool away;                 /**< its connection is lost, and it may come back */
+    enum presence choice;      /**< what it says about its user: online, away or dnd */
     struct list sides; /**< struct call_side: the calls it takes part in, ringing ones too */
     uint32_t side_count;
 };
@@ -68,7 +70,9 @@ must_check int call_device_unlink(struct call_directory *directory, struct call_
 const char *call_device_user(const struct call_device *device);
 /** Whether it has no place for one more call. */
 bool call_device_is_busy(const struct call_device *device);
+/** Whether one of its calls was accepted. */
+bool call_device_talks(const struct call_device *device);
 /** Tells the other sides of accepted calls. */
-void call_device_set_away(struct call_device *device, bool away);
+void call_device_set_away(struct call_directory *directory, struct call_device *device, bool away);
 /** The binding's name for logs, metrics and the history. */
 const char *call_binding_text(enum call_binding binding);

@@ -24,6 +24,10 @@ static void find_callees(const struct call_directory *directory, const char *to,
 {
     const struct call_user *user = map_find(&directory->users, bytes_of_text(to));
     struct call_device *device;
+    if (presence_of(directory, to).presence == PRESENCE_DND) {
+        callees->some_busy = true;
+        return;
+    }
     if (user) {
         list_each(device, &user->devices, user_node) add_callee(callees, device);
         return;

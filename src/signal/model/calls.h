@@ -11,6 +11,7 @@
 #include "base/metric.h"
 #include "base/random.h"
 #include "signal/model/call_device.h"
+#include "signal/model/contacts.h"
 
 #define CALL_ID_SIZE        12
 #define CALL_CALLEES_MAX    8  /**< devices of one user that ring */
@@ -39,9 +40,13 @@ struct call_directory_config {
     uint64_t ring_timeout_us; /**< [45 s] */
     uint32_t user_count_max;  /**< registered users and links [20000] */
     uint32_t call_count_max;  /**< [20000] */
+    bool hide_guests;         /**< guests and users do not see each other in lists */
     void *owner;              /**< given to the functions */
     /** Whether the name is an account's, so that its user must be verified. NULL: none is. */
     bool (*is_account)(void *owner, const char *name);
+    /** Accounts whose names begin with `prefix`, sorted by name. Returns how many. NULL: none. */
+    size_t (*accounts)(void *owner, const char *prefix, size_t limit,
+                       struct contact_account *ret_accounts);
     /** A call is over, or could not be placed (-EBUSY, -ENOENT). NULL: nobody keeps a history. */
     void (*ended)(void *owner, const struct call_record *record);
 };
@@ -59,6 +64,8 @@ struct call_directory {
     struct map links;    /**< struct call_device that waits, by link */
     struct map calls;    /**< struct call by id */
     struct list ringing; /**< calls by deadline: all ring for the same time */
+    struct presence_board presence;
+    struct contact_index shown;
     metric_value metrics[CALL_METRIC_COUNT];
 };
 

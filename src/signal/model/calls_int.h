@@ -7,6 +7,7 @@
 struct call_user {
     char name[CALL_NAME_SIZE];
     struct list devices;
+    bool is_shown; /**< in call_directory.shown */
 };
 
 /**

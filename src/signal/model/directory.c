@@ -33,6 +33,8 @@ void call_directory_init(struct call_directory *directory,
     init_keyed(&directory->links, config->random);
     init_keyed(&directory->calls, config->random);
     list_init(&directory->ringing);
+    uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
+    presence_board_init(&directory->presence, secret);
 }
 
 void call_directory_reload(struct call_directory *directory,
@@ -52,6 +54,8 @@ void call_directory_done(struct call_directory *directory)
     map_done(&directory->users);
     map_done(&directory->links);
     map_done(&directory->calls);
+    presence_board_done(&directory->presence);
+    contact_index_done(&directory->shown);
 }
 
 static struct call *first_ringing(const struct call_directory *directory)
@@ -68,12 +72,13 @@ void call_directory_tick(struct call_directory *directory, uint64_t now_us)
         metric_add(&directory->metrics[CALL_METRIC_TIMED_OUT], 1);
         call_end(directory, call, now_us, CALL_ENDED_TIMEOUT, NULL);
     }
+    presence_tick(directory, now_us);
 }
 
 uint64_t call_directory_deadline(const struct call_directory *directory)
 {
     const struct call *call = first_ringing(directory);
-    return call ? call->deadline_us : TIME_NEVER;
+    return time_earlier(call ? call->deadline_us : TIME_NEVER, presence_deadline(directory));
 }
 
 struct metric_set call_directory_metrics(const struct call_directory *directory)

@@ -99,6 +99,7 @@ void native_unregister(struct native_session *session, uint64_t now_us,
                        const struct wire_message *message)
 {
     (void)now_us;
+    native_contacts_done(session);
     reply_unregistered(session, message,
                        call_device_unregister(calls_of(session), &session->device));
 }

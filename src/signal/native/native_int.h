@@ -103,6 +103,7 @@ struct native_session {
     bool admitted;              /**< showed a valid token */
     struct native_parked parked;
     struct call_device device;
+    struct presence_watcher watcher; /**< of its contacts */
 };
 
 /** ---- native_send.c ---- */
@@ -133,6 +134,12 @@ void native_refuse(struct native_session *session, const struct wire_message *me
                    enum wire_error error, const char *sentence);
 void native_refuse_bare(struct native_connection *connection, uint64_t id, enum wire_error error,
                         const char *sentence);
+
+/** ---- native_contacts.c ---- */
+
+void native_contacts_init(struct native_session *session);
+/** Watches no contacts any more. */
+void native_contacts_done(struct native_session *session);
 
 /** ---- native_session.c ---- */
 
@@ -165,6 +172,7 @@ native_handler native_register, native_unregister, native_link, native_unlink; /
 native_handler native_call, native_call_ringing, native_call_accept, native_call_reject;
 native_handler native_call_cancel, native_call_hangup, native_call_candidate;
 native_handler native_call_offer, native_call_answer;
+native_handler native_contacts, native_presence; // native_contacts.c
 
 /** True when the session is in a room; else refuses. */
 bool native_need_member(struct native_session *session, const struct wire_message *message);

@@ -22,6 +22,7 @@ static struct native_session *session_new(struct native_connection *connection)
     native_replay_init(&session->replay);
     session->observer.notify = native_room_notify;
     call_device_init(&session->device, &native_call_ops, CALL_BINDING_NATIVE);
+    native_contacts_init(session);
     map_set(&native->sessions, bytes_of_text(session->id), session);
     native_count(native, NATIVE_METRIC_SESSIONS, 1);
     return session;
@@ -122,7 +123,7 @@ static void come_back(struct native_session *session)
     }
     if (session->member)
         room_member_set_away(session->member, false);
-    call_device_set_away(&session->device, false);
+    call_device_set_away(native->config.calls, &session->device, false);
 }
 
 void native_resume(struct native_connection *connection, uint64_t now_us,
@@ -185,7 +186,7 @@ void native_session_detach(struct native_session *session, uint64_t now_us)
     native_count(native, NATIVE_METRIC_SESSIONS_AWAY, 1);
     if (session->member)
         room_member_set_away(session->member, true);
-    call_device_set_away(&session->device, true);
+    call_device_set_away(native->config.calls, &session->device, true);
 }
 
 void native_session_end(struct native_session *session, uint64_t now_us, bool lost)
@@ -195,6 +196,7 @@ void native_session_end(struct native_session *session, uint64_t now_us, bool lo
         session->member = NULL;
         room_leave(member, now_us, lost ? ROOM_LEFT_LOST : ROOM_LEFT_LEFT);
     }
+    native_contacts_done(session);
     call_device_done(session->native->config.calls, &session->device, now_us,
                      lost ? CALL_ENDED_LOST : CALL_ENDED_HANGUP);
     map_remove(&session->native->sessions, bytes_of_text(session->id));

@@ -27,7 +27,7 @@ static void test_a_call_between_two_languages(void **state)
     assert_int_equal(call_pass_offer(&ann.device, id, "v=0 too"), -EAGAIN);
     assert_int_equal(call_pass_answer(&ann.device, id, "v=0 well"), 0);
     assert_hears(&bob, "answer: v=0 well");
-    call_device_set_away(&bob.device, true);
+    call_device_set_away(&model.calls, &bob.device, true);
     assert_hears(&ann, "peer: away");
     assert_int_equal(hang_up(&bob, id), 0);
     assert_hears(&ann, "ended: hangup");
@@ -164,7 +164,7 @@ static void test_a_device_is_busy_when_its_places_are_taken(void **state)
     assert_int_equal(try_call(&callers[16], "one", ids[16]), -EBUSY);
     assert_int_equal(try_call(&callers[16], "mesh", ids[16]), -EBUSY);
     // the other sides hear when it goes away, and when it is gone
-    call_device_set_away(&mesh.device, true);
+    call_device_set_away(&model.calls, &mesh.device, true);
     assert_hears(&callers[5], "peer: away");
     assert_hears(&one, "nothing");
     go(&mesh);
