@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/json_read.h"
 #include "base/json_text.h"
 #include "base/metric.h"
 #include "signal/native/wire_types.h"
@@ -19,7 +20,7 @@ struct wire_message {
     enum wire_request_type type;
     uint64_t id; /**< 0: none (only requests that need none) */
     union wire_request request;
-    void *json;
+    struct json_document json;
     void *arrays[8];
     size_t array_count;
 };

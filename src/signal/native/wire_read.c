@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
+#include "base/json_read.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "signal/native/wire_int.h"
@@ -29,45 +28,6 @@ static int refuse(struct wire_problem *problem, enum wire_error error, const cha
     vsnprintf(problem->sentence, sizeof(problem->sentence), format, arguments);
     va_end(arguments);
     return -EBADMSG;
-}
-
-/** Bounds what the parser will build: nesting, and values by the commas and colons before them. */
-static bool shape_is_bounded(struct bytes text)
-{
-    unsigned depth = 0, values = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t character = text.data[i];
-        if (in_string) {
-            if (character == '\\')
-                i++;
-            else if (character == '"')
-                in_string = false;
-            continue;
-        }
-        switch (character) {
-        case '"':
-            in_string = true;
-            break;
-        case '{':
-        case '[':
-            if (++depth > WIRE_DEPTH_MAX)
-                return false;
-            break;
-        case '}':
-        case ']':
-            depth -= depth > 0;
-            break;
-        case ',':
-        case ':':
-            if (++values > WIRE_VALUES_MAX)
-                return false;
-            break;
-        default:
-            break;
-        }
-    }
-    return true;
 }
 
 static bool is_slug(const char *text)
@@ -124,26 +84,25 @@ static int check_text(struct reading *reading, const struct wire_field *field, c
     return 0;
 }
 
-static int read_object(struct reading *reading, const struct wire_object *object, json_t *json,
-                       char *out);
+static int read_object(struct reading *reading, const struct wire_object *object,
+                       const struct json_value *json, char *out);
 
-static int read_string(struct reading *reading, const struct wire_field *field, json_t *json,
-                       char *out)
+static int read_string(struct reading *reading, const struct wire_field *field,
+                       const struct json_value *json, char *out)
 {
-    if (!json_is_string(json))
+    if (json->kind != JSON_KIND_TEXT)
         return refuse_field(reading, "\"%s\" must be a text.", field->name);
-    const char *text = json_string_value(json);
-    int result = check_text(reading, field, text, json_string_length(json));
+    int result = check_text(reading, field, json->text, (size_t)json->integer);
     if (result == 0)
-        memcpy(out, &text, sizeof(text));
+        memcpy(out, &json->text, sizeof(json->text));
     return result;
 }
 
-static int read_integer(struct reading *reading, const struct wire_field *field, json_t *json,
-                        char *out)
+static int read_integer(struct reading *reading, const struct wire_field *field,
+                        const struct json_value *json, char *out)
 {
-    json_int_t value = json_integer_value(json);
-    if (!json_is_integer(json) || value < 0 || (uint64_t)value < field->min ||
+    int64_t value = json->integer;
+    if (json->kind != JSON_KIND_INTEGER || value < 0 || (uint64_t)value < field->min ||
         (uint64_t)value > field->max)
         return refuse_field(reading, "\"%s\" must be a whole number from %llu to %llu.",
                             field->name, (unsigned long long)field->min,
@@ -153,10 +112,10 @@ static int read_integer(struct reading *reading, const struct wire_field *field,
     return 0;
 }
 
-static int read_enum(struct reading *reading, const struct wire_field *field, json_t *json,
-                     char *out)
+static int read_enum(struct reading *reading, const struct wire_field *field,
+                     const struct json_value *json, char *out)
 {
-    const char *text = json_string_value(json);
+    const char *text = json->text;
     for (unsigned place = 0; text && field->names[place]; place++) {
         if (strcmp(field->names[place], text) == 0) {
             memcpy(out, &place, sizeof(place));
@@ -181,22 +140,22 @@ static void *message_memory(struct reading *reading, size_t count, size_t size)
     return memory;
 }
 
-static int read_inner(struct reading *reading, const struct wire_field *field, json_t *json,
-                      char *out)
+static int read_inner(struct reading *reading, const struct wire_field *field,
+                      const struct json_value *json, char *out)
 {
-    if (!json_is_object(json))
+    if (json->kind != JSON_KIND_OBJECT)
         return refuse_field(reading, "\"%s\" must be an object.", field->name);
     void *inner = message_memory(reading, 1, field->object->size);
     memcpy(out, &inner, sizeof(inner));
     return read_object(reading, field->object, json, inner);
 }
 
-static int read_array(struct reading *reading, const struct wire_field *field, json_t *json,
-                      char *object)
+static int read_array(struct reading *reading, const struct wire_field *field,
+                      const struct json_value *json, char *object)
 {
-    if (!json_is_array(json))
+    if (json->kind != JSON_KIND_ARRAY)
         return refuse_field(reading, "\"%s\" must be an array.", field->name);
-    size_t count = json_array_size(json);
+    size_t count = json->count;
     if (count < field->items_min || count > field->items_max)
         return refuse_field(reading, "\"%s\" must have %zu to %zu items; it has %zu.", field->name,
                             field->items_min, field->items_max, count);
@@ -206,12 +165,12 @@ static int read_array(struct reading *reading, const struct wire_field *field, j
     char *items = message_memory(reading, count, size);
     memcpy(object + field->offset, &items, sizeof(items));
     memcpy(object + field->count_offset, &count, sizeof(count));
-    for (size_t i = 0; i < count; i++) {
-        json_t *item = json_array_get(json, i);
+    const struct json_value *item = json_first(json);
+    for (size_t i = 0; i < count; i++, item = json_next(item)) {
         int result;
         if (field->item_type == WIRE_STRING)
             result = read_string(reading, field, item, items + i * size);
-        else if (json_is_object(item))
+        else if (item->kind == JSON_KIND_OBJECT)
             result = read_object(reading, field->object, item, items + i * size);
         else
             result = refuse_field(reading, "The items of \"%s\" must be objects.", field->name);
@@ -221,8 +180,8 @@ static int read_array(struct reading *reading, const struct wire_field *field, j
     return 0;
 }
 
-static int read_value(struct reading *reading, const struct wire_field *field, json_t *json,
-                      char *object)
+static int read_value(struct reading *reading, const struct wire_field *field,
+                      const struct json_value *json, char *object)
 {
     char *out = object + field->offset;
     switch (field->type) {
@@ -231,9 +190,9 @@ static int read_value(struct reading *reading, const struct wire_field *field, j
     case WIRE_INTEGER:
         return read_integer(reading, field, json, out);
     case WIRE_BOOLEAN:
-        if (!json_is_boolean(json))
+        if (json->kind != JSON_KIND_TRUE && json->kind != JSON_KIND_FALSE)
             return refuse_field(reading, "\"%s\" must be true or false.", field->name);
-        *(bool *)out = json_is_true(json);
+        *(bool *)out = json->kind == JSON_KIND_TRUE;
         return 0;
     case WIRE_ENUM:
         return read_enum(reading, field, json, out);
@@ -259,16 +218,16 @@ static void set_default(const struct wire_field *field, char *object)
 }
 
 /** Fields that the schema does not know are ignored: newer clients may send more. */
-static int read_object(struct reading *reading, const struct wire_object *object, json_t *json,
-                       char *out)
+static int read_object(struct reading *reading, const struct wire_object *object,
+                       const struct json_value *json, char *out)
 {
     for (size_t i = 0; i < object->field_count; i++) {
         const struct wire_field *field = &object->fields[i];
-        json_t *value = json_object_get(json, field->name);
+        const struct json_value *value = json_member(json, field->name);
         if (!value && field->required)
             return refuse_field(reading, "\"%s\" is missing.", field->name);
         // null for a field that may be absent is as good as absent
-        if (!value || (json_is_null(value) && (field->nullable || !field->required))) {
+        if (!value || (value->kind == JSON_KIND_NULL && (field->nullable || !field->required))) {
             set_default(field, out);
             continue;
         }
@@ -283,7 +242,7 @@ static int read_object(struct reading *reading, const struct wire_object *object
 
 static int find_type(const char *name, enum wire_request_type *ret_type)
 {
-    for (unsigned i = 0; name && i < WIRE_REQUEST_COUNT; i++) {
+    for (unsigned i = 0; i < WIRE_REQUEST_COUNT; i++) {
         if (strcmp(wire_requests[i].name, name) == 0) {
             *ret_type = (enum wire_request_type)i;
             return 0;
@@ -294,17 +253,16 @@ static int find_type(const char *name, enum wire_request_type *ret_type)
 
 #define ID_MAX 9007199254740991 // 2^53 - 1: exact in JavaScript
 
-static int read_envelope(struct reading *reading, json_t *json)
+static int read_envelope(struct reading *reading, const struct json_value *json)
 {
-    json_t *id = json_object_get(json, "id");
-    json_int_t number = json_integer_value(id);
-    bool id_good = json_is_integer(id) && number >= 1 && number <= ID_MAX;
+    const struct json_value *id = json_member(json, "id");
+    bool id_good = id && id->kind == JSON_KIND_INTEGER && id->integer >= 1 && id->integer <= ID_MAX;
     if (id_good)
-        reading->problem->id = (uint64_t)number;
-    const char *name = json_string_value(json_object_get(json, "type"));
-    if (!name)
+        reading->problem->id = (uint64_t)id->integer;
+    const struct json_value *type = json_member(json, "type");
+    if (!type || type->kind != JSON_KIND_TEXT)
         return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE, "\"type\" is missing.");
-    if (find_type(name, &reading->message->type) < 0)
+    if (find_type(type->text, &reading->message->type) < 0)
         return refuse(reading->problem, WIRE_ERROR_UNKNOWN_TYPE, "%s",
                       wire_error_sentence(WIRE_ERROR_UNKNOWN_TYPE));
     bool optional = wire_requests[reading->message->type].id_optional;
@@ -317,19 +275,21 @@ static int read_envelope(struct reading *reading, json_t *json)
 
 static int read_json(struct reading *reading, struct bytes text)
 {
-    if (!shape_is_bounded(text))
+    static const struct json_limits limits = { .depth_max = WIRE_DEPTH_MAX,
+                                               .values_max = WIRE_VALUES_MAX };
+    struct json_problem where;
+    int result = json_read(text, &limits, &reading->message->json, &where);
+    if (result == -E2BIG)
         return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE,
                       "The message nests deeper than %d or has more than %d values.",
                       WIRE_DEPTH_MAX, WIRE_VALUES_MAX);
-    json_error_t error; // its text quotes the input, perhaps in the middle of a character
-    json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
-    if (!json)
+    if (result < 0)
         return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE,
-                      "The message is not JSON (line %d, column %d).", error.line, error.column);
-    reading->message->json = json;
-    if (!json_is_object(json))
+                      "The message is not JSON (line %u, column %u).", where.line, where.column);
+    const struct json_value *json = reading->message->json.values;
+    if (json->kind != JSON_KIND_OBJECT)
         return refuse(reading->problem, WIRE_ERROR_BAD_MESSAGE, "The message must be an object.");
-    int result = read_envelope(reading, json);
+    result = read_envelope(reading, json);
     if (result < 0)
         return result;
     return read_object(reading, wire_requests[reading->message->type].object, json,
@@ -356,6 +316,5 @@ void wire_message_done(struct wire_message *message)
     for (size_t i = 0; i < message->array_count; i++)
         free(message->arrays[i]);
     message->array_count = 0;
-    json_decref(message->json);
-    message->json = NULL;
+    json_document_done(&message->json);
 }
