@@ -142,6 +142,42 @@ const struct net_address *broker_client_remote(const struct broker_client *clien
 struct bytes broker_client_user(const struct broker_client *client);
 struct bytes broker_client_id(const struct broker_client *client);
 
+/** ---- clients inside the process ---- */
+
+/** The server's own client, such as a bridge. Must live as long as the client. */
+struct broker_inner {
+    struct bytes user;        /**< whose session it gets; no login may have that name */
+    uint32_t queue_count_max; /**< in place of the configuration's */
+    size_t queue_bytes_max;
+    metric_value *dropped; /**< messages that its queue had no room for, and QoS 0 while held */
+};
+
+/**
+ * A client without a network: nobody is asked who it is and what it may, and no limit of
+ * connections, keep-alive and messages of QoS 2 holds for it. It is held until it is released.
+ */
+struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t now_us, void *socket,
+                                               const struct broker_inner *inner);
+/**
+ * It gets no messages for now: those of QoS 1 and 2 wait. Answers that were on their way to it are
+ * forgotten, as when a connection is lost.
+ */
+void broker_client_hold(struct broker_client *client);
+/**
+ * Messages go on, those that it has not acknowledged first, within new limits (5.0: Receive
+ * Maximum and Maximum Packet Size).
+ */
+void broker_client_release(struct broker_client *client, uint16_t receive_max,
+                           uint32_t packet_size_max);
+/**
+ * Whoever it speaks for has lost its state: identifiers of QoS 2 that it has not released will
+ * stand for other messages.
+ */
+void broker_client_forget_received(struct broker_client *client);
+/** Ends those subscriptions that `keep` does not want. */
+void broker_client_prune(struct broker_client *client,
+                         bool (*keep)(void *owner, struct bytes filter), void *owner);
+
 /** ---- output ---- */
 
 /** A client with something to send that was not blocked; NULL: none. */

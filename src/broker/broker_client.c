@@ -15,15 +15,11 @@
 
 static void timer_expired(struct broker_timer *timer, uint64_t now_us);
 
-struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us, void *socket,
-                                         const struct net_address *remote)
+static struct broker_client *client_new(struct broker *broker, uint64_t now_us, void *socket)
 {
-    if (metric_get(&broker->metrics[BROKER_METRIC_CLIENTS]) >= broker->config.client_count_max)
-        return NULL;
     struct broker_client *client = memory_new(struct broker_client);
     client->broker = broker;
     client->socket = socket;
-    client->remote = *remote;
     client->last_input_us = now_us;
     client->told_receive_max = broker->config.receive_max;
     client->told_alias_max = broker->config.alias_max;
@@ -34,6 +30,27 @@ struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us,
     broker_timer_init(&client->timer, timer_expired);
     broker_timer_set(&broker->wheel, &client->timer, now_us + broker->config.connect_timeout_us);
     metric_add(&broker->metrics[BROKER_METRIC_CLIENTS], 1);
+    return client;
+}
+
+struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us, void *socket,
+                                         const struct net_address *remote)
+{
+    if (metric_get(&broker->metrics[BROKER_METRIC_CLIENTS]) >= broker->config.client_count_max)
+        return NULL;
+    struct broker_client *client = client_new(broker, now_us, socket);
+    client->remote = *remote;
+    return client;
+}
+
+struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t now_us, void *socket,
+                                               const struct broker_inner *inner)
+{
+    struct broker_client *client = client_new(broker, now_us, socket);
+    client->inner = inner;
+    client->held = true;
+    client->told_receive_max = UINT16_MAX;
+    client->told_alias_max = 0;
     return client;
 }
 

@@ -140,7 +140,7 @@ static int make_will(struct broker_client *client, const struct mqtt_connect *co
     *ret_message = NULL;
     if (!connect->has_will)
         return 0;
-    if (will->topic.data[0] == '$' || !owner->may_publish(owner, client, will->topic))
+    if (broker_is_own_topic(will->topic) || !owner->may_publish(owner, client, will->topic))
         return MQTT_NOT_AUTHORIZED;
     struct broker_message *message =
         broker_message_new(broker, will->topic, will->properties.raw, will->payload);
@@ -174,7 +174,8 @@ static void set_keep_alive(struct broker_client *client, uint64_t now_us, uint16
 {
     uint16_t longest_s = client->broker->config.keep_alive_max_s;
     client->keep_alive_s = wished_s;
-    if (client->version == MQTT_5 && longest_s && (wished_s == 0 || wished_s > longest_s))
+    if (client->version == MQTT_5 && longest_s && !client->inner &&
+        (wished_s == 0 || wished_s > longest_s))
         client->keep_alive_s = granted->server_keep_alive_s = longest_s;
     broker_timer_set(&client->broker->wheel, &client->timer,
                      client->keep_alive_s ? now_us + client->keep_alive_s * (3 * TIME_US_PER_S / 2)
@@ -246,10 +247,15 @@ void broker_handle_connect(struct broker_client *client, uint64_t now_us,
     int reason = mqtt_packet_read(frame, MQTT_VERSION_UNKNOWN, &packet);
     const struct mqtt_connect *connect = &packet.connect;
     client->version = connect->version;
+    client->is_bridge = connect->is_bridge;
     if (reason == 0 && mqtt_has(&packet.properties, MQTT_PROPERTY_AUTHENTICATION_METHOD))
         reason = MQTT_BAD_AUTHENTICATION_METHOD;
     if (reason) {
         refuse_packet(client, now_us, reason);
+        return;
+    }
+    if (client->inner) {
+        accept(client, now_us, &packet, client->inner->user);
         return;
     }
     struct broker_login login = { .client_id = connect->client_id,

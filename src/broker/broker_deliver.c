@@ -69,7 +69,9 @@ bool broker_is_full(const struct broker_session *session)
 {
     const struct broker_config *config = &session->broker->config;
     const struct broker_queue *queue = &session->queue;
-    return queue->count >= config->queue_count_max || queue->bytes >= config->queue_bytes_max;
+    const struct broker_inner *inner = session->client ? session->client->inner : NULL;
+    return queue->count >= (inner ? inner->queue_count_max : config->queue_count_max) ||
+           queue->bytes >= (inner ? inner->queue_bytes_max : config->queue_bytes_max);
 }
 
 bool broker_has_room_to_replay(const struct broker_session *session)
@@ -82,7 +84,7 @@ bool broker_has_room_to_replay(const struct broker_session *session)
 
 void broker_drop_first(struct broker_session *session, enum broker_metric why)
 {
-    broker_count(session->broker, why);
+    broker_count_dropped(session, why);
     struct broker_entry entry = broker_queue_pop(&session->queue);
     broker_entry_end(session, &entry);
 }
@@ -105,6 +107,7 @@ static bool may_start(const struct broker_session *session)
 {
     uint16_t window = session->broker->config.inflight_max;
     return session->client && session->client->state == BROKER_CLIENT_OPEN &&
+           !session->client->held &&
            session->queue.inflight_count < min_of(window, session->client->receive_max);
 }
 
@@ -126,6 +129,18 @@ static void journal_entry(struct broker_session *session, struct broker_entry *e
         entry->durable = position;
 }
 
+/** Whether a message is for now, or for when the client comes back. */
+static bool is_wanted(const struct broker_session *session, uint8_t qos)
+{
+    if (!session->client)
+        return qos > 0 && session->is_kept;
+    if (qos > 0 || !session->client->held)
+        return true;
+    if (session->client->inner->dropped)
+        metric_add(session->client->inner->dropped, 1);
+    return false;
+}
+
 void broker_deliver(struct broker_session *session, uint64_t now_us,
                     const struct broker_delivery *delivery)
 {
@@ -138,17 +153,17 @@ void broker_deliver(struct broker_session *session, uint64_t now_us,
         .qos = delivery->qos,
         .retain = delivery->retain,
     };
-    if (!session->client && (entry.qos == 0 || !session->is_kept)) {
+    if (!is_wanted(session, entry.qos)) {
         free(entry.ids);
         return;
     }
     if (!make_room(session, now_us, delivery->is_replay)) {
-        broker_count(broker, BROKER_METRIC_DROPPED_FULL);
+        broker_count_dropped(session, BROKER_METRIC_DROPPED_FULL);
         free(entry.ids);
         return;
     }
     if (metric_get(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES]) >= broker->config.memory_max) {
-        broker_count(broker, BROKER_METRIC_DROPPED_MEMORY);
+        broker_count_dropped(session, BROKER_METRIC_DROPPED_MEMORY);
         free(entry.ids);
         return;
     }

@@ -106,6 +106,9 @@ struct broker_client {
     uint64_t last_input_us;
     enum broker_client_state state;
     enum mqtt_version version;
+    const struct broker_inner *inner; /**< NULL: it came over the network */
+    bool held;                        /**< no messages for now: an inner one */
+    bool is_bridge;                   /**< MQTT_BRIDGE_BIT */
     bool blocked;
     bool greeted;        /**< CONNACK is out: messages may follow */
     bool logged_in;      /**< `gone` is due */
@@ -173,6 +176,11 @@ struct writer broker_scratch_writer(struct broker *broker, size_t size);
 void broker_handle_connect(struct broker_client *client, uint64_t now_us,
                            const struct mqtt_frame *frame);
 
+/** ---- broker_inner.c ---- */
+
+/** A message that a session does not get. */
+void broker_count_dropped(const struct broker_session *session, enum broker_metric why);
+
 /** ---- broker_session.c ---- */
 
 struct broker_session *broker_session_find(const struct broker *broker, struct bytes user,
@@ -215,6 +223,12 @@ bool broker_session_remove_received(struct broker_session *session, uint16_t pac
 void broker_handle_publish(struct broker_client *client, uint64_t now_us,
                            const struct mqtt_packet *packet);
 void broker_handle_release(struct broker_client *client, const struct mqtt_ack *ack);
+
+/**
+ * What begins with $ is the server's own, but for what bridges tell of themselves, as Mosquitto has
+ * it.
+ */
+bool broker_is_own_topic(struct bytes topic);
 
 struct broker_routing {
     struct broker_message *message;    /**< its reference stays the caller's */

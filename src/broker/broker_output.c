@@ -181,7 +181,7 @@ enum turn {
 static void drop_inflight(struct broker_client *client, struct broker_entry *entry,
                           enum broker_metric why)
 {
-    broker_count(client->broker, why);
+    broker_count_dropped(client->session, why);
     struct broker_entry taken = broker_queue_remove(&client->session->queue, entry);
     broker_entry_end(client->session, &taken);
 }
@@ -269,7 +269,7 @@ struct bytes broker_client_output(struct broker_client *client, uint64_t now_us)
     client->steps = 0;
     bool done = write_controls(client, &writer);
     enum turn turn = TURN_HELD;
-    if (client->state == BROKER_CLIENT_OPEN && client->greeted)
+    if (client->state == BROKER_CLIENT_OPEN && client->greeted && !client->held)
         turn = write_messages(client, &writer, now_us);
     bool held = !list_empty(&client->hold_node);
     if (turn == TURN_FULL || (!done && !held))

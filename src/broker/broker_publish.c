@@ -167,6 +167,12 @@ static int resolve_alias(struct broker_client *client, const struct mqtt_propert
                                   client->told_alias_max, topic);
 }
 
+bool broker_is_own_topic(struct bytes topic)
+{
+    return topic.data[0] == '$' &&
+           !mqtt_filter_matches(bytes_of_text("$SYS/broker/connection/+/state"), topic);
+}
+
 /** Gives it on. Returns a reason code of PUBACK. */
 static uint8_t pass_on(struct broker_client *client, uint64_t now_us,
                        const struct mqtt_publish *publish, const struct mqtt_properties *properties,
@@ -174,12 +180,12 @@ static uint8_t pass_on(struct broker_client *client, uint64_t now_us,
 {
     struct broker *broker = client->broker;
     struct broker_owner *owner = broker->config.owner;
-    // what begins with $ is the server's own
-    if (publish->topic.data[0] == '$' || !owner->may_publish(owner, client, publish->topic)) {
+    bool may = client->inner || owner->may_publish(owner, client, publish->topic);
+    if (!may || broker_is_own_topic(publish->topic)) {
         broker_count(broker, BROKER_METRIC_DENIED_PUBLISH);
         return MQTT_NOT_AUTHORIZED;
     }
-    if (owner->take && owner->take(owner, client, now_us, publish, properties))
+    if (!client->inner && owner->take && owner->take(owner, client, now_us, publish, properties))
         return MQTT_SUCCESS;
     struct broker_message *message =
         broker_message_new(broker, publish->topic, properties->raw, publish->payload);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "broker/broker_deliver.h"
 #include "proto/mqtt/mqtt_topic.h"
 
@@ -228,6 +229,16 @@ static uint64_t journal_subscription(struct broker_session *session,
     return broker_journal_append(&session->broker->journal, &record);
 }
 
+static uint64_t journal_unsubscription(struct broker_session *session, struct bytes filter)
+{
+    if (!session->is_kept)
+        return BROKER_AT_ONCE;
+    return broker_journal_append(&session->broker->journal,
+                                 &(struct broker_record){ .type = BROKER_RECORD_UNSUBSCRIPTION,
+                                                          .session = session->number,
+                                                          .name = filter });
+}
+
 /** Subscribes to one filter; returns its reason code. `ret_durable` grows with the journal. */
 static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
                              const struct mqtt_subscription *asked, uint32_t id,
@@ -240,7 +251,9 @@ static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
     client->steps += 1 + client->session->subscription_count / SUBSCRIPTIONS_PER_STEP;
     if (!mqtt_filter_is_valid(asked->filter) || mqtt_share_parse(asked->filter, &share) < 0)
         return version_reason(client, MQTT_TOPIC_FILTER_INVALID);
-    if (!broker->config.owner->may_subscribe(broker->config.owner, client, share.filter)) {
+    bool may = client->inner ||
+               broker->config.owner->may_subscribe(broker->config.owner, client, share.filter);
+    if (!may) {
         broker_count(broker, BROKER_METRIC_DENIED_SUBSCRIBE);
         return version_reason(client, MQTT_NOT_AUTHORIZED);
     }
@@ -281,6 +294,8 @@ void broker_handle_subscribe(struct broker_client *client, uint64_t now_us,
     struct mqtt_subscription asked;
     while (mqtt_list_next_subscription(&items, &asked)) {
         ensure(count < count_max);
+        if (client->is_bridge && !text_starts_with(asked.filter, "$share/"))
+            asked.options.no_local = asked.options.retain_as_published = true;
         reasons[count++] =
             subscribe_one(client, now_us, &asked, packet->properties.subscription_id, &durable);
     }
@@ -302,14 +317,26 @@ void broker_handle_unsubscribe(struct broker_client *client, uint64_t now_us,
         ensure(count < count_max);
         bool existed = broker_unsubscribe(session, filter);
         reasons[count++] = existed ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
-        if (existed && session->is_kept)
-            durable =
-                broker_journal_append(&client->broker->journal,
-                                      &(struct broker_record){ .type = BROKER_RECORD_UNSUBSCRIPTION,
-                                                               .session = session->number,
-                                                               .name = filter });
+        if (existed)
+            durable = max_of(durable, journal_unsubscription(session, filter));
     }
     answer(client, now_us, MQTT_UNSUBACK, packet->list.packet_id, bytes_of(reasons, count),
            durable);
     free(reasons);
+}
+
+void broker_client_prune(struct broker_client *client,
+                         bool (*keep)(void *owner, struct bytes filter), void *owner)
+{
+    struct broker_session *session = client->session;
+    struct broker_subscription *subscription;
+    list_each(subscription, &session->subscriptions, session_node)
+    {
+        uint8_t text[BROKER_FILTER_SIZE_MAX];
+        struct bytes filter = broker_record_of_subscription(subscription, text).name;
+        if (keep(owner, filter))
+            continue;
+        subscription_free(subscription);
+        journal_unsubscription(session, filter);
+    }
 }

@@ -91,6 +91,12 @@ enum mqtt_return_code {
     MQTT_REFUSED_NOT_AUTHORIZED = 5,
 };
 
+/**
+ * Of the protocol level before 5.0, in no standard but known to Mosquitto and others: the client is
+ * a bridge. It gets nothing of what it sent itself, and messages keep their retain flag.
+ */
+#define MQTT_BRIDGE_BIT 0x80
+
 /** SUBACK of 3.1.1 for a filter that was refused (3.9.3). */
 #define MQTT_SUBSCRIBE_FAILURE 0x80
 

@@ -40,6 +40,7 @@ struct mqtt_will {
 struct mqtt_connect {
     enum mqtt_version version;
     bool clean_start; /**< 3.1.1: clean session */
+    bool is_bridge;   /**< before 5.0: MQTT_BRIDGE_BIT */
     bool has_will;
     bool has_user;
     bool has_password;

@@ -82,12 +82,15 @@ static bool flags_are_valid(const struct mqtt_frame *frame)
 /** ---- CONNECT ---- */
 
 /** The version, or the one to refuse in. Returns 0 or a reason. */
-static int read_version(struct reader *reader, enum mqtt_version *ret_version)
+static int read_version(struct reader *reader, enum mqtt_version *ret_version, bool *ret_bridge)
 {
     struct bytes name = mqtt_read_binary(reader);
     uint8_t level = reader_u8(reader);
     if (reader->failed)
         return MQTT_MALFORMED_PACKET;
+    *ret_bridge = level == (MQTT_3_1 | MQTT_BRIDGE_BIT) || level == (MQTT_3_1_1 | MQTT_BRIDGE_BIT);
+    if (*ret_bridge)
+        level &= (uint8_t)~MQTT_BRIDGE_BIT;
     if (text_equal(name, "MQTT") && (level == MQTT_3_1_1 || level == MQTT_5))
         *ret_version = level;
     else if (text_equal(name, "MQIsdp") && level == MQTT_3_1)
@@ -137,7 +140,7 @@ static int read_will(struct reader *reader, uint8_t flags, enum mqtt_version ver
 static int read_connect(struct reader *reader, struct mqtt_packet *packet)
 {
     struct mqtt_connect *connect = &packet->connect;
-    int reason = read_version(reader, &connect->version);
+    int reason = read_version(reader, &connect->version, &connect->is_bridge);
     if (reason)
         return reason;
     uint8_t flags = reader_u8(reader);

@@ -77,7 +77,7 @@ void mqtt_write_connect(struct writer *writer, const struct mqtt_connect *connec
     const struct mqtt_will *will = &connect->will;
     struct mqtt_packet_start start = mqtt_begin(writer, MQTT_CONNECT, 0);
     mqtt_write_text(writer, bytes_of_text(connect->version == MQTT_3_1 ? "MQIsdp" : "MQTT"));
-    writer_u8(writer, (uint8_t)connect->version);
+    writer_u8(writer, (uint8_t)(connect->version | (connect->is_bridge ? MQTT_BRIDGE_BIT : 0)));
     unsigned flags = (unsigned)connect->clean_start << 1 | (unsigned)connect->has_password << 6 |
                      (unsigned)connect->has_user << 7;
     if (connect->has_will)

@@ -33,6 +33,8 @@ struct world {
     unsigned gone_count;
     unsigned taken_count;
     const char *taken_topic; /**< of the owner itself */
+    /** Clients that are no devices: true when it was one of those. NULL: there are none. */
+    bool (*serve)(struct world *world, struct broker_client *client);
 };
 
 struct device {
@@ -149,6 +151,10 @@ static inline void world_run(struct world *world)
     world_write(world);
     struct broker_client *client;
     while ((client = broker_next_ready(world->broker))) {
+        if (world->serve && world->serve(world, client)) {
+            world_write(world);
+            continue;
+        }
         struct device *device = broker_client_socket(client);
         if (device->deaf) {
             broker_client_block(client, true);

@@ -1,0 +1,225 @@
+// The side of our own broker: an inner client of it, spoken to in packets of 5.0.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "bridge/bridge_int.h"
+
+#define PACKET_EXTRA 64
+
+/** ---- giving it packets ---- */
+
+static struct writer begin(struct bridge *bridge, size_t size)
+{
+    size += PACKET_EXTRA;
+    if (bridge->scratch_capacity < size) {
+        bridge->scratch_capacity = max_of(bridge->scratch_capacity * 2, size);
+        bridge->scratch = memory_resize(bridge->scratch, bridge->scratch_capacity);
+    }
+    return writer_of(bridge->scratch, bridge->scratch_capacity);
+}
+
+/** What our broker did not take for now, it gets before anything else. */
+static void feed(struct bridge *bridge, uint64_t now_us)
+{
+    if (bridge->waiting_size == 0 || !bridge->local)
+        return;
+    size_t taken =
+        broker_client_input(bridge->local, now_us, bytes_of(bridge->waiting, bridge->waiting_size));
+    bridge->waiting_size -= taken;
+    memmove(bridge->waiting, bridge->waiting + taken, bridge->waiting_size);
+}
+
+static void give(struct bridge *bridge, uint64_t now_us, const struct writer *writer)
+{
+    ensure(!writer->failed);
+    if (!bridge->local)
+        return;
+    struct bytes packet = writer_written(writer);
+    size_t taken = bridge->waiting_size == 0 && !broker_client_is_busy(bridge->local)
+                       ? broker_client_input(bridge->local, now_us, packet)
+                       : 0;
+    if (taken == packet.size)
+        return;
+    bridge->waiting = memory_resize(bridge->waiting, bridge->waiting_size + packet.size - taken);
+    memcpy(bridge->waiting + bridge->waiting_size, packet.data + taken, packet.size - taken);
+    bridge->waiting_size += packet.size - taken;
+}
+
+bool bridge_local_publish(struct bridge *bridge, uint64_t now_us,
+                          const struct mqtt_publish *publish, struct bytes properties)
+{
+    size_t size = publish->topic.size + publish->payload.size + properties.size;
+    struct writer writer = begin(bridge, size);
+    mqtt_write_publish(&writer, MQTT_5, publish, properties);
+    if (writer.size > bridge->config.packet_size_max)
+        return false;
+    give(bridge, now_us, &writer);
+    return true;
+}
+
+void bridge_local_ack(struct bridge *bridge, uint64_t now_us, enum mqtt_type type,
+                      const struct mqtt_ack *ack)
+{
+    struct writer writer = begin(bridge, 0);
+    mqtt_write_ack(&writer, MQTT_5, type, ack);
+    give(bridge, now_us, &writer);
+}
+
+/** ---- the session ---- */
+
+void bridge_local_open(struct bridge *bridge, uint64_t now_us)
+{
+    const struct bridge_config *config = &bridge->config;
+    bridge->local =
+        broker_client_open_inner(config->broker, now_us, config->socket, &bridge->inner);
+    bridge->state = BRIDGE_PREPARING;
+    uint8_t block[16];
+    struct writer properties = writer_of(block, sizeof(block));
+    mqtt_write_property_four(&properties, MQTT_PROPERTY_SESSION_EXPIRY,
+                             config->clean ? 0 : UINT32_MAX);
+    struct mqtt_connect connect = { .version = MQTT_5,
+                                    .clean_start = config->clean,
+                                    .client_id = bytes_of_text(config->name) };
+    struct writer writer = begin(bridge, sizeof(block) + connect.client_id.size);
+    mqtt_write_connect(&writer, &connect, writer_written(&properties), bytes_of(NULL, 0));
+    give(bridge, now_us, &writer);
+}
+
+void bridge_local_close(struct bridge *bridge, uint64_t now_us)
+{
+    if (!bridge->local)
+        return;
+    broker_client_closed(bridge->local, now_us);
+    bridge->local = NULL;
+    bridge->waiting_size = 0;
+}
+
+void bridge_local_forget(struct bridge *bridge, uint64_t now_us)
+{
+    uint8_t block[16];
+    struct writer properties = writer_of(block, sizeof(block));
+    mqtt_write_property_four(&properties, MQTT_PROPERTY_SESSION_EXPIRY, 0);
+    struct writer writer = begin(bridge, sizeof(block));
+    mqtt_write_notice(&writer, MQTT_5, MQTT_DISCONNECT, MQTT_SUCCESS, writer_written(&properties));
+    give(bridge, now_us, &writer);
+}
+
+enum retain_handling {
+    RETAINED_SENT = 0,
+    RETAINED_IF_NEW = 1,
+    RETAINED_NOT = 2,
+};
+
+static void subscribe(struct bridge *bridge, uint64_t now_us, uint8_t qos_max,
+                      enum retain_handling retained)
+{
+    for (size_t i = 0; i < bridge->config.topics.count; i++) {
+        const struct bridge_rule *rule = &bridge->config.topics.rules[i];
+        if (!(rule->direction & BRIDGE_OUT))
+            continue;
+        struct mqtt_subscription subscription = {
+            .filter = bytes_of_text(rule->local_filter),
+            .options = { .qos = min_of(rule->qos, qos_max),
+                         .no_local = true,
+                         .retain_as_published = true,
+                         .retain_handling = (uint8_t)retained },
+        };
+        struct writer writer = begin(bridge, subscription.filter.size);
+        mqtt_write_subscribe(&writer, MQTT_5, (uint16_t)(i + 1), &subscription, 1, 0);
+        give(bridge, now_us, &writer);
+    }
+}
+
+/** Whether a subscription is of our rules, and not of those before a reload. */
+static bool is_of_rules(void *owner, struct bytes filter)
+{
+    const struct bridge *bridge = owner;
+    for (size_t i = 0; i < bridge->config.topics.count; i++) {
+        const struct bridge_rule *rule = &bridge->config.topics.rules[i];
+        if (rule->direction & BRIDGE_OUT && text_equal(filter, rule->local_filter))
+            return true;
+    }
+    return false;
+}
+
+void bridge_local_release(struct bridge *bridge, uint64_t now_us, bool session_present)
+{
+    const struct mqtt_client *remote = &bridge->remote;
+    // what it will send under identifiers that it has given before is new
+    if (!session_present)
+        broker_client_forget_received(bridge->local);
+    broker_client_release(bridge->local, min_of(remote->receive_max, bridge->config.receive_max),
+                          remote->packet_size_max);
+    broker_client_prune(bridge->local, is_of_rules, bridge);
+    // changes of retained messages wait in the session: all are sent to one that knows none
+    subscribe(bridge, now_us, remote->qos_max, session_present ? RETAINED_IF_NEW : RETAINED_SENT);
+}
+
+/** ---- taking its packets ---- */
+
+static void greeted(struct bridge *bridge, uint64_t now_us, const struct mqtt_packet *packet)
+{
+    if (packet->connack.reason != MQTT_SUCCESS)
+        return; // it is over, and tried again
+    if (!packet->connack.session_present) {
+        bridge->remote_is_stale = true;
+        // from now on messages wait, however long the first connection takes
+        subscribe(bridge, now_us, 2, RETAINED_NOT);
+    }
+    if (bridge->state == BRIDGE_PREPARING)
+        bridge->state = BRIDGE_CALLING;
+}
+
+static void handle(struct bridge *bridge, uint64_t now_us, const struct mqtt_packet *packet)
+{
+    switch (packet->type) {
+    case MQTT_CONNACK:
+        greeted(bridge, now_us, packet);
+        break;
+    case MQTT_PUBLISH:
+        bridge_remote_publish(bridge, now_us, packet);
+        break;
+    case MQTT_PUBACK:
+    case MQTT_PUBREC:
+    case MQTT_PUBREL:
+    case MQTT_PUBCOMP:
+        bridge_remote_ack(bridge, now_us, packet);
+        break;
+    default: // SUBACK, and a DISCONNECT before the end
+        break;
+    }
+}
+
+/** Our broker has ended the client: it refuses it, or is about to stop. */
+static void ended(struct bridge *bridge, uint64_t now_us)
+{
+    bridge_local_close(bridge, now_us);
+    bridge_close(bridge, now_us, MQTT_SUCCESS);
+    if (bridge->state == BRIDGE_PREPARING || bridge->state == BRIDGE_CALLING) {
+        bridge->next_call_us = now_us + bridge->config.restart_max_us;
+        bridge->state = BRIDGE_WAITING;
+    }
+}
+
+void bridge_run(struct bridge *bridge, uint64_t now_us)
+{
+    if (!bridge->local)
+        return;
+    struct bytes output = broker_client_output(bridge->local, now_us);
+    // our answers go into the memory that the broker lends us here
+    uint8_t *copy = memory_copy(output.data, output.size);
+    struct bytes rest = bytes_of(copy, output.size);
+    struct mqtt_frame frame;
+    while (rest.size > 0 && mqtt_frame_read(rest, MQTT_PACKET_SIZE_MAX, &frame) == 0) {
+        rest = bytes_of(rest.data + frame.size, rest.size - frame.size);
+        struct mqtt_packet packet;
+        ensure(mqtt_packet_read(&frame, MQTT_5, &packet) == 0);
+        handle(bridge, now_us, &packet);
+    }
+    free(copy);
+    feed(bridge, now_us);
+    if (bridge->local && broker_client_is_over(bridge->local))
+        ended(bridge, now_us);
+}
