@@ -27,6 +27,7 @@
 #include "signal/mqtt/mqtt_endpoint.h"
 #include "signal/native/ws_endpoint.h"
 #include "signal/whip/whip.h"
+#include "users/user_login.h"
 #include "users/user_watch.h"
 
 #define SERVE_PROBLEM_MAX 512
@@ -71,8 +72,9 @@ struct serve {
     uint16_t http_port;
     struct app_server *app;
 
-    struct user_watch *users;
-    struct turn_host *turn; /**< NULL: not this role */
+    struct user_watch *users;  /**< NULL: neither TURN nor signaling runs */
+    struct user_login *logins; /**< NULL: no signaling */
+    struct turn_host *turn;    /**< NULL: not this role */
     struct turn_listener *turn_listener;
     struct turn_settings *turn_settings;
     struct turn_relay_address relays[TURN_RELAY_ADDRESSES_MAX];
@@ -202,7 +204,7 @@ must_check int serve_whip_start(struct serve *serve);
 void serve_whip_stop(struct serve *serve);
 void serve_whip_reload(struct serve *serve);
 
-/** Users of `roost user`, for TURN and MQTT. */
+/** Users of `roost user`, and their logins: for TURN and all signaling. */
 must_check int serve_users_start(struct serve *serve);
 void serve_users_stop(struct serve *serve);
 

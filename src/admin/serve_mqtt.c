@@ -29,12 +29,6 @@ static bool lets_guests_in(const struct roost_options *options)
     }
 }
 
-static const struct user_list *users_of(void *owner)
-{
-    const struct serve *serve = owner;
-    return serve->users ? user_watch_users(serve->users) : NULL;
-}
-
 static struct broker_config broker_config(const struct roost_options *options)
 {
     uint64_t sys_interval_us = options->mqtt.sys_interval_us;
@@ -70,11 +64,9 @@ static struct mqtt_endpoint_config config_of(struct serve *serve)
         .sync = options->mqtt.sync,
         .allowed_origins = (const char *const *)options->mqtt.allowed_origins.items,
         .client_per_address_max = options->mqtt.max_clients_per_address,
-        .access = { .random = &serve->entropy.random,
-                    .log = &serve->log,
+        .access = { .log = &serve->log,
                     .tokens = &serve->tokens,
-                    .users = users_of,
-                    .owner = serve,
+                    .logins = serve->logins,
                     .guests = lets_guests_in(options),
                     .rules = serve->mqtt_rules },
         .broker = broker_config(options),

@@ -10,9 +10,31 @@ static void users_changed(void *owner)
     serve_turn_settings(serve);
 }
 
+static const struct user_list *users_of(void *owner)
+{
+    const struct serve *serve = owner;
+    return user_watch_users(serve->users);
+}
+
+static int start_logins(struct serve *serve)
+{
+    struct user_login_config config = { .loop = &serve->loop,
+                                        .random = &serve->entropy.random,
+                                        .log = &serve->log,
+                                        .users = users_of,
+                                        .owner = serve };
+    int result = user_login_new(&config, &serve->logins);
+    if (result < 0)
+        return result;
+    struct metric_set metrics = user_login_metrics(serve->logins);
+    metrics_page_add(serve->metrics, &metrics);
+    return 0;
+}
+
 int serve_users_start(struct serve *serve)
 {
-    if (!serve_turn_wanted(serve) && !serve_mqtt_wanted(serve))
+    bool signals = option_list_has(&serve->options->server.roles, "signal");
+    if (!serve_turn_wanted(serve) && !signals)
         return 0;
     char path[4096];
     int result = file_join(path, sizeof(path), serve->data.path, DATA_FILE_USERS);
@@ -26,10 +48,12 @@ int serve_users_start(struct serve *serve)
         .changed = users_changed,
         .owner = serve,
     };
-    return user_watch_open(&config, &serve->users, &serve->problem);
+    result = user_watch_open(&config, &serve->users, &serve->problem);
+    return result == 0 && signals ? start_logins(serve) : result;
 }
 
 void serve_users_stop(struct serve *serve)
 {
+    serve->logins = user_login_free(serve->logins);
     serve->users = user_watch_close(serve->users);
 }

@@ -56,7 +56,10 @@ struct broker_owner {
      */
     bool (*take)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
                  const struct mqtt_publish *publish, const struct mqtt_properties *properties);
-    /** A client that had logged in is gone: its context is not used any more. May be NULL. */
+    /**
+     * A client that had logged in, or whose login was or had been in progress, is gone: its context
+     * is not used any more. May be NULL.
+     */
     void (*gone)(struct broker_owner *self, struct broker_client *client);
 };
 

@@ -68,7 +68,7 @@ void broker_client_closed(struct broker_client *client, uint64_t now_us)
 {
     struct broker *broker = client->broker;
     leave_session(client, now_us);
-    if (client->logged_in && broker->config.owner->gone)
+    if (client->is_known && broker->config.owner->gone)
         broker->config.owner->gone(broker->config.owner, client);
     broker_timer_set(&broker->wheel, &client->timer, TIME_NEVER);
     list_remove(&client->node);

@@ -233,7 +233,7 @@ static void decided(struct broker_client *client, uint64_t now_us, const struct 
 {
     if (reason == MQTT_SUCCESS) {
         ensure(user.size <= BROKER_USER_SIZE_MAX);
-        client->logged_in = true;
+        client->is_known = true;
         accept(client, now_us, packet, user);
     } else {
         refuse(client, now_us, reason);
@@ -272,6 +272,7 @@ void broker_handle_connect(struct broker_client *client, uint64_t now_us,
         return;
     }
     client->state = BROKER_CLIENT_ADMITTING;
+    client->is_known = true;
     client->connect = memory_copy(frame->body.data, frame->body.size);
     client->connect_size = frame->body.size;
 }

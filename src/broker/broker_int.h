@@ -111,7 +111,7 @@ struct broker_client {
     bool is_bridge;                   /**< MQTT_BRIDGE_BIT */
     bool blocked;
     bool greeted;        /**< CONNACK is out: messages may follow */
-    bool logged_in;      /**< `gone` is due */
+    bool is_known;       /**< to the owner: `gone` is due */
     bool normal_end;     /**< it said goodbye: no will */
     bool quiet_problems; /**< it does not want reason strings */
     uint16_t keep_alive_s;

@@ -17,15 +17,10 @@ void address_limit_done(struct address_limit *limit)
     map_done(&limit->counts);
 }
 
-struct key {
-    uint8_t bytes[17];
-    size_t size;
-};
-
-/** A household has a /64 of IPv6 and as many addresses as it likes. */
-static struct key key_of(const struct net_address *address)
+struct address_key address_key_of(const struct net_address *address)
 {
-    struct key key = { .bytes = { address->family }, .size = address->family == NET_IPV6 ? 9 : 5 };
+    struct address_key key = { .bytes = { address->family },
+                               .size = address->family == NET_IPV6 ? 9 : 5 };
     memcpy(key.bytes + 1, address->ip, key.size - 1);
     return key;
 }
@@ -33,13 +28,13 @@ static struct key key_of(const struct net_address *address)
 // The count is kept in the map's pointer itself, aligned as a pointer to an object would be.
 #define COUNT_SHIFT 3
 
-static uint32_t count_of(const struct address_limit *limit, const struct key *key)
+static uint32_t count_of(const struct address_limit *limit, const struct address_key *key)
 {
     void *value = map_find(&limit->counts, bytes_of(key->bytes, key->size));
     return (uint32_t)((uintptr_t)value >> COUNT_SHIFT);
 }
 
-static void set_count(struct address_limit *limit, const struct key *key, uint32_t count)
+static void set_count(struct address_limit *limit, const struct address_key *key, uint32_t count)
 {
     struct bytes name = bytes_of(key->bytes, key->size);
     if (count > 0)
@@ -50,7 +45,7 @@ static void set_count(struct address_limit *limit, const struct key *key, uint32
 
 bool address_limit_take(struct address_limit *limit, const struct net_address *address)
 {
-    struct key key = key_of(address);
+    struct address_key key = address_key_of(address);
     uint32_t count = count_of(limit, &key);
     if ((limit->total && limit->taken >= limit->total) ||
         (limit->per_address && count >= limit->per_address))
@@ -62,7 +57,7 @@ bool address_limit_take(struct address_limit *limit, const struct net_address *a
 
 void address_limit_release(struct address_limit *limit, const struct net_address *address)
 {
-    struct key key = key_of(address);
+    struct address_key key = address_key_of(address);
     uint32_t count = count_of(limit, &key);
     ensure(count > 0 && limit->taken > 0);
     set_count(limit, &key, count - 1);
@@ -76,7 +71,7 @@ void address_rate_init(struct address_rate *rate, const uint64_t secret[2])
 
 static size_t cell_of(const struct address_rate *rate, const struct net_address *address)
 {
-    struct key key = key_of(address);
+    struct address_key key = address_key_of(address);
     return map_hash(rate->secret, bytes_of(key.bytes, key.size)) % ADDRESS_RATE_CELLS;
 }
 

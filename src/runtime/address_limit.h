@@ -5,6 +5,14 @@
 #include "base/address.h"
 #include "base/map.h"
 
+/** What counts as one address: an IPv4 address, or a /64 of IPv6 (a household has one). */
+struct address_key {
+    uint8_t bytes[17];
+    size_t size;
+};
+
+struct address_key address_key_of(const struct net_address *address);
+
 struct address_limit {
     struct map counts;
     uint32_t per_address;

@@ -1,5 +1,7 @@
 #include "users/user_keys.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "base/opaque_string.h"
 
@@ -65,4 +67,18 @@ bool user_keys_admit(const struct user_keys *keys, const char *name, const char 
     if (!has_scram)
         admitted = admits_digest(keys, name, realm, password);
     return admitted && is_text;
+}
+
+static bool is_same_verifier(const struct scram_verifier *one, const struct scram_verifier *other)
+{
+    return one->iterations == other->iterations && one->salt_size == other->salt_size &&
+           memcmp(one->salt, other->salt, sizeof(one->salt)) == 0 &&
+           memcmp(one->stored_key, other->stored_key, sizeof(one->stored_key)) == 0;
+}
+
+bool user_keys_equal(const struct user_keys *one, const struct user_keys *other)
+{
+    return is_same_verifier(&one->scram_sha256, &other->scram_sha256) &&
+           one->has_digest == other->has_digest &&
+           memcmp(one->sha256, other->sha256, sizeof(one->sha256)) == 0;
 }

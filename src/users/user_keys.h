@@ -49,3 +49,5 @@ void user_keys_make(struct user_keys *keys, const char *name, const char *realm,
  */
 bool user_keys_admit(const struct user_keys *keys, const char *name, const char *realm,
                      struct bytes password);
+/** Whether they were made of one password at one time: a new password has another salt. */
+bool user_keys_equal(const struct user_keys *one, const struct user_keys *other);

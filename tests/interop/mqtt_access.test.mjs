@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as dial } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { generate, parser } from 'mqtt-packet';
 import WebSocket from 'ws';
 
 import { Client, startMqtt, transports, versions } from '../support/mqtt.mjs';
@@ -293,25 +295,102 @@ describe('WebSockets', { concurrency: 4, timeout: 60000 }, () => {
     });
 });
 
-test('whoever tries passwords from one address is slowed, and told nothing', { timeout: 60000 }, async (context) => {
+describe('a password that is being checked', { timeout: 60000 }, () => {
+    const connect = (login) => generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: '', keepalive: 0, ...login });
+    const ping = generate({ cmd: 'pingreq' });
+
+    /** What the server answers to bytes that come at once, until it has sent so many packets or closes. */
+    async function exchange(context, bytes, count) {
+        const socket = dial(server.mqttPort, '127.0.0.1');
+        context.after(() => socket.destroy());
+        const packets = parser({ protocolVersion: 4 });
+        const answers = [];
+        packets.on('packet', (packet) => answers.push(packet));
+        socket.on('data', (data) => packets.parse(data));
+        socket.on('error', () => {});
+        socket.write(bytes);
+        await Promise.race([new Promise((resolve) => socket.once('close', resolve)), until('the answers', () => answers.length >= count)]);
+        return answers.map(({ cmd, returnCode }) => (cmd === 'connack' ? `${cmd} ${returnCode}` : cmd));
+    }
+
+    test('keeps what follows its CONNECT waiting, and none of it is looked at when it is wrong', async (context) => {
+        const publish = generate({ cmd: 'publish', topic: 'public/early', payload: 'x', qos: 1, messageId: 1 });
+        const watcher = await open(context, ann);
+        await watcher.subscribe('public/early');
+        const right = { username: 'ben', password: 'the password of ben' };
+        for (let again = 0; again < 2; again++)
+            assert.deepEqual(await exchange(context, Buffer.concat([connect(right), publish, ping]), 3), ['connack 0', 'puback', 'pingresp']);
+        await until('both came', () => watcher.texts.length === 2);
+        for (let again = 0; again < 2; again++)
+            assert.deepEqual(await exchange(context, Buffer.concat([connect({ username: 'ben', password: 'wrong' }), publish, ping]), 3), ['connack 4']);
+        await watcher.publish('public/early', 'the end');
+        await until('the end came', () => watcher.texts.includes('the end'));
+        assert.equal(watcher.texts.length, 3);
+    });
+
+    test('does no harm when its client is gone before the answer', async (context) => {
+        for (let round = 0; round < 20; round++) {
+            const socket = dial(server.mqttPort, '127.0.0.1');
+            socket.on('error', () => {});
+            await new Promise((resolve) => socket.once('connect', resolve));
+            socket.write(connect({ username: 'ben', password: `${round}` }), () => socket.destroy());
+        }
+        await (await open(context, ann)).end();
+        await until('nothing is left', async () => await server.total('logins_pending') === 0);
+    });
+
+    test('is checked beside the others: many come in at once, each with its own', async (context) => {
+        const names = Array.from({ length: 30 }, (_, index) => `crowd-${index}`);
+        for (const name of names.slice(0, 8)) await user(server, 'add', name, `the password of ${name}`);
+        const known = names.slice(0, 8);
+        await until('the last is known', () => Client.connect(server, { username: known.at(-1), password: `the password of ${known.at(-1)}` })
+            .then((client) => client.end().then(() => true), () => false));
+        const codes = await Promise.all(names.map((name) => Client.connect(server, { username: name, password: `the password of ${name}` })
+            .then((client) => { context.after(() => client.mqtt.end(true)); return 0; }, ({ code }) => code)));
+        assert.deepEqual(codes, names.map((name) => (known.includes(name) ? 0 : badPassword[5])));
+    });
+});
+
+test('whoever tries passwords from one address is slowed, and told nothing', { timeout: 90000 }, async (context) => {
     const host = Object.values(networkInterfaces()).flat().find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
     if (!host) {
         context.skip('no address but loopback');
         return;
     }
-    const attempt = (guess) => Client.connect(server, { host, username: 'ann', password: guess })
+    const attempt = (guess, username = 'ann') => Client.connect(server, { host, username, password: guess })
         .then((client) => client.end().then(() => 0), ({ code }) => code);
+    // five for one account, and one more in ten seconds
+    const start = Date.now();
+    const seconds = () => (Date.now() - start) / 1000;
     const codes = [];
     while (!codes.includes(0x9f) && codes.length < 100) codes.push(await attempt('a guess'));
-    assert.deepEqual(codes.slice(0, 10), Array(10).fill(badPassword[5]));
-    assert.equal(codes.at(-1), 0x9f);
-    // many at once: while so many are wrong, hardly any is looked at, and neither is the right one
+    assert.deepEqual(codes.slice(0, 5), Array(5).fill(badPassword[5]));
+    assert.ok(codes.length >= 6 && codes.length <= 6 + seconds() / 10, `${codes}`);
+    const early = await attempt(password);
+    if (seconds() < 9) assert.equal(early, 0x9f);
+    // which are not those of other accounts
+    assert.equal(await attempt('the password of ben', 'ben'), 0);
+    // ten for all accounts, whether they exist or not, and one more a second
+    const others = [];
+    while (!others.includes(0x9f) && others.length < 1000) others.push(await attempt('a guess', `nobody-${others.length}`));
+    assert.equal(others.at(-1), 0x9f);
+    assert.ok(others.length >= 5 && others.length <= 6 + seconds(), `${others}`);
+    // who was here before is not locked out by that
+    assert.equal(await attempt('the password of ben', 'ben'), 0);
+    // many at once: while so many are wrong, hardly any is looked at
     const begin = Date.now();
     const more = await Promise.all(Array.from({ length: 50 }, () => attempt('a guess')));
     const lookedAt = more.filter((code) => code === badPassword[5]).length;
     assert.ok(lookedAt <= 2 + (Date.now() - begin) / 1000, `${lookedAt}`);
     // who knows it comes in once the guesses are over
-    await until('ann is admitted', async () => await attempt(password) === 0);
+    await until('ann is admitted', async () => await attempt(password) === 0, 60000, 300);
     // those of other addresses, and proxies, go on
     await (await Client.connect(server, ann)).end();
+    // the log says who was refused and why, and no password
+    const refused = server.log.filter(({ message }) => message === 'login refused');
+    assert.ok(refused.some(({ user, reason, protocol }) => user === 'ann' && reason === 'wrong password' && protocol === 'mqtt'));
+    assert.ok(refused.some(({ user, reason }) => user === '' && reason === 'no such user'));
+    assert.doesNotMatch(server.output, /a guess|the password of|nobody-/);
+    assert.ok(await server.total('logins_total', 'slowed') > 0);
+    assert.ok(await server.total('logins_remembered_total') > 0);
 });

@@ -1,16 +1,12 @@
 #include "signal/mqtt/mqtt_access.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "proto/mqtt/mqtt_topic.h"
-#include "users/user_password.h"
-
-/** Wrong passwords of one address: so many at once, and so many per second. */
-#define FAILURES_BURST 10
-#define FAILURES_PER_S 1
 
 /** The server's own topics. */
 #define OWN_TOPICS "roost/#"
@@ -20,8 +16,25 @@ static struct mqtt_access *access_of(struct broker_owner *owner)
     return container_of(owner, struct mqtt_access, owner);
 }
 
-/** Of a client that showed a token. */
+/** What a client's context is: NULL for guests and users who came with a password. */
+struct visitor {
+    enum {
+        VISITOR_COMING, /**< struct coming */
+        VISITOR_HOLDER, /**< struct holder */
+    } kind;
+};
+
+/** Its password is being checked. */
+struct coming {
+    struct visitor visitor;
+    struct mqtt_access *access;
+    struct broker_client *client;
+    struct user_login_request request;
+};
+
+/** It showed a token. */
 struct holder {
+    struct visitor visitor;
     bool may_publish;
     char user[];
 };
@@ -35,23 +48,9 @@ static int refuse(struct mqtt_access *access, const struct broker_login *login, 
     return reason;
 }
 
-/**
- * Too many wrong passwords came from there: none is looked at for now, right or wrong. Loopback is
- * where proxies are: many people behind one address.
- */
-static bool is_guessing(const struct mqtt_access *access, const struct broker_login *login)
+static int refuse_token(struct mqtt_access *access, const struct broker_login *login)
 {
-    return !net_address_is_loopback(&login->remote) &&
-           !address_rate_has(&access->failures, &login->remote, access->now_us, FAILURES_PER_S,
-                             FAILURES_BURST);
-}
-
-static int refuse_password(struct mqtt_access *access, const struct broker_login *login)
-{
-    // is_guessing has looked whether there is room
-    bool counted = address_rate_take(&access->failures, &login->remote, access->now_us,
-                                     FAILURES_PER_S, FAILURES_BURST);
-    (void)counted;
+    user_login_note_failure(access->config.logins, &login->remote, access->now_us);
     return refuse(access, login, MQTT_BAD_USER_OR_PASSWORD);
 }
 
@@ -68,15 +67,18 @@ static int login_by_token(struct mqtt_access *access, struct broker_client *clie
                           const struct broker_login *login, struct bytes *ret_user)
 {
     struct token_grants grants;
+    if (!user_login_allows(access->config.logins, &login->remote, access->now_us))
+        return refuse(access, login, MQTT_CONNECTION_RATE_EXCEEDED);
     int result = token_verifier_check(access->config.tokens, login->password,
                                       access->now_unix_us / TIME_US_PER_S, &grants);
     // a token for a room alone names nobody
     if (result < 0 || grants.user[0] == '\0')
-        return refuse_password(access, login);
+        return refuse_token(access, login);
     struct bytes user = bytes_of_text(grants.user);
     if (login->user.size > 0 && !bytes_equal(login->user, user))
-        return refuse_password(access, login);
+        return refuse_token(access, login);
     struct holder *holder = memory_allocate(1, sizeof(*holder) + user.size);
+    holder->visitor.kind = VISITOR_HOLDER;
     holder->may_publish = !grants.denials.data;
     memcpy(holder->user, user.data, user.size);
     broker_client_set_context(client, holder);
@@ -84,27 +86,67 @@ static int login_by_token(struct mqtt_access *access, struct broker_client *clie
     return MQTT_SUCCESS;
 }
 
-static int login_by_password(struct mqtt_access *access, const struct broker_login *login,
-                             struct bytes *ret_user)
+/** A result of the login service in the words of MQTT; a user is then in `ret_user`. */
+static int take_result(struct mqtt_access *access, const struct user_login_request *request,
+                       int result, struct bytes *ret_user)
 {
-    const struct user_list *users =
-        access->config.users ? access->config.users(access->config.owner) : NULL;
-    if (!users || !user_list_admits(users, login->user, login->password))
-        return refuse_password(access, login);
-    *ret_user = login->user;
-    return MQTT_SUCCESS;
+    switch (result) {
+    case 0:
+        memcpy(access->name, request->name, sizeof(access->name));
+        *ret_user = bytes_of_text(access->name);
+        return MQTT_SUCCESS;
+    case -EAGAIN:
+        return MQTT_CONNECTION_RATE_EXCEEDED;
+    case -EBUSY:
+        return MQTT_SERVER_BUSY;
+    default:
+        return MQTT_BAD_USER_OR_PASSWORD;
+    }
+}
+
+static void password_checked(struct user_login_request *request, int result)
+{
+    struct coming *coming = container_of(request, struct coming, request);
+    struct mqtt_access *access = coming->access;
+    struct broker_client *client = coming->client;
+    struct bytes user = bytes_of(NULL, 0);
+    int reason = take_result(access, request, result, &user);
+    broker_client_set_context(client, NULL);
+    free(coming);
+    access->decided(access, client, reason, user);
+}
+
+static int login_by_password(struct mqtt_access *access, struct broker_client *client,
+                             const struct broker_login *login, struct bytes *ret_user)
+{
+    struct coming *coming = memory_new(struct coming);
+    *coming = (struct coming){ .visitor.kind = VISITOR_COMING,
+                               .access = access,
+                               .client = client,
+                               .request.done = password_checked };
+    struct user_login_attempt attempt = { .name = login->user,
+                                          .password = login->password,
+                                          .remote = login->remote,
+                                          .protocol = "mqtt" };
+    int result =
+        user_login_check(access->config.logins, &attempt, &coming->request, access->now_us);
+    if (result == -EINPROGRESS) {
+        broker_client_set_context(client, coming);
+        return result;
+    }
+    int reason = take_result(access, &coming->request, result, ret_user);
+    free(coming);
+    return reason;
 }
 
 static int login(struct broker_owner *owner, struct broker_client *client,
                  const struct broker_login *login, struct bytes *ret_user)
 {
     struct mqtt_access *access = access_of(owner);
-    if (login->has_password && is_guessing(access, login))
-        return refuse(access, login, MQTT_CONNECTION_RATE_EXCEEDED);
     if (login->has_password && looks_like_token(login->password))
         return login_by_token(access, client, login, ret_user);
     if (login->has_password)
-        return login_by_password(access, login, ret_user);
+        return login_by_password(access, client, login, ret_user);
     if (!access->config.guests)
         return refuse(access, login, MQTT_NOT_AUTHORIZED);
     // a name alone proves nothing
@@ -114,9 +156,20 @@ static int login(struct broker_owner *owner, struct broker_client *client,
 
 static void gone(struct broker_owner *owner, struct broker_client *client)
 {
-    (void)owner;
-    free(broker_client_context(client));
+    struct visitor *visitor = broker_client_context(client);
     broker_client_set_context(client, NULL);
+    if (visitor && visitor->kind == VISITOR_COMING) {
+        struct coming *coming = container_of(visitor, struct coming, visitor);
+        user_login_cancel(&coming->request, access_of(owner)->now_us);
+    }
+    free(visitor);
+}
+
+static bool may_publish_at_all(const struct broker_client *client)
+{
+    struct visitor *visitor = broker_client_context(client);
+    return !visitor || visitor->kind != VISITOR_HOLDER ||
+           container_of(visitor, struct holder, visitor)->may_publish;
 }
 
 /** ---- what ---- */
@@ -131,8 +184,7 @@ static bool may_publish(struct broker_owner *owner, const struct broker_client *
                         struct bytes topic)
 {
     const struct mqtt_access *access = access_of(owner);
-    const struct holder *holder = broker_client_context(client);
-    if (holder && !holder->may_publish)
+    if (!may_publish_at_all(client))
         return false;
     if (mqtt_filter_matches(bytes_of_text(OWN_TOPICS), topic))
         return false;
@@ -165,6 +217,4 @@ void mqtt_access_init(struct mqtt_access *access, const struct mqtt_access_confi
     access->owner = (struct broker_owner){
         .login = login, .may_publish = may_publish, .may_subscribe = may_subscribe, .gone = gone
     };
-    uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
-    address_rate_init(&access->failures, secret);
 }

@@ -102,6 +102,16 @@ static int open_journal(struct mqtt_endpoint *endpoint, struct text_builder *pro
     return result;
 }
 
+/** ---- logins ---- */
+
+static void login_decided(struct mqtt_access *access, struct broker_client *client, int reason,
+                          struct bytes user)
+{
+    struct mqtt_endpoint *endpoint = container_of(access, struct mqtt_endpoint, access);
+    broker_client_admit(client, mqtt_endpoint_now(endpoint), reason, user);
+    mqtt_endpoint_wake(endpoint);
+}
+
 /** ---- time and output ---- */
 
 static void arm(struct mqtt_endpoint *endpoint)
@@ -204,6 +214,7 @@ int mqtt_endpoint_new(const struct mqtt_endpoint_config *config,
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     address_limit_init(&endpoint->limit, 0, 0, secret);
     mqtt_access_init(&endpoint->access, &config->access);
+    endpoint->access.decided = login_decided;
     take_config(endpoint, config);
     list_init(&endpoint->sockets);
     loop_timer_init(&endpoint->timer, config->loop, tick);

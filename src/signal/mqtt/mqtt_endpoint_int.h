@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "runtime/address_limit.h"
 #include "runtime/buffer.h"
 #include "runtime/journal_file.h"
 #include "runtime/tcp.h"

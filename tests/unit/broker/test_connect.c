@@ -249,8 +249,11 @@ static void test_a_login_takes_no_longer_than_a_connection_may(void **state)
         assert_int_equal(world_metric(&stage.world, BROKER_METRIC_SESSIONS), 0);
         stage.ann.deaf = false;
         broker_client_block(late, false);
+        assert_int_equal(stage.world.gone_count, 0);
         world_run(&stage.world);
         device_expect_closed(&stage.ann);
+        // the owner was asked about it, and has to forget it
+        assert_int_equal(stage.world.gone_count, 1);
         stage_done(&stage);
     }
 }
