@@ -492,6 +492,8 @@ export interface RegisterRequest {
     name?: string;
     /** A JWT that vouches for the user name. */
     token?: string;
+    /** `false`: in calls that begin from now on, this session takes and names no candidates apart from its descriptions. The other side's are put into its descriptions, which come when they are complete or after a second. Absent: as before, at first `true`. */
+    trickle?: boolean;
 }
 
 /** Result of `register`. */
@@ -518,6 +520,8 @@ export interface LinkRequest {
     name: string;
     /** A JWT, where the server lets people in by token only. */
     token?: string;
+    /** As in `register`. */
+    trickle?: boolean;
 }
 
 /** Result of `link`. */
@@ -546,6 +550,8 @@ export interface CallRequest {
     name?: string;
     /** What the caller means to use. */
     media?: CallMedia;
+    /** As in `register`, for a caller who is not registered. */
+    trickle?: boolean;
 }
 
 /** Result of `call`. */

@@ -57,30 +57,22 @@ struct call *call_new(struct call_directory *directory, struct call_device *call
     map_set(&directory->calls, bytes_of_text(call->record.id), call);
     metric_add(&directory->metrics[CALL_METRIC_CALLS], 1);
     metric_add(&directory->metrics[CALL_METRIC_STARTED], 1);
+    call->glare = glare;
     call->caller = call_side_new(call, caller);
+    call->caller->knows = true;
     list_init(&call->callees);
     for (size_t i = 0; i < callee_count; i++)
         list_append(&call->callees, &call_side_new(call, callees[i])->call_node);
-    for (size_t i = 0; i < callee_count; i++) {
-        call_notify(callees[i], &(struct call_event){
-                                    .kind = CALL_EVENT_INCOMING,
-                                    .call = call->record.id,
-                                    .peer = caller,
-                                    .to = request->to,
-                                    .sdp = request->sdp,
-                                    .media = request->media,
-                                    .glare = glare,
-                                    .timeout_us = directory->config.ring_timeout_us,
-                                });
-    }
+    call_describe(directory, call->caller, now_us, CALL_EVENT_INCOMING, request->sdp);
     return call;
 }
 
-/** Takes the device out of the call; `told`: it hears why. */
+/** Takes the device out of the call; `told`: it hears why, if it knows of the call. */
 static void end_side(struct call_side *side, enum call_ended_reason reason, bool told)
 {
     const struct call *call = side->call;
     struct call_device *device = side->device;
+    told = told && side->knows;
     call_side_free(side);
     if (told)
         call_notify(device, &(struct call_event){ .kind = CALL_EVENT_ENDED,
@@ -174,12 +166,9 @@ int call_accept(struct call_directory *directory, struct call_device *device, ui
         if (other != side)
             end_side(other, CALL_ENDED_ELSEWHERE, true);
     }
-    call_notify(call->caller->device, &(struct call_event){ .kind = CALL_EVENT_ACCEPTED,
-                                                            .call = call->record.id,
-                                                            .peer = device,
-                                                            .to = call->record.callee,
-                                                            .sdp = sdp });
-    call_side_pass_kept(side);
+    if (side->trickles) // nobody is left for whom the caller's candidates are gathered
+        call_gathering_done(&call->caller->gathering);
+    call_describe(directory, side, now_us, CALL_EVENT_ACCEPTED, sdp);
     return 0;
 }
 

@@ -26,6 +26,7 @@ void call_device_init(struct call_device *device, const struct call_device_ops *
 {
     *device = (struct call_device){ .ops = ops,
                                     .binding = binding,
+                                    .trickles = true,
                                     .call_max = bindings[binding].call_max,
                                     .choice = PRESENCE_ONLINE };
     list_init(&device->user_node);

@@ -36,13 +36,14 @@ struct call_device {
     char link[CALL_NAME_SIZE]; /**< where it waits; "": nowhere */
     char name[CALL_NAME_SIZE]; /**< display name; "": none */
     bool verified;             /**< a token or password vouched for the user name */
-    bool away;                 /**< its connection is lost, and it may come back */
-    enum presence choice;      /**< what it says about its user: online, away or dnd */
-    struct list sides; /**< struct call_side: the calls it takes part in, ringing ones too */
+    bool trickles; /**< [true] its language has candidates apart from descriptions (RFC 8838) */
+    bool away;     /**< its connection is lost, and it may come back */
+    enum presence choice; /**< what it says about its user: online, away or dnd */
+    struct list sides;    /**< struct call_side: the calls it takes part in, ringing ones too */
     uint32_t side_count;
 };
 
-/** `call_max` becomes what is usual for the binding, and may be changed afterwards. */
+/** `call_max` and `trickles` become what is usual, and may be changed for the calls to come. */
 void call_device_init(struct call_device *device, const struct call_device_ops *ops,
                       enum call_binding binding);
 /** Takes the device out of everything: its calls end with `reason` for the other sides. */

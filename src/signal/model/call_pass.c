@@ -9,50 +9,38 @@ int call_pass_candidate(struct call_device *device, const char *id,
     struct call_side *side = call_side_find(device, id);
     if (!side)
         return -ENOENT;
-    struct call *call = side->call;
-    struct call_event event = { .kind = CALL_EVENT_CANDIDATE,
-                                .call = call->record.id,
-                                .candidate = candidate };
-    if (call_side_is_caller(side)) {
-        const struct call_side *callee;
-        list_each(callee, &call->callees, call_node) call_notify(callee->device, &event);
-    } else if (call->state == CALL_ACCEPTED) {
-        call_notify(call->caller->device, &event);
-    } else {
-        call_side_keep(side, candidate);
-    }
+    call_describe_candidate(side, candidate);
     return 0;
 }
 
-int call_pass_offer(struct call_device *device, const char *id, const char *sdp)
+int call_pass_offer(struct call_directory *directory, struct call_device *device, uint64_t now_us,
+                    const char *id, const char *sdp)
 {
-    const struct call_side *side = call_side_find(device, id);
+    struct call_side *side = call_side_find(device, id);
     if (!side)
         return -ENOENT;
     struct call *call = side->call;
     if (call->state != CALL_ACCEPTED)
         return -EPROTO;
-    if (call->offering && call->offering != side)
+    bool crosses = call->offering && call->offering != side;
+    if (crosses || call_describes(side) || call_describes(call_side_other(side)))
         return -EAGAIN;
     call->offering = side;
-    call_notify(
-        call_side_other(side)->device,
-        &(struct call_event){ .kind = CALL_EVENT_OFFER, .call = call->record.id, .sdp = sdp });
+    call_describe(directory, side, now_us, CALL_EVENT_OFFER, sdp);
     return 0;
 }
 
-int call_pass_answer(struct call_device *device, const char *id, const char *sdp)
+int call_pass_answer(struct call_directory *directory, struct call_device *device, uint64_t now_us,
+                     const char *id, const char *sdp)
 {
-    const struct call_side *side = call_side_find(device, id);
+    struct call_side *side = call_side_find(device, id);
     if (!side)
         return -ENOENT;
     struct call *call = side->call;
     if (call->state != CALL_ACCEPTED || !call->offering || call->offering == side)
         return -EPROTO;
     call->offering = NULL;
-    call_notify(
-        call_side_other(side)->device,
-        &(struct call_event){ .kind = CALL_EVENT_ANSWER, .call = call->record.id, .sdp = sdp });
+    call_describe(directory, side, now_us, CALL_EVENT_ANSWER, sdp);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /**
  * One-to-one calls between devices: the model, without any binding's language. Session descriptions
- * and candidates pass through as they are.
+ * and candidates pass through as they are, but on the way to a device that does not trickle: it
+ * gets the candidates within the description.
  *
  * A call rings all devices of the callee that have a place for it, whatever they speak; one of them
  * may accept, and the others hear that it was answered elsewhere.
@@ -10,12 +11,15 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/random.h"
+#include "base/time.h"
 #include "signal/model/call_device.h"
 #include "signal/model/contacts.h"
 
 #define CALL_ID_SIZE        12
 #define CALL_CALLEES_MAX    8  /**< devices of one user that ring */
-#define CALL_CANDIDATES_MAX 64 /**< kept of a callee that has not accepted */
+#define CALL_CANDIDATES_MAX 64 /**< kept of a side for one description */
+/** How long a description waits for its candidates on the way to a device that does not trickle. */
+#define CALL_GATHER_US TIME_US_PER_S
 
 struct call;
 
@@ -60,10 +64,11 @@ enum call_metric {
 
 struct call_directory {
     struct call_directory_config config;
-    struct map users;    /**< struct call_user by name */
-    struct map links;    /**< struct call_device that waits, by link */
-    struct map calls;    /**< struct call by id */
-    struct list ringing; /**< calls by deadline: all ring for the same time */
+    struct map users;      /**< struct call_user by name */
+    struct map links;      /**< struct call_device that waits, by link */
+    struct map calls;      /**< struct call by id */
+    struct list ringing;   /**< calls by deadline: all ring for the same time */
+    struct list gathering; /**< sides whose description waits for candidates, by deadline */
     struct presence_board presence;
     struct contact_index shown;
     metric_value metrics[CALL_METRIC_COUNT];
@@ -76,7 +81,7 @@ void call_directory_reload(struct call_directory *directory,
                            const struct call_directory_config *config);
 /** After the bindings have taken out their devices. */
 void call_directory_done(struct call_directory *directory);
-/** Ends calls that rang too long. */
+/** Ends calls that rang too long, and passes on descriptions that waited long enough. */
 void call_directory_tick(struct call_directory *directory, uint64_t now_us);
 uint64_t call_directory_deadline(const struct call_directory *directory);
 struct metric_set call_directory_metrics(const struct call_directory *directory);
@@ -112,9 +117,11 @@ must_check int call_hangup(struct call_directory *directory, struct call_device 
 /** `candidate` NULL: the end of candidates. */
 must_check int call_pass_candidate(struct call_device *device, const char *id,
                                    const struct call_candidate *candidate);
-/** -EAGAIN: the other side's offer is not answered yet. */
-must_check int call_pass_offer(struct call_device *device, const char *id, const char *sdp);
-must_check int call_pass_answer(struct call_device *device, const char *id, const char *sdp);
+/** -EAGAIN: a description of either side is under way. */
+must_check int call_pass_offer(struct call_directory *directory, struct call_device *device,
+                               uint64_t now_us, const char *id, const char *sdp);
+must_check int call_pass_answer(struct call_directory *directory, struct call_device *device,
+                                uint64_t now_us, const char *id, const char *sdp);
 
 /**
  * Passes what only devices of one language understand to those of user `to` that speak `device`'s.

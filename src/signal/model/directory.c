@@ -35,6 +35,7 @@ void call_directory_init(struct call_directory *directory,
     list_init(&directory->ringing);
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     presence_board_init(&directory->presence, secret);
+    list_init(&directory->gathering);
 }
 
 void call_directory_reload(struct call_directory *directory,
@@ -72,13 +73,16 @@ void call_directory_tick(struct call_directory *directory, uint64_t now_us)
         metric_add(&directory->metrics[CALL_METRIC_TIMED_OUT], 1);
         call_end(directory, call, now_us, CALL_ENDED_TIMEOUT, NULL);
     }
+    call_describe_tick(directory, now_us);
     presence_tick(directory, now_us);
 }
 
 uint64_t call_directory_deadline(const struct call_directory *directory)
 {
     const struct call *call = first_ringing(directory);
-    return time_earlier(call ? call->deadline_us : TIME_NEVER, presence_deadline(directory));
+    uint64_t deadline_us = call ? call->deadline_us : TIME_NEVER;
+    deadline_us = time_earlier(deadline_us, call_describe_deadline(directory));
+    return time_earlier(deadline_us, presence_deadline(directory));
 }
 
 struct metric_set call_directory_metrics(const struct call_directory *directory)

@@ -52,6 +52,12 @@ static void refuse_name(struct native_session *session, const struct wire_messag
     }
 }
 
+static void set_trickle(struct native_session *session, bool is_given, bool trickle)
+{
+    if (is_given)
+        session->device.trickles = trickle;
+}
+
 void native_register(struct native_session *session, uint64_t now_us,
                      const struct wire_message *message)
 {
@@ -70,6 +76,7 @@ void native_register(struct native_session *session, uint64_t now_us,
         return;
     }
     const char *name = grants.name[0] ? grants.name : request->name;
+    set_trickle(session, request->has_trickle, request->trickle);
     int result =
         call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
@@ -115,6 +122,7 @@ void native_link(struct native_session *session, uint64_t now_us,
     if (!native_admit(session, now_us, message, &question, &grants))
         return;
     bool waits;
+    set_trickle(session, request->has_trickle, request->trickle);
     int result = call_device_link(calls_of(session), &session->device, request->link,
                                   grants.name[0] ? grants.name : request->name, &waits);
     if (result < 0) {
@@ -177,6 +185,7 @@ void native_call(struct native_session *session, uint64_t now_us,
                                   .name = request->name,
                                   .media = (enum call_media)request->media };
     char id[CALL_ID_SIZE];
+    set_trickle(session, request->has_trickle, request->trickle);
     int result = call_start(calls_of(session), &session->device, now_us, &start, id);
     if (result < 0) {
         refuse_call(session, message, result);
@@ -252,16 +261,17 @@ void native_call_candidate(struct native_session *session, uint64_t now_us,
 void native_call_offer(struct native_session *session, uint64_t now_us,
                        const struct wire_message *message)
 {
-    (void)now_us;
     const struct wire_request_call_offer *request = &message->request.call_offer;
-    reply_in_call(session, message, call_pass_offer(&session->device, request->call, request->sdp));
+    reply_in_call(
+        session, message,
+        call_pass_offer(calls_of(session), &session->device, now_us, request->call, request->sdp));
 }
 
 void native_call_answer(struct native_session *session, uint64_t now_us,
                         const struct wire_message *message)
 {
-    (void)now_us;
     const struct wire_request_call_answer *request = &message->request.call_answer;
-    reply_in_call(session, message,
-                  call_pass_answer(&session->device, request->call, request->sdp));
+    reply_in_call(
+        session, message,
+        call_pass_answer(calls_of(session), &session->device, now_us, request->call, request->sdp));
 }

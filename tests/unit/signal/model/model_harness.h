@@ -10,8 +10,8 @@
 #include "support/check.h"
 
 #define S           TIME_US_PER_S
-#define HEARD_MAX   256
-#define TEXT_SIZE   512
+#define HEARD_MAX   128
+#define TEXT_SIZE   4096
 #define RECORDS_MAX 64
 
 /** A device and what it heard and was not asked for yet, a line each: see write_event(). */

@@ -22,10 +22,11 @@ static void test_a_call_between_two_languages(void **state)
     assert_hears(&ann, "accepted by bob: v=0 answer");
     assert_hears(&ann, "candidate: one");
     assert_hears(&ann, "candidate: end");
-    assert_int_equal(call_pass_offer(&bob.device, id, "v=0 more"), 0);
+    assert_int_equal(call_pass_offer(&model.calls, &bob.device, model.now_us, id, "v=0 more"), 0);
     assert_hears(&ann, "offer: v=0 more");
-    assert_int_equal(call_pass_offer(&ann.device, id, "v=0 too"), -EAGAIN);
-    assert_int_equal(call_pass_answer(&ann.device, id, "v=0 well"), 0);
+    assert_int_equal(call_pass_offer(&model.calls, &ann.device, model.now_us, id, "v=0 too"),
+                     -EAGAIN);
+    assert_int_equal(call_pass_answer(&model.calls, &ann.device, model.now_us, id, "v=0 well"), 0);
     assert_hears(&bob, "answer: v=0 well");
     call_device_set_away(&model.calls, &bob.device, true);
     assert_hears(&ann, "peer: away");
@@ -150,11 +151,14 @@ static void test_a_device_is_busy_when_its_places_are_taken(void **state)
     assert_string_equal(last_record()->id, "");
     assert_int_equal(try_call(&mesh, "one", id), -EALREADY);
     // each call is its own: what happens in one concerns nobody else
-    assert_int_equal(call_pass_offer(&mesh.device, ids[5], "v=0 five"), 0);
-    assert_int_equal(call_pass_offer(&callers[7].device, ids[7], "v=0 seven"), 0);
+    assert_int_equal(call_pass_offer(&model.calls, &mesh.device, model.now_us, ids[5], "v=0 five"),
+                     0);
+    assert_int_equal(
+        call_pass_offer(&model.calls, &callers[7].device, model.now_us, ids[7], "v=0 seven"), 0);
     assert_hears(&callers[5], "accepted by mesh: v=0 answer");
     assert_hears(&callers[5], "offer: v=0 five");
-    assert_int_equal(call_pass_offer(&callers[5].device, ids[7], "v=0"), -ENOENT);
+    assert_int_equal(call_pass_offer(&model.calls, &callers[5].device, model.now_us, ids[7], "v=0"),
+                     -ENOENT);
     assert_int_equal(hang_up(&mesh, ids[3]), 0);
     assert_hears(&callers[3], "accepted by mesh: v=0 answer");
     assert_hears(&callers[3], "ended: hangup");

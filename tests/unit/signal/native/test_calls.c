@@ -215,6 +215,32 @@ static void test_candidates_of_a_ringing_callee_are_bounded(void **state)
     client_done(&grace);
 }
 
+static void test_a_session_may_take_candidates_within_descriptions_alone(void **state)
+{
+    (void)state;
+    struct client ada, grace;
+    char id[32];
+    enter(&ada, "ada");
+    client_hello(&grace);
+    client_must(&grace,
+                json_pack("{s:s,s:s,s:b}", "type", "register", "user", "grace", "trickle", 0));
+    // to say nothing of it changes nothing
+    client_must(&grace, registration("grace"));
+    json_t *result = client_must(&ada, json_pack("{s:s,s:s,s:s}", "type", "call", "to", "grace",
+                                                 "sdp", "v=0\r\nm=audio 9 RTP/AVP 0\r\n"));
+    snprintf(id, sizeof(id), "%s", text_at(result, "call"));
+    client_must(&ada, candidate(id, "candidate:1 1 udp 1 192.0.2.1 9 typ host"));
+    assert_int_equal(client_heard(&grace, "call_incoming"), 0);
+    world_pass(S);
+    json_t *incoming = client_hears(&grace, "call_incoming");
+    assert_string_equal(text_at(incoming, "sdp"),
+                        "v=0\r\nm=audio 9 RTP/AVP 0\r\n"
+                        "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=end-of-candidates\r\n");
+    assert_int_equal(client_heard(&grace, "call_candidate"), 0);
+    client_done(&ada);
+    client_done(&grace);
+}
+
 static void test_offers_within_a_call_do_not_cross(void **state)
 {
     (void)state;
@@ -450,6 +476,7 @@ int main(void)
         TEST(test_a_name_belongs_to_one_unless_tokens_say_otherwise),
         TEST(test_candidates_pass_and_wait_for_the_answer),
         TEST(test_candidates_of_a_ringing_callee_are_bounded),
+        TEST(test_a_session_may_take_candidates_within_descriptions_alone),
         TEST(test_offers_within_a_call_do_not_cross),
         TEST(test_glare_has_one_winner_whoever_comes_first),
         TEST(test_all_devices_of_a_user_ring_and_one_answers),
