@@ -69,6 +69,7 @@ static struct mqtt_endpoint_config config_of(struct serve *serve)
                     .logins = serve->logins,
                     .guests = lets_guests_in(options),
                     .rules = serve->mqtt_rules },
+        .users = serve->users,
         .broker = broker_config(options),
     };
 }

@@ -181,6 +181,17 @@ void broker_client_forget_received(struct broker_client *client);
 void broker_client_prune(struct broker_client *client,
                          bool (*keep)(void *owner, struct bytes filter), void *owner);
 
+/** ---- users ---- */
+
+/**
+ * Ends the connections of a user, or those of them that are `chosen` (NULL: all): "administrative
+ * action". Their sessions stay. Takes a look at every client.
+ */
+void broker_user_disconnect(struct broker *broker, uint64_t now_us, struct bytes user,
+                            bool (*chosen)(const struct broker_client *client));
+/** Ends all connections and all sessions of a user. Takes a look at every session. */
+void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes user);
+
 /** ---- output ---- */
 
 /** A client with something to send that was not blocked; NULL: none. */

@@ -20,6 +20,7 @@ struct user_watch {
     void (*changed)(void *owner);
     void *owner;
     struct user_list users;
+    struct list listeners;
     bool failed; /**< told already */
 
     struct job job;
@@ -96,13 +97,73 @@ static void work(struct job *job)
     watch->error = look(watch);
 }
 
+/** ---- what has changed ---- */
+
+static void tell(struct user_watch *watch, const struct user *user, enum user_fate fate)
+{
+    struct user_listener *listener;
+    list_each(listener, &watch->listeners, node) listener->changed(listener, user->name, fate);
+}
+
+static bool same_text(const char *one, const char *other)
+{
+    return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+static void compare(struct user_watch *watch, const struct user *before, const struct user *after)
+{
+    // who was removed and made again is somebody else
+    if (!after || after->created_unix_s != before->created_unix_s ||
+        (after->disabled && !before->disabled))
+        tell(watch, before, USER_IS_GONE);
+    else if (!user_keys_equal(&before->keys, &after->keys))
+        tell(watch, before, USER_IS_REKEYED);
+    else if (before->role != after->role || !same_text(before->display_name, after->display_name))
+        tell(watch, before, USER_IS_RENAMED);
+}
+
+static int order_of(const struct user *one, const struct user *other)
+{
+    int order = strcmp(one->name, other->name);
+    return order ? order : strcmp(one->realm, other->realm);
+}
+
+/** Both are sorted. */
+static void tell_changes(struct user_watch *watch, const struct user_list *before)
+{
+    const struct user_list *after = &watch->users;
+    size_t at = 0;
+    for (size_t i = 0; i < before->count; i++) {
+        const struct user *user = &before->items[i];
+        while (at < after->count && order_of(&after->items[at], user) < 0)
+            at++;
+        bool is_there = at < after->count && order_of(&after->items[at], user) == 0;
+        compare(watch, user, is_there ? &after->items[at] : NULL);
+    }
+}
+
 static void adopt(struct user_watch *watch)
 {
-    user_list_done(&watch->users);
+    struct user_list before = watch->users;
     watch->users = watch->read;
     watch->read = (struct user_list){ 0 };
     watch->fresh = false;
+    tell_changes(watch, &before);
+    user_list_done(&before);
 }
+
+void user_watch_listen(struct user_watch *watch, struct user_listener *listener)
+{
+    list_append(&watch->listeners, &listener->node);
+}
+
+void user_watch_unlisten(struct user_listener *listener)
+{
+    if (listener->node.next)
+        list_remove(&listener->node);
+}
+
+/** ---- looking ---- */
 
 static void done(struct job *job)
 {
@@ -145,6 +206,7 @@ int user_watch_open(const struct user_watch_config *config, struct user_watch **
         .path = memory_copy(config->path, strlen(config->path)),
         .realm = config->realm ? memory_copy(config->realm, strlen(config->realm)) : NULL,
     };
+    list_init(&watch->listeners);
     loop_timer_init(&watch->timer, config->loop, due);
     int result = look(watch);
     if (result < 0)
@@ -170,6 +232,7 @@ struct user_watch *user_watch_close(struct user_watch *watch)
     if (!watch)
         return NULL;
     watch->changed = ignore; // the job that is out ends here
+    list_init(&watch->listeners);
     job_inbox_done(&watch->inbox);
     loop_timer_cancel(&watch->timer);
     jobs_stop(watch->jobs);

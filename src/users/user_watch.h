@@ -10,6 +10,20 @@
 
 struct user_watch;
 
+/** What became of somebody who was a user before. */
+enum user_fate {
+    USER_IS_GONE,    /**< removed or disabled: whoever is here as this user has to go */
+    USER_IS_REKEYED, /**< another password: whoever came with the old one has to go */
+    USER_IS_RENAMED, /**< another role or display name */
+};
+
+/** Somebody who wants to know. */
+struct user_listener {
+    struct list node;
+    /** On the loop's thread; user_watch_users has the new ones already. */
+    void (*changed)(struct user_listener *self, const char *name, enum user_fate fate);
+};
+
 struct user_watch_config {
     struct loop *loop;     /**< required */
     const char *path;      /**< of users.db; copied */
@@ -34,3 +48,7 @@ must_check int user_watch_open(const struct user_watch_config *config,
 struct user_watch *user_watch_close(struct user_watch *watch);
 /** As last read; valid until `changed` or close. */
 const struct user_list *user_watch_users(const struct user_watch *watch);
+/** `listener` must live until user_watch_unlisten. */
+void user_watch_listen(struct user_watch *watch, struct user_listener *listener);
+/** Harmless for one that does not listen but is zeroed. */
+void user_watch_unlisten(struct user_listener *listener);

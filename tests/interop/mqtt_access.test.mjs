@@ -108,6 +108,38 @@ describe('users', { concurrency: 4, timeout: 60000 }, () => {
         await until('carl is not', async () => !await admitted());
     });
 
+    test('that are removed, disabled or given another password are sent away', async (context) => {
+        const kept = { clean: false, properties: { sessionExpiryInterval: 600 } };
+        const login = (name) => ({ username: name, password: `the password of ${name}` });
+        const names = ['dora', 'emil', 'fritz', 'gina'];
+        for (const name of names) await user(server, 'add', name, `the password of ${name}`);
+        await until('the last is known', () => Client.connect(server, login('gina')).then((client) => client.end().then(() => true), () => false));
+        const come = (name, options) => open(context, { ...login(name), ...kept, clientId: `lamp of ${name}`, ...options });
+        const clients = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await come(name, { transport: name === 'dora' ? 'wss' : 'tcp' })])));
+        const old = await come('dora', { version: 4, clientId: 'old', properties: undefined });
+        const byToken = await open(context, { username: 'fritz', password: await mint('--user', 'fritz'), clientId: 'by token' });
+        await user(server, 'remove', 'dora');
+        await user(server, 'disable', 'emil');
+        await user(server, 'passwd', 'fritz', 'another password');
+        for (const name of ['dora', 'emil', 'fritz']) {
+            await until(`${name} is sent away`, () => clients[name].isClosed, 30000);
+            assert.equal(clients[name].goodbye, 0x98);
+        }
+        await until('clients of before 5.0 as well', () => old.isClosed, 30000);
+        await until('fritz has another password', () => Client.connect(server, { username: 'fritz', password: 'another password' })
+            .then((client) => client.end().then(() => true), () => false));
+        // a token is not a password, and others have nothing to do with it
+        assert.ok(!byToken.isClosed && !clients.gina.isClosed);
+        // sessions of a password are those of its user still; those of who was removed or disabled are not
+        assert.equal((await come('fritz', { password: 'another password' })).sessionPresent, true);
+        await user(server, 'add', 'dora', 'the password of dora');
+        await user(server, 'enable', 'emil');
+        for (const name of ['dora', 'emil']) {
+            await until(`${name} is back`, () => Client.connect(server, login(name)).then((client) => client.end().then(() => true), () => false));
+            assert.equal((await come(name)).sessionPresent, false);
+        }
+    });
+
     test('have sessions of their own: the same client identifier is another session for another user', async (context) => {
         const options = { clientId: 'one-name', clean: false, properties: { sessionExpiryInterval: 60 } };
         const first = await open(context, { ...options, ...ann });

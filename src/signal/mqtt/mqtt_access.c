@@ -172,6 +172,11 @@ static bool may_publish_at_all(const struct broker_client *client)
            container_of(visitor, struct holder, visitor)->may_publish;
 }
 
+bool mqtt_access_by_password(const struct broker_client *client)
+{
+    return !broker_client_context(client) && broker_client_user(client).size > 0;
+}
+
 /** ---- what ---- */
 
 static struct mqtt_subject subject_of(const struct broker_client *client)

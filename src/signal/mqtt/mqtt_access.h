@@ -39,3 +39,5 @@ struct mqtt_access {
 /** `decided` is the caller's to set. */
 void mqtt_access_init(struct mqtt_access *access, const struct mqtt_access_config *config);
 void mqtt_access_reload(struct mqtt_access *access, const struct mqtt_access_config *config);
+/** Whether a client that came in is a user who showed a password, not a token. */
+bool mqtt_access_by_password(const struct broker_client *client);

@@ -112,6 +112,18 @@ static void login_decided(struct mqtt_access *access, struct broker_client *clie
     mqtt_endpoint_wake(endpoint);
 }
 
+static void user_changed(struct user_listener *listener, const char *name, enum user_fate fate)
+{
+    struct mqtt_endpoint *endpoint = container_of(listener, struct mqtt_endpoint, users);
+    uint64_t now_us = mqtt_endpoint_now(endpoint);
+    if (fate == USER_IS_GONE)
+        broker_user_forget(endpoint->broker, now_us, bytes_of_text(name));
+    else if (fate == USER_IS_REKEYED)
+        broker_user_disconnect(endpoint->broker, now_us, bytes_of_text(name),
+                               mqtt_access_by_password);
+    mqtt_endpoint_wake(endpoint);
+}
+
 /** ---- time and output ---- */
 
 static void arm(struct mqtt_endpoint *endpoint)
@@ -230,6 +242,9 @@ int mqtt_endpoint_new(const struct mqtt_endpoint_config *config,
         mqtt_endpoint_free(endpoint);
         return result;
     }
+    endpoint->users.changed = user_changed;
+    if (config->users)
+        user_watch_listen(config->users, &endpoint->users);
     mqtt_endpoint_wake(endpoint);
     *ret_endpoint = endpoint;
     return 0;
@@ -240,6 +255,7 @@ struct mqtt_endpoint *mqtt_endpoint_free(struct mqtt_endpoint *endpoint)
     if (!endpoint)
         return NULL;
     close_listeners(endpoint);
+    user_watch_unlisten(&endpoint->users);
     struct mqtt_socket *socket;
     list_each(socket, &endpoint->sockets, node) mqtt_socket_free(socket);
     loop_timer_cancel(&endpoint->timer);

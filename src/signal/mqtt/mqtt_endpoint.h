@@ -11,6 +11,7 @@ struct loop;
 struct mqtt_endpoint;
 struct stream_parcel;
 struct tls_server_context;
+struct user_watch;
 
 /** Zero fields take the defaults in brackets. What it points to must live as long. */
 struct mqtt_endpoint_config {
@@ -24,6 +25,7 @@ struct mqtt_endpoint_config {
     const char *const *allowed_origins;
     uint32_t client_per_address_max; /**< by TCP and TLS; loopback is exempt [1000] */
     struct mqtt_access_config access;
+    struct user_watch *users;    /**< tells who has to go; NULL: nobody ever has */
     struct broker_config broker; /**< owner, random and journal are filled in */
 };
 

@@ -8,6 +8,7 @@
 #include "runtime/tcp.h"
 #include "server/websocket.h"
 #include "signal/mqtt/mqtt_endpoint.h"
+#include "users/user_watch.h"
 
 #define MQTT_LISTENERS_MAX 32
 /** Beyond it messages wait in the broker, which knows which of them may be dropped. */
@@ -22,6 +23,7 @@ struct mqtt_listener {
 struct mqtt_endpoint {
     struct mqtt_endpoint_config config;
     struct mqtt_access access;
+    struct user_listener users;
     struct broker *broker;
     struct journal_file *journal; /**< NULL: nothing is kept */
     uint64_t journal_position;    /**< behind the batch that is being written */

@@ -17,6 +17,12 @@
 
 #define PATIENCE_US (20 * TIME_US_PER_S)
 
+/** What a listener was told, as text: "ann gone;". */
+struct ear {
+    struct user_listener listener;
+    char heard[256];
+};
+
 struct place {
     char folder[64];
     char path[96];
@@ -169,6 +175,56 @@ static void closing_waits_for_a_read_in_progress(void **state)
     assert_int_equal(place->changes, before);
 }
 
+static void hear(struct user_listener *listener, const char *name, enum user_fate fate)
+{
+    static const char *const words[] = {
+        [USER_IS_GONE] = "gone", [USER_IS_REKEYED] = "rekeyed", [USER_IS_RENAMED] = "renamed"
+    };
+    struct ear *ear = container_of(listener, struct ear, listener);
+    size_t at = strlen(ear->heard);
+    snprintf(ear->heard + at, sizeof(ear->heard) - at, "%s %s;", name, words[fate]);
+}
+
+static void listeners_hear_what_became_of_whom(void **state)
+{
+    struct place *place = *state;
+    static const char *const names[] = { "ann", "ben", "cid", "dan", "eve", "fay", "gil" };
+    for (size_t i = 0; i < array_size(names); i++)
+        add(place->path, names[i], "roost");
+    open_watch(place);
+    struct ear ear = { .listener.changed = hear }, other = ear, gone = ear;
+    user_watch_unlisten(&gone.listener);
+    user_watch_listen(place->watch, &ear.listener);
+    user_watch_listen(place->watch, &other.listener);
+    user_watch_listen(place->watch, &gone.listener);
+    user_watch_unlisten(&gone.listener);
+    struct user_store *store = open_store(place->path);
+    struct user_keys keys = { .has_digest = true, .sha256 = { 9 } };
+    assert_int_equal(user_store_begin(store), 0);
+    assert_int_equal(user_store_remove(store, "ann", "roost"), 0);
+    assert_int_equal(user_store_set_disabled(store, "ben", "roost", true), 0);
+    assert_int_equal(user_store_set_keys(store, "cid", "roost", &keys, 2), 0);
+    assert_int_equal(user_store_set_role(store, "dan", "roost", USER_ROLE_MODERATOR), 0);
+    assert_int_equal(user_store_set_display_name(store, "eve", "roost", "Eve"), 0);
+    // removed, and made again by the same name later
+    assert_int_equal(user_store_remove(store, "fay", "roost"), 0);
+    assert_int_equal(user_store_add(store, "fay", "roost", &keys, 5), 0);
+    assert_int_equal(user_store_add(store, "new", "roost", &keys, 5), 0);
+    assert_int_equal(user_store_end(store, true), 0);
+    turn_until_changes(place, 1);
+    assert_string_equal(ear.heard,
+                        "ann gone;ben gone;cid rekeyed;dan renamed;eve renamed;fay gone;");
+    assert_string_equal(other.heard, ear.heard);
+    assert_string_equal(gone.heard, "");
+    // back again: that is nobody's loss
+    ear.heard[0] = '\0';
+    assert_int_equal(user_store_set_disabled(store, "ben", "roost", false), 0);
+    user_store_close(store);
+    turn_until_changes(place, 2);
+    assert_string_equal(ear.heard, "");
+    user_watch_unlisten(&ear.listener);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -177,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_was_put_back_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_file_leaves_the_users_known_before, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(listeners_hear_what_became_of_whom, set_up, tear_down),
         cmocka_unit_test_setup_teardown(closing_waits_for_a_read_in_progress, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

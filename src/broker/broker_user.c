@@ -1,0 +1,26 @@
+// What the owner decides about a user that is here already.
+#include "broker/broker_int.h"
+
+void broker_user_disconnect(struct broker *broker, uint64_t now_us, struct bytes user,
+                            bool (*chosen)(const struct broker_client *client))
+{
+    struct broker_client *client;
+    list_each(client, &broker->clients, node)
+    {
+        if (client->session && bytes_equal(broker_client_user(client), user) &&
+            (!chosen || chosen(client)))
+            broker_client_disconnect(client, now_us, MQTT_ADMINISTRATIVE_ACTION);
+    }
+}
+
+void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes user)
+{
+    broker_user_disconnect(broker, now_us, user, NULL);
+    size_t cursor = 0;
+    void *value;
+    while (map_next(&broker->sessions, &cursor, NULL, &value)) {
+        struct broker_session *session = value;
+        if (bytes_equal(bytes_of(session->key, session->user_size), user))
+            broker_session_end(session, now_us);
+    }
+}
