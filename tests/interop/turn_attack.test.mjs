@@ -329,7 +329,8 @@ describe('strangers', () => {
         for (let i = 0; i < 24; i++) ports.push((await allocated({ user: `ports${i}` })).relayed.port);
         const steps = ports.slice(1).map((port, i) => port - ports[i]);
         assert.ok(new Set(steps).size > 12, ports.join());
-        assert.ok(Math.max(...ports) - Math.min(...ports) > 2000, ports.join());
+        // half of what there is
+        assert.ok(Math.max(...ports) - Math.min(...ports) > 150, ports.join());
     });
 });
 
