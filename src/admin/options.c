@@ -1,5 +1,6 @@
 #include "admin/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -203,6 +204,12 @@ void options_check(const struct options *options, struct options_problems *probl
         (!*values->auth.webhook_url || !*values->auth.webhook_secret))
         options_problem(problems,
                         "auth.webhook_url and auth.webhook_secret are needed with auth.mode");
+    for (const char *at = values->peerjs.key; *at; at++) {
+        if (!isalnum((unsigned char)*at) && !strchr("-_", *at)) {
+            options_problem(problems, "peerjs.key may only have letters, digits, - and _");
+            break;
+        }
+    }
     struct bytes redirect = bytes_of_text(values->whip.redirect);
     if (redirect.size > 0 &&
         ((!text_starts_with(redirect, "https://") && !text_starts_with(redirect, "http://")) ||

@@ -134,6 +134,7 @@ static const struct part parts[] = {
     { "web server", serve_http_start, serve_http_stop },
     { "signaling", serve_signal_start, NULL },
     { "WHIP and WHEP", serve_whip_start, NULL },
+    { "PeerJS", serve_peerjs_start, NULL },
     { "MQTT", serve_mqtt_start, NULL },
     { "web application", serve_app_start, NULL },
     { "TURN over HTTP", serve_turn_api_start, serve_turn_api_detach },
@@ -194,6 +195,8 @@ static void begin_drain(struct serve *serve)
         ws_endpoint_drain(serve->signal, "The server is stopping.");
     if (serve->whip)
         whip_endpoint_drain(serve->whip, true);
+    if (serve->peerjs)
+        peerjs_endpoint_drain(serve->peerjs);
     if (serve->mqtt)
         mqtt_endpoint_drain(serve->mqtt);
     if (serve->turn_listener)

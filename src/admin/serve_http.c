@@ -77,6 +77,7 @@ void serve_http_stop(struct serve *serve)
     serve->frame_ancestors = NULL;
     // its exchanges and WebSockets speak to these until they end; they need the loop and the media
     serve_mqtt_stop(serve);
+    serve_peerjs_stop(serve);
     serve_whip_stop(serve);
     serve_signal_stop(serve);
 }

@@ -26,6 +26,7 @@
 #include "signal/access/turn_offer.h"
 #include "signal/mqtt/mqtt_endpoint.h"
 #include "signal/native/ws_endpoint.h"
+#include "signal/peerjs/peerjs_endpoint.h"
 #include "signal/whip/whip.h"
 #include "users/user_login.h"
 #include "users/user_watch.h"
@@ -96,7 +97,8 @@ struct serve {
     struct signal_hub hub; /**< while `signal` is there */
     struct ws_endpoint *signal;
     struct whip_endpoint *whip;
-    struct mqtt_endpoint *mqtt; /**< NULL: not enabled */
+    struct peerjs_endpoint *peerjs; /**< NULL: not enabled */
+    struct mqtt_endpoint *mqtt;     /**< NULL: not enabled */
     struct mqtt_rules *mqtt_rules;
     char *mqtt_folder;
     uint16_t mqtt_port; /**< as bound; 0: none */
@@ -200,6 +202,9 @@ void serve_signal_stop(struct serve *serve);
 void serve_signal_reload(struct serve *serve);
 
 /** After signaling, whose rooms it shares. */
+must_check int serve_peerjs_start(struct serve *serve);
+void serve_peerjs_stop(struct serve *serve);
+void serve_peerjs_reload(struct serve *serve);
 must_check int serve_whip_start(struct serve *serve);
 void serve_whip_stop(struct serve *serve);
 void serve_whip_reload(struct serve *serve);

@@ -13,6 +13,8 @@ static void keys_fetched(void *owner)
         ws_endpoint_keys_fetched(serve->signal);
     if (serve->whip)
         whip_endpoint_keys_fetched(serve->whip);
+    if (serve->peerjs)
+        peerjs_endpoint_keys_fetched(serve->peerjs);
 }
 
 static void decided(void *owner, const char *session, const struct admission_answer *answer)
@@ -22,6 +24,8 @@ static void decided(void *owner, const char *session, const struct admission_ans
         ws_endpoint_admitted(serve->signal, session, answer);
     if (serve->whip)
         whip_endpoint_admitted(serve->whip, session, answer);
+    if (serve->peerjs)
+        peerjs_endpoint_admitted(serve->peerjs, session, answer);
 }
 
 static void start_admission(struct serve *serve)

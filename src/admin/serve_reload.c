@@ -45,6 +45,7 @@ void serve_reload(struct serve *serve)
         serve_turn_reload(serve);
         serve_signal_reload(serve);
         serve_whip_reload(serve);
+        serve_peerjs_reload(serve);
         serve_control_reload(serve);
         serve_mqtt_reload(serve);
         // the old values, which nobody points to any more

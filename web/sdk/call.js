@@ -58,6 +58,7 @@ export class Call extends Emitter {
     #peerCandidates = [];
     /** @type {Set<LocalTrack>} */
     #local = new Set();
+    #stream = new MediaStream();
     #statsReader = new StatsReader();
     #renegotiate = false;
     /** Descriptions of both sides are handled one after the other. */
@@ -294,6 +295,9 @@ export class Call extends Emitter {
         const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
         channel.onopen = () => this.#tellMuted();
         channel.onmessage = (event) => this.#channelMessage(event.data);
+        channel.onclose = () => this.#left(connection);
+        // simple-peer and PeerJS clients take a call for connected when its caller opens a channel
+        if (this.#caller) connection.createDataChannel('call');
         connection.onicecandidate = ({ candidate }) => {
             const json = /** @type {import('./protocol.js').Candidate | undefined} */ (candidate?.toJSON());
             this.#candidate(json ?? null);
@@ -350,10 +354,13 @@ export class Call extends Emitter {
      * @param {LocalTrack} local
      */
     #send({ publication }) {
-        const { mediaTrack, kind } = publication;
+        const { mediaTrack, kind, source } = publication;
         const connection = this.#connection;
         if (mediaTrack) {
-            const sender = connection.addTrack(mediaTrack, new MediaStream([mediaTrack]));
+            // who is seen and heard is one stream, which clients of other protocols show as it comes
+            const person = source === 'camera' || source === 'microphone';
+            const stream = person ? this.#stream : new MediaStream();
+            const sender = connection.addTrack(mediaTrack, stream);
             publication.transceiver =
                 connection.getTransceivers().find((one) => one.sender === sender) ?? null;
         } else {
@@ -508,6 +515,16 @@ export class Call extends Emitter {
             // the caller restarts first, so that both do not offer at once
             this.#watch((ice === 'failed' ? 0 : RESTART_AFTER_MS) + (this.#caller ? 0 : CALLEE_WAITS_MS));
         }
+    }
+
+    /**
+     * The other side closed its connection. Clients of other protocols hang up so, without a word
+     * to the server.
+     *
+     * @param {RTCPeerConnection} connection
+     */
+    #left(connection) {
+        if (this.#connection === connection) void this.hangup();
     }
 
     /** @param {number} delayMs */

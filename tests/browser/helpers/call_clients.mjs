@@ -1,0 +1,161 @@
+/**
+ * One face for calls in every language that clients speak: pages that register, call, accept and
+ * hang up, so that a test can let each of them call each other one.
+ *
+ *     const page = await clients.peerjs.open(browser, roost.url);
+ *     const client = await clients.peerjs.register(page, 'ada');
+ *     await client.call('ben');
+ *
+ * A client has call(to), accept(), reject(), hangup(), state() and videoDecoded(). `state` is one of
+ * idle, calling, incoming, connected, ended; a language that does not tell an end of a call before
+ * it is answered stays in what was before. The unmodified library runs in the page; only the glue
+ * that a site would write is here.
+ */
+
+import { readFileSync } from 'node:fs';
+
+import { addMovingPicture } from './moving_picture.mjs';
+import { until } from './roost.mjs';
+
+const library = (path) => readFileSync(new URL(`../../node_modules/${path}`, import.meta.url), 'utf8');
+
+/** A blank page of the server, in which things are watched: `test.state`, `test.connection`. */
+async function openPage(browser, url, prepare) {
+    const page = await browser.newPage();
+    page.on('console', (message) => process.env.ROOST_LOG && console.error(message.text()));
+    await page.goto(`${url}/healthz`);
+    await addMovingPicture(page);
+    await page.evaluate(() => {
+        globalThis.test = {
+            state: 'idle',
+            connection: null,
+            reason: null,
+            /** What the page sends; who hangs up may stop its tracks. */
+            stream() {
+                if (!this.sent?.active) this.sent = new MediaStream([globalThis.movingPicture()]);
+                return this.sent;
+            },
+            /** Frames that were decoded of what the other side sends. */
+            async decoded() {
+                const reports = this.connection ? [...(await this.connection.getStats()).values()] : [];
+                return reports.filter((report) => report.type === 'inbound-rtp' && report.kind === 'video')
+                    .reduce((sum, report) => sum + (report.framesDecoded ?? 0), 0);
+            },
+            /** Chromium decodes what somebody shows. */
+            show(stream) {
+                const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true, srcObject: stream });
+                document.body.append(video);
+            },
+        };
+    });
+    await prepare?.(page);
+    return page;
+}
+
+/** What all languages have in common once the page has `test.call(to)` and the others. */
+const client = (page, language, user) => ({
+    page,
+    language,
+    user,
+    /** @param {string} to @param {object} [options] the language's own */
+    call: (to, options = {}) => page.evaluate((name, given) => globalThis.test.call(name, given), to, options),
+    async accept() {
+        await until(`${user} is called`, () => page.evaluate(() => globalThis.test.state === 'incoming'), 30000);
+        await page.evaluate(() => globalThis.test.accept());
+    },
+    async reject() {
+        await until(`${user} is called`, () => page.evaluate(() => globalThis.test.state === 'incoming'), 30000);
+        await page.evaluate(() => globalThis.test.reject());
+    },
+    hangup: () => page.evaluate(() => globalThis.test.hangup()),
+    state: () => page.evaluate(() => globalThis.test.state),
+    /** Why the last call ended, where the language says so. */
+    reason: () => page.evaluate(() => globalThis.test.reason),
+    videoDecoded: () => page.evaluate(() => globalThis.test.decoded()),
+});
+
+/** The native protocol by its SDK. */
+const native = {
+    open: openPage,
+    /** @param {{token?: string}} [options] */
+    async register(page, user, options = {}) {
+        await page.evaluate(async (own, given) => {
+            const { test } = globalThis;
+            const { connect } = await import('/sdk/roost.js');
+            test.client = await connect({ name: own });
+            await test.client.register(own, given);
+            test.client.on('incoming-call', (call) => test.use(call, 'incoming'));
+            test.use = (call, state) => {
+                test.current = call;
+                test.state = state;
+                call.on('track', (track) => track.kind === 'video' && test.show(new MediaStream([track])));
+                call.on('state', (now) => {
+                    if (now === 'connected') test.state = 'connected';
+                    test.connection = call.peerConnection;
+                });
+                call.on('ended', (reason) => {
+                    if (test.current !== call) return;
+                    test.state = 'ended';
+                    test.reason = reason;
+                });
+            };
+            test.call = async (to) => test.use(await test.client.call(to, { tracks: test.stream().getTracks() }), 'calling');
+            test.accept = () => test.current.accept({ tracks: test.stream().getTracks() });
+            test.reject = () => test.current.reject();
+            test.hangup = () => test.current.hangup();
+        }, user, options);
+        return client(page, 'native', user);
+    },
+};
+
+/** PeerJS: the npm package as it is. */
+const peerjs = {
+    open: (browser, url) => openPage(browser, url, (page) => page.evaluate(library('peerjs/dist/peerjs.js'))),
+    /** @param {{token?: string, path?: string}} [options] of new Peer() */
+    async register(page, user, options = {}) {
+        await page.evaluate(async (own, given) => {
+            const { test } = globalThis;
+            const peer = new globalThis.Peer(own, { host: location.hostname, port: Number(location.port), path: '/', ...given });
+            test.peer = peer;
+            test.errors = [];
+            await new Promise((resolve, reject) => peer.once('open', resolve).once('error', reject));
+            peer.on('error', (error) => {
+                test.errors.push(error.type);
+                // so a page hears that nobody answers
+                if (error.type === 'peer-unavailable' && test.state === 'calling') test.state = 'ended';
+                test.reason = error.type;
+            });
+            test.use = (connection, state) => {
+                test.current = connection;
+                test.state = state;
+                connection.on('stream', (stream) => {
+                    test.show(stream);
+                    test.connection = connection.peerConnection;
+                    test.state = 'connected';
+                });
+                connection.on('close', () => {
+                    if (test.current === connection) test.state = 'ended';
+                });
+            };
+            peer.on('call', (connection) => test.use(connection, 'incoming'));
+            test.call = (to, more) => test.use(peer.call(to, test.stream(), more), 'calling');
+            test.accept = () => test.current.answer(test.stream());
+            // there is no word for it in this language: the call rings until its caller gives up
+            test.reject = () => test.current.close();
+            test.hangup = () => test.current.close();
+        }, user, options);
+        return client(page, 'peerjs', user);
+    },
+};
+
+export const clients = { native, peerjs };
+
+/** Both sides of a call have decoded pictures of each other. */
+export async function bothSee(...sides) {
+    await Promise.all(sides.map(({ user, videoDecoded }) => until(`${user} sees the other side`, async () => (await videoDecoded()) > 10, 30000)));
+}
+
+/** Both sides know that the call has ended. */
+export async function bothEnd(...sides) {
+    await Promise.all(sides.map(({ user, state }) => until(`${user} knows of the end`, async () => (await state()) === 'ended', 30000)));
+}
