@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "admin/command_user_int.h"
 #include "admin/commands.h"
 #include "admin/first_start.h"
 #include "admin/nearest.h"
@@ -11,29 +12,17 @@
 #include "base/memory.h"
 #include "base/opaque_string.h"
 #include "base/time.h"
-#include "proto/turn/turn_settings.h"
 #include "runtime/clock.h"
 #include "runtime/entropy.h"
 #include "runtime/files.h"
-#include "users/user_store.h"
 
-/** One call, taken apart. */
-struct user_call {
-    const struct cli_call *call;
-    const char *realm;
-    char name[TURN_USERNAME_MAX + 1];
-    struct user_store *store;
-    struct user_list users; /**< of the realm, where an action needs to look */
-};
-
-static int complain(int exit, const char *sentence)
+int user_call_complain(int exit, const char *sentence)
 {
     fprintf(stderr, "roost: %s\n", sentence);
     return exit;
 }
 
-/** Says what went wrong with the store. */
-static int failed(const struct user_call *user, int result)
+int user_call_failed(const struct user_call *user, int result)
 {
     if (result == -ENOENT)
         fprintf(stderr, "roost: there is no user \"%s\" (realm %s); see `roost user list`\n",
@@ -50,7 +39,7 @@ static int failed(const struct user_call *user, int result)
 
 /** ---- what the options say ---- */
 
-static int64_t now_unix_s(void)
+int64_t user_call_now_unix_s(void)
 {
     return (int64_t)(clock_unix_us() / TIME_US_PER_S);
 }
@@ -64,12 +53,12 @@ static bool has_role(const struct user_call *user, const char *role)
  * Whether the keys that TURN and SIP need are kept: as the options say, or else as `otherwise`.
  * Returns an enum cli_exit.
  */
-static int wants_digest(const struct user_call *user, bool otherwise, bool *ret_wanted)
+int user_call_wants_digest(const struct user_call *user, bool otherwise, bool *ret_wanted)
 {
     bool yes = cli_value(user->call, "digest") != NULL;
     bool no = cli_value(user->call, "no-digest") != NULL;
     if (yes && no)
-        return complain(CLI_EXIT_USAGE, "--digest and --no-digest exclude each other");
+        return user_call_complain(CLI_EXIT_USAGE, "--digest and --no-digest exclude each other");
     *ret_wanted = yes || (!no && otherwise);
     return CLI_EXIT_OK;
 }
@@ -97,7 +86,7 @@ static int settle(const struct user_call *user, int result, struct new_password 
         printf("%s\n", password->text);
     memory_wipe(password, sizeof(*password));
     memory_wipe(keys, sizeof(*keys));
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
 }
 
 /** What of a user `add` and `set` may say besides the password. */
@@ -113,11 +102,12 @@ static int take_profile(const struct user_call *user, struct profile *ret_profil
     *ret_profile = (struct profile){ .display_name = cli_value(user->call, "display-name"),
                                      .has_role = role != NULL };
     if (role && user_role_parse(bytes_of_text(role), &ret_profile->role) < 0)
-        return complain(CLI_EXIT_USAGE, "--role is user, moderator or operator");
+        return user_call_complain(CLI_EXIT_USAGE, "--role is user, moderator or operator");
     const char *display_name = ret_profile->display_name;
     if (display_name && *display_name && !user_display_name_is_valid(display_name))
-        return complain(CLI_EXIT_USAGE, "a display name is UTF-8 of at most 128 bytes without "
-                                        "control characters or blanks at its ends");
+        return user_call_complain(CLI_EXIT_USAGE,
+                                  "a display name is UTF-8 of at most 128 bytes without "
+                                  "control characters or blanks at its ends");
     return CLI_EXIT_OK;
 }
 
@@ -138,7 +128,7 @@ static int store_profile(const struct user_call *user, const struct profile *pro
  * Where only TURN runs, a user who may not use it is of no use; elsewhere people sign in, and keys
  * that are guessed so quickly are for those who were said to need them.
  */
-static bool digest_is_usual(const struct user_call *user)
+bool user_call_keeps_digest(const struct user_call *user)
 {
     return has_role(user, "turn") && !has_role(user, "signal") && !has_role(user, "app");
 }
@@ -149,7 +139,7 @@ static int store_user(const struct user_call *user, const struct user_keys *keys
     int result = user_store_begin(user->store);
     if (result < 0)
         return result;
-    result = user_store_add(user->store, user->name, user->realm, keys, now_unix_s());
+    result = user_store_add(user->store, user->name, user->realm, keys, user_call_now_unix_s());
     if (result == 0)
         result = store_profile(user, profile);
     int end = user_store_end(user->store, result == 0);
@@ -162,7 +152,7 @@ static int run_add(struct user_call *user)
     struct user_keys keys;
     struct profile profile;
     bool digest;
-    int exit = wants_digest(user, digest_is_usual(user), &digest);
+    int exit = user_call_wants_digest(user, user_call_keeps_digest(user), &digest);
     if (exit == CLI_EXIT_OK)
         exit = take_profile(user, &profile);
     if (exit == CLI_EXIT_OK)
@@ -179,7 +169,7 @@ static const struct user *look_up(struct user_call *user)
     const struct user *found =
         result < 0 ? NULL : user_list_find(&user->users, bytes_of_text(user->name));
     if (!found)
-        (void)failed(user, result < 0 ? result : -ENOENT);
+        (void)user_call_failed(user, result < 0 ? result : -ENOENT);
     return found;
 }
 
@@ -191,12 +181,13 @@ static int run_passwd(struct user_call *user)
     const struct user *former = look_up(user);
     if (!former)
         return CLI_EXIT_FAILURE;
-    int exit = wants_digest(user, former->keys.has_digest, &digest);
+    int exit = user_call_wants_digest(user, former->keys.has_digest, &digest);
     if (exit == CLI_EXIT_OK)
         exit = take_keys(user, digest, &password, &keys);
     if (exit != CLI_EXIT_OK)
         return exit;
-    int result = user_store_set_keys(user->store, user->name, user->realm, &keys, now_unix_s());
+    int result =
+        user_store_set_keys(user->store, user->name, user->realm, &keys, user_call_now_unix_s());
     return settle(user, result, &password, &keys);
 }
 
@@ -207,32 +198,32 @@ static int run_set(struct user_call *user)
     if (exit != CLI_EXIT_OK)
         return exit;
     if (!profile.has_role && !profile.display_name)
-        return complain(CLI_EXIT_USAGE, "nothing to set: give --role or --display-name");
+        return user_call_complain(CLI_EXIT_USAGE, "nothing to set: give --role or --display-name");
     int result = user_store_begin(user->store);
     if (result < 0)
-        return failed(user, result);
+        return user_call_failed(user, result);
     result = store_profile(user, &profile);
     int end = user_store_end(user->store, result == 0);
     result = result < 0 ? result : end;
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
 }
 
 static int run_remove(struct user_call *user)
 {
     int result = user_store_remove(user->store, user->name, user->realm);
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
 }
 
 static int run_disable(struct user_call *user)
 {
     int result = user_store_set_disabled(user->store, user->name, user->realm, true);
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
 }
 
 static int run_enable(struct user_call *user)
 {
     int result = user_store_set_disabled(user->store, user->name, user->realm, false);
-    return result < 0 ? failed(user, result) : CLI_EXIT_OK;
+    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
 }
 
 static void print_user(const struct user_call *user, const struct user *item)
@@ -258,7 +249,7 @@ static int run_list(struct user_call *user)
 {
     int result = user_store_read(user->store, NULL, &user->users);
     if (result < 0)
-        return failed(user, result);
+        return user_call_failed(user, result);
     for (size_t i = 0; i < user->users.count; i++)
         print_user(user, &user->users.items[i]);
     if (user->users.count == 0)
@@ -268,13 +259,18 @@ static int run_list(struct user_call *user)
 
 static const struct {
     const char *name;
-    bool named; /**< takes a user */
+    enum { NOTHING, A_NAME, A_FILE } takes;
     int (*run)(struct user_call *user);
 } actions[] = {
-    { "add", true, run_add },         { "passwd", true, run_passwd },
-    { "set", true, run_set },         { "list", false, run_list },
-    { "disable", true, run_disable }, { "enable", true, run_enable },
-    { "remove", true, run_remove },   { "del", true, run_remove },
+    { "add", A_NAME, run_add },
+    { "passwd", A_NAME, run_passwd },
+    { "set", A_NAME, run_set },
+    { "list", NOTHING, run_list },
+    { "disable", A_NAME, run_disable },
+    { "enable", A_NAME, run_enable },
+    { "remove", A_NAME, run_remove },
+    { "del", A_NAME, run_remove },
+    { "import", A_FILE, user_call_import },
 };
 
 /** ---- the command ---- */
@@ -292,7 +288,7 @@ static int open_store(struct user_call *user)
     if (result == 0)
         result = user_store_open(path, &user->store, &problem);
     data_folder_done(&data);
-    return result < 0 ? complain(CLI_EXIT_FAILURE, problem_text) : CLI_EXIT_OK;
+    return result < 0 ? user_call_complain(CLI_EXIT_FAILURE, problem_text) : CLI_EXIT_OK;
 }
 
 static int take_name(struct user_call *user)
@@ -301,8 +297,9 @@ static int take_name(struct user_call *user)
     if (opaque_string_prepare(bytes_of_text(user->call->arguments[1]), user->name,
                               sizeof(user->name), &size) < 0 ||
         !user_name_is_valid(user->name))
-        return complain(CLI_EXIT_USAGE, "a user name is UTF-8 of 1 to 255 bytes, without \":\", "
-                                        "without control characters or blanks at its ends");
+        return user_call_complain(CLI_EXIT_USAGE,
+                                  "a user name is UTF-8 of 1 to 255 bytes, without \":\", "
+                                  "without control characters or blanks at its ends");
     return CLI_EXIT_OK;
 }
 
@@ -324,11 +321,13 @@ static int run_user(const struct cli_call *call)
     for (size_t i = 0; i < array_size(actions); i++) {
         if (strcmp(actions[i].name, call->arguments[0]) != 0)
             continue;
-        if (actions[i].named != (call->argument_count == 2))
-            return complain(CLI_EXIT_USAGE, actions[i].named
-                                                ? "which user? Try `roost user --help`."
-                                                : "`roost user list` takes no name");
-        int exit = actions[i].named ? take_name(&user) : CLI_EXIT_OK;
+        if ((actions[i].takes != NOTHING) != (call->argument_count == 2))
+            return user_call_complain(CLI_EXIT_USAGE, actions[i].takes == A_NAME
+                                                          ? "which user? Try `roost user --help`."
+                                                      : actions[i].takes == A_FILE
+                                                          ? "which file? Try `roost user --help`."
+                                                          : "`roost user list` takes no name");
+        int exit = actions[i].takes == A_NAME ? take_name(&user) : CLI_EXIT_OK;
         if (exit == CLI_EXIT_OK)
             exit = open_store(&user);
         if (exit == CLI_EXIT_OK)
@@ -345,20 +344,21 @@ static const struct cli_option options[] = {
     { "role", "ROLE", "add, set: user, moderator or operator." },
     { "display-name", "TEXT", "add, set: the name for people to read; \"\" takes it away." },
     { "digest", NULL,
-      "add, passwd: keep what the user needs to use TURN or SIP with this password (MD5, "
+      "add, import, passwd: keep what the user needs to use TURN or SIP with this password (MD5, "
       "SHA-256)." },
-    { "no-digest", NULL, "add, passwd: keep none of it." },
+    { "no-digest", NULL, "add, import, passwd: keep none of it." },
     { 0 },
 };
 
 const struct cli_command command_user = {
     .name = "user",
     .summary = "Add, remove, list, change, disable, enable users.",
-    .arguments = "add|passwd|set|list|disable|enable|remove [NAME]",
+    .arguments = "add|passwd|set|list|disable|enable|remove|import [NAME|FILE]",
     .help =
         "Users are in users.db of the data folder; they belong to turn.realm. Only keys made from "
         "passwords are kept: slow ones to sign in with, and for TURN and SIP quick ones as well, "
-        "where --digest allows it or only TURN runs (server.roles); passwd leaves that as it is. A "
+        "where --digest allows it or only TURN runs (server.roles); passwd leaves that as it is. "
+        "import reads a CSV file whose first line is name,password,role,display_name. A "
         "running server takes changes over within a second.",
     .options = options,
     .argument_min = 1,

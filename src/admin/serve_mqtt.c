@@ -52,6 +52,12 @@ static struct broker_config broker_config(const struct roost_options *options)
     };
 }
 
+static void native_used(void *owner)
+{
+    struct serve *serve = owner;
+    ws_endpoint_changed(serve->signal);
+}
+
 static struct mqtt_endpoint_config config_of(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -70,6 +76,9 @@ static struct mqtt_endpoint_config config_of(struct serve *serve)
                     .guests = lets_guests_in(options),
                     .rules = serve->mqtt_rules },
         .users = serve->users,
+        .native = serve->signal ? ws_endpoint_native(serve->signal) : NULL,
+        .native_used = native_used,
+        .owner = serve,
         .broker = broker_config(options),
     };
 }

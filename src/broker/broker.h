@@ -36,7 +36,14 @@ struct broker_login {
     struct net_address remote;
 };
 
-/** What the owner decides. It must not call into the engine from within. */
+enum broker_leave {
+    BROKER_LEFT_GOODBYE, /**< it said so */
+    BROKER_LEFT_LOST,    /**< and its session ended with it */
+    BROKER_LEFT_AWAY,    /**< its session is kept: it may come back */
+};
+
+/** What the owner decides. Where nothing else is said, it must not call into the engine from
+ *  within. */
 struct broker_owner {
     /**
      * Who is it? Returns MQTT_SUCCESS with `ret_user` (at most 255 bytes, copied; empty: a guest)
@@ -51,11 +58,24 @@ struct broker_owner {
     bool (*may_subscribe)(struct broker_owner *self, const struct broker_client *client,
                           struct bytes filter);
     /**
-     * A message that was allowed, before anyone gets it: true when it was for the owner itself and
-     * goes to no subscriber. May be NULL.
+     * A message, before anyone is asked whether it may: a reason code of PUBACK when it was for the
+     * owner itself and goes to no subscriber; else -ENOENT. It may send and publish, and end no
+     * client. May be NULL.
      */
-    bool (*take)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
-                 const struct mqtt_publish *publish, const struct mqtt_properties *properties);
+    int (*take)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                const struct mqtt_publish *publish, const struct mqtt_properties *properties);
+    /**
+     * A client has its session: `present` if the session was there before, with its subscriptions.
+     * This and the next two may send and publish, and end no client. May be NULL.
+     */
+    void (*here)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                 bool present);
+    /** A client subscribed to a filter (with its "$share"), or does not any more. May be NULL. */
+    void (*subscribed)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                       struct bytes filter, bool is_there);
+    /** A client that was here leaves its session: the connection ended. May be NULL. */
+    void (*left)(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                 enum broker_leave how);
     /**
      * A client that had logged in, or whose login was or had been in progress, is gone: its context
      * is not used any more. May be NULL.
@@ -89,7 +109,12 @@ struct broker_config {
     uint64_t connect_timeout_us;     /**< from the connection to its CONNECT [10 s] */
     uint64_t sys_interval_us;        /**< between the messages of $SYS [10 s]; TIME_NEVER: none */
     const char *version;             /**< for $SYS/broker/version ["roost"] */
-    bool journal;                    /**< somebody takes the journal; else nothing waits for it */
+    /**
+     * The first level of topics that are the owner's, as those with $ are the broker's: no client
+     * publishes there, wildcards at the front do not find them, no journal has them. NULL: none.
+     */
+    const char *reserved;
+    bool journal; /**< somebody takes the journal; else nothing waits for it */
 };
 
 enum broker_metric {
@@ -220,6 +245,15 @@ struct broker_publication {
 /** Gives a message to all subscribers. */
 void broker_publish(struct broker *broker, uint64_t now_us,
                     const struct broker_publication *publication);
+/**
+ * Gives a message to this client alone, whoever else has subscribed, and retains nothing. Returns
+ * 0; -ENOENT: it has no subscription to that very topic (wildcards and shared ones do not count);
+ * -ENOBUFS: too much waits for it, or for all.
+ */
+must_check int broker_client_send(struct broker_client *client, uint64_t now_us,
+                                  const struct broker_publication *publication);
+/** Whether it has subscribed to that very filter, not shared. */
+bool broker_client_has_subscribed(const struct broker_client *client, struct bytes filter);
 
 /** ---- journal ---- */
 

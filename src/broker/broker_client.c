@@ -54,12 +54,22 @@ struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t n
     return client;
 }
 
+static enum broker_leave how_it_leaves(const struct broker_client *client)
+{
+    if (client->normal_end)
+        return BROKER_LEFT_GOODBYE;
+    return client->session->is_kept ? BROKER_LEFT_AWAY : BROKER_LEFT_LOST;
+}
+
 /** The session goes its own way; its will is due unless the client said goodbye. */
 static void leave_session(struct broker_client *client, uint64_t now_us)
 {
     struct broker_session *session = client->session;
     if (!session)
         return;
+    struct broker_owner *owner = client->broker->config.owner;
+    if (owner->left && !client->inner)
+        owner->left(owner, client, now_us, how_it_leaves(client));
     client->session = NULL;
     broker_session_left(session, now_us, !client->normal_end);
 }

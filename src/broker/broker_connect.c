@@ -140,7 +140,7 @@ static int make_will(struct broker_client *client, const struct mqtt_connect *co
     *ret_message = NULL;
     if (!connect->has_will)
         return 0;
-    if (broker_is_own_topic(will->topic) || !owner->may_publish(owner, client, will->topic))
+    if (broker_is_own_topic(broker, will->topic) || !owner->may_publish(owner, client, will->topic))
         return MQTT_NOT_AUTHORIZED;
     struct broker_message *message =
         broker_message_new(broker, will->topic, will->properties.raw, will->payload);
@@ -224,6 +224,9 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
     // what it was told is gone does not come back with another process
     granted.durable = session->is_kept || has_discarded ? broker->journal.position : BROKER_AT_ONCE;
     send_connack(client, now_us, &granted);
+    struct broker_owner *owner = broker->config.owner;
+    if (owner->here && !client->inner && client->state == BROKER_CLIENT_OPEN)
+        owner->here(owner, client, now_us, granted.session_present);
 }
 
 /** ---- the decision ---- */

@@ -141,7 +141,7 @@ static bool is_wanted(const struct broker_session *session, uint8_t qos)
     return false;
 }
 
-void broker_deliver(struct broker_session *session, uint64_t now_us,
+bool broker_deliver(struct broker_session *session, uint64_t now_us,
                     const struct broker_delivery *delivery)
 {
     struct broker *broker = session->broker;
@@ -155,17 +155,17 @@ void broker_deliver(struct broker_session *session, uint64_t now_us,
     };
     if (!is_wanted(session, entry.qos)) {
         free(entry.ids);
-        return;
+        return true;
     }
     if (!make_room(session, now_us, delivery->is_replay)) {
         broker_count_dropped(session, BROKER_METRIC_DROPPED_FULL);
         free(entry.ids);
-        return;
+        return false;
     }
     if (metric_get(&broker->metrics[BROKER_METRIC_MESSAGE_BYTES]) >= broker->config.memory_max) {
         broker_count_dropped(session, BROKER_METRIC_DROPPED_MEMORY);
         free(entry.ids);
-        return;
+        return false;
     }
     broker_message_ref(entry.message);
     broker_entry_count(broker, &entry);
@@ -177,6 +177,7 @@ void broker_deliver(struct broker_session *session, uint64_t now_us,
         broker_queue_push(&session->queue, &entry);
     if (session->client)
         broker_client_ready(session->client);
+    return true;
 }
 
 /** ---- on its way ---- */

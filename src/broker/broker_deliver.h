@@ -15,8 +15,8 @@ struct broker_delivery {
 
 /** Whether as much waits for a session as may. */
 bool broker_is_full(const struct broker_session *session);
-/** Queues a message for a session, or drops it and counts that. */
-void broker_deliver(struct broker_session *session, uint64_t now_us,
+/** Queues a message for a session, or drops it and counts that. False: there was no room for it. */
+bool broker_deliver(struct broker_session *session, uint64_t now_us,
                     const struct broker_delivery *delivery);
 /** Whether retained messages are worth looking for: its queue is not full of them already. */
 bool broker_has_room_to_replay(const struct broker_session *session);

@@ -147,6 +147,9 @@ static inline bool broker_has_room(const struct broker *broker, size_t size)
     return broker->state_bytes + size <= broker->config.state_max;
 }
 
+/** Whether a topic, or the first level of one, is the broker's own or its owner's. */
+bool broker_is_reserved(const struct broker *broker, struct bytes topic);
+
 /** Its keeper does not take the journal: nobody is listened to until it does. */
 bool broker_journal_is_behind(const struct broker *broker);
 
@@ -225,10 +228,10 @@ void broker_handle_publish(struct broker_client *client, uint64_t now_us,
 void broker_handle_release(struct broker_client *client, const struct mqtt_ack *ack);
 
 /**
- * What begins with $ is the server's own, but for what bridges tell of themselves, as Mosquitto has
- * it.
+ * No client publishes to what is reserved, but for what bridges tell of themselves, as Mosquitto
+ * has it.
  */
-bool broker_is_own_topic(struct bytes topic);
+bool broker_is_own_topic(const struct broker *broker, struct bytes topic);
 
 struct broker_routing {
     struct broker_message *message;    /**< its reference stays the caller's */

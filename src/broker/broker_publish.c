@@ -1,9 +1,12 @@
 // Messages of clients: aliases, permission, exactly-once, and whom they go to.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "broker/broker_deliver.h"
+#include "broker/broker_subscribe.h"
 #include "proto/mqtt/mqtt_topic.h"
 
 /** ---- routing ---- */
@@ -106,8 +109,8 @@ static void retain(struct broker *broker, struct broker_message *message)
         broker_count(broker, BROKER_METRIC_DROPPED_FULL);
         return;
     }
-    // what the broker tells of itself is not true of the next process
-    if (message->data[0] != '$')
+    // what the server tells of itself is not true of the next process
+    if (!broker_is_reserved(broker, broker_message_topic(message)))
         broker_journal_message(broker, BROKER_RECORD_RETAINED, 0, 0, message);
 }
 
@@ -140,19 +143,56 @@ bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_ro
     return broker->targets.count > 0;
 }
 
-void broker_publish(struct broker *broker, uint64_t now_us,
-                    const struct broker_publication *publication)
+bool broker_is_reserved(const struct broker *broker, struct bytes topic)
+{
+    if (topic.size > 0 && topic.data[0] == '$')
+        return true;
+    const char *reserved = broker->config.reserved;
+    return reserved && text_equal(mqtt_level_take(&topic), reserved);
+}
+
+static struct broker_message *message_of(struct broker *broker, uint64_t now_us,
+                                         const struct broker_publication *publication)
 {
     struct broker_message *message = broker_message_new(
         broker, publication->topic, publication->properties, publication->payload);
     if (!message)
-        return;
+        return NULL;
     message->qos = publication->qos;
     message->retain = publication->retain;
     if (publication->expiry_s)
         message->expires_us = now_us + publication->expiry_s * TIME_US_PER_S;
+    return message;
+}
+
+void broker_publish(struct broker *broker, uint64_t now_us,
+                    const struct broker_publication *publication)
+{
+    struct broker_message *message = message_of(broker, now_us, publication);
+    if (!message)
+        return;
     broker_route(broker, now_us, &(struct broker_routing){ .message = message });
     broker_message_unref(broker, message);
+}
+
+int broker_client_send(struct broker_client *client, uint64_t now_us,
+                       const struct broker_publication *publication)
+{
+    struct broker *broker = client->broker;
+    const struct broker_subscription *subscription =
+        broker_subscription_to(client->session, publication->topic);
+    if (!subscription)
+        return -ENOENT;
+    struct broker_message *message = message_of(broker, now_us, publication);
+    if (!message)
+        return -ENOBUFS;
+    bool has_room = broker_deliver(
+        client->session, now_us,
+        &(struct broker_delivery){ .message = message,
+                                   .id = subscription->id,
+                                   .qos = min_of(subscription->options.qos, publication->qos) });
+    broker_message_unref(broker, message);
+    return has_room ? 0 : -ENOBUFS;
 }
 
 /** ---- PUBLISH of a client ---- */
@@ -167,9 +207,9 @@ static int resolve_alias(struct broker_client *client, const struct mqtt_propert
                                   client->told_alias_max, topic);
 }
 
-bool broker_is_own_topic(struct bytes topic)
+bool broker_is_own_topic(const struct broker *broker, struct bytes topic)
 {
-    return topic.data[0] == '$' &&
+    return broker_is_reserved(broker, topic) &&
            !mqtt_filter_matches(bytes_of_text("$SYS/broker/connection/+/state"), topic);
 }
 
@@ -180,13 +220,16 @@ static uint8_t pass_on(struct broker_client *client, uint64_t now_us,
 {
     struct broker *broker = client->broker;
     struct broker_owner *owner = broker->config.owner;
+    if (owner->take && !client->inner) {
+        int taken = owner->take(owner, client, now_us, publish, properties);
+        if (taken >= 0)
+            return (uint8_t)taken;
+    }
     bool may = client->inner || owner->may_publish(owner, client, publish->topic);
-    if (!may || broker_is_own_topic(publish->topic)) {
+    if (!may || broker_is_own_topic(broker, publish->topic)) {
         broker_count(broker, BROKER_METRIC_DENIED_PUBLISH);
         return MQTT_NOT_AUTHORIZED;
     }
-    if (!client->inner && owner->take && owner->take(owner, client, now_us, publish, properties))
-        return MQTT_SUCCESS;
     struct broker_message *message =
         broker_message_new(broker, publish->topic, properties->raw, publish->payload);
     if (!message)

@@ -49,6 +49,18 @@ static struct broker_subscription *subscription_find(const struct broker_session
     return NULL;
 }
 
+struct broker_subscription *broker_subscription_to(const struct broker_session *session,
+                                                   struct bytes filter)
+{
+    struct broker_topic *topic = broker_topics_find(&session->broker->topics, filter);
+    return topic ? subscription_find(session, topic, NULL) : NULL;
+}
+
+bool broker_client_has_subscribed(const struct broker_client *client, struct bytes filter)
+{
+    return broker_subscription_to(client->session, filter);
+}
+
 static void subscription_free(struct broker_subscription *subscription)
 {
     struct broker_session *session = subscription->session;
@@ -239,6 +251,14 @@ static uint64_t journal_unsubscription(struct broker_session *session, struct by
                                                           .name = filter });
 }
 
+static void tell_owner(struct broker_client *client, uint64_t now_us, struct bytes filter,
+                       bool is_there)
+{
+    struct broker_owner *owner = client->broker->config.owner;
+    if (owner->subscribed && !client->inner)
+        owner->subscribed(owner, client, now_us, filter, is_there);
+}
+
 /** Subscribes to one filter; returns its reason code. `ret_durable` grows with the journal. */
 static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
                              const struct mqtt_subscription *asked, uint32_t id,
@@ -268,6 +288,7 @@ static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
     if (replay && share.group.size == 0 && broker_has_room_to_replay(client->session))
         client->steps +=
             replay_retained(client->session, now_us, share.filter, asked->options.qos, id);
+    tell_owner(client, now_us, asked->filter, true);
     return asked->options.qos;
 }
 
@@ -317,8 +338,10 @@ void broker_handle_unsubscribe(struct broker_client *client, uint64_t now_us,
         ensure(count < count_max);
         bool existed = broker_unsubscribe(session, filter);
         reasons[count++] = existed ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
-        if (existed)
+        if (existed) {
             durable = max_of(durable, journal_unsubscription(session, filter));
+            tell_owner(client, now_us, filter, false);
+        }
     }
     answer(client, now_us, MQTT_UNSUBACK, packet->list.packet_id, bytes_of(reasons, count),
            durable);

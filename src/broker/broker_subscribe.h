@@ -14,6 +14,9 @@ must_check int broker_subscribe(struct broker_session *session, struct bytes fil
                                 bool *ret_new);
 /** Returns whether there was one. */
 bool broker_unsubscribe(struct broker_session *session, struct bytes filter);
+/** Its own one to a filter, not shared; NULL: it has none. */
+struct broker_subscription *broker_subscription_to(const struct broker_session *session,
+                                                   struct bytes filter);
 
 /** A filter with its "$share" and group. */
 #define BROKER_FILTER_SIZE_MAX MQTT_TOPIC_SIZE_MAX

@@ -184,7 +184,7 @@ void broker_topics_match(const struct broker_topics *topics, struct bytes topic,
                          struct broker_topic_visitor *visitor)
 {
     // 4.7.2: wildcards at the front do not find the server's own topics
-    match(topics->root, topic, topic.data[0] == '$', visitor);
+    match(topics->root, topic, broker_is_reserved(topics->broker, topic), visitor);
 }
 
 static void visit_all(struct broker_topic *topic, bool at_root,
@@ -197,7 +197,7 @@ static void visit_all(struct broker_topic *topic, bool at_root,
     void *child;
     struct bytes level;
     while (map_next(&topic->children, &cursor, &level, &child)) {
-        if (!at_root || level.size == 0 || level.data[0] != '$')
+        if (!at_root || !broker_is_reserved(topic->topics->broker, level))
             visit_all(child, false, visitor);
     }
 }
@@ -226,7 +226,7 @@ static void retained(struct broker_topic *topic, struct bytes rest,
     size_t cursor = 0;
     void *child;
     while (map_next(&topic->children, &cursor, &level, &child)) {
-        if (!at_root || level.size == 0 || level.data[0] != '$')
+        if (!at_root || !broker_is_reserved(topic->topics->broker, level))
             retained(child, rest, visitor);
     }
 }

@@ -86,7 +86,7 @@ test('a publisher who reloads the page is seen again', async () => {
     const publisher = await roomPage(chrome, roost.url, { room: 'reload', ...ben });
     await everyoneMeets([watcher], [ann, ben]);
     await publisher.close();
-    await until('the old one is gone', async () => Object.keys(await frames(watcher)).length === 0, 45000);
+    await until('the old one is gone', async () => Object.keys(await frames(watcher)).length === 0);
     const again = await roomPage(chrome, roost.url, { room: 'reload', ...ben });
     await everyoneMeets([watcher, again], [ann, ben]);
     await leave([watcher, again]);
@@ -127,12 +127,12 @@ test('ICE restarts after the path to the server was cut and restored', async (t)
         return;
     }
     try {
-        await until('the clients notice', () => pages[0].evaluate(() => globalThis.test.room.mediaState !== 'connected'), 40000);
+        await until('the clients notice', () => pages[0].evaluate(() => globalThis.test.room.mediaState !== 'connected'));
     } finally {
         cut.restore();
     }
     const before = await frames(pages[0]);
-    await until('media is back', async () => (await frames(pages[0]))['ben/camera'] > before['ben/camera'] + 20, 40000);
+    await until('media is back', async () => (await frames(pages[0]))['ben/camera'] > before['ben/camera'] + 20);
     await leave(pages);
 });
 
@@ -156,7 +156,7 @@ test('a screen is shared beside the camera', async () => {
 });
 
 test('pages that are closed leave nothing behind', async () => {
-    await until('all media sessions to end', async () => sum(await roost.metric('media_sessions')) === 0, 45000);
+    await until('all media sessions to end', async () => sum(await roost.metric('media_sessions')) === 0);
     assert.equal(sum(await roost.metric('media_tracks')), 0);
     assert.equal(sum(await roost.metric('media_mirrors')), 0);
 });

@@ -164,7 +164,7 @@ test('20 MiB in one message: split, held back while nobody takes it, whole at th
             return { most, size: bytes.length, hash: hash ? [...new Uint8Array(hash)].join() : 'none', first: bytes[12345] };
         }, to.member);
         const { most, ...whole } = sent;
-        const received = await until('it came', () => to.evaluate(() => globalThis.test.large), 60000);
+        const received = await until('it came', () => to.evaluate(() => globalThis.test.large));
         assert.deepEqual(received, whole);
         assert.ok(most <= 2 * 1024 * 1024, `${most} bytes in the browser's buffer`);
         await to.evaluate(() => { globalThis.test.large = undefined; });
@@ -184,10 +184,10 @@ test('a page that has stopped hurts nobody else', async () => {
     await ann.evaluate(async () => {
         for (let i = 0; i < 200; i++) await globalThis.test.room.data.send(new Uint8Array(40_000).fill(i), { topic: String(i) });
     });
-    const messages = await until('ben has all 200', () => ben.evaluate(() => globalThis.test.got.length === 200 && globalThis.test.got.map(({ topic }) => topic)), 30000);
+    const messages = await until('ben has all 200', () => ben.evaluate(() => globalThis.test.got.length === 200 && globalThis.test.got.map(({ topic }) => topic)));
     await sleep.send('Debugger.resume');
     assert.deepEqual(messages, Array.from({ length: 200 }, (_, i) => String(i)));
-    await until('cleo is back and has them, too', () => cleo.evaluate(() => globalThis.test.got.length >= 200), 30000);
+    await until('cleo is back and has them, too', () => cleo.evaluate(() => globalThis.test.got.length >= 200));
     await part(pages);
 });
 
@@ -285,7 +285,7 @@ test('a file in the chat goes to whoever asks for it, and to nobody else', async
     assert.ok(content.toString() === await ben.evaluate(() => globalThis.saved[0].text));
     assert.deepEqual(await cleo.evaluate(() => globalThis.test.topics), ['roost.file'], 'cleo did not ask');
     await ann.context.close();
-    await until('it is gone with its owner', () => ben.evaluate(() => document.querySelector('.file-state').textContent === 'No longer here'), 45000);
+    await until('it is gone with its owner', () => ben.evaluate(() => document.querySelector('.file-state').textContent === 'No longer here'));
     assert.deepEqual(ben.problems, []);
     await ben.context.close();
     await cleo.close();

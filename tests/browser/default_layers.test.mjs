@@ -40,9 +40,9 @@ test('the application sends three sizes to a room, and each window gets what it 
     assert.deepEqual(sent, ['l', 'm', 'h']);
     await wide.bringToFront();
     const own = await ann.evaluate(() => globalThis.roostApp.room.localTracks.find(({ source }) => source === 'camera').mediaTrack.getSettings().height);
-    await until('the large window gets all lines', async () => (await received(wide)).includes(own) || Promise.reject(await received(wide)), 40000);
+    await until('the large window gets all lines', async () => (await received(wide)).includes(own) || Promise.reject(await received(wide)));
     await wide.setViewport({ width: 360, height: 320 });
-    await until('the small window gets fewer', async () => (await received(wide)).some((lines) => lines > 0 && lines <= own / 2) || Promise.reject(await received(wide)), 40000);
+    await until('the small window gets fewer', async () => (await received(wide)).some((lines) => lines > 0 && lines <= own / 2) || Promise.reject(await received(wide)));
     for (const page of [ann, wide]) {
         assert.deepEqual(page.problems, []);
         await page.context.close();
@@ -93,7 +93,7 @@ for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
             const sees = (colour, fits) => until(`${colour} in its size`, async () => {
                 const seen = await ben.evaluate(() => globalThis.test.look());
                 return seen.some(({ rgb, width }) => sameColour(rgb, colours[colour]) && fits(width)) || Promise.reject(JSON.stringify(seen));
-            }, 30000);
+            });
             await sees('green', (width) => width >= 640);
             await wish(ben, { width: 320, height: 180 });
             await sees('green', (width) => width === 320);

@@ -188,11 +188,11 @@ test('encrypted simulcast: the server still changes layers', async () => {
         for (const encoding of parameters.encodings) encoding.active = rids.includes(encoding.rid);
         await sender.setParameters(parameters);
     }, active);
-    await until('a large picture', async () => (await width()) >= 640, 40000);
+    await until('a large picture', async () => (await width()) >= 640);
     await send(['l']);
-    await until('the small one', async () => (await width()) === 320, 40000);
+    await until('the small one', async () => (await width()) === 320);
     await send(['l', 'm']);
-    await until('the middle one', async () => (await width()) === 640, 40000);
+    await until('the middle one', async () => (await width()) === 640);
     const [tile] = await viewer.evaluate(() => globalThis.test.look());
     assert.ok(sameColour(tile.rgb, colours.red), JSON.stringify(tile));
     await leave([publisher, viewer]);

@@ -72,7 +72,7 @@ test('an encrypted room: made, joined by its whole link, and not without its key
     await enter(ben);
     for (const page of [ann, ben]) {
         await page.bringToFront();
-        await until('both are seen', async () => (await page.$$('.tile.has-picture')).length === 2, 30000);
+        await until('both are seen', async () => (await page.$$('.tile.has-picture')).length === 2);
         assert.deepEqual(await text(page, '.banner'), []);
     }
     const words = [];
@@ -90,7 +90,7 @@ test('an encrypted room: made, joined by its whole link, and not without its key
     await enter(eve);
     await until('Eve is told to open the whole link', async () => (await text(eve, '.banner')).some((line) => /whole link/.test(line)));
     await until('Ann is told', async () => (await text(ann, '.banner')).some((line) => /^Eve joined without the key/.test(line)));
-    await until('Eve sees herself', async () => (await eve.$$('.tile.has-picture')).length > 0, 30000);
+    await until('Eve sees herself', async () => (await eve.$$('.tile.has-picture')).length > 0);
     assert.equal((await eve.$$('.tile.has-picture')).length, 1, 'and nobody else');
     await picture(eve, 'without-key');
     const mallory = await open(`${pathname}#key=AAAAAAAAAAAAAAAAAAAAAA`, 'Mallory');

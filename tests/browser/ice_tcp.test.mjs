@@ -36,7 +36,7 @@ for (const [name, start] of [['Chromium', chromium], ['Firefox', firefox]]) {
             await everyoneMeets(pages, people);
             assert.ok(sum(await roost.metric('media_streams')) >= 2, 'each client has a connection');
             await Promise.all(pages.map((page) => page.close()));
-            await until('connections end with their clients', async () => sum(await roost.metric('media_streams')) === 0, 40000);
+            await until('connections end with their clients', async () => sum(await roost.metric('media_streams')) === 0);
         } finally {
             cut.restore();
             await browser.close();

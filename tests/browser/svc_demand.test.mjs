@@ -43,7 +43,7 @@ const encoded = (page) => page.evaluate(async () => {
 const encodes = (page, mode, width) => until(`${mode} of ${width} is encoded`, async () => {
     const seen = await encoded(page);
     return (seen.mode === mode && seen.width === width) || Promise.reject(JSON.stringify(seen));
-}, 20000);
+});
 
 test('sizes of a VP9 stream rest while all viewers want small pictures', async () => {
     const publisher = await roomPage(chrome, roost.url, { room: 'rest', name: 'ann', publish: false });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { Authority } from '../support/certificate.mjs';
-import { TurnServer, comparing, credentials, freePort, secret } from '../support/turn.mjs';
+import { TurnServer, comparing, credentials, freePort, relayPorts, secret } from '../support/turn.mjs';
 import { chromium, everyoneMeets, firefox, roomPage } from './helpers/browsers.mjs';
 import { callPage, meetByLink, talks } from './helpers/peer_to_peer.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
@@ -13,6 +13,8 @@ let roost;
 /** coturn, when these tests are tested */
 let other;
 let authority;
+/** @type {Awaited<ReturnType<typeof relayPorts>>} */
+let relays;
 const ports = { plain: 0, tls: 0, https: 0 };
 /** @type {import('puppeteer-core').Browser} */
 let chrome;
@@ -28,10 +30,11 @@ before(async () => {
     } else {
         authority = new Authority(['localhost', '127.0.0.1', '::1']);
         Object.assign(ports, { plain: await freePort(), tls: await freePort() });
+        relays = await relayPorts();
         roost = await startRoost({
             workers: 2, set: {
                 'media.udp_port': String(ports.plain), 'turn.port': String(ports.plain), 'turn.tls_port': String(ports.tls),
-                'turn.relay_addresses': '127.0.0.1', 'turn.relay_sockets': 'on_demand', 'turn.secrets': secret, 'http.cert': authority.chain, 'http.key': authority.key,
+                'turn.relay_addresses': '127.0.0.1', 'turn.relay_sockets': 'on_demand', ...relays.set, 'turn.secrets': secret, 'http.cert': authority.chain, 'http.key': authority.key,
             },
         });
         ports.https = Number(new URL(roost.https).port);
@@ -43,6 +46,7 @@ after(async () => {
     await Promise.allSettled([chrome?.close(), fox?.close()]);
     await roost?.stop();
     await other?.stop();
+    relays?.release();
     authority?.remove();
 });
 

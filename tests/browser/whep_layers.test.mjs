@@ -43,11 +43,11 @@ test('a viewer chooses among the layers, no picture, and the server\'s choice ag
     const layers = await until('three layers are there to choose', async () => {
         const found = await watching.evaluate(() => globalThis.session.layers());
         return found.length === 3 ? found : Promise.reject(JSON.stringify(found));
-    }, 30000);
+    });
     assert.deepEqual(layers.map(({ rid, width, height }) => [rid, width, height]), [['2', 960, 540], ['1', 480, 270], ['0', 240, 135]]);
     assert.ok(layers.every(({ bitrate }) => bitrate > 1000));
     const choose = (choice) => watching.evaluate((chosen) => globalThis.session.choose(chosen), choice);
-    const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)), 20000);
+    const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)));
     await choose({ rid: '0' });
     await shown(240);
     await choose({ maxWidth: 500, maxHeight: 500 });
@@ -83,14 +83,14 @@ test('a page is told which layers there are, chooses one, and the picture change
     });
     await ann.bringToFront();
     const told = () => watching.evaluate(() => globalThis.told);
-    const heard = (what, fits) => until(what, async () => fits(await told()) || Promise.reject(JSON.stringify(await told())), 30000);
+    const heard = (what, fits) => until(what, async () => fits(await told()) || Promise.reject(JSON.stringify(await told())));
     await heard('three layers are told', ({ layers }) => layers.at(-1)?.length === 3);
     const layers = (await told()).layers.at(-1);
     assert.deepEqual(layers.map(({ width, height }) => [width, height]), [[960, 540], [480, 270], [240, 135]]);
     await heard('something comes, and one is watching', ({ active, viewers }) => active >= 1 && viewers === 1);
     for (const { rid, width } of [layers[2], layers[0], layers[1]]) {
         await watching.evaluate((chosen) => globalThis.session.choose({ rid: chosen }), rid);
-        await until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)), 20000);
+        await until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)));
     }
     // the broadcast ends, and begins again with one size. A busy machine may have made it pause before
     const before = await told();
@@ -110,9 +110,9 @@ test('a viewer chooses among the spatial layers of one VP9 stream', async () => 
     const layers = await until('two layers are there to choose', async () => {
         const found = await watching.evaluate(() => globalThis.session.layers());
         return found.length === 2 ? found : Promise.reject(JSON.stringify(found));
-    }, 30000);
+    });
     assert.deepEqual(layers.map(({ rid, width, height }) => [rid, width, height]), [['1', 640, 360], ['0', 320, 180]]);
-    const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)), 20000);
+    const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)));
     await watching.evaluate(() => globalThis.session.choose({ rid: '0' }));
     await shown(320);
     await watching.evaluate(() => globalThis.session.choose({}));
@@ -125,7 +125,7 @@ test('the page /watch has a menu of qualities, for the keyboard too', async () =
     const page = await browser.newPage();
     await page.setViewport({ width: 1280, height: 800 });
     await page.goto(`${roost.url}/watch/menu`);
-    await until('the picture is there', () => page.evaluate(() => document.querySelector('.watch-cover').hidden), 30000);
+    await until('the picture is there', () => page.evaluate(() => document.querySelector('.watch-cover').hidden));
     await ann.bringToFront();
     const labels = () => page.$$eval('.menu button', (buttons) => buttons.map((button) => button.textContent));
     await until('the layers are in the menu', async () => {
@@ -134,7 +134,7 @@ test('the page /watch has a menu of qualities, for the keyboard too', async () =
         if ((await labels()).length === 5) return true;
         await page.evaluate(() => document.querySelector('.watch-quality').click());
         return Promise.reject(JSON.stringify(await labels()));
-    }, 30000);
+    });
     await page.bringToFront();
     const texts = await labels();
     assert.equal(texts[0], 'Auto');
@@ -144,7 +144,7 @@ test('the page /watch has a menu of qualities, for the keyboard too', async () =
     assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-checked')), 'true');
     await picture(page, 'watch-quality');
     for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown', 'Enter']) await page.keyboard.press(key);
-    await until('the smallest layer is shown', async () => (await widthOf(page)) === 240, 20000);
+    await until('the smallest layer is shown', async () => (await widthOf(page)) === 240);
     assert.equal(await page.$eval('.watch-quality', (button) => button.textContent), '135p');
     assert.equal(await page.$eval('.watch-quality', (button) => button.getAttribute('aria-label')), 'Picture quality: 135p');
     // on a phone, dark
@@ -154,7 +154,7 @@ test('the page /watch has a menu of qualities, for the keyboard too', async () =
     await until('the menu is open', async () => (await labels()).length === 5);
     await picture(page, 'watch-quality-phone-dark');
     await page.evaluate(() => [...document.querySelectorAll('.menu button')].at(-1).click());
-    await until('it says why there is no picture', () => page.$eval('.watch-state', (state) => /as you chose/.test(state.textContent)), 20000);
+    await until('it says why there is no picture', () => page.$eval('.watch-state', (state) => /as you chose/.test(state.textContent)));
     await picture(page, 'watch-sound-only-phone-dark');
     await page.focus('.watch-quality');
     await page.keyboard.press('Enter');

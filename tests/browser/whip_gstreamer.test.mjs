@@ -50,7 +50,7 @@ async function chromiumSees(path, colour) {
     await until(`Chromium sees ${colour}`, async () => {
         const rgb = await page.evaluate(() => globalThis.look());
         return sameColour(rgb, colours[colour]) || Promise.reject(JSON.stringify(rgb));
-    }, 30000);
+    });
     const received = await page.evaluate(async () => {
         const reports = [...(await globalThis.session.peerConnection.getStats()).values()];
         return Object.fromEntries(reports.filter(({ type }) => type === 'inbound-rtp')

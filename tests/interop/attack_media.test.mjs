@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { Server, runCommand } from '../support/server.mjs';
-import { until } from '../support/until.mjs';
+import { patienceMs, until } from '../support/until.mjs';
 import { Member } from '../support/werift_member.mjs';
 
 let server, token, ann, ben, mallory;
@@ -141,7 +141,7 @@ const turn = () => new Promise((resolve) => { setTimeout(resolve, 10); });
 /** Says a lie a hundred times a second, while Ben's picture must go on. */
 async function lying(lie, pictures = 50) {
     const before = ben.received.video.length;
-    const end = Date.now() + 30000;
+    const end = Date.now() + patienceMs;
     for (let i = 0; ben.received.video.length < before + pictures; i++) {
         assert.ok(Date.now() < end, "the others' picture stands still");
         await lie(i);

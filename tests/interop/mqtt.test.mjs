@@ -26,7 +26,7 @@ async function open(context, options) {
     return client;
 }
 
-describe('messages', { concurrency: 4, timeout: 90000 }, () => {
+describe('messages', { concurrency: 4, timeout: 180000 }, () => {
     test('of every quality go from every transport and version to every other, once each', async (context) => {
         const kinds = transports.flatMap((transport) => versions.map((version) => ({ transport, version })));
         const clients = await Promise.all(kinds.map((kind) => open(context, kind)));
@@ -138,7 +138,7 @@ describe('messages', { concurrency: 4, timeout: 90000 }, () => {
     });
 });
 
-describe('wills', { concurrency: 4, timeout: 90000 }, () => {
+describe('wills', { concurrency: 4, timeout: 180000 }, () => {
     for (const version of versions)
         test(`of ${version}: when a client is gone without a word, not when it said goodbye`, async (context) => {
             const watcher = await open(context);
@@ -183,7 +183,7 @@ describe('wills', { concurrency: 4, timeout: 90000 }, () => {
     });
 });
 
-describe('sessions', { concurrency: 4, timeout: 90000 }, () => {
+describe('sessions', { concurrency: 4, timeout: 180000 }, () => {
     for (const version of versions)
         test(`of ${version} are kept for clients that are away: what they missed comes in order`, async (context) => {
             const options = { version, clientId: `sleeper-${version}`, clean: false, ...(version === 5 && { properties: { sessionExpiryInterval: 3600 } }) };
@@ -242,7 +242,7 @@ describe('sessions', { concurrency: 4, timeout: 90000 }, () => {
     });
 });
 
-describe('mosquitto', { concurrency: 4, timeout: 90000 }, () => {
+describe('mosquitto', { concurrency: 4, timeout: 180000 }, () => {
     for (const version of versions)
         test(`publishes and subscribes in ${version}, over TCP, TLS and the port of HTTPS`, async () => {
             for (const [index, transport] of ['tcp', 'tls', 'https'].entries()) {
@@ -278,7 +278,7 @@ describe('mosquitto', { concurrency: 4, timeout: 90000 }, () => {
         await Mosquitto.publish(server, { args: ['-t', 'missed/x', '-q', '1', '-m', 'one'] });
         await first.ended;
         for (const text of ['two', 'three']) await Mosquitto.publish(server, { args: ['-t', 'missed/x', '-q', '1', '-m', text] });
-        const { output, status } = await new Mosquitto(server, 'sub', { args: ['-C', '2', '-W', '10', ...session] }).ended;
+        const { output, status } = await new Mosquitto(server, 'sub', { args: ['-C', '2', '-W', '60', ...session] }).ended;
         assert.deepEqual({ output, status }, { output: 'two\nthree\n', status: 0 });
     });
 });

@@ -87,7 +87,7 @@ function handshake({ subprotocols = ['mqtt'], origin, path = '/mqtt' } = {}) {
     });
 }
 
-describe('users', { concurrency: 4, timeout: 60000 }, () => {
+describe('users', { concurrency: 4, timeout: 180000 }, () => {
     for (const version of versions)
         test(`in ${version}: a password opens, another one does not`, async (context) => {
             for (const transport of transports) {
@@ -151,7 +151,7 @@ describe('users', { concurrency: 4, timeout: 60000 }, () => {
     });
 });
 
-describe('tokens', { concurrency: 4, timeout: 60000 }, () => {
+describe('tokens', { concurrency: 4, timeout: 180000 }, () => {
     test('are passwords of the user that they vouch for, with its name or without one', async (context) => {
         const token = await mint('--user', 'ann');
         for (const version of versions) {
@@ -176,7 +176,7 @@ describe('tokens', { concurrency: 4, timeout: 60000 }, () => {
     test('are good until their time is over', async (context) => {
         const own = await startMqtt({ set: { 'auth.token_secret': secret, 'auth.clock_skew': '0s' } });
         context.after(() => own.stop());
-        const options = { username: 'ann', password: await mint('--user', 'ann', '--valid', '3s') };
+        const options = { username: 'ann', password: await mint('--user', 'ann', '--valid', '8s') };
         const admitted = () => Client.connect(own, options).then((client) => client.end().then(() => true), ({ code }) => (assert.equal(code, badPassword[5]), false));
         assert.equal(await admitted(), true);
         await until('it is refused', async () => !await admitted());
@@ -194,7 +194,7 @@ describe('tokens', { concurrency: 4, timeout: 60000 }, () => {
     });
 });
 
-describe('guests', { concurrency: 3, timeout: 60000 }, () => {
+describe('guests', { concurrency: 3, timeout: 180000 }, () => {
     for (const [set, admitted] of [
         [{}, true],
         [{ 'mqtt.guests': 'refuse' }, false],
@@ -211,7 +211,7 @@ describe('guests', { concurrency: 3, timeout: 60000 }, () => {
         });
 });
 
-describe('rules', { concurrency: 4, timeout: 60000 }, () => {
+describe('rules', { concurrency: 4, timeout: 180000 }, () => {
     test('decide what is subscribed', async (context) => {
         const user = await open(context, { ...ann, clientId: 'd1' });
         const guest = await open(context, { clientId: 'd2' });
@@ -284,7 +284,7 @@ describe('rules', { concurrency: 4, timeout: 60000 }, () => {
     });
 });
 
-describe('WebSockets', { concurrency: 4, timeout: 60000 }, () => {
+describe('WebSockets', { concurrency: 4, timeout: 180000 }, () => {
     test('have the subprotocol "mqtt", or that of 3.1; without it they are refused', async () => {
         for (const subprotocols of [['mqtt'], ['mqttv3.1'], ['other', 'mqtt']]) {
             const { socket, status, subprotocol } = await handshake({ subprotocols });
@@ -327,7 +327,7 @@ describe('WebSockets', { concurrency: 4, timeout: 60000 }, () => {
     });
 });
 
-describe('a password that is being checked', { timeout: 60000 }, () => {
+describe('a password that is being checked', { timeout: 180000 }, () => {
     const connect = (login) => generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: '', keepalive: 0, ...login });
     const ping = generate({ cmd: 'pingreq' });
 

@@ -11,7 +11,7 @@ import WebSocket from 'ws';
 
 import { ExactClient } from '../support/mqtt_exact.mjs';
 import { Client, startMqtt, versions } from '../support/mqtt.mjs';
-import { until } from '../support/until.mjs';
+import { patienceMs, until } from '../support/until.mjs';
 
 async function start(context, options) {
     const server = await startMqtt(options);
@@ -31,7 +31,7 @@ async function open(context, server, options) {
     return client;
 }
 
-describe('limits', { concurrency: 3, timeout: 90000 }, () => {
+describe('limits', { concurrency: 3, timeout: 240000 }, () => {
     test('mqtt.max_packet: larger packets end the connection, 5.0 is told the limit and the reason', async (context) => {
         const server = await start(context, { set: { 'mqtt.max_packet': '16k' } });
         for (const transport of ['tcp', 'ws', 'https']) {
@@ -116,7 +116,7 @@ describe('limits', { concurrency: 3, timeout: 90000 }, () => {
         const count = 20000;
         for (let messageId = 1; messageId <= count; messageId++)
             socket.send(generate({ cmd: 'publish', topic: 'fast', payload, qos: 1, messageId, dup: false, retain: messageId % 10 === 0 }));
-        await until('all are acknowledged', () => acknowledged === count || closed, 60000);
+        await until('all are acknowledged', () => acknowledged === count || closed, 3 * patienceMs);
         assert.deepEqual([closed, acknowledged], ['', count]);
     });
 
@@ -158,7 +158,7 @@ describe('limits', { concurrency: 3, timeout: 90000 }, () => {
     });
 });
 
-test('metrics tell what is there and what happened', { timeout: 60000 }, async (context) => {
+test('metrics tell what is there and what happened', { timeout: 180000 }, async (context) => {
     const server = await start(context, { set: { 'mqtt.sys_interval': '0s' } });
     const [client, other] = [await open(context, server, { will: { topic: 'will', payload: 'x' } }), await open(context, server, { transport: 'ws', version: 4 })];
     await other.subscribe('a/#', 1);
@@ -172,7 +172,7 @@ test('metrics tell what is there and what happened', { timeout: 60000 }, async (
     await until('the will was counted', async () => await server.total('mqtt_wills_total') === 1);
 });
 
-test('when the server stops, 5.0 is told so, earlier ones are closed', { timeout: 60000 }, async (context) => {
+test('when the server stops, 5.0 is told so, earlier ones are closed', { timeout: 180000 }, async (context) => {
     const server = await start(context);
     const clients = [];
     for (const version of versions)
@@ -184,7 +184,7 @@ test('when the server stops, 5.0 is told so, earlier ones are closed', { timeout
     }
 });
 
-test('a stop while messages are being written loses none that was acknowledged, time after time', { timeout: 60000 }, async (context) => {
+test('a stop while messages are being written loses none that was acknowledged, time after time', { timeout: 180000 }, async (context) => {
     const dataDir = mkdtempSync(join(tmpdir(), 'roost-stops-'));
     context.after(() => rmSync(dataDir, { recursive: true, force: true }));
     let port = 0;

@@ -10,14 +10,10 @@ import { after, test } from 'node:test';
 import WebSocket from 'ws';
 
 import { Server, binary, runCommand } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-process-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-async function waitForMetric(server, name, isRight) {
-    for (let i = 0; i < 100; i++) if (isRight((await server.metrics()).get(name))) return;
-    assert.fail(`${name} never became right`);
-}
 
 /** A self-signed certificate, put in place by renaming as certbot does. */
 function makeCertificate(name) {
@@ -142,14 +138,12 @@ test('a renewed certificate is served without a restart, a broken one is not', a
 });
 
 test('a stop waits for idle connections no longer than it must', async () => {
-    const server = await Server.start({ set: { 'server.stop_timeout': '10s' } });
+    const server = await Server.start({ set: { 'server.stop_timeout': '10m' } });
     const idle = connect(server.httpPort, '127.0.0.1');
     await new Promise((resolve) => idle.once('connect', resolve));
     const closed = new Promise((resolve) => idle.once('close', resolve));
-    const begin = Date.now();
     assert.equal((await server.stop()).status, 0);
     await closed;
-    assert.ok(Date.now() - begin < 8000, 'an idle connection held up the stop');
 });
 
 test('a second SIGTERM ends at once', async () => {
@@ -157,7 +151,7 @@ test('a second SIGTERM ends at once', async () => {
     const slow = connect(server.httpPort, '127.0.0.1');
     slow.on('error', () => {});
     slow.write('GET / HTTP/1.1\r\n'); // a request that has begun holds the stop up
-    await waitForMetric(server, 'http_connections', (value) => value >= 2);
+    await until('it has begun', async () => (await server.metrics()).get('http_connections') >= 2);
     server.signal('SIGTERM');
     await server.logged((record) => record.message === 'stopping');
     server.signal('SIGTERM');

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { binary, cleanEnvironment } from '../support/server.mjs';
 import { TurnServer, comparing, freePort, loopbackPeers, secret } from '../support/turn.mjs';
+import { patienceMs } from '../support/until.mjs';
 
 const skip = (() => {
     try {
@@ -42,7 +43,7 @@ after(async () => {
 });
 
 /** Runs a program to its end: what it printed, and how it ended. */
-function run(program, args, timeoutMs = 45000) {
+function run(program, args, timeoutMs = 2 * patienceMs) {
     return new Promise((resolve, reject) => {
         const child = spawn(program, args.map(String));
         const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
@@ -147,7 +148,7 @@ describe('credentials', { skip, concurrency: 8 }, () => {
         const sign = ['-u', 'nadia', '-w', 'a password of nobody'];
         user('add', 'nadia', '--password-stdin', '--digest');
         const soon = async (good) => {
-            for (const until = Date.now() + 10000; ;) {
+            for (const until = Date.now() + patienceMs; ;) {
                 const result = await client(['-c'], { sign, messages: 2 });
                 if ((result.status === 0) === good || Date.now() > until) return result;
             }

@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 
 import { StunClient } from '../support/stun_client.mjs';
 import { TurnServer, comparing, credentials, loopbackPeers } from '../support/turn.mjs';
-import { until } from '../support/until.mjs';
+import { patienceMs, until } from '../support/until.mjs';
 
 const full = process.env.ROOST_SOAK === 'full';
 const idleCount = full ? 10000 : 1500;
@@ -24,7 +24,7 @@ const open = new Set();
 before(async () => {
     server = await TurnServer.start({
         sanitized: false, workers: 2, set: {
-            ...loopbackPeers, 'turn.max_allocations': 40000, 'turn.max_allocations_per_user': 0, 'turn.default_lifetime': '1m',
+            ...loopbackPeers, 'turn.max_allocations': 40000, 'turn.max_allocations_per_user': 0, 'turn.default_lifetime': full ? '1m' : '10m',
             'turn.unauthenticated_rate': 0,
             // many ports, and none of those that the clients' own sockets get
             'turn.min_port': 10000, 'turn.max_port': 32767,
@@ -85,7 +85,7 @@ async function bind(clients) {
     });
 }
 
-test(`${idleCount} idle and ${activeCount} active allocations are held, and nothing of them is left`, { timeout: full ? 300000 : 60000 }, async (t) => {
+test(`${idleCount} idle and ${activeCount} active allocations are held, and nothing of them is left`, { timeout: full ? 300000 : 180000 }, async (t) => {
     // what the first ones make for good (pools) is no leak
     const first = await allocate(100, 'first');
     await bind(first);
@@ -114,7 +114,7 @@ test(`${idleCount} idle and ${activeCount} active allocations are held, and noth
         await each(active, async (client) => {
             const before = client.received.length;
             client.sendChannel(0x4000, Buffer.alloc(200, round));
-            await until('an echo', () => client.received.length > before, 5000, 2);
+            await until('an echo', () => client.received.length > before, patienceMs, 2);
         }, 64);
     for (const client of active) assert.deepEqual(client.received.map(({ data }) => data[0]), count(messagesEach));
 
@@ -125,7 +125,7 @@ test(`${idleCount} idle and ${activeCount} active allocations are held, and noth
     if (full) for (const client of rest) close(client);
     else await release(rest);
     if (!comparing) {
-        await until('all allocations to end', async () => (await living()) === 0, full ? 90000 : 10000);
+        await until('all allocations to end', async () => (await living()) === 0, full ? 90000 : patienceMs);
         assert.equal(await server.metric('turn_relay_sockets'), 0);
         assert.equal(await server.metric('turn_allocations_ended_total', 'reason="expired"'), full ? rest.length : 0);
     }

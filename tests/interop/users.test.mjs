@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -69,6 +69,33 @@ describe('the command', { concurrency: 4, timeout: 60000 }, () => {
         await good('alone', ['add', 'camera', '--generate', ...alone]);
         await good('alone', ['add', 'no-camera', '--generate', '--no-digest', ...alone]);
         assert.match(await good('alone', ['list']), /^camera .*enabled digest\nno-camera .*enabled\n$/);
+    });
+
+    test('imports a list, whole or not at all', async () => {
+        const list = (name, lines) => {
+            const path = join(folder, name);
+            writeFileSync(path, lines.join('\n'));
+            return path;
+        };
+        await good('import', ['add', 'old', '--generate']);
+        const wrong = await user('import', ['import', list('wrong.csv', ['name,password,role', 'ann,x,user', 'old,x,', 'ben,x,king', 'ann,y,', 'c:d,x,'])]);
+        assert.equal(wrong.status, 1);
+        assert.deepEqual(wrong.errors.trim().split('\n'), [
+            'roost: line 3: there is a user "old" already',
+            'roost: line 4: a role is user, moderator or operator',
+            'roost: line 5: "ann" is in the file twice',
+            'roost: line 6: a user name is UTF-8 of 1 to 255 bytes, without ":", without control characters or blanks at its ends',
+            'roost: nothing was imported']);
+        assert.match(await good('import', ['list']), /^old [^\n]*\n$/);
+        assert.equal(await good('import', ['import', list('right.csv', ['name,password,role,display_name,digest',
+            'ann,the password of ann,operator,"Ann, who answers",', 'ben,the password of ben,,,yes', ''])]), '2 users imported\n');
+        assert.match(await good('import', ['list']), /^ann .*enabled operator "Ann, who answers"\nben .*enabled digest\nold .*enabled\n$/);
+        assert.ok(readFileSync(join(folder, 'import', 'users.db')).includes(digest('sha256', 'ben:roost:the password of ben')));
+        const many = await user('import', ['import', list('many.csv', ['name,password', ...Array(100).fill('ann,x')])]);
+        assert.equal(many.errors.trim().split('\n').length, 22);
+        assert.match((await user('import', ['import', join(folder, 'none.csv')])).errors, /cannot read .*none\.csv: No such file/);
+        assert.match((await user('import', ['import', list('htpasswd', ['ann:$apr1$x$y', ''])])).errors, /the first line names the columns/);
+        assert.equal((await user('import', ['import'])).status, 2);
     });
 
     test('says what is wrong', async () => {

@@ -63,7 +63,7 @@ test("a member's Opus and VP8 arrive in another's slots, rewritten and without a
     leaving(context, [ann, ben]);
     assert.equal(ann.answer.publications.length, 2);
     ann.send();
-    await until('200 packets of each', () => ben.received.audio.length > 200 && ben.received.video.length > 200, 15000);
+    await until('200 packets of each', () => ben.received.audio.length > 200 && ben.received.video.length > 200);
     const audio = ben.received.audio.slice(0, 200);
     const video = ben.received.video.slice(0, 200);
     const offered = answeredSsrcs(ben.answer);
@@ -92,7 +92,7 @@ test('the control API has the numbers of both ends', async (context) => {
     const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
-    await until('packets', () => ben.received.video.length > 50, 15000);
+    await until('packets', () => ben.received.video.length > 50);
     const token = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
     const ask = (member) => server.fetch(`/api/v1/rooms/${room}/participants/${member}/stats`, { headers: { authorization: `Bearer ${token}` } });
     const [from, to] = (await Promise.all([ask(ann.client.member), ask(ben.client.member)])).map(({ status, body }) => {
@@ -305,7 +305,7 @@ test('a late joiner begins with a key frame at once, and asks the publisher for 
     ann.send();
     for (let i = 0; i < 3; i++) {
         const late = await Member.join(server, room, `late ${i}`);
-        const packet = await until('a picture', () => late.received.video[0], 5000);
+        const packet = await until('a picture', () => late.received.video[0]);
         assert.ok(vp8Read(packet.payload).keyFrame, 'a picture begins with a key frame');
         await late.leave();
     }
@@ -378,7 +378,7 @@ test('what a publisher lost is asked for, and a subscriber sees no hole', async 
         return send(payload, header);
     };
     ann.send();
-    await until('losses', () => lost.size >= 10, 15000);
+    await until('losses', () => lost.size >= 10);
     await until('NACKs', () => nacked >= 10);
     // both ask for what is missing, so that some come twice
     const once = () => [...new Map(ben.received.video.map((packet) => [packet.header.sequenceNumber, packet])).values()];
@@ -494,7 +494,7 @@ class DataChannelMember {
         const tracks = sends ? [{ mid: 'microphone', source: 'microphone' }, { mid: 'camera', source: 'camera' }] : [];
         member.answer = await member.client.request('offer', { sdp: peer.localDescription().sdp, tracks });
         peer.setRemoteDescription(member.answer.sdp, 'answer');
-        await member.client.event('media_state', ({ state }) => state === 'connected', 15000);
+        await member.client.event('media_state', ({ state }) => state === 'connected');
         return member;
     }
 
@@ -522,7 +522,7 @@ test('libdatachannel publishes to werift', async (context) => {
     ann.send();
     const ben = await Member.join(server, room, 'Ben');
     leaving(context, [ann, ben]);
-    await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100, 15000);
+    await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100);
     assertContinuous(ben.received.audio.slice(0, 100), opusRead, 'audio');
     assertContinuous(ben.received.video.slice(0, 100), (payload) => vp8Read(payload).number, 'video');
 });
@@ -533,7 +533,7 @@ test('werift publishes to libdatachannel', async (context) => {
     const ben = await DataChannelMember.join(room, 'Ben');
     leaving(context, [ann, ben]);
     ann.send();
-    await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100, 15000);
+    await until('100 packets of each', () => ben.received.audio.length > 100 && ben.received.video.length > 100);
     for (const [kind, type] of [['audio', 111], ['video', 96]]) {
         const packets = ben.received[kind].slice(0, 100);
         assert.ok(packets.every((packet) => (packet[1] & 0x7f) === type), `${kind}: payload types`);

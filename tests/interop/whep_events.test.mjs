@@ -79,15 +79,13 @@ test('a stream can be made by POST with the events that are wanted, and ended by
 });
 
 test('a server that stops tells viewers to connect anew, and does not wait for them', async (context) => {
-    const server = await withServer(context);
+    const server = await withServer(context, { 'server.stop_timeout': '10m' });
     const { events: [, address] } = await viewer(server, '/whep/show');
     const stream = listen(server, address);
     await until('it has begun', () => stream.events.length > 0);
-    const began = Date.now();
     assert.deepEqual(await server.stop(), { status: 0, signal: null });
-    assert.ok(Date.now() - began < 4000, 'it waited');
+    await until('the stream has ended', () => stream.ended);
     assert.deepEqual(stream.events.at(-1), ['reconnect', {}]);
-    assert.ok(stream.ended);
 });
 
 test('layers: what can be chosen, and what is no choice', async (context) => {
@@ -128,7 +126,7 @@ test('events tell of the broadcast\'s beginning and end, and of viewers', async 
     await until('active', () => stream.names().includes('active'));
     assert.ok(!stream.names().includes('inactive'));
     const two = await viewer(server, '/whep/show');
-    await until('another viewer is counted', () => stream.events.some(([, data]) => data.viewercount === 2), 10000);
+    await until('another viewer is counted', () => stream.events.some(([, data]) => data.viewercount === 2));
     assert.equal(await publisher.stop(), 200);
     await until('inactive', () => stream.names().includes('inactive'));
     // the session's end is the stream's

@@ -133,10 +133,13 @@ test('too many requests of one address are answered 429', async (context) => {
         context.skip('this machine has loopback only');
         return;
     }
-    const server = await withServer(context, { 'whip.max_rate_per_address': 5 });
+    const server = await withServer(context, { 'whip.max_rate_per_address': 1 });
+    const begin = Date.now();
     const all = await Promise.all(Array.from({ length: 60 }, (_, i) => postTo(server, address, `/whip/crowd/p${i}`)));
     const refused = all.filter(({ status }) => status === 429);
-    assert.ok(refused.length >= 10 && refused.length <= 20, `${refused.length} were refused`);
+    // eight at once, and one more each second
+    const most = 60 - 8;
+    assert.ok(refused.length >= most - 1 - (Date.now() - begin) / 1000 && refused.length <= most, `${refused.length} were refused`);
     assert.ok(refused.every(({ headers }) => headers['retry-after'] === '1' && headers['access-control-allow-origin'] === '*'));
     assert.equal((await server.metrics()).get('whip_refused_total{reason="rate"}'), refused.length);
     // others are not their affair
@@ -157,7 +160,7 @@ async function operator(context, decide) {
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     context.after(() => server.close());
     return { 'auth.mode': 'webhook', 'auth.webhook_url': `http://127.0.0.1:${server.address().port}/`, 'auth.webhook_secret': 'a secret between two',
-        'auth.webhook_timeout': '2s' };
+        'auth.webhook_timeout': '1m' };
 }
 
 test('the operator\'s own server is asked about publishers and viewers', async (context) => {

@@ -74,8 +74,8 @@ class DataPeer {
         assert.match(sdp, /^a=sctp-port:5000\r$/m);
         assert.match(sdp, /^a=max-message-size:262144\r$/m);
         await member.accept(sdp);
-        await member.client.event('media_state', ({ state }) => state === 'connected', 15000);
-        await until('the channels are open', () => Object.values(member.channels).every(({ open }) => open), 10000);
+        await member.client.event('media_state', ({ state }) => state === 'connected');
+        await until('the channels are open', () => Object.values(member.channels).every(({ open }) => open));
         return member;
     }
 

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { until } from './until.mjs';
+import { patienceMs, until } from './until.mjs';
 
 const PYTHON = '/usr/bin/python3'; // Debian's own: it has the bindings
 const SCRIPT = join(dirname(fileURLToPath(import.meta.url)), 'gst_whip.py');
@@ -39,8 +39,8 @@ export class GstPeer {
     }
 
     /** Waits for a record. */
-    said(what, matches, timeoutMs = 20000) {
-        return until(what, () => this.records.find(matches), timeoutMs);
+    said(what, matches) {
+        return until(what, () => this.records.find(matches));
     }
 
     connected() {
@@ -50,7 +50,7 @@ export class GstPeer {
     /** Ends it. Returns what DELETE was answered. */
     async stop() {
         this.child.stdin.end();
-        const timer = setTimeout(() => this.child.kill('SIGKILL'), 10000);
+        const timer = setTimeout(() => this.child.kill('SIGKILL'), patienceMs);
         await this.ended;
         clearTimeout(timer);
         return this.records.find(({ ended }) => ended)?.ended;

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import mqtt from 'mqtt';
 
 import { Server } from './server.mjs';
-import { until } from './until.mjs';
+import { patienceMs, until } from './until.mjs';
 
 /** How a client reaches the broker; `https` is MQTT over TLS on the port of HTTPS. */
 export const transports = ['tcp', 'tls', 'ws', 'wss', 'https'];
@@ -46,7 +46,7 @@ export class Client {
         client.name = `${transport} ${version}`;
         client.mqtt = mqtt.connect(addressOf(server, transport, host), {
             protocolVersion: version, protocolId: version === 3 ? 'MQIsdp' : 'MQTT',
-            reconnectPeriod: 0, connectTimeout: 10000, rejectUnauthorized: false, ...options,
+            reconnectPeriod: 0, connectTimeout: patienceMs, rejectUnauthorized: false, ...options,
         });
         client.mqtt.on('message', (topic, payload, { qos, retain, dup, properties }) => {
             client.inbox.push({ topic, text: payload.toString(), payload, qos, retain, dup, properties });
@@ -92,7 +92,7 @@ export class Client {
     }
 
     /** The first message that matches, here already or to come. */
-    async next(matches = () => true, timeoutMs = 10000) {
+    async next(matches = () => true, timeoutMs = patienceMs) {
         const end = Date.now() + timeoutMs;
         for (let at = 0; ;) {
             for (; at < this.inbox.length; at++) if (matches(this.inbox[at])) return this.inbox[at];
@@ -149,14 +149,14 @@ export class Mosquitto {
 
     /**
      * mosquitto_sub, once it has subscribed; its output is a line for each message: topic, QoS, whether it was retained,
-     * and payload. It ends after `count` messages, or fails after 15 s.
+     * and payload. It ends after `count` messages, or fails when they do not come.
      */
     static async subscribe(server, { count, args = [], ...options }) {
         const mark = 'message: ';
-        const subscriber = new Mosquitto(server, 'sub', { ...options, args: ['-d', '-C', `${count}`, '-W', '15', '-F', `${mark}%t %q %r %p`, ...args] });
+        const subscriber = new Mosquitto(server, 'sub', { ...options, args: ['-d', '-C', `${count}`, '-W', `${patienceMs / 1000}`, '-F', `${mark}%t %q %r %p`, ...args] });
         subscriber.ended = subscriber.ended.then(({ output, ...rest }) => ({ ...rest, output: output.split('\n')
             .filter((line) => line.startsWith(mark)).map((line) => `${line.slice(mark.length)}\n`).join('') }));
-        await until('mosquitto_sub has subscribed', () => subscriber.child.exitCode !== null || subscriber.output.includes('Subscribed (mid'), 10000, 10);
+        await until('mosquitto_sub has subscribed', () => subscriber.child.exitCode !== null || subscriber.output.includes('Subscribed (mid'), patienceMs, 10);
         return subscriber;
     }
 }

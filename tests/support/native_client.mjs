@@ -4,6 +4,8 @@ import { once } from 'node:events';
 
 import WebSocket from 'ws';
 
+import { patienceMs } from './until.mjs';
+
 /** A refusal, with the server's code and sentence. */
 export class Refused extends Error {
     constructor({ code, message }) {
@@ -119,7 +121,7 @@ export class NativeClient {
     }
 
     /** The next event of a type, once each. */
-    async event(type, matches = () => true, timeoutMs = 5000) {
+    async event(type, matches = () => true, timeoutMs = patienceMs) {
         const message = await this.#find(type, (one) => one.type === type && one.id === undefined && matches(one), timeoutMs);
         message.taken = true;
         return message;
@@ -142,7 +144,7 @@ export class NativeClient {
     }
 
     /** The reply to a request. */
-    async reply(id, timeoutMs = 5000) {
+    async reply(id, timeoutMs = patienceMs) {
         const message = await this.#find(`reply to ${id}`, (one) => one.id === id, timeoutMs);
         message.taken = true;
         if (message.type === 'error') throw new Refused(message);

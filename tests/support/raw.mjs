@@ -2,6 +2,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
+import { patienceMs } from './until.mjs';
+
 export class RawConnection {
     received = Buffer.alloc(0);
     ended = false;
@@ -46,7 +48,7 @@ export class RawConnection {
         return taken;
     }
 
-    async until(isEnough, timeoutMs = 10000) {
+    async until(isEnough, timeoutMs = patienceMs) {
         const end = Date.now() + timeoutMs;
         while (!isEnough()) {
             const left = end - Date.now();
@@ -60,14 +62,14 @@ export class RawConnection {
     }
 
     /** Until the server has closed. Returns how long that took. */
-    async untilEnd(timeoutMs = 15000) {
+    async untilEnd(timeoutMs = patienceMs) {
         const begin = Date.now();
         await this.until(() => this.ended, timeoutMs);
         return Date.now() - begin;
     }
 
     /** The next HTTP answer: its body by Content-Length (none for `method` HEAD), else none. */
-    async answer({ method = 'GET', timeoutMs = 10000 } = {}) {
+    async answer({ method = 'GET', timeoutMs = patienceMs } = {}) {
         await this.until(() => this.text.includes('\r\n\r\n'), timeoutMs);
         const head = this.take(this.received.indexOf('\r\n\r\n') + 4).toString('latin1');
         const [line, ...fields] = head.trimEnd().split('\r\n');

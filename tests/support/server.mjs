@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { patienceMs } from './until.mjs';
+
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** The program: what tools/run_tests.sh built, or what is there. */
@@ -27,7 +29,7 @@ export function cleanEnvironment(extra = {}) {
 }
 
 /** Runs a command of the program to its end. */
-export function runCommand(args, { environment = {}, sanitized = false, timeoutMs = 30000 } = {}) {
+export function runCommand(args, { environment = {}, sanitized = false, timeoutMs = patienceMs } = {}) {
     return new Promise((resolve, reject) => {
         const child = spawn(binary({ sanitized }), args, { env: cleanEnvironment(environment) });
         const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
@@ -87,7 +89,7 @@ export class Server {
             this.exit = { status, signal };
             this.#wake();
         });
-        const ready = await this.logged((record) => record.message === 'ready', 20000);
+        const ready = await this.logged((record) => record.message === 'ready');
         this.httpsPort = ready.https_port;
         this.httpPort = ready.http_port;
         this.pid = this.#child.pid;
@@ -108,7 +110,7 @@ export class Server {
     }
 
     /** The first log record that `matches`, already written or to come. */
-    async logged(matches, timeoutMs = 5000) {
+    async logged(matches, timeoutMs = patienceMs) {
         const end = Date.now() + timeoutMs;
         for (let at = 0; ;) {
             for (; at < this.log.length; at++) if (matches(this.log[at])) return this.log[at];
@@ -176,7 +178,7 @@ export class Server {
     }
 
     /** Ends it as a service manager would. Returns how it ended; a sanitizer's word is an error. */
-    async stop({ timeoutMs = 15000 } = {}) {
+    async stop({ timeoutMs = patienceMs } = {}) {
         if (!this.exit) this.#child.kill('SIGTERM');
         const end = Date.now() + timeoutMs;
         while (!this.exit && Date.now() < end) await this.#news(end - Date.now());

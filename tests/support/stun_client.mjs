@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import { connect as tcpConnect, isIPv6 } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 
+import { patienceMs } from './until.mjs';
+
 export const method = { binding: 0x001, allocate: 0x003, refresh: 0x004, send: 0x006, data: 0x007, permission: 0x008, channel: 0x009, connect: 0x00a, connectionBind: 0x00b, connectionAttempt: 0x00c };
 export const attribute = {
     mappedAddress: 0x0001, username: 0x0006, integrity: 0x0008, errorCode: 0x0009, unknown: 0x000a, channelNumber: 0x000c, lifetime: 0x000d,
@@ -175,7 +177,7 @@ export class StunClient {
     }
 
     /** Sends a request and waits for its answer; null when none comes. Over UDP it is sent again meanwhile. */
-    async ask(of, attributes = [], { key = this.key, timeoutMs = 2000, transaction = randomBytes(12) } = {}) {
+    async ask(of, attributes = [], { key = this.key, timeoutMs = patienceMs, transaction = randomBytes(12) } = {}) {
         const bytes = encode({ of, transaction, attributes: typeof attributes === 'function' ? attributes(transaction) : attributes, key });
         const name = transaction.toString('hex');
         const again = this.transport === 'udp' ? setInterval(() => this.write(bytes), 500) : undefined;

@@ -1,6 +1,6 @@
 // A TURN server under test on loopback: roost, or coturn where a test is itself tested.
 import { spawn } from 'node:child_process';
-import { createHmac } from 'node:crypto';
+import { createHmac, randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { Authority } from './certificate.mjs';
 import { Server } from './server.mjs';
+import { until } from './until.mjs';
 
 /** ROOST_LAB_SERVER=coturn: what a test says of coturn tells whether the test is right. */
 export const comparing = process.env.ROOST_LAB_SERVER === 'coturn';
@@ -25,14 +26,17 @@ const bound = (bind) => new Promise((resolve, reject) => {
     bind(resolve, reject);
 });
 
-/** A port that is free for UDP and for TCP, in both families, now. */
+/**
+ * A port that is free for UDP and for TCP, in both families, now, and that the system gives to nobody who does not ask
+ * for it (as it does with 32768 and more).
+ */
 export async function freePort() {
     for (let tries = 0; tries < 50; tries++) {
+        const port = randomInt(5000, 10000);
         const tcp = createServer();
         const udp = createSocket({ type: 'udp6' });
         try {
-            await bound((resolve, reject) => tcp.once('error', reject).listen(0, '::', resolve));
-            const { port } = tcp.address();
+            await bound((resolve, reject) => tcp.once('error', reject).listen(port, '::', resolve));
             await bound((resolve, reject) => udp.once('error', reject).bind(port, '::', resolve));
             return port;
         } catch {
@@ -44,6 +48,23 @@ export async function freePort() {
     }
     throw new Error('no port is free for both UDP and TCP');
 }
+
+const RELAY_PORTS = 300;
+
+/**
+ * Ports for the relays of one server, which no other test has: sockets of relays open late, so servers that take ports
+ * out of the same range meet there. `set` are the options, `release` gives them back.
+ */
+export const relayPorts = () => until('ports for relays', async () => {
+    // above those that the system gives away
+    for (let first = 61000; first + RELAY_PORTS <= 65536; first += RELAY_PORTS) {
+        // whoever listens at the first one has them all
+        const holder = createServer().unref();
+        const has = await bound((resolve, reject) => holder.once('error', reject).listen(first, '127.0.0.1', resolve)).then(() => true, () => false);
+        if (has) return { set: { 'turn.min_port': first + 1, 'turn.max_port': first + RELAY_PORTS - 1 }, release: () => holder.close() };
+    }
+    return undefined;
+});
 
 /** Sum of all lines of a metric whose labels contain `labels`, over workers. */
 export function sumOf(metrics, name, labels = '') {
@@ -67,13 +88,13 @@ export class TurnServer {
         server.authority = new Authority(['localhost', '127.0.0.1', '::1']);
         server.port = await freePort();
         server.tlsPort = await freePort();
+        server.relays = await relayPorts();
         if (comparing) await server.#startCoturn(coturn);
         else server.roost = await Server.start({
             sanitized, args, dataDir, set: {
                 'server.workers': workers, 'media.udp_port': server.port, 'turn.port': server.port, 'turn.tls_port': server.tlsPort,
                 'turn.relay_addresses': '127.0.0.1, ::1', 'turn.secrets': secret,
-                // relay sockets open late: no port that the system gives to others meanwhile
-                'turn.min_port': 61000,
+                ...server.relays.set,
                 'http.cert': server.authority.chain, 'http.key': server.authority.key, ...set,
             },
         });
@@ -106,6 +127,7 @@ export class TurnServer {
             rmSync(this.folder, { recursive: true, force: true });
             return { status: 0, signal: null };
         } finally {
+            this.relays.release();
             this.authority.remove();
         }
     }

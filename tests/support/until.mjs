@@ -1,3 +1,6 @@
+/** How long tests wait for what must come: so long that only a defect lasts longer, for machines are shared. */
+export const patienceMs = 60000;
+
 /**
  * Waits for a condition, never for a time: tries until `condition` gives something true, and returns
  * that.
@@ -8,7 +11,7 @@
  * @param {number} [stepMs] between two tries
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, condition, timeoutMs = 15000, stepMs = 50) {
+export async function until(what, condition, timeoutMs = patienceMs, stepMs = 50) {
     const end = Date.now() + timeoutMs;
     for (;;) {
         const value = await condition();

@@ -73,7 +73,7 @@ export class Member {
             for (const kind of ['audio', 'video']) member.#addSlot(kind);
         member.peer.onTrack.subscribe((track) => member.#listen(track));
         await member.offer();
-        await member.client.event('media_state', ({ state }) => state === 'connected', 15000);
+        await member.client.event('media_state', ({ state }) => state === 'connected');
         return member;
     }
 

@@ -335,13 +335,13 @@ bool ice_lite_write_check(struct ice_lite *ice, uint64_t now_us, const struct ne
     uint8_t *at = datagram_batch_reserve(batch, ICE_MESSAGE_MAX);
     if (!at)
         return false;
-    // peers want the attributes of a connectivity check. A tie-breaker of 0 never wins, the largest
-    // one always
+    // Peers want the attributes of a connectivity check. The smallest tie-breaker never wins, the
+    // largest one always; 0 looks like an attribute that is missing to libjuice, which answers 400.
     bool controlling = ice_lite_controls(ice, now_us);
     const struct ice_check check = {
         .transaction_id = transaction_id,
         .priority = ice_priority(ICE_PEER_REFLEXIVE, UINT16_MAX, 1),
-        .tie_breaker = controlling ? UINT64_MAX : 0,
+        .tie_breaker = controlling ? UINT64_MAX : 1,
         .controlling = controlling,
         .use_candidate = nominate,
     };

@@ -119,11 +119,23 @@ uint64_t ws_connection_deadline(const struct ws_connection *ws)
     return time_earlier(dead_us, later(ws->pinged_us, ws->config.ping_interval_us));
 }
 
+/**
+ * When a ping is late by as much as pings are apart, this process stood still (a busy or sleeping
+ * machine): nobody asked the peer for so long, and that time says nothing about it.
+ */
+static void forgive_our_delay(struct ws_connection *ws, uint64_t now_us)
+{
+    uint64_t due_us = later(ws->pinged_us, ws->config.ping_interval_us);
+    if (ws->state == WS_OPEN && now_us >= later(due_us, ws->config.ping_interval_us))
+        ws->heard_us = min_of(ws->heard_us + (now_us - due_us), now_us);
+}
+
 void ws_connection_tick(struct ws_connection *ws, uint64_t now_us)
 {
     ws->now_us = now_us;
     if (ws->state == WS_CLOSED)
         return;
+    forgive_our_delay(ws, now_us);
     if (now_us >= later(ws->heard_us, ws->config.pong_timeout_us)) {
         ws_fail(ws, WS_REFUSAL_PEER_SILENT);
     } else if (now_us >= message_deadline(ws)) {

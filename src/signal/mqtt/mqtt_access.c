@@ -8,9 +8,6 @@
 #include "base/text.h"
 #include "proto/mqtt/mqtt_topic.h"
 
-/** The server's own topics. */
-#define OWN_TOPICS "roost/#"
-
 static struct mqtt_access *access_of(struct broker_owner *owner)
 {
     return container_of(owner, struct mqtt_access, owner);
@@ -191,8 +188,6 @@ static bool may_publish(struct broker_owner *owner, const struct broker_client *
     const struct mqtt_access *access = access_of(owner);
     if (!may_publish_at_all(client))
         return false;
-    if (mqtt_filter_matches(bytes_of_text(OWN_TOPICS), topic))
-        return false;
     if (!access->config.rules)
         return true;
     struct mqtt_subject subject = subject_of(client);
@@ -203,10 +198,40 @@ static bool may_subscribe(struct broker_owner *owner, const struct broker_client
                           struct bytes filter)
 {
     const struct mqtt_access *access = access_of(owner);
+    struct bytes rest = filter;
+    if (text_equal(mqtt_level_take(&rest), MQTT_CALLS_RESERVED))
+        return mqtt_calls_may_subscribe(access->calls, client, filter);
     if (!access->config.rules)
         return true;
     struct mqtt_subject subject = subject_of(client);
     return mqtt_rules_allow_subscribe(access->config.rules, &subject, filter);
+}
+
+/** ---- calls ---- */
+
+static int take(struct broker_owner *owner, struct broker_client *client, uint64_t now_us,
+                const struct mqtt_publish *publish, const struct mqtt_properties *properties)
+{
+    (void)properties;
+    return mqtt_calls_take(access_of(owner)->calls, client, now_us, publish);
+}
+
+static void here(struct broker_owner *owner, struct broker_client *client, uint64_t now_us,
+                 bool present)
+{
+    mqtt_calls_here(access_of(owner)->calls, client, now_us, present);
+}
+
+static void subscribed(struct broker_owner *owner, struct broker_client *client, uint64_t now_us,
+                       struct bytes filter, bool is_there)
+{
+    mqtt_calls_subscribed(access_of(owner)->calls, client, now_us, filter, is_there);
+}
+
+static void left(struct broker_owner *owner, struct broker_client *client, uint64_t now_us,
+                 enum broker_leave how)
+{
+    mqtt_calls_left(access_of(owner)->calls, client, now_us, how);
 }
 
 /** ---- life ---- */
@@ -216,10 +241,16 @@ void mqtt_access_reload(struct mqtt_access *access, const struct mqtt_access_con
     access->config = *config;
 }
 
-void mqtt_access_init(struct mqtt_access *access, const struct mqtt_access_config *config)
+void mqtt_access_init(struct mqtt_access *access, const struct mqtt_access_config *config,
+                      struct mqtt_calls *calls)
 {
-    *access = (struct mqtt_access){ .config = *config };
-    access->owner = (struct broker_owner){
-        .login = login, .may_publish = may_publish, .may_subscribe = may_subscribe, .gone = gone
-    };
+    *access = (struct mqtt_access){ .config = *config, .calls = calls };
+    access->owner = (struct broker_owner){ .login = login,
+                                           .may_publish = may_publish,
+                                           .may_subscribe = may_subscribe,
+                                           .take = take,
+                                           .here = here,
+                                           .subscribed = subscribed,
+                                           .left = left,
+                                           .gone = gone };
 }

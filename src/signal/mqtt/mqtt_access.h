@@ -6,14 +6,14 @@
  * nothing. Who shows neither is a guest, where guests are let in.
  *
  * Rules decide about topics, the first that fits: see mqtt_rules.h. Topics below "roost/" are
- * reserved: no client publishes there, whatever the rules say; who subscribes there is for the
- * rules.
+ * not theirs: see mqtt_calls.h.
  */
 #pragma once
 
 #include "base/log.h"
 #include "broker/broker.h"
 #include "signal/access/token_verifier.h"
+#include "signal/mqtt/mqtt_calls.h"
 #include "signal/mqtt/mqtt_rules.h"
 #include "users/user_login.h"
 
@@ -28,6 +28,7 @@ struct mqtt_access_config {
 struct mqtt_access {
     struct mqtt_access_config config;
     struct broker_owner owner; /**< for the broker */
+    struct mqtt_calls *calls;
     /** A login that was in progress was decided: calls broker_client_admit. */
     void (*decided)(struct mqtt_access *self, struct broker_client *client, int reason,
                     struct bytes user);
@@ -36,8 +37,9 @@ struct mqtt_access {
     uint64_t now_unix_us;         /**< the same on the wall */
 };
 
-/** `decided` is the caller's to set. */
-void mqtt_access_init(struct mqtt_access *access, const struct mqtt_access_config *config);
+/** `calls` lives as long; `decided` is the caller's to set. */
+void mqtt_access_init(struct mqtt_access *access, const struct mqtt_access_config *config,
+                      struct mqtt_calls *calls);
 void mqtt_access_reload(struct mqtt_access *access, const struct mqtt_access_config *config);
 /** Whether a client that came in is a user who showed a password, not a token. */
 bool mqtt_access_by_password(const struct broker_client *client);

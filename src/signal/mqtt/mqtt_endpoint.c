@@ -18,6 +18,9 @@ uint64_t mqtt_endpoint_now(struct mqtt_endpoint *endpoint)
     endpoint->access.now_unix_us = clock_unix_us();
     // the wall clock may be set while we run
     broker_set_unix_offset(endpoint->broker, endpoint->access.now_unix_us - now_us);
+    if (endpoint->config.native)
+        signal_native_set_unix_offset(endpoint->config.native,
+                                      endpoint->access.now_unix_us - now_us);
     return now_us;
 }
 
@@ -140,6 +143,7 @@ static void run(struct loop_task *task)
 {
     struct mqtt_endpoint *endpoint = container_of(task, struct mqtt_endpoint, task);
     struct broker_client *client;
+    mqtt_calls_run(&endpoint->calls, mqtt_endpoint_now(endpoint));
     for (unsigned i = 0; (client = broker_next_ready(endpoint->broker)); i++) {
         if (i == SENDS_PER_TURN) {
             mqtt_endpoint_wake(endpoint);
@@ -157,6 +161,30 @@ static void tick(struct loop_timer *timer, uint64_t now_us)
     mqtt_endpoint_now(endpoint);
     broker_tick(endpoint->broker, now_us);
     mqtt_endpoint_wake(endpoint);
+}
+
+/** ---- calls ---- */
+
+static uint64_t calls_now(void *owner)
+{
+    return mqtt_endpoint_now(owner);
+}
+
+static void calls_wake(void *owner)
+{
+    mqtt_endpoint_wake(owner);
+}
+
+static struct mqtt_calls_config calls_config(struct mqtt_endpoint *endpoint)
+{
+    const struct mqtt_endpoint_config *config = &endpoint->config;
+    return (struct mqtt_calls_config){ .native = config->native,
+                                       .random = config->random,
+                                       .changed = config->native_used,
+                                       .changed_owner = config->owner,
+                                       .wake = calls_wake,
+                                       .now = calls_now,
+                                       .owner = endpoint };
 }
 
 /** ---- ports ---- */
@@ -214,6 +242,7 @@ static void take_config(struct mqtt_endpoint *endpoint, const struct mqtt_endpoi
     endpoint->config = *config;
     endpoint->config.broker.random = config->random;
     endpoint->config.broker.owner = &endpoint->access.owner;
+    endpoint->config.broker.reserved = MQTT_CALLS_RESERVED;
     endpoint->config.broker.journal = config->folder != NULL;
     endpoint->limit.per_address =
         config->client_per_address_max ? config->client_per_address_max : 1000;
@@ -225,9 +254,11 @@ int mqtt_endpoint_new(const struct mqtt_endpoint_config *config,
     struct mqtt_endpoint *endpoint = memory_new(struct mqtt_endpoint);
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     address_limit_init(&endpoint->limit, 0, 0, secret);
-    mqtt_access_init(&endpoint->access, &config->access);
+    mqtt_access_init(&endpoint->access, &config->access, &endpoint->calls);
     endpoint->access.decided = login_decided;
     take_config(endpoint, config);
+    struct mqtt_calls_config calls = calls_config(endpoint);
+    mqtt_calls_init(&endpoint->calls, &calls);
     list_init(&endpoint->sockets);
     loop_timer_init(&endpoint->timer, config->loop, tick);
     loop_task_init(&endpoint->task, run);
@@ -258,6 +289,7 @@ struct mqtt_endpoint *mqtt_endpoint_free(struct mqtt_endpoint *endpoint)
     user_watch_unlisten(&endpoint->users);
     struct mqtt_socket *socket;
     list_each(socket, &endpoint->sockets, node) mqtt_socket_free(socket);
+    mqtt_calls_done(&endpoint->calls);
     loop_timer_cancel(&endpoint->timer);
     loop_task_cancel(&endpoint->task);
     // what is known until now is what the next process finds

@@ -25,8 +25,11 @@ struct mqtt_endpoint_config {
     const char *const *allowed_origins;
     uint32_t client_per_address_max; /**< by TCP and TLS; loopback is exempt [1000] */
     struct mqtt_access_config access;
-    struct user_watch *users;    /**< tells who has to go; NULL: nobody ever has */
-    struct broker_config broker; /**< owner, random and journal are filled in */
+    struct user_watch *users;         /**< tells who has to go; NULL: nobody ever has */
+    struct signal_native *native;     /**< for calls; outlives the endpoint. NULL: no calls */
+    void (*native_used)(void *owner); /**< its deadlines may be nearer */
+    void *owner;
+    struct broker_config broker; /**< owner, random, reserved and journal are filled in */
 };
 
 /** Reads the journal, blocking. Returns 0 or a negative errno with a sentence for the user. */

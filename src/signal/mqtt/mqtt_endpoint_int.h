@@ -24,6 +24,7 @@ struct mqtt_endpoint {
     struct mqtt_endpoint_config config;
     struct mqtt_access access;
     struct user_listener users;
+    struct mqtt_calls calls;
     struct broker *broker;
     struct journal_file *journal; /**< NULL: nothing is kept */
     uint64_t journal_position;    /**< behind the batch that is being written */

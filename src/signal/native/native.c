@@ -91,6 +91,7 @@ struct signal_native *signal_native_new(const struct native_config *config)
     json_text_init(&native->frame);
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     map_init(&native->sessions, secret);
+    map_init(&native->logins, secret);
     address_limit_init(&native->address_limit, native->config.session_per_address_count_max,
                        native->config.session_count_max, secret);
     return native;
@@ -132,6 +133,7 @@ void signal_native_free(struct signal_native *native)
     while (map_next(&native->sessions, &cursor, NULL, &session))
         native_session_end(session, 0, true);
     map_done(&native->sessions);
+    map_done(&native->logins);
     address_limit_done(&native->address_limit);
     native_body_release(native->shared);
     json_text_done(&native->out);
@@ -149,8 +151,9 @@ uint64_t native_unix_us(const struct signal_native *native, uint64_t now_us)
     return native->unix_at_zero_us + now_us;
 }
 
-struct native_connection *signal_native_open(struct signal_native *native, uint64_t now_us,
-                                             void *socket, const struct net_address *remote)
+struct native_connection *native_connection_new(struct signal_native *native, uint64_t now_us,
+                                                struct native_transport *transport, void *socket,
+                                                const struct net_address *remote)
 {
     // twice as many as sessions: those that wait for a resume must find a way back in
     if (metric_get(&native->metrics[NATIVE_METRIC_CONNECTIONS]) >=
@@ -160,6 +163,7 @@ struct native_connection *signal_native_open(struct signal_native *native, uint6
     }
     struct native_connection *connection = memory_new(struct native_connection);
     connection->native = native;
+    connection->transport = transport;
     connection->socket = socket;
     connection->remote = *remote;
     connection->opened_us = now_us;
@@ -168,6 +172,12 @@ struct native_connection *signal_native_open(struct signal_native *native, uint6
     list_append(&native->waiting, &connection->node);
     native_count(native, NATIVE_METRIC_CONNECTIONS, 1);
     return connection;
+}
+
+struct native_connection *signal_native_open(struct signal_native *native, uint64_t now_us,
+                                             void *socket, const struct net_address *remote)
+{
+    return native_connection_new(native, now_us, native->config.transport, socket, remote);
 }
 
 void signal_native_closed(struct signal_native *native, uint64_t now_us,
@@ -225,7 +235,8 @@ static void charge_sent(struct native_connection *connection, uint64_t count, ui
 /** A request that was handled before gets the reply that it got then. */
 static bool answer_again(struct native_session *session, uint64_t id)
 {
-    if (id > session->last_request_id || id == 0)
+    // with a login, what must not come twice is for its transport to say
+    if (id > session->last_request_id || id == 0 || session->login)
         return false;
     native_count(session->native, NATIVE_METRIC_REPEATED, 1);
     uint64_t seq = native_replay_find_reply(&session->replay, id);

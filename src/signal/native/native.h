@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "base/metric.h"
 #include "base/random.h"
+#include "signal/model/call_device.h"
 
 struct admission;
 struct admission_answer;
@@ -36,7 +37,7 @@ struct native_ice_server {
 struct native_config {
     struct room_directory *rooms;       /**< required */
     struct call_directory *calls;       /**< required */
-    struct native_transport *transport; /**< required */
+    struct native_transport *transport; /**< of signal_native_open; required */
     struct random *random;              /**< required; the system's */
     const char *server_name;            /**< ["roost"] */
     uint64_t resume_window_us;          /**< [30 s] */
@@ -77,6 +78,25 @@ void signal_native_free(struct signal_native *native);
 /** A client connected. `now_unix_ms` is read for chat and tokens. NULL when the server is full. */
 struct native_connection *signal_native_open(struct signal_native *native, uint64_t now_us,
                                              void *socket, const struct net_address *remote);
+/** Whom a transport with logins of its own lets in. */
+struct native_login {
+    const char *name; /**< of the session: who comes with it again comes back to it. Copied */
+    const char *user; /**< whom it has proven to be: callable under that name from now on. Copied */
+    enum call_binding binding;
+};
+/**
+ * A client that needs no hello and no token, and confirms nothing: what its transport took arrives,
+ * now or when the client is back. Its requests may have any ids. It has its session at once: the
+ * one of that name if it waits for a client, or a new one. `hello` begins anew. NULL: the server is
+ * full, or nobody can be called by that user name (-ENOSPC and -EINVAL in `ret_error`).
+ */
+struct native_connection *signal_native_open_login(struct signal_native *native, uint64_t now_us,
+                                                   struct native_transport *transport, void *socket,
+                                                   const struct net_address *remote,
+                                                   const struct native_login *login,
+                                                   int *ret_error);
+/** Nobody comes back to the session of that name: it is lost. There may be none. */
+void signal_native_forget(struct signal_native *native, uint64_t now_us, const char *name);
 /** The host by which the client reached us, as in a URL: for turn_offer. Copied. */
 void signal_native_set_host(struct native_connection *connection, const char *host);
 /** A text of the client's. */

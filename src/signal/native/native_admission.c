@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "signal/access/token_verifier.h"
 #include "signal/native/native_int.h"
@@ -114,6 +115,10 @@ bool native_admit(struct native_session *session, uint64_t now_us,
     bool second_look = parked->ready && parked->id == message->id;
     bool admitted = false;
     *ret_grants = (struct token_grants){ 0 };
+    // its transport has asked who it is; rooms are for tokens to open
+    if (session->user && question->purpose != ADMISSION_JOIN)
+        return text_copy(ret_grants->user, sizeof(ret_grants->user),
+                         bytes_of_text(session->user)) == 0;
     if (second_look && parked->answer)
         admitted = take_answer(session, message, parked->answer, ret_grants);
     else if (session->native->config.admission)

@@ -38,6 +38,7 @@ struct signal_native {
     struct native_config config;
     uint64_t unix_at_zero_us;
     struct map sessions;                /**< by id */
+    struct map logins;                  /**< sessions that have one, by its name */
     struct list waiting;                /**< connections without a session, the oldest first */
     struct list connected;              /**< connections with one */
     struct list away;                   /**< sessions without a connection, the longest first */
@@ -69,6 +70,7 @@ struct native_connection {
     struct list node; /**< in waiting or connected */
     struct signal_native *native;
     struct native_session *session; /**< NULL before hello, or after another took it over */
+    struct native_transport *transport;
     void *socket;
     struct net_address remote;
     char *host; /**< by which the client reached us; NULL: not known */
@@ -104,6 +106,8 @@ struct native_session {
     struct native_parked parked;
     struct call_device device;
     struct presence_watcher watcher; /**< of its contacts */
+    char *login;                     /**< its name; NULL: it came by hello */
+    char *user;                      /**< with `login`: whom the transport vouches for */
 };
 
 /** ---- native_send.c ---- */
@@ -143,6 +147,15 @@ void native_contacts_done(struct native_session *session);
 
 /** ---- native_session.c ---- */
 
+/** A session for a connection that has none. NULL: the server is full. */
+struct native_session *native_session_new(struct native_connection *connection);
+/** Joins the two. */
+void native_session_attach(struct native_session *session, struct native_connection *connection);
+/** The client is back: it gets what it missed since `last_seq`. Returns how many messages. */
+uint64_t native_session_send_missed(struct native_session *session, uint64_t last_seq);
+/** Others hear that it is back. */
+void native_session_come_back(struct native_session *session);
+void native_welcome(struct native_session *session, uint64_t now_us, uint64_t id);
 void native_hello(struct native_connection *connection, uint64_t now_us,
                   const struct wire_message *message);
 void native_resume(struct native_connection *connection, uint64_t now_us,
@@ -154,6 +167,19 @@ void native_session_detach(struct native_session *session, uint64_t now_us);
 void native_session_end(struct native_session *session, uint64_t now_us, bool lost);
 /** Frees a session without telling anyone. */
 void native_session_free(struct native_session *session);
+
+/** ---- native.c ---- */
+
+/** A connection without a session. NULL: there are too many. */
+struct native_connection *native_connection_new(struct signal_native *native, uint64_t now_us,
+                                                struct native_transport *transport, void *socket,
+                                                const struct net_address *remote);
+
+/** ---- native_login.c ---- */
+
+/** `hello` of a client with a login: whatever it did before is over, and it has a new session. */
+void native_login_again(struct native_connection *connection, uint64_t now_us,
+                        const struct wire_message *message);
 
 /** ---- handlers, by family ---- */
 

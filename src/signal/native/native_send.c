@@ -14,7 +14,7 @@ void native_close_connection(struct native_connection *connection, uint16_t code
     if (connection->closing)
         return;
     connection->closing = true;
-    struct native_transport *transport = connection->native->config.transport;
+    struct native_transport *transport = connection->transport;
     transport->close(transport, connection->socket, code, reason);
 }
 
@@ -23,7 +23,7 @@ static void transmit(struct native_connection *connection, struct bytes text)
     struct signal_native *native = connection->native;
     if (connection->closing)
         return;
-    struct native_transport *transport = native->config.transport;
+    struct native_transport *transport = connection->transport;
     if (transport->send(transport, connection->socket, text) < 0) {
         // what was not sent is kept: the client resumes when it can read again
         native_count(native, NATIVE_METRIC_SLOW, 1);
@@ -82,6 +82,9 @@ void native_send_body(struct native_session *session, struct native_body *body)
     native->sent_count++;
     native->sent_bytes += body->size;
     transmit_numbered(session, body, seq);
+    // what its transport took arrives without our help
+    if (session->login && session->connection && !session->connection->closing)
+        native_confirm(session, seq);
 }
 
 void native_send_again(struct native_session *session, uint64_t seq)

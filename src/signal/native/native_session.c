@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "signal/native/native_int.h"
 
-static struct native_session *session_new(struct native_connection *connection)
+struct native_session *native_session_new(struct native_connection *connection)
 {
     struct signal_native *native = connection->native;
     if (native_keeps_too_much(native) ||
@@ -28,7 +28,7 @@ static struct native_session *session_new(struct native_connection *connection)
     return session;
 }
 
-static void attach(struct native_session *session, struct native_connection *connection)
+void native_session_attach(struct native_session *session, struct native_connection *connection)
 {
     session->connection = connection;
     connection->session = session;
@@ -47,7 +47,7 @@ struct wire_limits native_limits(const struct signal_native *native)
                                  .message_bytes = native->config.message_size_max };
 }
 
-static void welcome(struct native_session *session, uint64_t now_us, uint64_t id)
+void native_welcome(struct native_session *session, uint64_t now_us, uint64_t id)
 {
     struct signal_native *native = session->native;
     const struct native_config *config = &native->config;
@@ -75,19 +75,25 @@ void native_hello(struct native_connection *connection, uint64_t now_us,
                   const struct wire_message *message)
 {
     enum wire_error error = WIRE_ERROR_COUNT;
-    if (connection->session)
+    bool has_login = connection->session && connection->session->login;
+    if (connection->session && !has_login)
         error = WIRE_ERROR_ALREADY_CONNECTED;
     else if (message->request.hello.version != NATIVE_VERSION)
         error = WIRE_ERROR_VERSION_UNSUPPORTED;
-    struct native_session *session = error == WIRE_ERROR_COUNT ? session_new(connection) : NULL;
+    if (error == WIRE_ERROR_COUNT && has_login) {
+        native_login_again(connection, now_us, message);
+        return;
+    }
+    struct native_session *session =
+        error == WIRE_ERROR_COUNT ? native_session_new(connection) : NULL;
     if (!session) {
         if (error == WIRE_ERROR_COUNT)
             error = WIRE_ERROR_SERVER_FULL;
         native_refuse_bare(connection, message->id, error, NULL);
         return;
     }
-    attach(session, connection);
-    welcome(session, now_us, message->id);
+    native_session_attach(session, connection);
+    native_welcome(session, now_us, message->id);
 }
 
 static bool token_matches(const struct native_session *session, const char *token)
@@ -106,7 +112,7 @@ static void displace(struct native_session *session)
     native_close_connection(old, NATIVE_CLOSE_TAKEN_OVER, "resumed elsewhere");
 }
 
-static uint64_t send_missed(struct native_session *session, uint64_t last_seq)
+uint64_t native_session_send_missed(struct native_session *session, uint64_t last_seq)
 {
     uint64_t first = last_seq + 1, end = session->replay.next_seq;
     for (uint64_t seq = first; seq < end; seq++)
@@ -114,7 +120,7 @@ static uint64_t send_missed(struct native_session *session, uint64_t last_seq)
     return end - first;
 }
 
-static void come_back(struct native_session *session)
+void native_session_come_back(struct native_session *session)
 {
     struct signal_native *native = session->native;
     if (!list_empty(&session->away_node)) {
@@ -136,7 +142,7 @@ void native_resume(struct native_connection *connection, uint64_t now_us,
         return;
     }
     struct native_session *session = map_find(&native->sessions, bytes_of_text(request->session));
-    if (!session || !token_matches(session, request->resume_token)) {
+    if (!session || session->login || !token_matches(session, request->resume_token)) {
         native_refuse_bare(connection, message->id, WIRE_ERROR_RESUME_UNKNOWN, NULL);
         return;
     }
@@ -148,14 +154,14 @@ void native_resume(struct native_connection *connection, uint64_t now_us,
         return;
     }
     native_confirm(session, request->last_seq);
-    attach(session, connection);
-    uint64_t replayed = send_missed(session, request->last_seq);
+    native_session_attach(session, connection);
+    uint64_t replayed = native_session_send_missed(session, request->last_seq);
     native_count(native, NATIVE_METRIC_RESUMED, 1);
     native_count(native, NATIVE_METRIC_REPLAYED, replayed);
     wire_write_result_resume(native_out(native), message->id,
                              &(struct wire_result_resume){ .replayed = replayed });
     native_send_bare(connection);
-    come_back(session);
+    native_session_come_back(session);
     native_run_parked(session, now_us);
 }
 
@@ -200,6 +206,8 @@ void native_session_end(struct native_session *session, uint64_t now_us, bool lo
     call_device_done(session->native->config.calls, &session->device, now_us,
                      lost ? CALL_ENDED_LOST : CALL_ENDED_HANGUP);
     map_remove(&session->native->sessions, bytes_of_text(session->id));
+    if (session->login)
+        map_remove(&session->native->logins, bytes_of_text(session->login));
     native_session_free(session);
 }
 
@@ -218,5 +226,7 @@ void native_session_free(struct native_session *session)
     native_replay_done(&session->replay);
     native_parked_done(&session->parked);
     memory_wipe(session->token, sizeof(session->token));
+    free(session->login);
+    free(session->user);
     free(session);
 }

@@ -38,6 +38,9 @@ must_check int wire_read(struct bytes text, struct wire_message *ret_message,
 /** Frees what the message holds. Accepts a zeroed one. */
 void wire_message_done(struct wire_message *message);
 
+/** Whether a text that did not come in a message is a slug, in UTF-8. */
+bool wire_is_slug(struct bytes text);
+
 /** The request's name in the protocol. */
 const char *wire_request_name(enum wire_request_type type);
 const char *wire_error_code(enum wire_error error);

@@ -30,16 +30,21 @@ static int refuse(struct wire_problem *problem, enum wire_error error, const cha
     return -EBADMSG;
 }
 
-static bool is_slug(const char *text)
+static bool is_slug(struct bytes text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = text.data[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         // bytes of other scripts: the parser has seen to it that they are UTF-8
-        if (!letter && c < 0x80 && !strchr("-._~@+", c))
+        if (!letter && c < 0x80 && (c == 0 || !strchr("-._~@+", c)))
             return false;
     }
     return true;
+}
+
+bool wire_is_slug(struct bytes text)
+{
+    return text.size > 0 && text_is_utf8(text) && is_slug(text);
 }
 
 static bool has_controls(const char *text, const char *allowed)
@@ -62,7 +67,7 @@ static int check_text(struct reading *reading, const struct wire_field *field, c
     case WIRE_FORMAT_ANY:
         break;
     case WIRE_FORMAT_SLUG:
-        if (!is_slug(text))
+        if (!is_slug(bytes_of(text, size)))
             return refuse_field(reading, "\"%s\" may only have letters, digits and - . _ ~ @ +.",
                                 field->name);
         break;

@@ -199,6 +199,16 @@ void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint)
     arm(endpoint);
 }
 
+struct signal_native *ws_endpoint_native(struct ws_endpoint *endpoint)
+{
+    return endpoint->native;
+}
+
+void ws_endpoint_changed(struct ws_endpoint *endpoint)
+{
+    arm(endpoint);
+}
+
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,
                            size_t capacity)
 {

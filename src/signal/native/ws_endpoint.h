@@ -38,6 +38,9 @@ void ws_endpoint_drain(struct ws_endpoint *endpoint, const char *message);
 void ws_endpoint_admitted(struct ws_endpoint *endpoint, const char *session,
                           const struct admission_answer *answer);
 void ws_endpoint_keys_fetched(struct ws_endpoint *endpoint);
+/** Its engine, for other transports: say ws_endpoint_changed after it was used. */
+struct signal_native *ws_endpoint_native(struct ws_endpoint *endpoint);
+void ws_endpoint_changed(struct ws_endpoint *endpoint);
 /** Writes at most `capacity` metric sets; returns how many. */
 size_t ws_endpoint_metrics(const struct ws_endpoint *endpoint, struct metric_set *sets,
                            size_t capacity);

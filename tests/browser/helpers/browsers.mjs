@@ -195,13 +195,13 @@ export async function everyoneMeets(pages, present) {
             const all = others.every((other) => seen.some((tile) => tile.from === other.name
                 && tile.source === 'camera' && tile.frames > 10 && sameColour(tile.rgb, colours[other.colour])));
             return all || Promise.reject(JSON.stringify(seen));
-        }, 30000);
+        });
         await until(`${page.label} hears ${others.map((other) => other.name)}`, async () => {
             const heard = await page.evaluate(() => globalThis.test.listen());
             const all = others.every((other) => heard.some((tone) => tone.from === other.name
                 && (tone.energy > 0 || (Math.abs(tone.hertz - other.hertz) < 40 && tone.db > -60))));
             return all || Promise.reject(JSON.stringify(heard));
-        }, 30000);
+        });
     }
 }
 

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
+import { patienceMs } from '../../support/until.mjs';
+
 const root = new URL('../../../', import.meta.url).pathname;
 
 /** The binary under test: ROOST_BINARY, or what was built last for use. */
@@ -100,7 +102,7 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
  * @param {number} [timeoutMs]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, condition, timeoutMs = 20000) {
+export async function until(what, condition, timeoutMs = patienceMs) {
     const end = Date.now() + timeoutMs;
     let last;
     let reason;

@@ -40,12 +40,12 @@ export async function rates(page, ms = 1500) {
 export const rateIs = (page, what, fits) => until(what, async () => {
     const seen = await rates(page);
     return fits(seen.fps) ? seen : Promise.reject(JSON.stringify(seen));
-}, 30000);
+});
 
 export const widthIs = (page, width) => until(`pictures of ${width}`, async () => {
     const seen = await look(page);
     return seen.width === width || Promise.reject(JSON.stringify(seen));
-}, 30000);
+});
 
 /** A viewer gets smaller pictures when it wishes for them, slower ones too, and all of it again. */
 export async function followsWishes({ chrome, url }, { room, codec, mode, fps, sizes, temporal, encodings, width = 960 }) {

@@ -70,7 +70,7 @@ export async function sees(page, colour, what) {
     await until(what, async () => {
         const rgb = await page.evaluate(() => (globalThis.session ? globalThis.look() : null));
         return (rgb && sameColour(rgb, colours[colour])) || Promise.reject(JSON.stringify([rgb, await page.evaluate(() => globalThis.refused)]));
-    }, 30000);
+    });
 }
 
 export const widthOf = (page) => page.$eval('video', (video) => video.videoWidth);

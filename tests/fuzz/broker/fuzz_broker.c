@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "broker/broker.h"
+#include "proto/mqtt/mqtt_topic.h"
 
 #define CONNECTIONS 4
 #define DISK_MAX    (1u << 20)
@@ -65,6 +66,54 @@ static bool may(struct broker_owner *self, const struct broker_client *client, s
     (void)self, (void)client;
     ensure(topic.size > 0);
     return topic.data[0] != 'x';
+}
+
+static void say(struct broker_client *client, uint64_t now_us, struct bytes topic)
+{
+    int result = broker_client_send(
+        client, now_us,
+        &(struct broker_publication){
+            .topic = topic, .payload = bytes_of_text("for you alone"), .qos = 1 });
+    if (result != 0 && result != -ENOENT && result != -ENOBUFS)
+        abort();
+}
+
+/** What is below "o/" is taken, and answered under the same name. */
+static int take(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                const struct mqtt_publish *publish, const struct mqtt_properties *properties)
+{
+    (void)self, (void)properties;
+    if (!text_starts_with(publish->topic, "o/"))
+        return -ENOENT;
+    say(client, now_us, publish->topic);
+    return MQTT_SUCCESS;
+}
+
+static void here(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                 bool present)
+{
+    (void)self;
+    if (broker_client_has_subscribed(client, bytes_of_text("o/x")) && !present)
+        abort();
+    say(client, now_us, bytes_of_text("o/x"));
+}
+
+static void subscribed(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                       struct bytes filter, bool is_there)
+{
+    (void)self;
+    if (broker_client_has_subscribed(client, filter) != is_there &&
+        !text_starts_with(filter, "$share/"))
+        abort();
+    if (is_there && mqtt_topic_is_valid(filter))
+        say(client, now_us, filter);
+}
+
+static void left(struct broker_owner *self, struct broker_client *client, uint64_t now_us,
+                 enum broker_leave how)
+{
+    (void)self, (void)how;
+    say(client, now_us, bytes_of_text("o/x"));
 }
 
 /** ---- moving bytes ---- */
@@ -219,7 +268,13 @@ static void step(struct world *world, uint8_t what, uint8_t size, struct reader 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world world = { .now_us = TIME_US_PER_S };
-    world.owner = (struct broker_owner){ login, may, may, NULL, NULL };
+    world.owner = (struct broker_owner){ .login = login,
+                                         .may_publish = may,
+                                         .may_subscribe = may,
+                                         .take = take,
+                                         .here = here,
+                                         .subscribed = subscribed,
+                                         .left = left };
     random_seeded_init(&world.random, 1);
     world.config = (struct broker_config){ .random = &world.random,
                                            .owner = &world.owner,
@@ -235,6 +290,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                            .retained_count_max = 8,
                                            .session_count_max = 6,
                                            .session_expiry_max_s = 5000,
+                                           .reserved = "o",
                                            .journal = true };
     start(&world);
     struct reader reader = reader_of(data, size);

@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct random random;
     random_seeded_init(&random, 1);
-    struct broker_owner owner = { login, may, may, NULL, NULL };
+    struct broker_owner owner = { .login = login, .may_publish = may, .may_subscribe = may };
     struct broker_config config = { .random = &random, .owner = &owner };
     uint64_t now_us = TIME_US_PER_S;
     struct broker *broker = broker_new(&config, now_us);

@@ -75,15 +75,15 @@ static inline bool world_may(struct broker_owner *self, const struct broker_clie
     return !world->forbidden || !text_starts_with(topic, world->forbidden);
 }
 
-static inline bool world_take(struct broker_owner *self, struct broker_client *client,
-                              uint64_t now_us, const struct mqtt_publish *publish,
-                              const struct mqtt_properties *properties)
+static inline int world_take(struct broker_owner *self, struct broker_client *client,
+                             uint64_t now_us, const struct mqtt_publish *publish,
+                             const struct mqtt_properties *properties)
 {
     (void)client, (void)now_us, (void)properties;
     struct world *world = world_of(self);
     bool takes = world->taken_topic && text_equal(publish->topic, world->taken_topic);
     world->taken_count += takes;
-    return takes;
+    return takes ? MQTT_SUCCESS : -ENOENT;
 }
 
 static inline void world_gone(struct broker_owner *self, struct broker_client *client)

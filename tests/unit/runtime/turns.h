@@ -1,4 +1,5 @@
-/** Turning a loop in tests until something has happened, or failing after ten seconds. */
+/** Turning a loop in tests until something has happened, or failing after a minute: machines that
+ * run tests are shared. */
 #pragma once
 
 #include "support/check.h"
@@ -8,7 +9,7 @@
 
 #define turn_until(loop, condition)                                                                \
     do {                                                                                           \
-        uint64_t give_up_us_ = clock_now_us() + 10 * TIME_US_PER_S;                                \
+        uint64_t give_up_us_ = clock_now_us() + 60 * TIME_US_PER_S;                                \
         while (!(condition)) {                                                                     \
             if (clock_now_us() > give_up_us_)                                                      \
                 fail_msg("never came true: %s", #condition);                                       \

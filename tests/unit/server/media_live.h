@@ -25,7 +25,7 @@
 #include "server/media_host.h"
 
 #define WORKERS     4
-#define CLIENTS     8
+#define CLIENTS     16
 #define SECTIONS    4
 #define PAYLOAD     200
 #define PUBLISH_US  (10 * TIME_US_PER_MS)

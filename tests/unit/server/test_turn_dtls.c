@@ -19,7 +19,7 @@
 #include "server/turn_host.h"
 
 #define CLIENTS     8
-#define DEADLINE_US (20 * TIME_US_PER_S)
+#define DEADLINE_US (60 * TIME_US_PER_S)
 #define LARGEST     2000
 
 struct turn_worker {

@@ -16,7 +16,7 @@
 #include "server/turn_host.h"
 #include "server/turn_worker.h"
 
-#define ANSWER_MS   10000
+#define ANSWER_MS   60000
 #define MESSAGE_MAX 2048
 #define MEDIA_PORT  9
 

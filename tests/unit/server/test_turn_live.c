@@ -21,7 +21,7 @@
 
 #define WORKERS     4
 #define CLIENTS     16
-#define ANSWER_MS   10000
+#define ANSWER_MS   60000
 #define MESSAGE_MAX 2048
 #define SETS_MAX    256
 

@@ -12,7 +12,7 @@
 #include "runtime/clock.h"
 #include "server/turn_nat_discovery.h"
 
-#define DEADLINE_US 5000000u
+#define DEADLINE_US 60000000u
 
 struct live {
     struct loop loop;

@@ -16,7 +16,7 @@
 #include "runtime/clock.h"
 #include "store/outbox.h"
 
-#define PATIENCE_US (20 * TIME_US_PER_S)
+#define PATIENCE_US (60 * TIME_US_PER_S)
 #define FOUND_MAX   2000
 
 struct place {

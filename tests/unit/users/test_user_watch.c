@@ -15,7 +15,7 @@
 #include "runtime/clock.h"
 #include "users/user_watch.h"
 
-#define PATIENCE_US (20 * TIME_US_PER_S)
+#define PATIENCE_US (60 * TIME_US_PER_S)
 
 /** What a listener was told, as text: "ann gone;". */
 struct ear {

@@ -344,6 +344,7 @@ static void test_nomination_selects_and_asks_for_consent_at_once(void **state)
     assert_true(stun_message_find(&check, STUN_USERNAME, &username));
     assert_true(text_equal(username, "cliu:srvu"));
     assert_int_equal(stun_message_find_u64(&check, STUN_ICE_CONTROLLED, &tie_breaker), 0);
+    assert_true(tie_breaker > 0); // libjuice takes 0 for none, and refuses the check
     assert_int_equal(stun_message_check_integrity(&check, bytes_of_text(REMOTE_PWD)), 0);
     bench.now_us += 30000;
     assert_int_equal(answer_consent(&bench, NULL, REMOTE_PWD, 0), 0);

@@ -445,6 +445,22 @@ static void test_a_silent_peer_is_found_in_ten_seconds(void **state)
     ws_connection_free(server);
 }
 
+static void test_time_in_which_we_stood_still_is_not_the_peers_silence(void **state)
+{
+    (void)state;
+    struct ws_connection *server = server_new(0, false);
+    struct ws_event event;
+    // the machine slept for half a minute: the peer is asked, and has its time to answer
+    ws_connection_tick(server, NOW + time_from_s(30));
+    assert_false(ws_connection_event(server, &event));
+    assert_int_equal(ws_connection_output(server).data[0], 0x89);
+    assert_int_equal(ws_connection_deadline(server), NOW + time_from_s(35));
+    ws_connection_tick(server, NOW + time_from_s(35));
+    assert_true(ws_connection_event(server, &event));
+    assert_int_equal(event.refusal, WS_REFUSAL_PEER_SILENT);
+    ws_connection_free(server);
+}
+
 static void test_a_message_must_end_within_a_minute(void **state)
 {
     (void)state;
@@ -541,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_a_close_without_code_is_answered_in_kind),
         cmocka_unit_test(test_long_reasons_are_cut_between_characters),
         cmocka_unit_test(test_a_silent_peer_is_found_in_ten_seconds),
+        cmocka_unit_test(test_time_in_which_we_stood_still_is_not_the_peers_silence),
         cmocka_unit_test(test_a_message_must_end_within_a_minute),
         cmocka_unit_test(test_an_answering_peer_lives_and_is_measured),
         cmocka_unit_test(test_an_unanswered_close_ends_by_itself),

@@ -1,0 +1,393 @@
+// Calls on topics: mqtt.js and mosquitto's programs call each other, and clients of /ws, and are called by them.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { Caller } from '../support/mqtt_caller.mjs';
+import { Client, Mosquitto, startMqtt, versions } from '../support/mqtt.mjs';
+import { NativeClient, refuses } from '../support/native_client.mjs';
+import { runCommand } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
+
+const secret = 'a secret of at least thirty-two bytes';
+const offer = 'v=0\r\noffer', answer = 'v=0\r\nanswer';
+const denied = 0x87;
+let server, impatient, serial = 0;
+
+const serve = (set = {}) => startMqtt({ set: { 'auth.token_secret': secret, 'auth.mode': 'token', 'mqtt.guests': 'allow', ...set } });
+before(async () => {
+    [server, impatient] = await Promise.all([serve(), serve({ 'signal.ring_timeout': '5s', 'signal.resume_window': '2s' })]);
+});
+after(async () => {
+    for (const one of [server, impatient]) assert.deepEqual(await one?.stop(), { status: 0, signal: null });
+});
+
+/** A user name that no other test has. */
+const fresh = (name) => `${name}-${++serial}`;
+
+const passwords = new Map();
+async function mint(user) {
+    if (!passwords.has(user)) {
+        const { status, output } = await runCommand(['token', '--set', `auth.token_secret=${secret}`, '--user', user]);
+        assert.equal(status, 0, output);
+        passwords.set(user, output.trim());
+    }
+    return passwords.get(user);
+}
+
+/** What logs a user in, under a client identifier. */
+async function login(username, clientId = 'lamp') {
+    return { username, clientId, password: await mint(username) };
+}
+
+async function start(context, username, clientId, at = server) {
+    const caller = await Caller.start(at, await login(username, clientId));
+    context.after(() => caller.client.mqtt.end(true));
+    return caller;
+}
+
+/** A client of /ws that is registered. */
+async function native(context, user, clientId, at = server) {
+    const client = await NativeClient.start(at);
+    context.after(() => client.goodbye());
+    await client.request('register', { user, token: await mint(user) });
+    return client;
+}
+
+/** A pair of clients, by the languages that they speak. */
+const languages = { mqtt: start, ws: native };
+async function pair(context, from, to, at = server) {
+    const ann = fresh('ann'), ben = fresh('ben');
+    return { ann, ben, caller: await languages[from](context, ann, 'lamp', at), callee: await languages[to](context, ben, 'lamp', at) };
+}
+
+async function talking(context, from, to) {
+    const { caller, callee, ann, ben } = await pair(context, from, to);
+    const { call } = await caller.request('call', { to: ben, sdp: offer });
+    await callee.event('call_incoming');
+    await callee.request('call_accept', { call, sdp: answer });
+    await caller.event('call_accepted');
+    return { caller, callee, call, ann, ben };
+}
+
+for (const [from, to] of [['mqtt', 'mqtt'], ['mqtt', 'ws'], ['ws', 'mqtt']]) {
+    describe(`${from} calls ${to}`, { concurrency: 4, timeout: 120000 }, () => {
+        test('rings, is accepted, carries candidates and offers, and ends', async (context) => {
+            const { caller, callee, ann, ben } = await pair(context, from, to);
+            const { call, timeout_ms } = await caller.request('call', { to: ben, sdp: offer, media: 'audio' });
+            assert.equal(timeout_ms, 45000);
+            const incoming = await callee.event('call_incoming');
+            assert.deepEqual([incoming.call, incoming.sdp, incoming.media, incoming.to], [call, offer, 'audio', ben]);
+            assert.deepEqual(incoming.from, { user: ann, name: ann, verified: true });
+            await callee.request('call_ringing', { call });
+            assert.equal((await caller.event('call_ringing')).call, call);
+            const candidate = { candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host', sdpMid: '0', sdpMLineIndex: 0 };
+            await caller.request('call_candidate', { call, candidate });
+            assert.deepEqual((await callee.event('call_candidate')).candidate, candidate);
+            await callee.request('call_accept', { call, sdp: answer });
+            const accepted = await caller.event('call_accepted');
+            assert.deepEqual([accepted.sdp, accepted.by.user], [answer, ben]);
+            await callee.request('call_candidate', { call, candidate: null });
+            assert.equal((await caller.event('call_candidate')).candidate, null);
+            await callee.request('call_offer', { call, sdp: 'v=0\r\nagain' });
+            assert.equal((await caller.event('call_offer')).sdp, 'v=0\r\nagain');
+            await caller.request('call_answer', { call, sdp: 'v=0\r\ntoo' });
+            assert.equal((await callee.event('call_answer')).sdp, 'v=0\r\ntoo');
+            await callee.request('call_hangup', { call });
+            assert.equal((await caller.event('call_ended')).reason, 'hangup');
+            await refuses(caller.request('call_hangup', { call }), 'no_such_call');
+            assert.equal(callee.pending('call_ended').length, 0);
+        });
+
+        test('is rejected, cancelled, finds nobody or a busy callee', async (context) => {
+            const { caller, callee, ben } = await pair(context, from, to);
+            await refuses(caller.request('call', { to: fresh('nobody'), sdp: offer }), 'user_unavailable');
+            const first = (await caller.request('call', { to: ben, sdp: offer })).call;
+            await callee.event('call_incoming');
+            await callee.request('call_reject', { call: first });
+            assert.equal((await caller.event('call_ended')).reason, 'rejected');
+            const second = (await caller.request('call', { to: ben, sdp: offer })).call;
+            await callee.event('call_incoming');
+            await caller.request('call_cancel', { call: second });
+            assert.equal((await callee.event('call_ended')).reason, 'cancelled');
+            const third = (await caller.request('call', { to: ben, sdp: offer })).call;
+            await callee.event('call_incoming');
+            await callee.request('call_accept', { call: third, sdp: answer });
+            const other = await languages[from](context, fresh('eve'));
+            await refuses(other.request('call', { to: ben, sdp: offer }), 'user_busy');
+        });
+
+        test('ends when nobody answers', async (context) => {
+            const { caller, callee, ben } = await pair(context, from, to, impatient);
+            await caller.request('call', { to: ben, sdp: offer });
+            await callee.event('call_incoming');
+            for (const client of [caller, callee]) assert.equal((await client.event('call_ended', () => true, 30000)).reason, 'timeout');
+        });
+
+        test('another device of the user answers', async (context) => {
+            const { caller, callee, ben } = await pair(context, from, to);
+            const others = [await start(context, ben, 'tablet'), await native(context, ben)];
+            const { call } = await caller.request('call', { to: ben, sdp: offer });
+            for (const device of [callee, ...others]) assert.equal((await device.event('call_incoming')).call, call);
+            await others[0].request('call_accept', { call, sdp: answer });
+            for (const device of [callee, others[1]]) assert.equal((await device.event('call_ended')).reason, 'elsewhere');
+            await caller.event('call_accepted');
+        });
+    });
+}
+
+describe('a device', { concurrency: 4, timeout: 120000 }, () => {
+    test('is callable from its subscription to its end, and by its first request', async (context) => {
+        const caller = await native(context, fresh('ann'));
+        const call = (to) => caller.request('call', { to, sdp: offer });
+        const ben = fresh('ben');
+        const options = await login(ben);
+        const device = await Caller.connect(server, options);
+        context.after(() => device.client.mqtt.end(true));
+        await refuses(call(ben), 'user_unavailable');
+        assert.equal(await device.client.subscribe(`${device.front}/event`, 1), 1);
+        const first = await call(ben);
+        await caller.request('call_cancel', first);
+        await device.client.mqtt.unsubscribeAsync(`${device.front}/event`);
+        await refuses(call(ben), 'user_unavailable');
+        await device.send('register', { user: ben, name: 'Ben of the shed' });
+        await call(ben).then((ringing) => caller.request('call_cancel', ringing));
+        await device.client.end();
+        await refuses(call(ben), 'user_unavailable');
+    });
+
+    test('has the name that it registers, and no other user', async (context) => {
+        const { caller, callee, ben } = await pair(context, 'mqtt', 'ws');
+        await refuses(caller.request('register', { user: ben }), 'not_permitted');
+        const { user, ice_servers } = await caller.request('register', { user: caller.user, name: 'Ann of the shed' });
+        assert.equal(user, caller.user);
+        assert.ok(Array.isArray(ice_servers));
+        await caller.request('call', { to: ben, sdp: offer });
+        assert.deepEqual((await callee.event('call_incoming')).from, { user: caller.user, name: 'Ann of the shed', verified: true });
+    });
+
+    test('that is gone ends its call at once', async (context) => {
+        for (const [from, to] of [['mqtt', 'mqtt'], ['ws', 'mqtt']]) {
+            const { caller, callee } = await talking(context, from, to);
+            await callee.client.kill();
+            assert.equal((await caller.event('call_ended')).reason, 'lost');
+        }
+        const { caller, callee } = await talking(context, 'mqtt', 'ws');
+        await caller.client.end();
+        assert.equal((await callee.event('call_ended')).reason, 'hangup');
+    });
+
+    test('with a kept session comes back to its call, and finds what came meanwhile', async (context) => {
+        const kept = { clean: false, properties: { sessionExpiryInterval: 60 } };
+        const ann = fresh('ann'), ben = fresh('ben');
+        const caller = await native(context, ann), options = { ...await login(ben), ...kept };
+        const first = await Caller.start(server, options);
+        const { call } = await caller.request('call', { to: ben, sdp: offer });
+        await first.event('call_incoming');
+        await first.request('call_accept', { call, sdp: answer });
+        await first.client.kill();
+        assert.deepEqual([(await caller.event('call_peer')).away], [true]);
+        await caller.request('call_offer', { call, sdp: 'v=0\r\nmeanwhile' });
+        const second = await Caller.connect(server, options);
+        context.after(() => second.client.mqtt.end(true));
+        assert.equal(second.client.sessionPresent, true);
+        assert.deepEqual([(await caller.event('call_peer')).away], [false]);
+        assert.equal((await second.event('call_offer')).sdp, 'v=0\r\nmeanwhile');
+        await second.request('call_answer', { call, sdp: answer });
+        await caller.event('call_answer');
+    });
+
+    test('with a kept session that does not come back is lost in the end, and callable when it is back', async (context) => {
+        const ann = fresh('ann'), ben = fresh('ben');
+        const caller = await native(context, ann, '', impatient);
+        const options = { ...await login(ben), clean: false, properties: { sessionExpiryInterval: 60 } };
+        const first = await Caller.start(impatient, options);
+        const { call } = await caller.request('call', { to: ben, sdp: offer });
+        await first.event('call_incoming');
+        await first.request('call_accept', { call, sdp: answer });
+        await first.client.kill();
+        assert.equal((await caller.event('call_peer')).away, true);
+        assert.equal((await caller.event('call_ended', () => true, 30000)).reason, 'lost');
+        await refuses(caller.request('call', { to: ben, sdp: offer }), 'user_unavailable');
+        const second = await Caller.connect(impatient, options);
+        context.after(() => second.client.mqtt.end(true));
+        await caller.request('call', { to: ben, sdp: offer });
+        await second.event('call_incoming');
+    });
+
+    test('that begins anew, by a clean start or by hello, has no call', async (context) => {
+        const kept = { clean: false, properties: { sessionExpiryInterval: 60 } };
+        const ben = fresh('ben'), options = { ...await login(ben), ...kept };
+        const caller = await native(context, fresh('ann'));
+        const device = await Caller.start(server, options);
+        const ring = async (to) => {
+            const { call } = await caller.request('call', { to: ben, sdp: offer });
+            await to.event('call_incoming');
+            await to.request('call_accept', { call, sdp: answer });
+        };
+        await ring(device);
+        const { version, session } = await device.request('hello', { version: 1 });
+        assert.equal(version, 1);
+        assert.ok(session);
+        assert.equal((await caller.event('call_ended')).reason, 'hangup');
+        await ring(device);
+        await device.client.kill();
+        const other = await Caller.start(server, { ...options, clean: true });
+        context.after(() => other.client.mqtt.end(true));
+        assert.equal((await caller.event('call_ended')).reason, 'lost');
+        await ring(other);
+    });
+
+    test('joins a room with a token for it', async (context) => {
+        const room = fresh('room'), ann = fresh('ann');
+        const device = await start(context, ann);
+        await refuses(device.request('join', { room, name: 'Ann' }), 'token_required');
+        const { output } = await runCommand(['token', '--set', `auth.token_secret=${secret}`, '--room', room]);
+        const token = output.trim();
+        const member = await NativeClient.join(server, room, 'Ben', { token });
+        context.after(() => member.goodbye());
+        assert.equal((await device.request('join', { room, name: 'Ann', token })).members.length, 2);
+        await member.request('chat', { text: 'hello' });
+        assert.equal((await device.event('chat')).text, 'hello');
+        await device.client.kill();
+        assert.equal((await member.event('member_left')).reason, 'lost');
+    });
+
+    test('is told what is wrong with its requests', async (context) => {
+        const device = await start(context, fresh('ann'));
+        await refuses(device.request('dance'), 'unknown_type');
+        await refuses(device.request('call', { to: 'x' }), 'bad_request');
+        await device.client.publish(`${device.front}/request`, 'no JSON', { qos: 1 });
+        assert.equal((await device.event('error')).code, 'bad_message');
+        await refuses(device.request('resume', { session: 'x', resume_token: 'y', last_seq: 0 }), 'already_connected');
+    });
+
+    test('that asks too fast is refused, then disconnected', async (context) => {
+        const device = await start(context, fresh('ann'));
+        const ask = () => device.client.mqtt.publish(`${device.front}/request`, JSON.stringify({ type: 'unregister', id: 1 }));
+        while (!device.pending('error').some(({ code }) => code === 'rate_limited')) {
+            for (let i = 0; i < 100; i++) ask();
+            await device.request('ice_servers').catch(() => {});
+        }
+        while (!device.client.isClosed) {
+            for (let i = 0; i < 1000; i++) ask();
+            await new Promise((resolve) => setImmediate(resolve));
+        }
+        assert.equal(device.client.goodbye, 0x96);
+    });
+
+    test('may have a name that topics cannot have as it is', async (context) => {
+        const ann = `${fresh('ann')}+home@example.org`;
+        const device = await start(context, ann, 'hall/lamp #1+2%');
+        const caller = await native(context, fresh('ben'));
+        await caller.request('call', { to: ann, sdp: offer });
+        await device.event('call_incoming');
+    });
+});
+
+describe('nobody else', { concurrency: 4, timeout: 120000 }, () => {
+    for (const version of versions) {
+        test(`in ${version}: publishes requests or events of others`, async (context) => {
+            // guests with one identifier take each other's place
+            const lamp = `lamp-${version}`;
+            const victim = await start(context, fresh('ann'), lamp);
+            const [, , user] = victim.front.split('/');
+            const other = await Client.connect(server, { version, ...await login(fresh('eve'), lamp) });
+            const same = await Client.connect(server, { version, ...await login(victim.user, 'other') });
+            const guest = await Client.connect(server, { version, clientId: lamp });
+            context.after(() => [other, same, guest].forEach((client) => client.mqtt.end(true)));
+            const request = JSON.stringify({ type: 'register', id: 1, user: victim.user });
+            for (const client of [other, same, guest]) {
+                for (const topic of [`${victim.front}/request`, `${victim.front}/event`, `roost/v1/${user}/presence`, 'roost', `roost/v1//${lamp}/request`, `roost/v1/${user}/${lamp}`,
+                    `roost/v1/${user}/${lamp}/request/x`, 'roost/v2/x']) {
+                    const refusal = await client.publish(topic, request, { qos: 1 }).then(() => null, ({ code }) => code);
+                    assert.equal(refusal, version === 5 ? denied : null, topic);
+                }
+                await assert.rejects(Client.connect(server, {
+                    version, clientId: fresh('will'), reconnectPeriod: 0,
+                    will: { topic: `${victim.front}/request`, payload: request },
+                }));
+            }
+            await victim.request('register', { user: victim.user });
+            assert.deepEqual(victim.messages.map(({ type }) => type), ['ok'], 'only its own request was heard');
+        });
+
+        test(`in ${version}: reads events of others`, async (context) => {
+            const victim = await start(context, fresh('ann'), 'lamp');
+            const [, , user] = victim.front.split('/');
+            const eve = await login(fresh('eve'), 'lamp');
+            const readers = await Promise.all([Client.connect(server, { version, ...eve }), Client.connect(server, { version, clientId: fresh('guest') }),
+                Client.connect(server, { version, ...await login(victim.user, 'other') })]);
+            context.after(() => readers.forEach((client) => client.mqtt.end(true)));
+            for (const reader of readers) {
+                for (const filter of [`${victim.front}/event`, `${victim.front}/#`, `${victim.front}/+`, `roost/v1/${user}/+/event`, 'roost/#', 'roost/v1/+/lamp/event',
+                    'roost/+/+/+/+', `$share/g/${victim.front}/event`, '$share/g/roost/#', 'roost'])
+                    assert.ok(await reader.subscribe(filter, 1) >= 128, filter);
+                for (const filter of ['#', '+/#', '+/+/+/+/+', '+/v1/+/+/event', '$share/g/#', '$share/g/+/v1/+/+/event'])
+                    assert.equal(await reader.subscribe(filter, 1), 1, filter);
+            }
+            await victim.client.subscribe('#', 1);
+            await victim.request('register', { user: victim.user });
+            const caller = await native(context, fresh('ben'));
+            const ringing = await caller.request('call', { to: victim.user, sdp: offer });
+            await victim.event('call_incoming');
+            await caller.request('call_cancel', ringing);
+            await victim.event('call_ended');
+            // what comes behind it is all that they get, and the victim has each event once
+            await readers[0].publish('end', 'x', { qos: 1 });
+            for (const reader of readers) {
+                await reader.next(({ topic }) => topic === 'end');
+                assert.deepEqual(reader.inbox.filter(({ topic }) => topic.startsWith('roost/')), []);
+            }
+            assert.equal(victim.messages.filter(({ type }) => type === 'call_incoming').length, 1);
+        });
+    }
+
+    test('takes a name that a user of another kind has not proven', async (context) => {
+        const device = await start(context, fresh('ann'));
+        const stranger = await NativeClient.start(server);
+        context.after(() => stranger.goodbye());
+        await refuses(stranger.request('register', { user: device.user }), 'token_required');
+    });
+
+    test('as a guest has topics of its own', async (context) => {
+        const guest = await Client.connect(server, { clientId: 'lamp' });
+        context.after(() => guest.mqtt.end(true));
+        for (const front of ['roost/v1//lamp', 'roost/v1/lamp', 'roost/v1/lamp/lamp']) {
+            assert.ok(await guest.subscribe(`${front}/event`, 1) >= 128);
+            await assert.rejects(guest.publish(`${front}/request`, '{}', { qos: 1 }));
+        }
+    });
+});
+
+describe("mosquitto's programs", { timeout: 120000 }, () => {
+    for (const version of [4, 5]) {
+        test(`in ${version}: wait for a call, and ring`, async (context) => {
+            const ben = fresh('ben'), ann = fresh('ann');
+            const bell = ['-u', ben, '-P', await mint(ben), '-i', 'bell'];
+            const waiting = await Mosquitto.subscribe(server, { version, count: 2, args: [...bell, '-q', '1', '-t', `roost/v1/${ben}/bell/event`] });
+            const call = JSON.stringify({ type: 'call', id: 1, to: ben, sdp: 'v=0' });
+            const button = ['-u', ann, '-P', await mint(ann), '-i', 'button', '-q', '1', '-t', `roost/v1/${ann}/button/request`];
+            assert.equal((await Mosquitto.publish(server, { version, args: [...button, '-m', call] })).status, 0);
+            const { output, status } = await waiting.ended;
+            assert.equal(status, 0);
+            const [incoming, ended] = output.trim().split('\n').map((line) => JSON.parse(line.slice(line.indexOf('{'))));
+            assert.deepEqual([incoming.type, incoming.from.user, ended.type, ended.reason], ['call_incoming', ann, 'call_ended', 'hangup']);
+        });
+    }
+
+    test('mosquitto_rr gets the reply to its request', async () => {
+        const ann = fresh('ann'), front = `roost/v1/${ann}/remote`;
+        const asked = new Mosquitto(server, 'rr', { version: 5, args: ['-u', ann, '-P', await mint(ann), '-i', 'remote', '-q', '1', '-W', '15',
+            '-t', `${front}/request`, '-e', `${front}/event`, '-m', JSON.stringify({ type: 'ice_servers', id: 7 })] });
+        const { output, errors, status } = await asked.ended;
+        assert.equal(status, 0, errors);
+        assert.deepEqual([JSON.parse(output).type, JSON.parse(output).id], ['ok', 7]);
+    });
+});
+
+test('the engine counts devices of MQTT as sessions, and they end', async (context) => {
+    const count = async () => (await server.metrics()).get('signal_sessions');
+    const device = await start(context, fresh('ann'));
+    await device.client.end();
+    await until('all sessions are over', async () => await count() === 0, 30000);
+});
