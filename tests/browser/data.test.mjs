@@ -109,8 +109,10 @@ test('a plain channel carries text and bytes to all that opened it, up to 256 Ki
 });
 
 test('channels are closed by pages and by the server, and their ids serve again', async () => {
-    const pages = await meet(['ann', 'ben']);
     const openChannels = async () => Object.values(await roost.metric('data_channels')).reduce((sum, value) => sum + value, 0);
+    // those of the tests before may still be going
+    await until('nobody is there', async () => (await openChannels()) === 0);
+    const pages = await meet(['ann', 'ben']);
     const before = await openChannels();
     for (let round = 0; round < 4; round++) {
         await Promise.all(pages.map((page) => page.evaluate(async () => {
@@ -216,7 +218,7 @@ test('in a room with end-to-end encryption messages are read by who has the key,
     const [ann, ben, cleo] = pages;
     for (const page of [ann, ben])
         await until(`${page.label} trusts the other`, () => page.evaluate(() => [...globalThis.test.room.members.values()]
-            .some((member) => !member.self && globalThis.test.room.e2ee.security(member) === 'secure')), 30000);
+            .some((member) => !member.self && globalThis.test.room.e2ee.security(member) === 'secure')));
     await ann.evaluate(async () => {
         const { data } = globalThis.test.room;
         await data.send('for those with the key', { topic: 'secret' });

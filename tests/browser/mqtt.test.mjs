@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
+import { patienceMs } from '../support/until.mjs';
 import { chromium, firefox } from './helpers/browsers.mjs';
 import { startRoost } from './helpers/roost.mjs';
 
@@ -51,7 +52,7 @@ test('pages publish to each other', async () => {
         for (const qos of [0, 1, 2]) await client.publishAsync(`${topic}/${index}`, 'hello', { qos });
     })), `pages/${from}`)));
     for (const page of pages) {
-        await page.waitForFunction((count) => globalThis.clients.every(({ got }) => got.length >= count), { timeout: 10000 }, expected.length);
+        await page.waitForFunction((count) => globalThis.clients.every(({ got }) => got.length >= count), { timeout: patienceMs, polling: 100 }, expected.length);
         for (const got of await page.evaluate(() => globalThis.clients.map((client) => client.got))) assert.deepEqual(got.sort(), expected);
     }
 });

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chromium, firefox } from './helpers/browsers.mjs';
 import { addMovingPicture } from './helpers/moving_picture.mjs';
+import { patienceMs } from '../support/until.mjs';
 import { startMockServer } from './mock_server.mjs';
 
 /** @type {Awaited<ReturnType<typeof startMockServer>>} */
@@ -85,10 +86,10 @@ async function setUp() {
 }
 
 /** Polls in the page until an expression is true. */
-const until = (page, expression, ...args) => page.waitForFunction(expression, { timeout: 20000, polling: 100 }, ...args);
+const until = (page, expression, ...args) => page.waitForFunction(expression, { timeout: patienceMs, polling: 100 }, ...args);
 
 for (const [name, launch] of [['Chromium', chromium], ['Firefox', firefox]]) {
-    test(`${name}: slots, publications, ICE restart and renewal`, { timeout: 120000 }, async () => {
+    test(`${name}: slots, publications, ICE restart and renewal`, { timeout: 300000 }, async () => {
         const browser = await launch();
         try {
             const page = await browser.newPage();
@@ -190,7 +191,7 @@ function watchNetwork() {
     test.loud();
 }
 
-test('when nothing comes any more, or the network changes, ICE is restarted once, unless the server still answers', { timeout: 60000 }, async () => {
+test('when nothing comes any more, or the network changes, ICE is restarted once, unless the server still answers', { timeout: 300000 }, async () => {
     const browser = await chromium();
     try {
         const page = await browser.newPage();
@@ -313,7 +314,7 @@ async function talk(name) {
     return role;
 }
 
-test('a private call between Chromium and Firefox: picture, mute, chat, new offers from both sides, ICE restart, hang up', { timeout: 120000 }, async () => {
+test('a private call between Chromium and Firefox: picture, mute, chat, new offers from both sides, ICE restart, hang up', { timeout: 300000 }, async () => {
     const browsers = await Promise.all([chromium(), firefox()]);
     try {
         const pages = await Promise.all(browsers.map((browser) => browser.newPage()));

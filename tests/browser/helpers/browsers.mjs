@@ -2,15 +2,41 @@
 
 import puppeteer from 'puppeteer-core';
 
+import { patienceMs } from '../../support/until.mjs';
 import { addMovingPicture, css } from './moving_picture.mjs';
 import { until } from './roost.mjs';
+
+/**
+ * A browser, whose pages wait as long as tests do.
+ *
+ * @param {Parameters<typeof puppeteer.launch>[0]} options
+ */
+async function launch(options) {
+    const browser = await puppeteer.launch({ timeout: 2 * patienceMs, protocolTimeout: 5 * patienceMs, ...options });
+    const patient = (/** @type {{newPage: typeof browser.newPage}} */ opener) => {
+        const open = opener.newPage.bind(opener);
+        opener.newPage = async () => {
+            const page = await open();
+            page.setDefaultTimeout(2 * patienceMs);
+            return page;
+        };
+    };
+    patient(browser);
+    const openContext = browser.createBrowserContext.bind(browser);
+    browser.createBrowserContext = async (contextOptions) => {
+        const context = await openContext(contextOptions);
+        patient(context);
+        return context;
+    };
+    return browser;
+}
 
 /**
  * @param {{extra?: string[], permissions?: boolean, home?: string}} [options] permissions: cameras are
  *     granted, and so real addresses shown; home: a folder with a certificate store (Authority)
  */
 export function chromium({ extra = [], permissions = true, home } = {}) {
-    return puppeteer.launch({
+    return launch({
         executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
         headless: true,
         env: { ...process.env, ...(home && { HOME: home }) },
@@ -33,7 +59,7 @@ export function chromium({ extra = [], permissions = true, home } = {}) {
  *     (Authority); program: starts it in place of the one of this machine; port: where we talk to it
  */
 export function firefox(fakeHertz = 880, { profile, program, port } = {}) {
-    return puppeteer.launch({
+    return launch({
         ...(profile && { userDataDir: profile }),
         ...(port && { debuggingPort: port }),
         browser: 'firefox',
