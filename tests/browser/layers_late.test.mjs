@@ -28,7 +28,7 @@ test('three sizes are sent by who comes late, and rest while nobody watches them
     const viewer = await roomPage(chrome, roost.url, { room: 'late', name: 'ben', publish: false });
     const publisher = await roomPage(chrome, roost.url, { room: 'late', name: 'ann', publish: false });
     await until('slots are there', () => publisher.evaluate(() => globalThis.test.room.peerConnection.signalingState === 'stable'
-        && globalThis.test.room.peerConnection.getTransceivers().length > 0), 30000);
+        && globalThis.test.room.peerConnection.getTransceivers().length > 0));
     await publisher.evaluate(async () => {
         const picture = globalThis.movingPicture({ fill: 'green', size: [640, 360], fps: 10 });
         globalThis.test.share = await globalThis.test.room.publish(picture, { source: 'camera', simulcast: true });

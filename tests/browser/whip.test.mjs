@@ -59,7 +59,7 @@ test('a WHIP publisher is seen by WHEP viewers in Chromium and Firefox, and by a
     await sees(one, 'green', 'Chromium sees the publisher');
     await sees(two, 'green', 'Firefox sees the publisher');
     await until('the member sees it', async () => (await member.evaluate(() => globalThis.test.look()))
-        .some((tile) => tile.from === 'ann' && sameColour(tile.rgb, colours.green)), 30000);
+        .some((tile) => tile.from === 'ann' && sameColour(tile.rgb, colours.green)));
     for (const page of [one, two]) {
         await until('sound arrives', async () => (await page.evaluate(() => globalThis.count('audio'))) > 20);
     }
@@ -122,7 +122,7 @@ test('the page /watch asks for nothing, waits, shows the picture, and offers sou
     const ann = await publisher('/whip/evening/ann', 'green');
     await page.bringToFront();
     await until('the picture is there', () => page.evaluate(() => document.querySelector('.watch-cover').hidden
-        && document.querySelector('video').videoWidth > 0 && !document.querySelector('.watch-header .live-badge').hidden), 30000);
+        && document.querySelector('video').videoWidth > 0 && !document.querySelector('.watch-header .live-badge').hidden));
     await picture(page, 'watch-live');
     assert.equal(await page.$eval('video', (video) => video.muted), true);
     await page.click('.watch-sound');

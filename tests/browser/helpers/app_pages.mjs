@@ -27,4 +27,4 @@ export async function joinByKeyboard(browser, url, name, { before = null } = {})
 export const inRoom = (page) => until('the room', () => page.evaluate(() => globalThis.roostApp.room !== null));
 
 export const playing = (page, count) => until(`${count} pictures`, () => page.evaluate((wanted) =>
-    [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && !video.paused).length >= wanted, count), 30000);
+    [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && !video.paused).length >= wanted, count));

