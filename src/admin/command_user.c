@@ -49,61 +49,24 @@ static bool has_role(const struct user_call *user, const char *role)
     return option_list_has(&user->call->options->values.server.roles, role);
 }
 
-/**
- * Whether the keys that TURN and SIP need are kept: as the options say, or else as `otherwise`.
- * Returns an enum cli_exit.
- */
-int user_call_wants_digest(const struct user_call *user, bool otherwise, bool *ret_wanted)
+int user_call_take_digest(const struct user_call *user, enum user_digest *ret_digest)
 {
     bool yes = cli_value(user->call, "digest") != NULL;
     bool no = cli_value(user->call, "no-digest") != NULL;
     if (yes && no)
         return user_call_complain(CLI_EXIT_USAGE, "--digest and --no-digest exclude each other");
-    *ret_wanted = yes || (!no && otherwise);
+    *ret_digest = yes ? USER_DIGEST_YES : no ? USER_DIGEST_NO : USER_DIGEST_AS_IT_IS;
     return CLI_EXIT_OK;
 }
 
-/** Takes the password and makes its keys. Returns an enum cli_exit. Wipe both. */
-static int take_keys(const struct user_call *user, bool with_digest,
-                     struct new_password *ret_password, struct user_keys *ret_keys)
-{
-    int exit = new_password_take(user->call, ret_password);
-    if (exit != CLI_EXIT_OK)
-        return exit;
-    struct entropy entropy;
-    entropy_init(&entropy);
-    user_keys_make(ret_keys, user->name, user->realm, ret_password->text, with_digest,
-                   &entropy.random);
-    entropy_done(&entropy);
-    return CLI_EXIT_OK;
-}
-
-/** Prints a password that was made here, once it is good; wipes everything. */
-static int settle(const struct user_call *user, int result, struct new_password *password,
-                  struct user_keys *keys)
-{
-    if (result == 0 && password->generated)
-        printf("%s\n", password->text);
-    memory_wipe(password, sizeof(*password));
-    memory_wipe(keys, sizeof(*keys));
-    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
-}
-
-/** What of a user `add` and `set` may say besides the password. */
-struct profile {
-    const char *display_name; /**< NULL: not said; "": none */
-    bool has_role;
-    enum user_role role;
-};
-
-static int take_profile(const struct user_call *user, struct profile *ret_profile)
+/** What `add` and `set` may say besides the password. Returns an enum cli_exit. */
+static int take_profile(const struct user_call *user, struct user_edit *edit)
 {
     const char *role = cli_value(user->call, "role");
-    *ret_profile = (struct profile){ .display_name = cli_value(user->call, "display-name"),
-                                     .has_role = role != NULL };
-    if (role && user_role_parse(bytes_of_text(role), &ret_profile->role) < 0)
+    const char *display_name = edit->display_name = cli_value(user->call, "display-name");
+    edit->has_role = role != NULL;
+    if (role && user_role_parse(bytes_of_text(role), &edit->role) < 0)
         return user_call_complain(CLI_EXIT_USAGE, "--role is user, moderator or operator");
-    const char *display_name = ret_profile->display_name;
     if (display_name && *display_name && !user_display_name_is_valid(display_name))
         return user_call_complain(CLI_EXIT_USAGE,
                                   "a display name is UTF-8 of at most 128 bytes without "
@@ -111,15 +74,33 @@ static int take_profile(const struct user_call *user, struct profile *ret_profil
     return CLI_EXIT_OK;
 }
 
-static int store_profile(const struct user_call *user, const struct profile *profile)
+static struct user_edit edit_of(const struct user_call *user)
 {
-    int result = 0;
-    if (profile->has_role)
-        result = user_store_set_role(user->store, user->name, user->realm, profile->role);
-    if (result == 0 && profile->display_name)
-        result = user_store_set_display_name(user->store, user->name, user->realm,
-                                             *profile->display_name ? profile->display_name : NULL);
-    return result;
+    return (struct user_edit){ .kind = USER_EDIT_CHANGE, .name = user->name, .realm = user->realm };
+}
+
+/** Returns an enum cli_exit, the problem told. */
+static int apply(const struct user_call *user, const struct user_edit *edit)
+{
+    struct entropy entropy;
+    entropy_init(&entropy);
+    int result = user_edit_apply(user->store, edit, &entropy.random, user_call_now_unix_s());
+    entropy_done(&entropy);
+    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
+}
+
+/** With a new password, which is printed if it was made here. */
+static int apply_password(const struct user_call *user, struct user_edit *edit)
+{
+    struct new_password password;
+    int exit = new_password_take(user->call, &password);
+    edit->password = password.text;
+    if (exit == CLI_EXIT_OK)
+        exit = apply(user, edit);
+    if (exit == CLI_EXIT_OK && password.generated)
+        printf("%s\n", password.text);
+    memory_wipe(&password, sizeof(password));
+    return exit;
 }
 
 /** ---- actions ---- */
@@ -133,97 +114,59 @@ bool user_call_keeps_digest(const struct user_call *user)
     return has_role(user, "turn") && !has_role(user, "signal") && !has_role(user, "app");
 }
 
-static int store_user(const struct user_call *user, const struct user_keys *keys,
-                      const struct profile *profile)
-{
-    int result = user_store_begin(user->store);
-    if (result < 0)
-        return result;
-    result = user_store_add(user->store, user->name, user->realm, keys, user_call_now_unix_s());
-    if (result == 0)
-        result = store_profile(user, profile);
-    int end = user_store_end(user->store, result == 0);
-    return result < 0 ? result : end;
-}
-
 static int run_add(struct user_call *user)
 {
-    struct new_password password;
-    struct user_keys keys;
-    struct profile profile;
-    bool digest;
-    int exit = user_call_wants_digest(user, user_call_keeps_digest(user), &digest);
+    struct user_edit edit = edit_of(user);
+    edit.kind = USER_EDIT_ADD;
+    int exit = user_call_take_digest(user, &edit.digest);
     if (exit == CLI_EXIT_OK)
-        exit = take_profile(user, &profile);
-    if (exit == CLI_EXIT_OK)
-        exit = take_keys(user, digest, &password, &keys);
-    if (exit != CLI_EXIT_OK)
-        return exit;
-    return settle(user, store_user(user, &keys, &profile), &password, &keys);
-}
-
-/** The user of the call, or NULL with the problem told. */
-static const struct user *look_up(struct user_call *user)
-{
-    int result = user_store_read(user->store, user->realm, &user->users);
-    const struct user *found =
-        result < 0 ? NULL : user_list_find(&user->users, bytes_of_text(user->name));
-    if (!found)
-        (void)user_call_failed(user, result < 0 ? result : -ENOENT);
-    return found;
+        exit = take_profile(user, &edit);
+    if (edit.digest == USER_DIGEST_AS_IT_IS && user_call_keeps_digest(user))
+        edit.digest = USER_DIGEST_YES;
+    return exit == CLI_EXIT_OK ? apply_password(user, &edit) : exit;
 }
 
 static int run_passwd(struct user_call *user)
 {
-    struct new_password password;
-    struct user_keys keys;
-    bool digest;
-    const struct user *former = look_up(user);
-    if (!former)
-        return CLI_EXIT_FAILURE;
-    int exit = user_call_wants_digest(user, former->keys.has_digest, &digest);
-    if (exit == CLI_EXIT_OK)
-        exit = take_keys(user, digest, &password, &keys);
-    if (exit != CLI_EXIT_OK)
-        return exit;
-    int result =
-        user_store_set_keys(user->store, user->name, user->realm, &keys, user_call_now_unix_s());
-    return settle(user, result, &password, &keys);
+    struct user_edit edit = edit_of(user);
+    int exit = user_call_take_digest(user, &edit.digest);
+    return exit == CLI_EXIT_OK ? apply_password(user, &edit) : exit;
 }
 
 static int run_set(struct user_call *user)
 {
-    struct profile profile;
-    int exit = take_profile(user, &profile);
+    struct user_edit edit = edit_of(user);
+    int exit = take_profile(user, &edit);
     if (exit != CLI_EXIT_OK)
         return exit;
-    if (!profile.has_role && !profile.display_name)
+    if (!edit.has_role && !edit.display_name)
         return user_call_complain(CLI_EXIT_USAGE, "nothing to set: give --role or --display-name");
-    int result = user_store_begin(user->store);
-    if (result < 0)
-        return user_call_failed(user, result);
-    result = store_profile(user, &profile);
-    int end = user_store_end(user->store, result == 0);
-    result = result < 0 ? result : end;
-    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
+    return apply(user, &edit);
 }
 
 static int run_remove(struct user_call *user)
 {
-    int result = user_store_remove(user->store, user->name, user->realm);
-    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
+    struct user_edit edit = edit_of(user);
+    edit.kind = USER_EDIT_REMOVE;
+    return apply(user, &edit);
+}
+
+static int set_disabled(const struct user_call *user, bool disabled)
+{
+    struct user_edit edit = edit_of(user);
+    edit.has_disabled = true;
+    edit.disabled = disabled;
+    return apply(user, &edit);
 }
 
 static int run_disable(struct user_call *user)
 {
-    int result = user_store_set_disabled(user->store, user->name, user->realm, true);
-    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
+    return set_disabled(user, true);
 }
 
 static int run_enable(struct user_call *user)
 {
-    int result = user_store_set_disabled(user->store, user->name, user->realm, false);
-    return result < 0 ? user_call_failed(user, result) : CLI_EXIT_OK;
+    return set_disabled(user, false);
 }
 
 static void print_user(const struct user_call *user, const struct user *item)

@@ -166,9 +166,12 @@ int user_call_import(struct user_call *user)
     const char *path = user->call->arguments[1];
     char *text;
     size_t size;
-    int exit = user_call_wants_digest(user, user_call_keeps_digest(user), &import.digest);
+    enum user_digest digest;
+    int exit = user_call_take_digest(user, &digest);
     if (exit != CLI_EXIT_OK)
         return exit;
+    import.digest = digest == USER_DIGEST_YES ||
+                    (digest == USER_DIGEST_AS_IT_IS && user_call_keeps_digest(user));
     int result = file_read(path, FILE_SIZE_MAX, &text, &size);
     if (result < 0) {
         fprintf(stderr, "roost: cannot read %s: %s\n", path, strerror(-result));

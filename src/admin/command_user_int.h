@@ -2,7 +2,7 @@
 #pragma once
 
 #include "admin/cli.h"
-#include "users/user_store.h"
+#include "users/user_edit.h"
 
 /** One call, taken apart. */
 struct user_call {
@@ -20,9 +20,8 @@ int user_call_failed(const struct user_call *user, int result);
 int64_t user_call_now_unix_s(void);
 /** Whether digest keys are kept where nothing is said. */
 bool user_call_keeps_digest(const struct user_call *user);
-/** Whether they are, by the options or else as `otherwise`. Returns an enum cli_exit. */
-must_check int user_call_wants_digest(const struct user_call *user, bool otherwise,
-                                      bool *ret_wanted);
+/** What --digest and --no-digest say. Returns an enum cli_exit. */
+must_check int user_call_take_digest(const struct user_call *user, enum user_digest *ret_digest);
 
 /** command_user_import.c: the users of a file, all or none. */
 int user_call_import(struct user_call *user);

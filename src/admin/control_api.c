@@ -52,6 +52,11 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_GET, "/api/v1/captures/{capture}/pcap", control_capture_download },
     { HTTP_METHOD_GET, "/api/v1/rooms/{room}/tracks", control_tracks_list },
     { HTTP_METHOD_PATCH, "/api/v1/rooms/{room}/tracks/{track}", control_track_update },
+    { HTTP_METHOD_GET, "/api/v1/users", control_users_list },
+    { HTTP_METHOD_POST, "/api/v1/users", control_user_add },
+    { HTTP_METHOD_GET, "/api/v1/users/{user}", control_user_get },
+    { HTTP_METHOD_PATCH, "/api/v1/users/{user}", control_user_update },
+    { HTTP_METHOD_DELETE, "/api/v1/users/{user}", control_user_remove },
     { HTTP_METHOD_POST, "/api/v1/tokens", control_token_make },
     { HTTP_METHOD_GET, "/api/v1/revocations", control_revocations_get },
     { HTTP_METHOD_POST, "/api/v1/revocations", control_revoke },
@@ -67,6 +72,7 @@ int control_api_new(const struct control_api_config *config, struct control_api 
     *ret_api = api;
     list_init(&api->samples);
     list_init(&api->captures.items);
+    list_init(&api->users.requests);
     for (const struct control_route *row = control_routes; row->pattern; row++) {
         int result = http_server_add_route(config->http,
                                            &(struct http_route){ .methods = row->method,
@@ -87,6 +93,7 @@ void control_api_detach(struct control_api *api)
     api->config.http = NULL;
     control_stats_stop(api);
     control_captures_stop(api);
+    control_users_stop(api);
 }
 
 struct control_api *control_api_free(struct control_api *api)

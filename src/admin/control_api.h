@@ -13,6 +13,7 @@
 
 struct control_api;
 struct media_host;
+struct user_watch;
 
 struct control_api_config {
     struct http_server *http;
@@ -21,6 +22,7 @@ struct control_api_config {
     struct room_directory *rooms; /**< of signaling; the routes end before it does */
     struct media_host *media;     /**< for statistics */
     struct token_verifier *tokens;
+    struct user_watch *users;               /**< the users, and where they stand */
     const struct roost_options *options;    /**< may be reloaded */
     const char *data_dir;                   /**< captures are written into a folder of it */
     struct bytes (*token_key)(void *owner); /**< what signs tokens that are asked for */

@@ -23,6 +23,12 @@ struct control_api {
         struct jobs *jobs; /**< NULL before the first capture */
         struct job_inbox inbox;
     } captures;
+    struct {
+        struct list requests; /**< of control_users.c */
+        size_t count;
+        struct jobs *jobs; /**< NULL before the first request */
+        struct job_inbox inbox;
+    } users;
     struct list samples; /**< of control_stats.c: requests that wait */
     metric_value metrics[CONTROL_API_METRIC_COUNT];
 };
@@ -92,3 +98,8 @@ control_handler control_capture_stop, control_capture_download, control_capture_
 void control_captures_stop(struct control_api *api);
 /** control_tokens.c */
 control_handler control_token_make, control_revocations_get, control_revoke, control_unrevoke;
+/** control_users.c */
+control_handler control_users_list, control_user_add, control_user_get, control_user_update;
+control_handler control_user_remove;
+/** Waits for the store; nothing is answered any more. */
+void control_users_stop(struct control_api *api);

@@ -36,6 +36,7 @@ int serve_control_start(struct serve *serve)
         .rooms = &serve->hub.rooms,
         .media = serve->media,
         .tokens = &serve->tokens,
+        .users = serve->users,
         .options = serve->options,
         .data_dir = serve->data.path,
         .token_key = token_key,

@@ -21,7 +21,9 @@ struct user_watch {
     void *owner;
     struct user_list users;
     struct list listeners;
-    bool failed; /**< told already */
+    struct list waiting; /**< looks for the next read */
+    struct list looking; /**< looks that the read in progress will be the answer to */
+    bool failed;         /**< told already */
 
     struct job job;
     /** Of the job's thread while the job is out. */
@@ -172,18 +174,43 @@ static void done(struct job *job)
         log_warning(watch->log, "the users cannot be read, those known before stay in use",
                     log_text("problem", watch->problem));
     watch->failed = watch->error < 0;
-    loop_timer_set_after(&watch->timer, watch->interval_us);
+    loop_timer_set_after(&watch->timer, list_empty(&watch->waiting) ? watch->interval_us : 0);
     if (watch->fresh) {
         adopt(watch);
         watch->changed(watch->owner);
+    }
+    while (!list_empty(&watch->looking)) {
+        struct user_look *look = container_of(watch->looking.next, struct user_look, node);
+        list_remove(&look->node);
+        look->done(look);
     }
 }
 
 static void due(struct loop_timer *timer, unused uint64_t now_us)
 {
     struct user_watch *watch = container_of(timer, struct user_watch, timer);
-    if (job_submit(&watch->inbox, &watch->job) < 0)
+    if (job_submit(&watch->inbox, &watch->job) < 0) {
         loop_timer_set_after(timer, watch->interval_us);
+        return;
+    }
+    while (!list_empty(&watch->waiting)) {
+        struct list *node = watch->waiting.next;
+        list_remove(node);
+        list_append(&watch->looking, node);
+    }
+}
+
+void user_watch_look(struct user_watch *watch, struct user_look *look)
+{
+    list_append(&watch->waiting, &look->node);
+    // else the job is out, and a new one follows it
+    if (loop_timer_armed(&watch->timer))
+        loop_timer_set_after(&watch->timer, 0);
+}
+
+void user_watch_look_cancel(struct user_look *look)
+{
+    list_remove(&look->node);
 }
 
 static int start_jobs(struct user_watch *watch)
@@ -207,6 +234,8 @@ int user_watch_open(const struct user_watch_config *config, struct user_watch **
         .realm = config->realm ? memory_copy(config->realm, strlen(config->realm)) : NULL,
     };
     list_init(&watch->listeners);
+    list_init(&watch->waiting);
+    list_init(&watch->looking);
     loop_timer_init(&watch->timer, config->loop, due);
     int result = look(watch);
     if (result < 0)
@@ -248,4 +277,14 @@ struct user_watch *user_watch_close(struct user_watch *watch)
 const struct user_list *user_watch_users(const struct user_watch *watch)
 {
     return &watch->users;
+}
+
+const char *user_watch_path(const struct user_watch *watch)
+{
+    return watch->path;
+}
+
+const char *user_watch_realm(const struct user_watch *watch)
+{
+    return watch->realm;
 }

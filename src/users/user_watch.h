@@ -48,7 +48,24 @@ must_check int user_watch_open(const struct user_watch_config *config,
 struct user_watch *user_watch_close(struct user_watch *watch);
 /** As last read; valid until `changed` or close. */
 const struct user_list *user_watch_users(const struct user_watch *watch);
+/** As configured; they live as long as the watch, for other threads too. `realm` may be NULL. */
+const char *user_watch_path(const struct user_watch *watch);
+const char *user_watch_realm(const struct user_watch *watch);
 /** `listener` must live until user_watch_unlisten. */
 void user_watch_listen(struct user_watch *watch, struct user_listener *listener);
 /** Harmless for one that does not listen but is zeroed. */
 void user_watch_unlisten(struct user_listener *listener);
+
+/** Somebody who changed the store and waits until the users are as they are there. */
+struct user_look {
+    struct list node;
+    void (*done)(struct user_look *self);
+};
+
+/**
+ * Looks at once instead of within the interval. `look->done` is called when a look that began after
+ * this call is over, also when it failed. Its memory must stay until then.
+ */
+void user_watch_look(struct user_watch *watch, struct user_look *look);
+/** `done` will not be called. */
+void user_watch_look_cancel(struct user_look *look);

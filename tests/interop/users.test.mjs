@@ -1,13 +1,15 @@
-// Accounts as their operator meets them: the command, and what it leaves in the store.
+// Accounts as their operator meets them: the command, what it leaves in the store, and the control API.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 
-import { binary, cleanEnvironment } from '../support/server.mjs';
+import { Client, startMqtt } from '../support/mqtt.mjs';
+import { binary, cleanEnvironment, runCommand } from '../support/server.mjs';
+import { until } from '../support/until.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-users-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,6 +22,7 @@ const user = (data, args, input = '') => new Promise((resolve, reject) => {
     child.stderr.on('data', (chunk) => { errors += chunk; });
     child.once('error', reject);
     child.once('close', (status) => resolve({ status, output, errors }));
+    child.stdin.on('error', () => {}); // it may have ended without reading
     child.stdin.end(input);
 });
 
@@ -117,5 +120,135 @@ describe('the command', { concurrency: 4, timeout: 60000 }, () => {
         }
         // nothing of it was kept
         assert.match(await good('wrong', ['list']), /^ann [^\n]*\n$/);
+    });
+});
+
+describe('the control API', { concurrency: 4, timeout: 90000 }, () => {
+    let server, admin;
+    before(async () => {
+        server = await startMqtt();
+        admin = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
+    });
+    after(async () => { assert.deepEqual(await server?.stop(), { status: 0, signal: null }); });
+
+    async function ask(method, path, body, to = server) {
+        const answer = await to.fetch(`/api/v1/users${path}`, {
+            method, headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' }, body: body && JSON.stringify(body),
+        });
+        return { status: answer.status, ...(answer.body.startsWith('{') ? { json: JSON.parse(answer.body) } : { text: answer.body }) };
+    }
+
+    async function must(status, method, path, body) {
+        const answer = await ask(method, path, body);
+        assert.equal(answer.status, status, `${method} ${path}: ${answer.text ?? JSON.stringify(answer.json)}`);
+        return answer.json;
+    }
+
+    const login = (username, password) => Client.connect(server, { username, password });
+    const wrong = { code: 0x86 };
+
+    test('makes users who can sign in when the answer is there, changes and removes them', async () => {
+        const made = await must(201, 'POST', '', { name: 'ann', password: 'the first', display_name: 'Ann Å.', role: 'moderator' });
+        const { created, password_changed: changed, ...rest } = made;
+        assert.deepEqual(rest, { name: 'ann', display_name: 'Ann Å.', role: 'moderator', disabled: false, digest: false });
+        assert.ok(created > 1.7e9 && changed >= created);
+        assert.deepEqual(await must(200, 'GET', '/ann'), made);
+        const first = await login('ann', 'the first');
+        // another password: who came with the first one goes
+        assert.equal((await must(200, 'PATCH', '/ann', { password: 'the second', digest: true })).digest, true);
+        await assert.rejects(login('ann', 'the first'), wrong);
+        await until('who came with the first password is gone', () => first.isClosed);
+        assert.equal(first.goodbye, 0x98);
+        const second = await login('ann', 'the second');
+        // what is not said stays
+        assert.deepEqual(await must(200, 'PATCH', '/ann', { display_name: '' }).then(({ display_name: name, role, digest: has }) => [name, role, has]), [null, 'moderator', true]);
+        assert.equal((await must(200, 'PATCH', '/ann', { role: 'user' })).role, 'user');
+        assert.ok(!second.isClosed);
+        await must(200, 'PATCH', '/ann', { disabled: true });
+        await assert.rejects(login('ann', 'the second'), wrong);
+        await until('who is disabled is gone', () => second.isClosed);
+        await must(200, 'PATCH', '/ann', { disabled: false });
+        const third = await login('ann', 'the second');
+        await must(204, 'DELETE', '/ann');
+        await until('who is removed is gone', () => third.isClosed);
+        assert.equal(third.goodbye, 0x98);
+        await must(404, 'GET', '/ann');
+        assert.doesNotMatch(server.output, /the first|the second/);
+    });
+
+    test('lists them a page at a time', async () => {
+        const own = ['page-a', 'page-b', 'page-c', 'page-d/e@example.org', 'page-\u00e5'];
+        for (const name of own) await must(201, 'POST', '', { name, password: 'x' });
+        const { users, next } = await must(200, 'GET', '?limit=2&after=page-');
+        assert.deepEqual([users.map(({ name }) => name), next], [['page-a', 'page-b'], 'page-b']);
+        const found = [];
+        for (let after = 'page-'; after; ) {
+            const page = await must(200, 'GET', `?limit=3&after=${encodeURIComponent(after)}`);
+            found.push(...page.users.map(({ name }) => name).filter((name) => name.startsWith('page-')));
+            after = page.next;
+        }
+        assert.deepEqual(found, own);
+        for (const name of own) {
+            assert.equal((await must(200, 'GET', `/${encodeURIComponent(name)}`)).name, name);
+            await must(204, 'DELETE', `/${encodeURIComponent(name)}`);
+        }
+    });
+
+    test('says what is wrong, and changes nothing then', async () => {
+        await must(201, 'POST', '', { name: 'ben', password: 'x' });
+        for (const [status, method, path, body] of [
+            [409, 'POST', '', { name: 'ben', password: 'y' }],
+            [400, 'POST', '', { name: 'cid' }],
+            [400, 'POST', '', { password: 'x' }],
+            [400, 'POST', '', { name: 'a:b', password: 'x' }],
+            [400, 'POST', '', { name: ' cid', password: 'x' }],
+            [400, 'POST', '', { name: 'cid', password: '' }],
+            [400, 'POST', '', { name: 'cid', password: 'a\tb' }],
+            [400, 'POST', '', { name: 'cid', password: 'a\u0085b' }],
+            [400, 'POST', '', { name: 'cid', password: 'x'.repeat(509) }],
+            [400, 'POST', '', { name: 'cid', password: 'x', role: 'king' }],
+            [400, 'POST', '', { name: 'cid', password: 'x', display_name: ' cid' }],
+            [400, 'POST', '', { name: 'cid', password: 'x', colour: 'red' }],
+            [400, 'PATCH', '/ben', { name: 'cid' }],
+            [400, 'PATCH', '/ben', { digest: true }],
+            [400, 'PATCH', '/ben', { role: 'operator', disabled: 'yes' }],
+            [404, 'PATCH', '/zoe', { role: 'operator' }],
+            [404, 'PATCH', '/zoe', { password: 'x' }],
+            [404, 'DELETE', '/zoe'],
+            [404, 'GET', '/a:b'],
+            [400, 'GET', '?limit=0'],
+            [400, 'GET', '?limit=10001'],
+        ]) await must(status, method, path, body);
+        assert.deepEqual(await must(200, 'GET', '/ben').then(({ role, disabled }) => [role, disabled]), ['user', false]);
+        await must(404, 'GET', '/cid');
+        await (await login('ben', 'x')).end();
+        assert.ok((await must(200, 'GET', '')).users.some(({ name }) => name === 'ben'));
+    });
+
+    test('many at once are all answered, and clients who do not wait do no harm', async () => {
+        const names = Array.from({ length: 40 }, (_, index) => `many-${index}`);
+        const answers = await Promise.all(names.map((name) => ask('POST', '', { name, password: 'x' })));
+        assert.deepEqual(answers.map(({ status }) => status), Array(40).fill(201));
+        const gone = await Promise.all(names.map((name) => ask('DELETE', `/${name}`)));
+        assert.deepEqual(gone.map(({ status }) => status), Array(40).fill(204));
+        for (let index = 0; index < 10; index++) {
+            const leaving = new AbortController();
+            const asked = fetch(`http://127.0.0.1:${server.httpPort}/api/v1/users`, { headers: { authorization: `Bearer ${admin}` }, signal: leaving.signal });
+            setImmediate(() => leaving.abort());
+            await asked.catch(() => {});
+        }
+        await must(200, 'GET', '');
+    });
+
+    test('a server that is stopped meanwhile ends, and its log says who changed what', async () => {
+        const own = await startMqtt();
+        const token = (await runCommand(['token', '--admin', '--user', 'the operator', '--data', own.dataDir], { sanitized: true })).output.trim();
+        const asked = Array.from({ length: 20 }, (_, index) => own.fetch('/api/v1/users', {
+            method: 'POST', headers: { authorization: `Bearer ${token}` }, body: JSON.stringify({ name: `n${index}`, password: 'x' }),
+        }).catch(() => null));
+        const line = await own.logged(({ what }) => what === 'added');
+        assert.deepEqual([line.message, line.user.slice(0, 1), line.by], ['users are changed by the control API', 'n', 'the operator']);
+        assert.deepEqual(await own.stop(), { status: 0, signal: null });
+        await Promise.all(asked);
     });
 });

@@ -225,6 +225,55 @@ static void listeners_hear_what_became_of_whom(void **state)
     user_watch_unlisten(&ear.listener);
 }
 
+struct seer {
+    struct user_look look;
+    struct place *place;
+    size_t seen; /**< users, when it was called */
+    unsigned called;
+};
+
+static void see(struct user_look *look)
+{
+    struct seer *seer = container_of(look, struct seer, look);
+    seer->seen = user_watch_users(seer->place->watch)->count;
+    seer->called++;
+}
+
+static void whoever_changed_something_can_wait_for_it(void **state)
+{
+    struct place *place = *state;
+    struct user_watch_config config = { .loop = &place->loop,
+                                        .path = place->path,
+                                        .interval_us = 3600 * TIME_US_PER_S,
+                                        .changed = changed,
+                                        .owner = place };
+    char text[512];
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    assert_int_equal(user_watch_open(&config, &place->watch, &problem), 0);
+    struct seer first = { .look.done = see, .place = place }, second = first, gone = first;
+    add(place->path, "ann", "roost");
+    user_watch_look(place->watch, &first.look);
+    user_watch_look(place->watch, &gone.look);
+    user_watch_look_cancel(&gone.look);
+    // the first look may be under way: it does not count for the second
+    loop_turn(&place->loop, 0);
+    add(place->path, "ben", "roost");
+    user_watch_look(place->watch, &second.look);
+    uint64_t end_us = clock_now_us() + PATIENCE_US;
+    while (!second.called && clock_now_us() < end_us)
+        loop_turn(&place->loop, 10 * TIME_US_PER_MS);
+    assert_int_equal(first.called, 1);
+    assert_true(first.seen >= 1);
+    assert_int_equal(second.called, 1);
+    assert_int_equal(second.seen, 2);
+    assert_int_equal(gone.called, 0);
+    // nothing has changed: it is told as well
+    user_watch_look(place->watch, &second.look);
+    while (second.called < 2 && clock_now_us() < end_us)
+        loop_turn(&place->loop, 10 * TIME_US_PER_MS);
+    assert_int_equal(second.called, 2);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -234,6 +283,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_file_leaves_the_users_known_before, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(listeners_hear_what_became_of_whom, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whoever_changed_something_can_wait_for_it, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(closing_waits_for_a_read_in_progress, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
