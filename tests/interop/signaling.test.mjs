@@ -612,6 +612,34 @@ test('both offer within a call: one of them waits', async (context) => {
     assert.equal((await ann.event('call_offer')).sdp, 'v=0\r\nben');
 });
 
+test('a call is held, and handed on to somebody else', async (context) => {
+    const [ann, ben, call, their] = await talking(context);
+    const cleo = await their.start();
+    cleo.user = `cleo-${roomNumber}`;
+    await cleo.request('register', { user: cleo.user });
+    await refuses(ann.request('call', { to: cleo.user, sdp: 'v=0' }), 'already_in_call');
+    await ann.request('call_hold', { call, held: true });
+    const said = ({ seq, again, taken, ...message }) => message;
+    assert.deepEqual(said(await ben.event('call_held')), { type: 'call_held', call, held: true });
+    await refuses(ann.request('call_transfer', { call, to: cleo.user }), 'cannot_transfer');
+    await ben.request('register', { user: ben.user, transfers: true });
+    await refuses(ann.request('call_transfer', { call, to: ben.user }), 'bad_request');
+    await ann.request('call_transfer', { call, to: 'nobody-of-that-name' });
+    const told = await ben.event('call_transfer');
+    assert.deepEqual(said(told), { type: 'call_transfer', call, to: 'nobody-of-that-name' });
+    await refuses(ben.request('call', { to: told.to, sdp: 'v=0', transfer: call }), 'user_unavailable');
+    assert.deepEqual(said(await ann.event('call_transfer_failed')), { type: 'call_transfer_failed', call, reason: 'unavailable' });
+    await ann.request('call_transfer', { call, to: cleo.user });
+    await ben.event('call_transfer', ({ to }) => to === cleo.user);
+    const { call: next } = await ben.request('call', { to: cleo.user, sdp: 'v=0', transfer: call });
+    assert.equal((await cleo.event('call_incoming')).replaces, undefined);
+    await cleo.request('call_accept', { call: next, sdp: 'v=0' });
+    await ben.event('call_accepted');
+    for (const client of [ann, ben]) assert.equal((await client.event('call_ended')).reason, 'transferred');
+    await refuses(ann.request('call_hold', { call, held: false }), 'no_such_call');
+    await ben.request('call_hangup', { call: next });
+});
+
 test('a call is rejected, cancelled, or finds its callee busy or gone', async (context) => {
     const [ann, ben, call, their] = await talking(context);
     const cleo = await their.start();

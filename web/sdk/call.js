@@ -1,6 +1,6 @@
 /**
  * A one-to-one call, peer to peer: the server passes descriptions and candidates, sound and
- * picture go directly. Whether the other side is muted, and texts, travel on a data channel.
+ * picture go directly. While either side holds the call, neither sends. Whether the other side is muted, and texts, travel on a data channel.
  */
 
 import { openCamera, openMicrophone } from './devices.js';
@@ -24,6 +24,10 @@ const CHANNEL_ID = 0;
  * @property {MediaStreamTrack[]} [tracks] what to send; nothing is sent otherwise, until publish()
  * @property {string} [name] display name of a caller who is not registered
  * @property {'audio' | 'video'} [media] what the caller means to use; video by default
+ * @property {string} [transfer] id of the call that the server told to leave for this one
+ * @property {boolean} [transfers] whether the other side may have this client call somebody else
+ *
+ * @typedef {{local: boolean, remote: boolean}} Held who holds the call
  *
  * @typedef {object} CallEvents
  * @property {CallState} state
@@ -31,6 +35,10 @@ const CHANNEL_ID = 0;
  * @property {{audio: boolean, video: boolean}} remote-muted
  * @property {{text: string, own: boolean, time: Date}} chat
  * @property {LocalTrack} local-track-updated
+ * @property {Held} held
+ * @property {Call} transfer a call that will take this one's place: it rings somebody else, or was
+ *     accepted for its own sake; once they talk, this one ends (`transferred`)
+ * @property {import('./protocol.js').CallEndedReason} transfer-failed see transfer(); the call goes on
  * @property {boolean} peer-away the other side's signaling is lost; media may go on
  * @property {import('./protocol.js').CallEndedReason} ended
  * @property {RoostError} error
@@ -61,6 +69,8 @@ export class Call extends Emitter {
     #stream = new MediaStream();
     #statsReader = new StatsReader();
     #renegotiate = false;
+    /** @type {Held} */
+    #held = { local: false, remote: false };
     /** Descriptions of both sides are handled one after the other. */
     #applying = Promise.resolve();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -112,6 +122,11 @@ export class Call extends Emitter {
         return [...this.#local];
     }
 
+    /** @returns {Held} who holds the call */
+    get held() {
+        return { ...this.#held };
+    }
+
     get peerConnection() {
         return this.#connection;
     }
@@ -132,6 +147,8 @@ export class Call extends Emitter {
                 sdp: localSdp(this.#connection),
                 media: this.media,
                 ...(this.#options.name ? { name: this.#options.name } : {}),
+                ...(this.#options.transfer ? { transfer: this.#options.transfer } : {}),
+                ...(this.#options.transfers === undefined ? {} : { transfers: this.#options.transfers }),
             });
             if (this.#id) return; // glare: an incoming call took this one's place
             this.#id = call;
@@ -188,6 +205,32 @@ export class Call extends Emitter {
         const call = this.#id;
         this.#end('hangup');
         if (call) await this.#signaling.request('call_hangup', { call }).catch(() => {});
+    }
+
+    /**
+     * Lets the other side wait: neither sends until resume(). Meanwhile this client may call others.
+     *
+     * @throws {RoostError} call-state before the call is accepted
+     */
+    hold() {
+        return this.#hold(true);
+    }
+
+    /** @throws {RoostError} already-in-call while another call is not on hold */
+    resume() {
+        return this.#hold(false);
+    }
+
+    /**
+     * Has the other side call somebody else. When they accept, this call ends (`transferred`); when
+     * not, `transfer-failed` says why, and the call goes on. When this client is in another call with
+     * them, the two are connected to each other, and that call ends as well.
+     *
+     * @param {string} to user name
+     * @throws {RoostError} cannot-transfer: the other side's program does not do that
+     */
+    async transfer(to) {
+        await this.#signaling.request('call_transfer', { call: this.#callId(), to });
     }
 
     /**
@@ -366,9 +409,44 @@ export class Call extends Emitter {
         } else {
             publication.transceiver = connection.addTransceiver(kind);
         }
+        if (this.#isHeld) void this.#pauseSending();
         if (publication.transceiver && kind === 'video') {
             preferCodec(publication.transceiver, 'video/VP8');
         }
+    }
+
+    get #isHeld() {
+        return this.#held.local || this.#held.remote;
+    }
+
+    /** @param {boolean} held */
+    async #hold(held) {
+        await this.#signaling.request('call_hold', { call: this.#callId(), held });
+        this.#setHeld({ ...this.#held, local: held });
+    }
+
+    /** @param {Held} held */
+    #setHeld(held) {
+        if (held.local === this.#held.local && held.remote === this.#held.remote) return;
+        this.#held = held;
+        void this.#pauseSending();
+        this.emit('held', this.held);
+    }
+
+    /**
+     * Sends nothing while the call is held. The encodings rest, whatever becomes of the tracks
+     * meanwhile, and nothing is negotiated.
+     */
+    #pauseSending() {
+        const work = [...this.#local].map(async ({ publication: { transceiver } }) => {
+            const sender = transceiver?.sender;
+            const parameters = sender?.getParameters();
+            const active = !this.#isHeld;
+            if (!sender || !parameters?.encodings.some((encoding) => encoding.active !== active)) return;
+            for (const encoding of parameters.encodings) encoding.active = active;
+            await sender.setParameters(parameters);
+        });
+        return Promise.all(work).catch(() => {}); // a connection that closes meanwhile sends nothing either
     }
 
     /** A caller without a camera or microphone still wants to see and hear. */
@@ -482,6 +560,12 @@ export class Call extends Emitter {
                     await this.#connection.setRemoteDescription({ type: 'answer', sdp: message.sdp });
                     await this.#settled();
                 });
+                break;
+            case 'call_held':
+                this.#setHeld({ ...this.#held, remote: message.held });
+                break;
+            case 'call_transfer_failed':
+                this.emit('transfer-failed', message.reason);
                 break;
             case 'call_peer':
                 this.emit('peer-away', message.away);

@@ -16,6 +16,8 @@ import { Signaling } from './signaling.js';
  * @property {string} [url] of the server, as in `https://calls.example.org`; the page's own otherwise
  * @property {string} [name] display name
  * @property {string} [token] a token for rooms and for the user name
+ * @property {boolean} [transfers] whether the other side of a call may have this client call somebody
+ *     else in its place; `true` by default
  * @property {import('./ice.js').Relay} [relay] media through TURN relays only, `true` or over one transport
  *
  * @typedef {object} Registration
@@ -121,7 +123,7 @@ export class Client extends Emitter {
     async register(user, options = {}) {
         const name = options.name ?? this.#options.name;
         const token = options.token ?? this.#options.token;
-        const fields = { user, ...(name ? { name } : {}), ...(token ? { token } : {}) };
+        const fields = { user, ...(name ? { name } : {}), ...(token ? { token } : {}), transfers: this.#transfers };
         const { ice_servers } = await this.#signaling.request('register', fields);
         if (ice_servers) this.#ice.take(ice_servers);
         this.#registered = { user, fields };
@@ -171,6 +173,7 @@ export class Client extends Emitter {
             link,
             name,
             ...(token ? { token } : {}),
+            transfers: this.#transfers,
         });
         if (ice_servers) this.#ice.take(ice_servers);
         return role;
@@ -191,9 +194,17 @@ export class Client extends Emitter {
      */
     async call(to, options = {}) {
         const name = options.name ?? this.#options.name;
-        const call = this.#makeCall(to, { ...options, ...(name ? { name } : {}) });
+        const call = this.#makeCall(to, {
+            ...options,
+            ...(name ? { name } : {}),
+            transfers: this.#transfers,
+        });
         await call.start();
         return call;
+    }
+
+    get #transfers() {
+        return this.#options.transfers ?? true;
     }
 
     /** Ends the session: rooms and calls are left. */
@@ -226,6 +237,9 @@ export class Client extends Emitter {
             case 'call_incoming':
                 this.#incoming(message);
                 break;
+            case 'call_transfer':
+                void this.#transfer(message);
+                break;
             case 'link_ready':
                 this.emit('link-ready', message.link);
                 break;
@@ -250,7 +264,41 @@ export class Client extends Emitter {
             }
         }
         const peer = incoming.from.user ?? incoming.to;
-        this.emit('incoming-call', this.#makeCall(peer, {}, incoming));
+        const replaced = this.#find(incoming.replaces);
+        const call = this.#makeCall(peer, replaced ? { tracks: copiesOf(replaced) } : {}, incoming);
+        if (!replaced) {
+            this.emit('incoming-call', call);
+            return;
+        }
+        replaced.emit('transfer', call);
+        call.accept().catch(() => {}); // its `ended` tells
+    }
+
+    /**
+     * The other side of a call hands us on: calls whom it names, with the media of that call.
+     *
+     * @param {import('./protocol.js').CallTransferEvent} message
+     */
+    async #transfer({ call: id, to }) {
+        const left = this.#find(id);
+        if (!left) return;
+        const name = this.#options.name;
+        const call = this.#makeCall(to, {
+            tracks: copiesOf(left),
+            media: left.media,
+            transfer: id,
+            ...(name ? { name } : {}),
+        });
+        left.emit('transfer', call);
+        await call.start().catch(() => {}); // its `ended` tells, and the old one goes on
+    }
+
+    /**
+     * @param {string | undefined} id
+     * @returns {Call | undefined}
+     */
+    #find(id) {
+        return id === undefined ? undefined : [...this.#calls].find((call) => call.id === id);
     }
 
     /** The old session is gone, and with it the name and all calls' signaling. */
@@ -282,6 +330,16 @@ export async function connect(options = {}) {
     const client = new Client(options);
     await client.open();
     return client;
+}
+
+/**
+ * What a call sends, for one that takes its place: each stops its own when it ends.
+ *
+ * @param {Call} call
+ * @returns {MediaStreamTrack[]}
+ */
+function copiesOf(call) {
+    return call.localTracks.flatMap(({ mediaTrack }) => (mediaTrack ? [mediaTrack.clone()] : []));
 }
 
 /**

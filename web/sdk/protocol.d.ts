@@ -21,8 +21,8 @@ export type CallMedia = "audio" | "video";
 /** Why a member left: by itself (`left`), its connection stayed away (`lost`), a moderator removed it (`kicked`), a moderator ended the room (`ended`), the operator sent it to another room (`moved`). */
 export type LeftReason = "left" | "lost" | "kicked" | "ended" | "moved";
 
-/** Why a call ended: `hangup` by the other side, `cancelled` by the caller before an answer, `rejected` by the callee, `busy` callee, `timeout` nobody answered, `lost` the other side's connection stayed away, `elsewhere` another device of the user answered or rejected, `glare` both called at once and the other call goes on. */
-export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "timeout" | "lost" | "elsewhere" | "glare";
+/** Why a call ended: `hangup` by the other side, `cancelled` by the caller before an answer, `rejected` by the callee, `busy` callee, `timeout` nobody answered, `lost` the other side's connection stayed away, `elsewhere` another device of the user answered or rejected, `glare` both called at once and the other call goes on, `transferred` another call took its place, `unavailable` nobody was there. */
+export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "timeout" | "lost" | "elsewhere" | "glare" | "transferred" | "unavailable";
 
 /** What to do at a link: `wait` for an incoming call, or `call` the link's name. */
 export type LinkRole = "wait" | "call";
@@ -494,6 +494,8 @@ export interface RegisterRequest {
     token?: string;
     /** `false`: in calls that begin from now on, this session takes and names no candidates apart from its descriptions. The other side's are put into its descriptions, which come when they are complete or after a second. Absent: as before, at first `true`. */
     trickle?: boolean;
+    /** `true`: this session does what `call_transfer` tells it, and takes a `call_incoming` with `replaces` in the place of that call. Absent: as before, at first `false`. */
+    transfers?: boolean;
 }
 
 /** Result of `register`. */
@@ -522,6 +524,8 @@ export interface LinkRequest {
     token?: string;
     /** As in `register`. */
     trickle?: boolean;
+    /** As in `register`. */
+    transfers?: boolean;
 }
 
 /** Result of `link`. */
@@ -552,6 +556,10 @@ export interface CallRequest {
     media?: CallMedia;
     /** As in `register`, for a caller who is not registered. */
     trickle?: boolean;
+    /** As in `register`, for a caller who is not registered. */
+    transfers?: boolean;
+    /** The call of which the event `call_transfer` told to call `to`: it ends when this one is accepted. */
+    transfer?: string;
 }
 
 /** Result of `call`. */
@@ -624,6 +632,26 @@ export interface CallOfferRequest {
     call: string;
     /** The offer. */
     sdp: string;
+}
+
+/** Puts an accepted call on hold, or takes it back. The other side is told; neither should send meanwhile. Who holds a call may place another one. */
+export interface CallHoldRequest {
+    type: "call_hold";
+    id?: number;
+    /** The call. */
+    call: string;
+    /** On hold or not. */
+    held: boolean;
+}
+
+/** Has the other side of an accepted call call somebody else. When they accept, `call_ended` comes with reason `transferred`; when that fails, `call_transfer_failed`, and the call goes on. When this session is in another call with them (attended transfer), the new call takes the place of that one, too. */
+export interface CallTransferRequest {
+    type: "call_transfer";
+    id?: number;
+    /** The call. */
+    call: string;
+    /** User name or link. */
+    to: string;
 }
 
 /** Answers a `call_offer`. */
@@ -848,6 +876,8 @@ export interface CallIncomingEvent {
     media: CallMedia;
     /** This client was calling the caller at the same time: accept without asking. */
     glare: boolean;
+    /** This client's call whose place the new one takes: accept without asking. That one ends then (reason `transferred`). */
+    replaces?: string;
     /** How long it rings. */
     timeout_ms: number;
 }
@@ -910,6 +940,36 @@ export interface CallPeerEvent {
     call: string;
     /** Lost at the moment. */
     away: boolean;
+}
+
+/** The other side put the call on hold, or took it back. */
+export interface CallHeldEvent {
+    type: "call_held";
+    seq: number;
+    /** The call. */
+    call: string;
+    /** On hold or not. */
+    held: boolean;
+}
+
+/** The other side hands this client on: send `call` with that `to`, and this call as `transfer`. Only sessions that said `transfers` get this. */
+export interface CallTransferEvent {
+    type: "call_transfer";
+    seq: number;
+    /** The call. */
+    call: string;
+    /** Whom to call. */
+    to: string;
+}
+
+/** The other side could not reach whom it was to call, and the call goes on. */
+export interface CallTransferFailedEvent {
+    type: "call_transfer_failed";
+    seq: number;
+    /** The call. */
+    call: string;
+    /** Why. */
+    reason: CallEndedReason;
 }
 
 /** The call is over. */
@@ -975,6 +1035,7 @@ export type ErrorCode =
     | "glare"
     | "no_such_call"
     | "call_state"
+    | "cannot_transfer"
     | "negotiation_pending";
 
 /** Every request. */
@@ -1012,6 +1073,8 @@ export type Request =
     | CallHangupRequest
     | CallCandidateRequest
     | CallOfferRequest
+    | CallHoldRequest
+    | CallTransferRequest
     | CallAnswerRequest
     | ContactsRequest
     | PresenceRequest;
@@ -1043,6 +1106,9 @@ export type ServerEvent =
     | CallOfferEvent
     | CallAnswerEvent
     | CallPeerEvent
+    | CallHeldEvent
+    | CallTransferEvent
+    | CallTransferFailedEvent
     | CallEndedEvent
     | PresenceEvent;
 
@@ -1073,6 +1139,9 @@ export interface EventMap {
     call_offer: CallOfferEvent;
     call_answer: CallAnswerEvent;
     call_peer: CallPeerEvent;
+    call_held: CallHeldEvent;
+    call_transfer: CallTransferEvent;
+    call_transfer_failed: CallTransferFailedEvent;
     call_ended: CallEndedEvent;
     presence: PresenceEvent;
 }
@@ -1112,6 +1181,8 @@ export interface ResultMap {
     call_hangup: undefined;
     call_candidate: undefined;
     call_offer: undefined;
+    call_hold: undefined;
+    call_transfer: undefined;
     call_answer: undefined;
     contacts: ContactsResult;
     presence: undefined;
@@ -1152,6 +1223,8 @@ export interface RequestMap {
     call_hangup: CallHangupRequest;
     call_candidate: CallCandidateRequest;
     call_offer: CallOfferRequest;
+    call_hold: CallHoldRequest;
+    call_transfer: CallTransferRequest;
     call_answer: CallAnswerRequest;
     contacts: ContactsRequest;
     presence: PresenceRequest;

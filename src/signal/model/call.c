@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "signal/model/calls_int.h"
@@ -38,18 +39,21 @@ struct call_record call_record_begin(const struct call_device *caller, uint64_t 
     };
     if (caller->user)
         snprintf(record.caller, sizeof(record.caller), "%s", call_device_user(caller));
-    snprintf(record.caller_name, sizeof(record.caller_name), "%s", caller->name);
+    const char *given = request->name ? request->name : "Guest";
+    snprintf(record.caller_name, sizeof(record.caller_name), "%s",
+             caller->name[0] ? caller->name : given);
     snprintf(record.callee, sizeof(record.callee), "%s", request->to);
     return record;
 }
 
 struct call *call_new(struct call_directory *directory, struct call_device *caller, uint64_t now_us,
-                      const struct call_request *request, struct call_device *const *callees,
-                      size_t callee_count, bool glare)
+                      const struct call_request *request, const struct call_plan *plan)
 {
-    ensure(callee_count > 0 && callee_count <= CALL_CALLEES_MAX);
+    ensure(plan->callee_count > 0 && plan->callee_count <= CALL_CALLEES_MAX);
     struct call *call = memory_new(struct call);
     call->record = call_record_begin(caller, now_us, request);
+    if (!caller->name[0]) // a name that a call was placed under stays
+        call_device_set_name(caller, call->record.caller_name);
     call->record.id[0] = 'c';
     random_identifier(directory->config.random, call->record.id + 1, CALL_ID_SIZE - 2);
     call->deadline_us = now_us + directory->config.ring_timeout_us;
@@ -57,12 +61,16 @@ struct call *call_new(struct call_directory *directory, struct call_device *call
     map_set(&directory->calls, bytes_of_text(call->record.id), call);
     metric_add(&directory->metrics[CALL_METRIC_CALLS], 1);
     metric_add(&directory->metrics[CALL_METRIC_STARTED], 1);
-    call->glare = glare;
+    call->glare = plan->glare;
+    if (plan->leaving)
+        memcpy(call->leaves, plan->leaving->call->record.id, CALL_ID_SIZE);
+    if (plan->replaced)
+        memcpy(call->replaces, plan->replaced->call->record.id, CALL_ID_SIZE);
     call->caller = call_side_new(call, caller);
     call->caller->knows = true;
     list_init(&call->callees);
-    for (size_t i = 0; i < callee_count; i++)
-        list_append(&call->callees, &call_side_new(call, callees[i])->call_node);
+    for (size_t i = 0; i < plan->callee_count; i++)
+        list_append(&call->callees, &call_side_new(call, plan->callees[i])->call_node);
     call_describe(directory, call->caller, now_us, CALL_EVENT_INCOMING, request->sdp);
     return call;
 }
@@ -109,10 +117,13 @@ void call_end(struct call_directory *directory, struct call *call, uint64_t now_
     metric_subtract(&directory->metrics[CALL_METRIC_CALLS], 1);
     // whoever only rang hears that another device dealt with it
     bool elsewhere = reason == CALL_ENDED_REJECTED && !rings_one_device(call);
+    struct call_side *leaving = call_side_find(call->caller->device, call->leaves);
     end_side(call->caller, reason, call->caller->device != except);
     struct call_side *side;
     list_each(side, &call->callees, call_node)
         end_side(side, elsewhere ? CALL_ENDED_ELSEWHERE : reason, side->device != except);
+    if (leaving && !call->record.accepted_us)
+        call_transfer_failed(leaving, reason);
     call_directory_record(directory, &call->record, now_us, reason);
     free(call);
 }
@@ -169,6 +180,7 @@ int call_accept(struct call_directory *directory, struct call_device *device, ui
     if (side->trickles) // nobody is left for whom the caller's candidates are gathered
         call_gathering_done(&call->caller->gathering);
     call_describe(directory, side, now_us, CALL_EVENT_ACCEPTED, sdp);
+    call_transfer_done(directory, call, now_us);
     return 0;
 }
 

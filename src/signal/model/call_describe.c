@@ -37,6 +37,7 @@ static void deliver_to(struct call_side *to, const struct call_side *from,
                                 .sdp = sdp,
                                 .media = call->record.media,
                                 .glare = call->glare,
+                                .replaces = call->replaces[0] ? call->replaces : NULL,
                                 .timeout_us = call->deadline_us - call->record.began_us,
                             });
 }

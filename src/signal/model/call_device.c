@@ -66,6 +66,20 @@ bool call_device_talks(const struct call_device *device)
     return false;
 }
 
+uint32_t call_device_talking_count(const struct call_device *device, const struct call_side *except)
+{
+    uint32_t count = 0;
+    const struct call_side *side;
+    list_each(side, &device->sides, device_node) count += !side->holds && side != except ? 1 : 0;
+    return count;
+}
+
+bool call_device_is_at(const struct call_device *device, const char *name)
+{
+    return (device->user && strcmp(device->user->name, name) == 0) ||
+           (device->link[0] && strcmp(device->link, name) == 0);
+}
+
 void call_device_set_name(struct call_device *device, const char *name)
 {
     snprintf(device->name, sizeof(device->name), "%s", name);

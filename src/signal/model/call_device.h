@@ -36,14 +36,16 @@ struct call_device {
     char link[CALL_NAME_SIZE]; /**< where it waits; "": nowhere */
     char name[CALL_NAME_SIZE]; /**< display name; "": none */
     bool verified;             /**< a token or password vouched for the user name */
-    bool trickles; /**< [true] its language has candidates apart from descriptions (RFC 8838) */
-    bool away;     /**< its connection is lost, and it may come back */
+    bool trickles;  /**< [true] its language has candidates apart from descriptions (RFC 8838) */
+    bool transfers; /**< [false] it follows CALL_EVENT_TRANSFER, and calls that replace others */
+    bool away;      /**< its connection is lost, and it may come back */
     enum presence choice; /**< what it says about its user: online, away or dnd */
     struct list sides;    /**< struct call_side: the calls it takes part in, ringing ones too */
     uint32_t side_count;
 };
 
-/** `call_max` and `trickles` become what is usual, and may be changed for the calls to come. */
+/** `call_max`, `trickles` and `transfers` become what is usual, and may be changed for the calls to
+ * come. */
 void call_device_init(struct call_device *device, const struct call_device_ops *ops,
                       enum call_binding binding);
 /** Takes the device out of everything: its calls end with `reason` for the other sides. */
@@ -69,7 +71,7 @@ must_check int call_device_link(struct call_directory *directory, struct call_de
 must_check int call_device_unlink(struct call_directory *directory, struct call_device *device);
 /** The name it is callable under; NULL: none. */
 const char *call_device_user(const struct call_device *device);
-/** Whether it has no place for one more call. */
+/** Whether it has no place for one more call that comes. */
 bool call_device_is_busy(const struct call_device *device);
 /** Whether one of its calls was accepted. */
 bool call_device_talks(const struct call_device *device);

@@ -19,7 +19,8 @@ enum call_ended_reason {
     CALL_ENDED_LOST,
     CALL_ENDED_ELSEWHERE,
     CALL_ENDED_GLARE,
-    CALL_ENDED_UNAVAILABLE, /**< nobody was there: in records alone, such a call has no devices */
+    CALL_ENDED_TRANSFERRED, /**< another call took its place */
+    CALL_ENDED_UNAVAILABLE, /**< nobody was there, so that no device was ever in the call */
 };
 
 struct call_candidate {
@@ -30,16 +31,20 @@ struct call_candidate {
 };
 
 enum call_event_kind {
-    CALL_EVENT_INCOMING, /**< peer, to, sdp, media, glare, timeout_us */
+    CALL_EVENT_INCOMING, /**< peer, to, sdp, media, glare, replaces, timeout_us */
     CALL_EVENT_RINGING,
-    CALL_EVENT_ACCEPTED,   /**< peer, to, sdp */
-    CALL_EVENT_CANDIDATE,  /**< candidate; NULL: the end */
-    CALL_EVENT_OFFER,      /**< sdp */
-    CALL_EVENT_ANSWER,     /**< sdp */
-    CALL_EVENT_PEER,       /**< away */
-    CALL_EVENT_ENDED,      /**< reason */
-    CALL_EVENT_LINK_READY, /**< to: the link; of no call */
-    CALL_EVENT_RELAY,      /**< peer, to, data; of no call */
+    CALL_EVENT_ACCEPTED,        /**< peer, to, sdp */
+    CALL_EVENT_CANDIDATE,       /**< candidate; NULL: the end */
+    CALL_EVENT_OFFER,           /**< sdp */
+    CALL_EVENT_ANSWER,          /**< sdp */
+    CALL_EVENT_PEER,            /**< away */
+    CALL_EVENT_HELD,            /**< held: the other side neither listens nor speaks for now */
+    CALL_EVENT_TRANSFER,        /**< to: call them, with this call as `transfer` of the request */
+    CALL_EVENT_TRANSFER_FAILED, /**< reason: the other side could not reach them, and is still here
+                                 */
+    CALL_EVENT_ENDED,           /**< reason */
+    CALL_EVENT_LINK_READY,      /**< to: the link; of no call */
+    CALL_EVENT_RELAY,           /**< peer, to, data; of no call */
 };
 
 /** Valid within the call of `notify`. */
@@ -55,5 +60,7 @@ struct call_event {
     enum call_ended_reason reason;
     bool glare;
     bool away;
+    bool held;
+    const char *replaces; /**< the device's call whose place the new one takes; NULL: none */
     uint64_t timeout_us;
 };

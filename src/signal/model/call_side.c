@@ -7,7 +7,6 @@
 
 struct call_side *call_side_new(struct call *call, struct call_device *device)
 {
-    ensure(!call_device_is_busy(device));
     struct call_side *side = memory_new(struct call_side);
     side->call = call;
     side->device = device;

@@ -4,37 +4,30 @@
 
 #include "signal/model/calls_int.h"
 
-/** Who is to ring. */
-struct callees {
-    struct call_device *devices[CALL_CALLEES_MAX];
-    size_t count;
-    bool some_busy;
-};
-
-static void add_callee(struct callees *callees, struct call_device *device)
+static void add_callee(struct call_plan *plan, struct call_device *device)
 {
     if (call_device_is_busy(device))
-        callees->some_busy = true;
-    else if (callees->count < CALL_CALLEES_MAX)
-        callees->devices[callees->count++] = device;
+        plan->some_busy = true;
+    else if (plan->callee_count < CALL_CALLEES_MAX)
+        plan->callees[plan->callee_count++] = device;
 }
 
 static void find_callees(const struct call_directory *directory, const char *to,
-                         struct callees *callees)
+                         struct call_plan *plan)
 {
     const struct call_user *user = map_find(&directory->users, bytes_of_text(to));
     struct call_device *device;
     if (presence_of(directory, to).presence == PRESENCE_DND) {
-        callees->some_busy = true;
+        plan->some_busy = true;
         return;
     }
     if (user) {
-        list_each(device, &user->devices, user_node) add_callee(callees, device);
+        list_each(device, &user->devices, user_node) add_callee(plan, device);
         return;
     }
     device = map_find(&directory->links, bytes_of_text(to));
     if (device)
-        add_callee(callees, device);
+        add_callee(plan, device);
 }
 
 /** The call that `device` has placed to `user` and that still rings. */
@@ -71,63 +64,74 @@ static struct call *find_crossing(const struct call_directory *directory,
     return NULL;
 }
 
+/** Calls that it holds take no place, nor does one that ends with the new one. */
+static bool has_place(const struct call_device *device, const struct call_side *except)
+{
+    return call_device_talking_count(device, except) < device->call_max &&
+           device->side_count < device->call_max + CALL_HELD_MAX;
+}
+
 /**
  * Both sides call each other at once. The call of the user whose name sorts first goes on,
  * whichever came first: so both sides, and one day two servers, come to the same end.
  */
 static int settle_glare(struct call_directory *directory, const struct call_device *caller,
-                        uint64_t now_us, const char *to, bool *ret_glare)
+                        uint64_t now_us, const char *to, struct call_plan *plan)
 {
     struct call *crossing = find_crossing(directory, caller, to);
     if (!crossing)
         return 0;
-    if (call_device_is_busy(caller) && !call_side_find(caller, crossing->record.id))
+    if (!has_place(caller, call_side_find(caller, crossing->record.id)))
         return -EALREADY;
     metric_add(&directory->metrics[CALL_METRIC_GLARES], 1);
     if (strcmp(caller->user->name, to) > 0)
         return -EDEADLK;
     call_end(directory, crossing, now_us, CALL_ENDED_GLARE, NULL);
-    *ret_glare = true;
+    plan->glare = true;
     return 0;
 }
 
-static bool is_own_name(const struct call_device *device, const char *to)
+/** Whom it rings: the device that the caller is handed on to, or all of the callee's. */
+static void find_whom(const struct call_directory *directory, const char *to,
+                      struct call_plan *plan)
 {
-    return (device->user && strcmp(device->user->name, to) == 0) ||
-           (device->link[0] && strcmp(device->link, to) == 0);
+    if (plan->leaving)
+        plan->replaced = call_transfer_replaced(directory, plan->leaving);
+    if (plan->replaced)
+        plan->callees[plan->callee_count++] = plan->replaced->device;
+    else
+        find_callees(directory, to, plan);
 }
 
 /** Nobody rings; whoever was called may want to know of it later. */
 static int refuse(const struct call_directory *directory, const struct call_device *caller,
-                  uint64_t now_us, const struct call_request *request, bool busy)
+                  uint64_t now_us, const struct call_request *request, const struct call_plan *plan)
 {
+    enum call_ended_reason reason = plan->some_busy ? CALL_ENDED_BUSY : CALL_ENDED_UNAVAILABLE;
     struct call_record record = call_record_begin(caller, now_us, request);
-    call_directory_record(directory, &record, now_us,
-                          busy ? CALL_ENDED_BUSY : CALL_ENDED_UNAVAILABLE);
-    return busy ? -EBUSY : -ENOENT;
+    call_directory_record(directory, &record, now_us, reason);
+    if (plan->leaving)
+        call_transfer_failed(plan->leaving, reason);
+    return plan->some_busy ? -EBUSY : -ENOENT;
 }
 
 int call_start(struct call_directory *directory, struct call_device *device, uint64_t now_us,
                const struct call_request *request, char ret_id[CALL_ID_SIZE])
 {
-    if (is_own_name(device, request->to))
+    if (call_device_is_at(device, request->to))
         return -EINVAL;
-    bool glare = false;
-    int result = settle_glare(directory, device, now_us, request->to, &glare);
+    struct call_plan plan = { .leaving = call_transfer_find(device, request) };
+    int result = settle_glare(directory, device, now_us, request->to, &plan);
     if (result < 0)
         return result;
-    if (call_device_is_busy(device))
+    if (!has_place(device, plan.leaving))
         return -EALREADY;
-    if (!device->name[0])
-        call_device_set_name(device, request->name ? request->name : "Guest");
-    struct callees callees = { 0 };
-    find_callees(directory, request->to, &callees);
-    if (callees.count == 0)
-        return refuse(directory, device, now_us, request, callees.some_busy);
+    find_whom(directory, request->to, &plan);
+    if (plan.callee_count == 0)
+        return refuse(directory, device, now_us, request, &plan);
     if (directory->calls.count >= directory->config.call_count_max)
         return -ENOSPC;
-    const struct call *call =
-        call_new(directory, device, now_us, request, callees.devices, callees.count, glare);
+    const struct call *call = call_new(directory, device, now_us, request, &plan);
     memcpy(ret_id, call->record.id, CALL_ID_SIZE);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "signal/model/contacts.h"
 
 #define CALL_ID_SIZE        12
+#define CALL_HELD_MAX       4  /**< calls of a device beyond its places: it holds others */
 #define CALL_CALLEES_MAX    8  /**< devices of one user that ring */
 #define CALL_CANDIDATES_MAX 64 /**< kept of a side for one description */
 /** How long a description waits for its candidates on the way to a device that does not trickle. */
@@ -91,12 +92,15 @@ struct call_request {
     const char *sdp;
     const char *name; /**< display name of a caller without one; NULL: "Guest" */
     enum call_media media;
+    /** The call that the caller was told to leave for this one (CALL_EVENT_TRANSFER). NULL: none.
+     */
+    const char *transfer;
 };
 
 /**
  * Starts a call. Returns 0 with its id; -ENOENT (nobody there), -EBUSY (in a call), -EALREADY (the
- * caller is in a call), -EINVAL (calls itself), -EDEADLK (glare, and the other's call goes on),
- * -ENOSPC.
+ * caller is in calls that it does not hold), -EINVAL (calls itself), -EDEADLK (glare, and the
+ * other's call goes on), -ENOSPC.
  */
 must_check int call_start(struct call_directory *directory, struct call_device *device,
                           uint64_t now_us, const struct call_request *request,
@@ -122,6 +126,19 @@ must_check int call_pass_offer(struct call_directory *directory, struct call_dev
                                uint64_t now_us, const char *id, const char *sdp);
 must_check int call_pass_answer(struct call_directory *directory, struct call_device *device,
                                 uint64_t now_us, const char *id, const char *sdp);
+
+/**
+ * Puts an accepted call on hold, or takes it back; the other side is told. What is held takes no
+ * place: the device may call others meanwhile. -EALREADY: its places are taken by other calls.
+ */
+must_check int call_hold(struct call_device *device, const char *id, bool held);
+/**
+ * Has the other side of an accepted call call `to`; once they accept, the call ends. When the
+ * device is in another call with `to`, the new one takes the place of both (attended transfer).
+ * Returns 0, -EOPNOTSUPP (the other side, or `to` in an attended one, cannot do that) or -EINVAL
+ * (`to` is one of the two).
+ */
+must_check int call_transfer(struct call_device *device, const char *id, const char *to);
 
 /**
  * Passes what only devices of one language understand to those of user `to` that speak `device`'s.

@@ -56,10 +56,13 @@ struct call_gathering {
 struct call_side {
     struct call *call;
     struct call_device *device;
-    struct list device_node; /**< in the device's sides */
-    struct list call_node;   /**< in the call's callees; the caller's is in none */
-    bool trickles;           /**< as its device did when the call began */
-    bool knows;              /**< its device has heard of the call */
+    struct list device_node;          /**< in the device's sides */
+    struct list call_node;            /**< in the call's callees; the caller's is in none */
+    bool trickles;                    /**< as its device did when the call began */
+    bool knows;                       /**< its device has heard of the call */
+    bool holds;                       /**< its device holds the call */
+    char transfer_to[CALL_NAME_SIZE]; /**< whom its device was told to call instead; "": nobody */
+    char transfer_replaces[CALL_ID_SIZE]; /**< the call whose place that one takes, too; "": none */
     struct call_gathering gathering;
 };
 
@@ -67,8 +70,10 @@ struct call {
     struct call_record record; /**< its id, and who called whom */
     enum call_state state;
     struct call_side *caller;
-    struct list callees; /**< struct call_side; one after acceptance */
-    bool glare;          /**< it took the place of a call that crossed it */
+    struct list callees;         /**< struct call_side; one after acceptance */
+    bool glare;                  /**< it took the place of a call that crossed it */
+    char leaves[CALL_ID_SIZE];   /**< the call that its caller leaves for it (transfer); "": none */
+    char replaces[CALL_ID_SIZE]; /**< the callee's that it takes the place of; "": none */
     uint64_t deadline_us;
     struct list ringing_node; /**< in call_directory.ringing until accepted */
     /** Whose call_offer waits for its answer; NULL: nobody's. */
@@ -81,10 +86,19 @@ struct call {
 void call_change(struct call *call, enum call_input input);
 /** True when the input is allowed in the call's state. */
 bool call_allows(const struct call *call, enum call_input input);
-/** Starts a call to `callees`; they and the caller have a place for it. */
+/** Whom a call is to ring, and what it takes the place of. */
+struct call_plan {
+    struct call_device *callees[CALL_CALLEES_MAX];
+    size_t callee_count;
+    bool some_busy; /**< others would have rung */
+    bool glare;
+    struct call_side *leaving;        /**< the caller's, of the call that it leaves; NULL: none */
+    const struct call_side *replaced; /**< the callee's, of a call that ends, too; NULL: none */
+};
+
+/** Starts a call as planned: there is somebody to ring, and they and the caller have a place. */
 struct call *call_new(struct call_directory *directory, struct call_device *caller, uint64_t now_us,
-                      const struct call_request *request, struct call_device *const *callees,
-                      size_t callee_count, bool glare);
+                      const struct call_request *request, const struct call_plan *plan);
 /** Ends the call: tells all devices but `except` (NULL: all) and frees it. */
 void call_end(struct call_directory *directory, struct call *call, uint64_t now_us,
               enum call_ended_reason reason, const struct call_device *except);
@@ -133,6 +147,19 @@ void call_describe_candidate(struct call_side *side, const struct call_candidate
 void call_describe_tick(struct call_directory *directory, uint64_t now_us);
 uint64_t call_describe_deadline(const struct call_directory *directory);
 
+/** ---- call_transfer.c ---- */
+
+/** The caller's side of the call that it was told to leave for this one; NULL: none. */
+struct call_side *call_transfer_find(const struct call_device *device,
+                                     const struct call_request *request);
+/** The side of whom the new call is for in the call that ends with `leaving`'s; NULL: none. */
+struct call_side *call_transfer_replaced(const struct call_directory *directory,
+                                         const struct call_side *leaving);
+/** The new call came to nothing: who wanted it is told. */
+void call_transfer_failed(struct call_side *leaving, enum call_ended_reason reason);
+/** The call was accepted: ends those whose place it takes. */
+void call_transfer_done(struct call_directory *directory, const struct call *call, uint64_t now_us);
+
 /** ---- directory.c ---- */
 
 /** Writes down that a call is over. */
@@ -141,6 +168,11 @@ void call_directory_record(const struct call_directory *directory, struct call_r
 
 /** ---- call_device.c ---- */
 
+/** Its calls that it neither holds nor, as with `except` (NULL: none), is about to leave. */
+uint32_t call_device_talking_count(const struct call_device *device,
+                                   const struct call_side *except);
+/** Whether calls to the name reach the device. */
+bool call_device_is_at(const struct call_device *device, const char *name);
 /** `name` is cut where it is too long. */
 void call_device_set_name(struct call_device *device, const char *name);
 

@@ -57,6 +57,8 @@ static native_handler *const handlers[WIRE_REQUEST_COUNT] = {
     [WIRE_REQUEST_CALL_CANDIDATE] = native_call_candidate,
     [WIRE_REQUEST_CALL_OFFER] = native_call_offer,
     [WIRE_REQUEST_CALL_ANSWER] = native_call_answer,
+    [WIRE_REQUEST_CALL_HOLD] = native_call_hold,
+    [WIRE_REQUEST_CALL_TRANSFER] = native_call_transfer,
     [WIRE_REQUEST_CONTACTS] = native_contacts,
     [WIRE_REQUEST_PRESENCE] = native_presence,
 };

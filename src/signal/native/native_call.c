@@ -27,6 +27,16 @@ static void reply_in_call(struct native_session *session, const struct wire_mess
     case -EAGAIN:
         native_refuse(session, message, WIRE_ERROR_NEGOTIATION_PENDING, NULL);
         break;
+    case -EALREADY:
+        native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL, NULL);
+        break;
+    case -EOPNOTSUPP:
+        native_refuse(session, message, WIRE_ERROR_CANNOT_TRANSFER, NULL);
+        break;
+    case -EINVAL:
+        native_refuse(session, message, WIRE_ERROR_BAD_REQUEST,
+                      "A call is transferred to somebody who is not in it.");
+        break;
     default:
         native_refuse(session, message, WIRE_ERROR_NO_SUCH_CALL, NULL);
     }
@@ -52,10 +62,14 @@ static void refuse_name(struct native_session *session, const struct wire_messag
     }
 }
 
-static void set_trickle(struct native_session *session, bool is_given, bool trickle)
+/** What the client says that it can; NULL: nothing new. */
+static void take_abilities(struct native_session *session, const bool *trickle,
+                           const bool *transfers)
 {
-    if (is_given)
-        session->device.trickles = trickle;
+    if (trickle)
+        session->device.trickles = *trickle;
+    if (transfers)
+        session->device.transfers = *transfers;
 }
 
 void native_register(struct native_session *session, uint64_t now_us,
@@ -80,7 +94,8 @@ void native_register(struct native_session *session, uint64_t now_us,
         return;
     }
     const char *name = grants.name[0] ? grants.name : request->name;
-    set_trickle(session, request->has_trickle, request->trickle);
+    take_abilities(session, request->has_trickle ? &request->trickle : NULL,
+                   request->has_transfers ? &request->transfers : NULL);
     int result =
         call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
@@ -126,7 +141,8 @@ void native_link(struct native_session *session, uint64_t now_us,
     if (!native_admit(session, now_us, message, &question, &grants))
         return;
     bool waits;
-    set_trickle(session, request->has_trickle, request->trickle);
+    take_abilities(session, request->has_trickle ? &request->trickle : NULL,
+                   request->has_transfers ? &request->transfers : NULL);
     int result = call_device_link(calls_of(session), &session->device, request->link,
                                   grants.name[0] ? grants.name : request->name, &waits);
     if (result < 0) {
@@ -187,9 +203,11 @@ void native_call(struct native_session *session, uint64_t now_us,
     struct call_request start = { .to = request->to,
                                   .sdp = request->sdp,
                                   .name = request->name,
-                                  .media = (enum call_media)request->media };
+                                  .media = (enum call_media)request->media,
+                                  .transfer = request->transfer };
     char id[CALL_ID_SIZE];
-    set_trickle(session, request->has_trickle, request->trickle);
+    take_abilities(session, request->has_trickle ? &request->trickle : NULL,
+                   request->has_transfers ? &request->transfers : NULL);
     int result = call_start(calls_of(session), &session->device, now_us, &start, id);
     if (result < 0) {
         refuse_call(session, message, result);
@@ -278,4 +296,20 @@ void native_call_answer(struct native_session *session, uint64_t now_us,
     reply_in_call(
         session, message,
         call_pass_answer(calls_of(session), &session->device, now_us, request->call, request->sdp));
+}
+
+void native_call_hold(struct native_session *session, uint64_t now_us,
+                      const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_hold *request = &message->request.call_hold;
+    reply_in_call(session, message, call_hold(&session->device, request->call, request->held));
+}
+
+void native_call_transfer(struct native_session *session, uint64_t now_us,
+                          const struct wire_message *message)
+{
+    (void)now_us;
+    const struct wire_request_call_transfer *request = &message->request.call_transfer;
+    reply_in_call(session, message, call_transfer(&session->device, request->call, request->to));
 }

@@ -8,7 +8,9 @@ _Static_assert((int)WIRE_CALL_ENDED_REASON_HANGUP == (int)CALL_ENDED_HANGUP &&
                    (int)WIRE_CALL_ENDED_REASON_TIMEOUT == (int)CALL_ENDED_TIMEOUT &&
                    (int)WIRE_CALL_ENDED_REASON_LOST == (int)CALL_ENDED_LOST &&
                    (int)WIRE_CALL_ENDED_REASON_ELSEWHERE == (int)CALL_ENDED_ELSEWHERE &&
-                   (int)WIRE_CALL_ENDED_REASON_GLARE == (int)CALL_ENDED_GLARE,
+                   (int)WIRE_CALL_ENDED_REASON_GLARE == (int)CALL_ENDED_GLARE &&
+                   (int)WIRE_CALL_ENDED_REASON_TRANSFERRED == (int)CALL_ENDED_TRANSFERRED &&
+                   (int)WIRE_CALL_ENDED_REASON_UNAVAILABLE == (int)CALL_ENDED_UNAVAILABLE,
                "the schema's reasons are the model's");
 
 static struct wire_caller caller_of(const struct call_device *device)
@@ -27,6 +29,7 @@ static void write_incoming(struct json_text *out, const struct call_event *event
                                                  .sdp = event->sdp,
                                                  .media = (enum wire_call_media)event->media,
                                                  .glare = event->glare,
+                                                 .replaces = event->replaces,
                                                  .timeout_ms = event->timeout_us / 1000 };
     wire_write_event_call_incoming(out, &incoming);
 }
@@ -85,6 +88,19 @@ static void write_event(struct json_text *out, const struct call_event *event)
     case CALL_EVENT_PEER:
         wire_write_event_call_peer(
             out, &(struct wire_event_call_peer){ .call = event->call, .away = event->away });
+        break;
+    case CALL_EVENT_HELD:
+        wire_write_event_call_held(
+            out, &(struct wire_event_call_held){ .call = event->call, .held = event->held });
+        break;
+    case CALL_EVENT_TRANSFER:
+        wire_write_event_call_transfer(
+            out, &(struct wire_event_call_transfer){ .call = event->call, .to = event->to });
+        break;
+    case CALL_EVENT_TRANSFER_FAILED:
+        wire_write_event_call_transfer_failed(
+            out, &(struct wire_event_call_transfer_failed){
+                     .call = event->call, .reason = (enum wire_call_ended_reason)event->reason });
         break;
     case CALL_EVENT_ENDED:
         wire_write_event_call_ended(

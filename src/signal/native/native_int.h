@@ -197,7 +197,7 @@ native_handler native_promote, native_end;
 native_handler native_register, native_unregister, native_link, native_unlink; // native_call.c
 native_handler native_call, native_call_ringing, native_call_accept, native_call_reject;
 native_handler native_call_cancel, native_call_hangup, native_call_candidate;
-native_handler native_call_offer, native_call_answer;
+native_handler native_call_offer, native_call_answer, native_call_hold, native_call_transfer;
 native_handler native_contacts, native_presence; // native_contacts.c
 
 /** True when the session is in a room; else refuses. */

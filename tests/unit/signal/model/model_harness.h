@@ -35,11 +35,19 @@ struct model {
 static struct model model;
 
 static const char *const event_names[] = {
-    [CALL_EVENT_INCOMING] = "incoming", [CALL_EVENT_RINGING] = "ringing",
-    [CALL_EVENT_ACCEPTED] = "accepted", [CALL_EVENT_CANDIDATE] = "candidate",
-    [CALL_EVENT_OFFER] = "offer",       [CALL_EVENT_ANSWER] = "answer",
-    [CALL_EVENT_PEER] = "peer",         [CALL_EVENT_ENDED] = "ended",
-    [CALL_EVENT_LINK_READY] = "link",   [CALL_EVENT_RELAY] = "relay",
+    [CALL_EVENT_INCOMING] = "incoming",
+    [CALL_EVENT_RINGING] = "ringing",
+    [CALL_EVENT_ACCEPTED] = "accepted",
+    [CALL_EVENT_CANDIDATE] = "candidate",
+    [CALL_EVENT_OFFER] = "offer",
+    [CALL_EVENT_ANSWER] = "answer",
+    [CALL_EVENT_PEER] = "peer",
+    [CALL_EVENT_ENDED] = "ended",
+    [CALL_EVENT_LINK_READY] = "link",
+    [CALL_EVENT_RELAY] = "relay",
+    [CALL_EVENT_HELD] = "held",
+    [CALL_EVENT_TRANSFER] = "transfer",
+    [CALL_EVENT_TRANSFER_FAILED] = "transfer failed",
 };
 
 static const char *const reasons[] = {
@@ -47,7 +55,7 @@ static const char *const reasons[] = {
     [CALL_ENDED_REJECTED] = "rejected",       [CALL_ENDED_BUSY] = "busy",
     [CALL_ENDED_TIMEOUT] = "timeout",         [CALL_ENDED_LOST] = "lost",
     [CALL_ENDED_ELSEWHERE] = "elsewhere",     [CALL_ENDED_GLARE] = "glare",
-    [CALL_ENDED_UNAVAILABLE] = "unavailable",
+    [CALL_ENDED_UNAVAILABLE] = "unavailable", [CALL_ENDED_TRANSFERRED] = "transferred",
 };
 
 /** "incoming from ann: v=0", "ended: busy", ... */
@@ -56,8 +64,8 @@ static inline void write_event(char out[TEXT_SIZE], const struct call_event *eve
     const char *name = event_names[event->kind];
     switch (event->kind) {
     case CALL_EVENT_INCOMING:
-        snprintf(out, TEXT_SIZE, "%s%s from %s: %s", name, event->glare ? " by glare" : "",
-                 event->peer->name, event->sdp);
+        snprintf(out, TEXT_SIZE, "%s%s%s from %s: %s", name, event->glare ? " by glare" : "",
+                 event->replaces ? " in place" : "", event->peer->name, event->sdp);
         break;
     case CALL_EVENT_ACCEPTED:
         snprintf(out, TEXT_SIZE, "%s by %s: %s", name, event->peer->name, event->sdp);
@@ -77,10 +85,15 @@ static inline void write_event(char out[TEXT_SIZE], const struct call_event *eve
     case CALL_EVENT_PEER:
         snprintf(out, TEXT_SIZE, "%s: %s", name, event->away ? "away" : "back");
         break;
+    case CALL_EVENT_HELD:
+        snprintf(out, TEXT_SIZE, "%s: %s", name, event->held ? "yes" : "no");
+        break;
     case CALL_EVENT_ENDED:
+    case CALL_EVENT_TRANSFER_FAILED:
         snprintf(out, TEXT_SIZE, "%s: %s", name, reasons[event->reason]);
         break;
     case CALL_EVENT_LINK_READY:
+    case CALL_EVENT_TRANSFER:
         snprintf(out, TEXT_SIZE, "%s: %s", name, event->to);
         break;
     case CALL_EVENT_RINGING:

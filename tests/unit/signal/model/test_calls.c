@@ -290,6 +290,23 @@ static void test_a_record_is_left_of_each_call(void **state)
     go(&bob);
 }
 
+static void test_a_stranger_has_the_name_of_the_call_that_was_placed(void **state)
+{
+    (void)state;
+    struct fake_device stranger, bob;
+    char id[CALL_ID_SIZE];
+    memset(&stranger, 0, sizeof(stranger));
+    call_device_init(&stranger.device, &fake_ops, CALL_BINDING_PEERJS);
+    assert_int_equal(try_call(&stranger, "bob", id), -ENOENT);
+    assert_string_equal(last_record()->caller_name, "Guest");
+    enter(&bob, CALL_BINDING_NATIVE, "bob");
+    struct call_request request = { .to = "bob", .sdp = "v=0", .name = "Cleo" };
+    assert_int_equal(call_start(&model.calls, &stranger.device, model.now_us, &request, id), 0);
+    assert_hears(&bob, "incoming from Cleo: v=0");
+    go(&stranger);
+    go(&bob);
+}
+
 static void test_calls_are_bounded(void **state)
 {
     (void)state;
@@ -325,6 +342,7 @@ int main(void)
         TEST(test_of_two_calls_that_cross_one_goes_on),
         TEST(test_between_devices_of_many_calls_both_go_on),
         TEST(test_a_record_is_left_of_each_call),
+        TEST(test_a_stranger_has_the_name_of_the_call_that_was_placed),
         TEST(test_calls_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
