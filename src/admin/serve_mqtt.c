@@ -78,6 +78,7 @@ static struct mqtt_endpoint_config config_of(struct serve *serve)
         .users = serve->users,
         .native = serve->signal ? ws_endpoint_native(serve->signal) : NULL,
         .native_used = native_used,
+        .calls = serve->signal ? &serve->hub.calls : NULL,
         .owner = serve,
         .broker = broker_config(options),
     };

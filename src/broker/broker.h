@@ -252,6 +252,8 @@ void broker_publish(struct broker *broker, uint64_t now_us,
  */
 must_check int broker_client_send(struct broker_client *client, uint64_t now_us,
                                   const struct broker_publication *publication);
+/** Whether there is a retained message. */
+bool broker_has_retained(const struct broker *broker, struct bytes topic);
 /** Whether it has subscribed to that very filter, not shared. */
 bool broker_client_has_subscribed(const struct broker_client *client, struct bytes filter);
 

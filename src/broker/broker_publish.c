@@ -175,6 +175,12 @@ void broker_publish(struct broker *broker, uint64_t now_us,
     broker_message_unref(broker, message);
 }
 
+bool broker_has_retained(const struct broker *broker, struct bytes topic)
+{
+    const struct broker_topic *at = broker_topics_find(&broker->topics, topic);
+    return at && at->retained;
+}
+
 int broker_client_send(struct broker_client *client, uint64_t now_us,
                        const struct broker_publication *publication)
 {

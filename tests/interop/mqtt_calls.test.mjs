@@ -359,6 +359,50 @@ describe('nobody else', { concurrency: 4, timeout: 120000 }, () => {
     });
 });
 
+describe('presence', { concurrency: 4, timeout: 120000 }, () => {
+    /** What a client hears of a user until it is `presence`. */
+    const hears = (client, user, presence) => client.next(({ topic, text }) => topic === `roost/v1/${user}/presence` && JSON.parse(text).presence === presence, 30000)
+        .then(({ text }) => JSON.parse(text));
+
+    for (const version of versions) {
+        test(`in ${version}: of users of every language is seen by users`, async (context) => {
+            const watcher = await Client.connect(server, { version, ...await login(fresh('eve')) });
+            context.after(() => watcher.mqtt.end(true));
+            const { callee, ann, ben } = await talking(context, 'mqtt', 'ws');
+            assert.equal(await watcher.subscribe('roost/v1/+/presence', 1), 1);
+            assert.deepEqual(await hears(watcher, ann, 'busy'), { user: ann, presence: 'busy', name: ann, bindings: ['mqtt'] });
+            assert.deepEqual((await hears(watcher, ben, 'busy')).bindings, ['native']);
+            await callee.request('presence', { presence: 'dnd' });
+            await hears(watcher, ben, 'dnd');
+            await callee.goodbye();
+            await hears(watcher, ben, 'offline');
+            await hears(watcher, ann, 'online');
+        });
+    }
+
+    test('of a device that is gone ends with its connection', async (context) => {
+        const watcher = await start(context, fresh('eve'));
+        const ben = fresh('ben'), device = await start(context, ben);
+        assert.equal(await watcher.client.subscribe(`roost/v1/${ben}/presence`, 1), 1);
+        await hears(watcher.client, ben, 'online');
+        await device.client.kill();
+        await hears(watcher.client, ben, 'offline');
+    });
+
+    test('is not for guests, nor are other topics', async (context) => {
+        const guest = await Client.connect(server, { clientId: fresh('guest') });
+        const user = await Client.connect(server, await login(fresh('ann')));
+        context.after(() => [guest, user].forEach((client) => client.mqtt.end(true)));
+        for (const filter of ['roost/v1/+/presence', 'roost/v1/ann/presence']) {
+            assert.ok(await guest.subscribe(filter, 1) >= 128, filter);
+            assert.equal(await user.subscribe(filter, 1), 1, filter);
+        }
+        for (const filter of ['roost/v1/#', 'roost/v1/presence', 'roost/v1/+/presence/#', 'roost/v1/+/+', 'roost/+/ann/presence'])
+            assert.ok(await user.subscribe(filter, 1) >= 128, filter);
+        await assert.rejects(user.publish('roost/v1/ann/presence', 'online', { qos: 1 }));
+    });
+});
+
 describe("mosquitto's programs", { timeout: 120000 }, () => {
     for (const version of [4, 5]) {
         test(`in ${version}: wait for a call, and ring`, async (context) => {

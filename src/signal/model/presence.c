@@ -70,7 +70,7 @@ static enum presence device_presence(const struct call_device *device)
 
 static struct presence_view view_of(const struct call_user *user)
 {
-    struct presence_view view = { .presence = PRESENCE_OFFLINE };
+    struct presence_view view = { .presence = PRESENCE_OFFLINE, .is_shown = user->is_shown };
     const struct call_device *device;
     list_each(device, &user->devices, user_node)
     {

@@ -29,6 +29,7 @@ struct presence_view {
     enum presence presence;
     const char *name;  /**< display name; NULL: offline */
     uint32_t bindings; /**< a bit for each enum call_binding of its devices */
+    bool is_shown;     /**< others may see it in their contacts */
 };
 
 /** Embedded in a binding's session. `notify` must not call into the model from within. */

@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "proto/mqtt/mqtt_topic.h"
+#include "signal/mqtt/mqtt_presence.h"
+#include "signal/mqtt/mqtt_topics.h"
 
 static struct mqtt_access *access_of(struct broker_owner *owner)
 {
@@ -199,8 +201,9 @@ static bool may_subscribe(struct broker_owner *owner, const struct broker_client
 {
     const struct mqtt_access *access = access_of(owner);
     struct bytes rest = filter;
-    if (text_equal(mqtt_level_take(&rest), MQTT_CALLS_RESERVED))
-        return mqtt_calls_may_subscribe(access->calls, client, filter);
+    if (text_equal(mqtt_level_take(&rest), MQTT_TOPICS_RESERVED))
+        return mqtt_calls_may_subscribe(access->calls, client, filter) ||
+               mqtt_presence_may_subscribe(client, filter);
     if (!access->config.rules)
         return true;
     struct mqtt_subject subject = subject_of(client);

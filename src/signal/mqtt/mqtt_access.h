@@ -6,7 +6,7 @@
  * nothing. Who shows neither is a guest, where guests are let in.
  *
  * Rules decide about topics, the first that fits: see mqtt_rules.h. Topics below "roost/" are
- * not theirs: see mqtt_calls.h.
+ * not theirs: see mqtt_calls.h and mqtt_presence.h.
  */
 #pragma once
 

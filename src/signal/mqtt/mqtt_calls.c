@@ -6,9 +6,8 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "proto/mqtt/mqtt_topic.h"
+#include "signal/mqtt/mqtt_topics.h"
 
-#define FRONT   MQTT_CALLS_RESERVED "/v1/"
 #define REQUEST "/request"
 #define EVENT   "/event"
 /** Of a device's topics up to its client identifier. Those with longer names have none. */
@@ -35,16 +34,6 @@ struct mqtt_device {
 
 /** ---- topics ---- */
 
-static void append_level(struct text_builder *out, struct bytes name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        if (memchr("%/+#", name.data[i], 4))
-            text_append_format(out, "%%%02X", name.data[i]);
-        else
-            text_append_bytes(out, bytes_of(name.data + i, 1));
-    }
-}
-
 /** The front of a client's own topics; false: it has none. */
 static bool write_front(const struct broker_client *client, char out[FRONT_SIZE_MAX])
 {
@@ -52,10 +41,10 @@ static bool write_front(const struct broker_client *client, char out[FRONT_SIZE_
     if (user.size == 0 || id.size == 0)
         return false;
     struct text_builder builder = text_builder_of(out, FRONT_SIZE_MAX);
-    text_append(&builder, FRONT);
-    append_level(&builder, user);
+    text_append(&builder, MQTT_TOPICS_FRONT);
+    mqtt_topics_append_level(&builder, user);
     text_append(&builder, "/");
-    append_level(&builder, id);
+    mqtt_topics_append_level(&builder, id);
     return !builder.truncated;
 }
 
@@ -197,7 +186,7 @@ int mqtt_calls_take(struct mqtt_calls *calls, struct broker_client *client, uint
                     const struct mqtt_publish *publish)
 {
     char front[FRONT_SIZE_MAX];
-    if (!calls->config.native || !text_starts_with(publish->topic, FRONT) ||
+    if (!calls->config.native || !text_starts_with(publish->topic, MQTT_TOPICS_FRONT) ||
         !write_front(client, front) || !is_topic(publish->topic, front, REQUEST))
         return -ENOENT;
     int error;
@@ -233,8 +222,8 @@ void mqtt_calls_subscribed(struct mqtt_calls *calls, struct broker_client *clien
                            struct bytes filter, bool is_there)
 {
     char front[FRONT_SIZE_MAX];
-    if (!calls->config.native || !text_starts_with(filter, FRONT) || !write_front(client, front) ||
-        !is_topic(filter, front, EVENT))
+    if (!calls->config.native || !text_starts_with(filter, MQTT_TOPICS_FRONT) ||
+        !write_front(client, front) || !is_topic(filter, front, EVENT))
         return;
     int error;
     struct mqtt_device *device =

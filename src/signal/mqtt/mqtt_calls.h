@@ -10,8 +10,6 @@
  * A client is a device of its user's from the moment that it subscribes to its events, or makes a
  * request. While its connection is lost it stays one if its session is kept, as long as the engine
  * waits for those who are away. Guests have no such topics.
- *
- * In topics "%", "/", "+" and "#" of a name stand as %25, %2F, %2B and %23.
  */
 #pragma once
 
@@ -19,9 +17,6 @@
 #include "base/map.h"
 #include "broker/broker.h"
 #include "signal/native/native.h"
-
-/** The first level of topics that are the server's. */
-#define MQTT_CALLS_RESERVED "roost"
 
 struct mqtt_calls_config {
     struct signal_native *native; /**< outlives this; NULL: no calls */

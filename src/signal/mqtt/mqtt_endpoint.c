@@ -7,6 +7,7 @@
 #include "crypto/tls.h"
 #include "runtime/clock.h"
 #include "signal/mqtt/mqtt_endpoint_int.h"
+#include "signal/mqtt/mqtt_topics.h"
 
 /** Clients served in one turn, so that others of the control thread get theirs. */
 #define SENDS_PER_TURN 256
@@ -187,6 +188,18 @@ static struct mqtt_calls_config calls_config(struct mqtt_endpoint *endpoint)
                                        .owner = endpoint };
 }
 
+static void start_presence(struct mqtt_endpoint *endpoint)
+{
+    if (!endpoint->config.calls)
+        return;
+    endpoint->presence = (struct mqtt_presence){ .broker = endpoint->broker,
+                                                 .calls = endpoint->config.calls,
+                                                 .wake = calls_wake,
+                                                 .now = calls_now,
+                                                 .owner = endpoint };
+    mqtt_presence_start(&endpoint->presence);
+}
+
 /** ---- ports ---- */
 
 static bool admit(void *owner, const struct net_address *remote)
@@ -242,7 +255,7 @@ static void take_config(struct mqtt_endpoint *endpoint, const struct mqtt_endpoi
     endpoint->config = *config;
     endpoint->config.broker.random = config->random;
     endpoint->config.broker.owner = &endpoint->access.owner;
-    endpoint->config.broker.reserved = MQTT_CALLS_RESERVED;
+    endpoint->config.broker.reserved = MQTT_TOPICS_RESERVED;
     endpoint->config.broker.journal = config->folder != NULL;
     endpoint->limit.per_address =
         config->client_per_address_max ? config->client_per_address_max : 1000;
@@ -276,6 +289,7 @@ int mqtt_endpoint_new(const struct mqtt_endpoint_config *config,
     endpoint->users.changed = user_changed;
     if (config->users)
         user_watch_listen(config->users, &endpoint->users);
+    start_presence(endpoint);
     mqtt_endpoint_wake(endpoint);
     *ret_endpoint = endpoint;
     return 0;
@@ -290,6 +304,7 @@ struct mqtt_endpoint *mqtt_endpoint_free(struct mqtt_endpoint *endpoint)
     struct mqtt_socket *socket;
     list_each(socket, &endpoint->sockets, node) mqtt_socket_free(socket);
     mqtt_calls_done(&endpoint->calls);
+    mqtt_presence_stop(&endpoint->presence);
     loop_timer_cancel(&endpoint->timer);
     loop_task_cancel(&endpoint->task);
     // what is known until now is what the next process finds

@@ -6,6 +6,7 @@
 
 #include "signal/mqtt/mqtt_access.h"
 
+struct call_directory;
 struct http_server;
 struct loop;
 struct mqtt_endpoint;
@@ -29,7 +30,8 @@ struct mqtt_endpoint_config {
     struct signal_native *native;     /**< for calls; outlives the endpoint. NULL: no calls */
     void (*native_used)(void *owner); /**< its deadlines may be nearer */
     void *owner;
-    struct broker_config broker; /**< owner, random, reserved and journal are filled in */
+    struct call_directory *calls; /**< for presence; NULL: none. Outlives the endpoint */
+    struct broker_config broker;  /**< owner, random, reserved and journal are filled in */
 };
 
 /** Reads the journal, blocking. Returns 0 or a negative errno with a sentence for the user. */

@@ -8,6 +8,7 @@
 #include "runtime/tcp.h"
 #include "server/websocket.h"
 #include "signal/mqtt/mqtt_endpoint.h"
+#include "signal/mqtt/mqtt_presence.h"
 #include "users/user_watch.h"
 
 #define MQTT_LISTENERS_MAX 32
@@ -25,6 +26,7 @@ struct mqtt_endpoint {
     struct mqtt_access access;
     struct user_listener users;
     struct mqtt_calls calls;
+    struct mqtt_presence presence;
     struct broker *broker;
     struct journal_file *journal; /**< NULL: nothing is kept */
     uint64_t journal_position;    /**< behind the batch that is being written */

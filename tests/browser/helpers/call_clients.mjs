@@ -148,7 +148,104 @@ const peerjs = {
     },
 };
 
-export const clients = { native, peerjs };
+/** MQTT: mqtt.js as it is, and the JSON of the native protocol. The name is the user's; `token` logs it in. */
+const mqtt = {
+    open: (browser, url) => openPage(browser, url, (page) => page.evaluate(library('mqtt/dist/mqtt.min.js'))),
+    /** @param {{token: string}} options */
+    async register(page, user, options) {
+        await page.evaluate(async (own, { token }) => {
+            const { test } = globalThis;
+            const device = `page-${Math.random().toString(36).slice(2)}`, front = `roost/v1/${own}/${device}`;
+            const client = await globalThis.mqtt.connectAsync(`${location.origin.replace('http', 'ws')}/mqtt`,
+                { protocolVersion: 5, clientId: device, username: own, password: token });
+            test.client = client;
+            let serial = 0, call = null, offer = null;
+            const replies = new Map();
+            const ask = (type, fields = {}) => new Promise((resolve, reject) => {
+                replies.set(++serial, ({ type: kind, result, code }) => (kind === 'ok' ? resolve(result) : reject(new Error(code))));
+                client.publish(`${front}/request`, JSON.stringify({ type, id: serial, ...fields }), { qos: 1 });
+            });
+            const begin = () => {
+                const peer = new RTCPeerConnection({ iceServers: test.iceServers });
+                test.connection = peer;
+                peer.ontrack = ({ track }) => track.kind === 'video' && test.show(new MediaStream([track]));
+                peer.onconnectionstatechange = () => {
+                    if (test.connection === peer && peer.connectionState === 'connected') test.state = 'connected';
+                };
+                // PeerJS clients hang up by closing their connection, without a word to the server
+                const watch = (channel) => {
+                    channel.onclose = () => test.connection === peer && test.state === 'connected' && test.hangup();
+                };
+                if (test.state === 'calling') watch(peer.createDataChannel('call'));
+                peer.ondatachannel = ({ channel }) => watch(channel);
+                for (const track of test.stream().getTracks()) peer.addTrack(track, test.stream());
+                return peer;
+            };
+            const trickle = (peer) => {
+                peer.onicecandidate = ({ candidate }) => ask('call_candidate', { call, candidate }).catch(() => {});
+            };
+            const describe = async (peer) => {
+                await peer.setLocalDescription();
+                while (peer.iceGatheringState !== 'complete')
+                    await new Promise((done) => { peer.addEventListener('icegatheringstatechange', done, { once: true }); });
+                return peer.localDescription.sdp;
+            };
+            const end = (reason) => {
+                test.connection?.close();
+                test.state = 'ended';
+                test.reason = reason;
+            };
+            const events = {
+                call_incoming(event) {
+                    ({ call } = event);
+                    offer = event;
+                    test.state = 'incoming';
+                    ask('call_ringing', { call });
+                },
+                call_accepted: ({ sdp }) => test.connection.setRemoteDescription({ type: 'answer', sdp }),
+                call_candidate: ({ candidate }) => test.connection?.addIceCandidate(candidate ?? undefined),
+                async call_offer({ sdp }) {
+                    await test.connection.setRemoteDescription({ type: 'offer', sdp });
+                    await test.connection.setLocalDescription();
+                    await ask('call_answer', { call, sdp: test.connection.localDescription.sdp });
+                },
+                call_answer: ({ sdp }) => test.connection.setRemoteDescription({ type: 'answer', sdp }),
+                call_ended: ({ reason }) => end(reason),
+            };
+            // candidates of a caller come before its call is taken
+            const early = [];
+            client.on('message', (topic, payload) => {
+                const message = JSON.parse(payload);
+                if (replies.has(message.id)) replies.get(message.id)(message);
+                else if (message.type === 'call_candidate' && test.state === 'incoming') early.push(message);
+                else events[message.type]?.(message);
+            });
+            await client.subscribeAsync(`${front}/event`, { qos: 1 });
+            test.iceServers = (await ask('ice_servers')).ice_servers;
+            test.call = async (to) => {
+                test.state = 'calling';
+                ({ call } = await ask('call', { to, media: 'video', sdp: await describe(begin()) }));
+            };
+            test.accept = async () => {
+                const peer = begin();
+                trickle(peer);
+                test.state = 'accepting';
+                await peer.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
+                for (const message of early.splice(0)) events.call_candidate(message);
+                await peer.setLocalDescription();
+                await ask('call_accept', { call, sdp: peer.localDescription.sdp });
+            };
+            test.reject = () => ask('call_reject', { call });
+            test.hangup = async () => {
+                await ask('call_hangup', { call });
+                end('hangup');
+            };
+        }, user, options);
+        return client(page, 'mqtt', user);
+    },
+};
+
+export const clients = { native, peerjs, mqtt };
 
 /** Both sides of a call have decoded pictures of each other. */
 export async function bothSee(...sides) {
