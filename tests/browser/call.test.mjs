@@ -97,6 +97,7 @@ test('a dropped WebSocket resumes, and media does not notice', async () => {
     await everyoneMeets(pages, [ann, ben]);
     const [one, other] = pages;
     const before = await frames(one);
+    const heard = one.evaluate(() => new Promise((resolve) => globalThis.test.room.on('chat', (message) => resolve(message.text))));
     const told = one.evaluate(() => new Promise((resolve) => {
         const states = [];
         globalThis.test.room.on('state', (state) => {
@@ -107,7 +108,6 @@ test('a dropped WebSocket resumes, and media does not notice', async () => {
     }));
     // said while the socket is down: must arrive after the resume
     await other.evaluate(() => globalThis.test.room.chat('while you were away'));
-    const heard = one.evaluate(() => new Promise((resolve) => globalThis.test.room.on('chat', (message) => resolve(message.text))));
     assert.deepEqual(await told, ['reconnecting', 'connected']);
     assert.equal(await heard, 'while you were away');
     await until('frames go on', async () => (await frames(one))['ben/camera'] > before['ben/camera'] + 20);

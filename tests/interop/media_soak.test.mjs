@@ -13,7 +13,8 @@ import { until } from '../support/until.mjs';
 
 const full = process.env.ROOST_SOAK === 'full';
 const churnMs = full ? 60000 : 2500;
-const roundsMax = full ? 8 : 12;
+// on a busy machine more is on its way at once, and what it needs grows for longer
+const roundsMax = full ? 8 : 40;
 const skip = loadMissing();
 
 /** @type {Server} */
@@ -51,7 +52,7 @@ async function untilFlat(t, round) {
     return came.reduce((sum, count) => sum + count, 0);
 }
 
-test('clients that come and go leave no memory behind', { timeout: full ? 600000 : 180000, skip }, async (t) => {
+test('clients that come and go leave no memory behind', { timeout: full ? 600000 : 400000, skip }, async (t) => {
     const load = await startLoad(t, server, '--burst', '5', '--video', '--audio', '--publishers', '3', '--subscribers', '20');
     await until('all to be there', async () => (await living()) === 23);
     let before = 0;
@@ -67,7 +68,7 @@ test('clients that come and go leave no memory behind', { timeout: full ? 600000
     await until('all sessions to end', async () => (await living()) === 0);
 });
 
-test('a room that ends gives its memory back, and the next one needs no more', { timeout: 180000, skip }, async (t) => {
+test('a room that ends gives its memory back, and the next one needs no more', { timeout: 400000, skip }, async (t) => {
     await untilFlat(t, async () => {
         const load = await startLoad(t, server, '--burst', '5', '--video', '--publishers', '1', '--subscribers', '100');
         assert.ok(await load.ask('measure 300'));
