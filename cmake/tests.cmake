@@ -15,9 +15,9 @@ endif()
 
 # the thread sanitizer makes the longest simulations several times slower
 if(ROOST_SANITIZE STREQUAL "thread")
-    set(roost_test_timeout_s 300)
+    set(roost_test_timeout_s 600)
 else()
-    set(roost_test_timeout_s 120)
+    set(roost_test_timeout_s 300)
 endif()
 
 function(roost_add_test folder source prefix)

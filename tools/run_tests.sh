@@ -62,7 +62,7 @@ suite_checks() {
 
 suite_unit() {
     build "tests with address and undefined sanitizers" asan all || return
-    ctest_suite "unit, simulation, corpora" asan 180 "$logs/unit.log"
+    ctest_suite "unit, simulation, corpora" asan 300 "$logs/unit.log"
     check "purity: archives" python3 tools/check_pure.py build/asan
 }
 
@@ -75,7 +75,7 @@ suite_threads() {
     fi
     build "threaded parts with the thread sanitizer" tsan "${targets[@]}" || return
     TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
-        ctest_suite "threads" tsan 300 "$logs/threads.log" \
+        ctest_suite "threads" tsan 600 "$logs/threads.log" \
         -R '^(unit/(base|runtime|store|users|server|admin|signal|app|proto/turn)|sim)/'
 }
 

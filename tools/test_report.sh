@@ -107,7 +107,7 @@ try_again() {
 # ctest_alone PRESET RESULT PROGRAM
 ctest_alone() {
     ctest --test-dir "build/$1" -R "^$(sed 's/[^a-zA-Z0-9_/]/[&]/g' <<<"$3")\$" --output-on-failure \
-        --timeout 300 --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
+        --timeout 600 --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
         --output-junit "$2" >"$2.log" 2>&1
 }
 

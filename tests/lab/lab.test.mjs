@@ -79,7 +79,7 @@ describe('every gateway is what it is called', { skip: skip || noDiscovery, conc
 
 describe('a call connects between', { skip, concurrency: 2 }, () => {
     for (const [one, other] of pairs)
-        test(`${one} and ${other}`, { timeout: 60000 }, async (t) => {
+        test(`${one} and ${other}`, { timeout: 180000 }, async (t) => {
             const direct = canBeDirect(one, other);
             const ends = [await seat(one), await seat(other, one === other)];
             const result = await call(ends[0], ends[1], iceServers(), { direct });
@@ -95,7 +95,7 @@ describe('a call connects between', { skip, concurrency: 2 }, () => {
 
 describe('a group call reaches', { skip: skip || (comparing && 'coturn has no media server') }, () => {
     for (const kind of groups)
-        test(kind, { timeout: 90000 }, async (t) => {
+        test(kind, { timeout: 240000 }, async (t) => {
             const url = `https://${address.name}`;
             const [here, there] = await Promise.all([seat(kind), seat('public', kind === 'public')]);
             const people = [{ name: 'near', colour: 'green', hertz: 440 }, { name: 'far', colour: 'blue', hertz: 880 }];

@@ -87,7 +87,7 @@ const selected = (page) => page.evaluate(async () => {
 describe('without a relay, the media server is reached', { skip }, () => {
     for (const { kind, to, tcp = false } of reached) {
         const behind = to === cloud ? 'behind 1:1 NAT' : 'public';
-        test(`from "${kinds[kind].title}", server ${behind}`, { timeout: 60000 }, async () => {
+        test(`from "${kinds[kind].title}", server ${behind}`, { timeout: 180000 }, async () => {
             const seat = await openBrowser(lab, await lab.network(kind), authority);
             try {
                 const begun = performance.now();
@@ -156,13 +156,13 @@ async function moveOnce({ move, mobile = false, readdressed = false }) {
         const before = await selected(pages[0]);
         const watches = await Promise.all([network, far.network].map(({ client }) => lab.watch(client)));
         // long enough for the server to know how long the pauses between packets are
-        await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > 100, 30000);
+        await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > 100);
         const at = Date.now() / 1000;
         move(network);
         const seen = await Promise.all(pages.map(frames));
-        const later = (index, who) => until(`${pages[index].label} goes on seeing ${who}`, async () => (await frames(pages[index]))[`${who}/camera`] > (seen[index][`${who}/camera`] ?? 0) + 60, 40000);
+        const later = (index, who) => until(`${pages[index].label} goes on seeing ${who}`, async () => (await frames(pages[index]))[`${who}/camera`] > (seen[index][`${who}/camera`] ?? 0) + 60);
         await Promise.all([later(0, 'far'), later(1, 'near')]);
-        await until('the time is over', async () => Date.now() / 1000 > at + WATCHED_S + 0.5, 10000);
+        await until('the time is over', async () => Date.now() / 1000 > at + WATCHED_S + 0.5);
         const gone = readdressed && network.address;
         const [here, there] = (await Promise.all(watches.map((watch) => watch.stop()))).map((arrivals) => longestGap(arrivals, at, { gone }));
         const now = await selected(pages[0]);
@@ -181,7 +181,7 @@ describe('a client that moves goes on', { skip }, () => {
         { title: 'its only device gets another address', limitMs: 4500, readdressed: true, rare: true, move: (network) => lab.readdress(network) },
     ].filter(({ rare }) => full || !rare);
     for (const { title, limitMs, ...options } of moves)
-        test(title, { timeout: 180000 }, async (t) => {
+        test(title, { timeout: 600000 }, async (t) => {
             // a machine that is busy with other tests stalls now and then: the best of five
             let result = await moveOnce(options);
             for (let more = limitMs ? 4 : 0; more > 0 && Math.max(result.here, result.there) >= limitMs; more--) result = await moveOnce(options);

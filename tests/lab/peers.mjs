@@ -6,6 +6,7 @@ import puppeteer from 'puppeteer-core';
 
 import { firefox } from '../browser/helpers/browsers.mjs';
 import { freePort } from '../support/turn.mjs';
+import { patienceMs } from '../support/until.mjs';
 
 const relayProgram = new URL('relay.py', import.meta.url).pathname;
 
@@ -127,7 +128,7 @@ let lastCall = 0;
  *     relay is waited for, since browsers begin with what answers first
  * @returns what both ends say, when each has heard from the other and seen pictures
  */
-export async function call(one, other, servers, { direct, timeoutMs = 30000, settleMs = 5000 }) {
+export async function call(one, other, servers, { direct, timeoutMs = patienceMs, settleMs = 5000 }) {
     const number = ++lastCall;
     const ask = (seat, verb, ...args) => seat.page.evaluate((name, values) => globalThis.laboratory[name](...values), verb, args);
     // candidates wait for the description they belong to
