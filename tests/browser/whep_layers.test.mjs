@@ -42,10 +42,9 @@ test('a viewer chooses among the layers, no picture, and the server\'s choice ag
     await ann.bringToFront();
     const layers = await until('three layers are there to choose', async () => {
         const found = await watching.evaluate(() => globalThis.session.layers());
-        return found.length === 3 ? found : Promise.reject(JSON.stringify(found));
+        return found.length === 3 && found.every(({ bitrate, width }) => bitrate > 1000 && width > 0) ? found : Promise.reject(JSON.stringify(found));
     });
     assert.deepEqual(layers.map(({ rid, width, height }) => [rid, width, height]), [['2', 960, 540], ['1', 480, 270], ['0', 240, 135]]);
-    assert.ok(layers.every(({ bitrate }) => bitrate > 1000));
     const choose = (choice) => watching.evaluate((chosen) => globalThis.session.choose(chosen), choice);
     const shown = (width) => until(`${width} pixels are shown`, async () => (await widthOf(watching)) === width || Promise.reject(await widthOf(watching)));
     await choose({ rid: '0' });
@@ -84,9 +83,8 @@ test('a page is told which layers there are, chooses one, and the picture change
     await ann.bringToFront();
     const told = () => watching.evaluate(() => globalThis.told);
     const heard = (what, fits) => until(what, async () => fits(await told()) || Promise.reject(JSON.stringify(await told())));
-    await heard('three layers are told', ({ layers }) => layers.at(-1)?.length === 3);
+    await heard('three layers are told', ({ layers }) => `${layers.at(-1)?.map(({ width, height }) => `${width}x${height}`)}` === '960x540,480x270,240x135');
     const layers = (await told()).layers.at(-1);
-    assert.deepEqual(layers.map(({ width, height }) => [width, height]), [[960, 540], [480, 270], [240, 135]]);
     await heard('something comes, and one is watching', ({ active, viewers }) => active >= 1 && viewers === 1);
     for (const { rid, width } of [layers[2], layers[0], layers[1]]) {
         await watching.evaluate((chosen) => globalThis.session.choose({ rid: chosen }), rid);
