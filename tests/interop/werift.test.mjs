@@ -325,7 +325,7 @@ test('a PLI of a subscriber reaches the publisher', async (context) => {
     await until('the request', async () => {
         await receiver.sendRtcpPLI(ben.received.video[0].header.ssrc);
         return ann.keyFramesWanted > wanted;
-    }, 5000);
+    });
 });
 
 test('what a subscriber lost comes again by RTX', async (context) => {
@@ -347,11 +347,8 @@ test('what a subscriber lost comes again by RTX', async (context) => {
         else take(packet, extensions);
     };
     ann.send();
-    await until('losses', () => lost.size >= 10);
-    await until('their repair', () => {
-        const there = new Set(ben.received.video.map((packet) => packet.header.sequenceNumber));
-        return [...lost].slice(0, 10).every((sequence) => there.has(sequence));
-    });
+    // not all: werift does not miss the very first packet, and asks a few times only
+    await until('repair of ten', () => new Set(ben.received.video.map((packet) => packet.header.sequenceNumber).filter((sequence) => lost.has(sequence))).size >= 10);
     assert.ok(retransmitted >= 10);
     const repaired = ben.received.video.filter((packet) => lost.has(packet.header.sequenceNumber));
     assert.ok(repaired.every((packet) => vp8Read(packet.payload)), 'a repaired packet is not what was sent');
@@ -397,9 +394,14 @@ test('a mute track is told and a blocked one is not forwarded', async (context) 
     const [{ track }] = ann.answer.publications;
     await ann.client.request('block', { track, blocked: true });
     await ben.client.event('track_updated', (event) => event.track.blocked);
-    await new Promise((resolve) => setTimeout(resolve, 300)); // what was on its way
+    const dropped = () => server.total('media_dropped_total', 'reason="blocked"');
+    const more = async (number) => {
+        const before = await dropped();
+        await until(`${number} more are dropped`, async () => await dropped() >= before + number);
+    };
+    await more(15); // what was on its way has come
     const count = ben.received.audio.length;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await more(25);
     assert.equal(ben.received.audio.length, count, 'a blocked track was forwarded');
     await ann.client.request('block', { track, blocked: false });
     await until('audio again', () => ben.received.audio.length > count + 10);
