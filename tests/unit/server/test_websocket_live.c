@@ -459,7 +459,8 @@ static void test_an_independent_client_agrees(void **state)
         text_out[size] = '\0';
         int status = pclose(pipe);
         if (strcmp(text_out, "ok\n") != 0)
-            fail_msg("the client ended with status %#x and said \"%s\"", (unsigned)status, text_out);
+            fail_msg("the client ended with status %#x and said \"%s\"", (unsigned)status,
+                     text_out);
     }
     assert_true(live_wait_metric(log->live, WEBSOCKETS, 0));
     close_live(log);
