@@ -2,7 +2,7 @@
 import json
 import os
 
-FAMILIES = ["session", "room", "media", "chat", "keys", "moderation", "call", "contacts"]
+FAMILIES = ["session", "room", "media", "chat", "keys", "moderation", "call", "contacts", "messages"]
 FORMATS = ["slug", "line", "text", "sdp"]
 KEYS = {
     "string": {"min", "max", "format"},

@@ -132,6 +132,7 @@ static const struct part parts[] = {
     { "media", serve_media_start, serve_media_stop },
     { "requests to other servers", serve_outgoing_start, serve_outgoing_stop },
     { "web server", serve_http_start, serve_http_stop },
+    { "history", serve_history_start, serve_history_stop },
     { "signaling", serve_signal_start, NULL },
     { "WHIP and WHEP", serve_whip_start, NULL },
     { "PeerJS", serve_peerjs_start, NULL },

@@ -28,6 +28,7 @@
 #include "signal/native/ws_endpoint.h"
 #include "signal/peerjs/peerjs_endpoint.h"
 #include "signal/whip/whip.h"
+#include "store/history.h"
 #include "users/user_login.h"
 #include "users/user_watch.h"
 
@@ -75,6 +76,7 @@ struct serve {
 
     struct user_watch *users;  /**< NULL: neither TURN nor signaling runs */
     struct user_login *logins; /**< NULL: no signaling */
+    struct history *history;   /**< NULL: nothing is kept */
     struct turn_host *turn;    /**< NULL: not this role */
     struct turn_listener *turn_listener;
     struct turn_settings *turn_settings;
@@ -192,6 +194,9 @@ void serve_media_stop(struct serve *serve);
 void serve_media_reload(struct serve *serve);
 struct media_control *serve_media_control(struct serve *serve);
 
+/** Messages and calls that are kept; before signaling. */
+must_check int serve_history_start(struct serve *serve);
+void serve_history_stop(struct serve *serve);
 /** call_directory_config.accounts, with the process as its owner. */
 size_t serve_contact_accounts(void *owner, const char *prefix, size_t limit,
                               struct contact_account *ret_accounts);

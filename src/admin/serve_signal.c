@@ -58,6 +58,12 @@ static struct native_config native_config(struct serve *serve)
     };
 }
 
+static void call_ended(void *owner, const struct call_record *record)
+{
+    struct serve *serve = owner;
+    messaging_call_ended(&serve->hub.messaging, record);
+}
+
 static struct signal_hub_config hub_config(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -65,6 +71,7 @@ static struct signal_hub_config hub_config(struct serve *serve)
         .loop = &serve->loop,
         .random = &serve->entropy.random,
         .media = serve_media_control(serve),
+        .history = serve->history,
         .rooms = rooms_config(serve),
         .calls = {
             .ring_timeout_us = options->signal.ring_timeout_us,
@@ -73,6 +80,7 @@ static struct signal_hub_config hub_config(struct serve *serve)
             .hide_guests = !options->contacts.guests,
             .owner = serve,
             .accounts = serve_contact_accounts,
+            .ended = call_ended,
         },
     };
 }

@@ -816,6 +816,12 @@ test('what a token denies is refused', async (context) => {
     await ann.request('offer', { sdp: makeOffer(['sendonly video']), tracks: [{ mid: '0', source: 'camera' }] });
 });
 
+test('who would disconnect a device that it has not is refused', async (context) => {
+    const client = await people(context).start();
+    await client.request('register', { user: 'lone' });
+    await refuses(client.request('device_revoke', { device: 'none' }), 'no_such_device');
+});
+
 test('a full media server says so', async () => {
     await withServer({ 'media.max_sessions': 1 }, async (small) => {
         const [ann, ben] = [await NativeClient.join(small, 'a', 'Ann'), await NativeClient.join(small, 'a', 'Ben')];

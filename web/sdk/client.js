@@ -8,6 +8,7 @@ import { E2ee } from './e2ee.js';
 import { Emitter } from './emitter.js';
 import { RoostError } from './errors.js';
 import { IceServers } from './ice.js';
+import { readDevice, readMessage, readPastCall } from './messages.js';
 import { Room, joinFields } from './room.js';
 import { Signaling } from './signaling.js';
 
@@ -31,6 +32,8 @@ import { Signaling } from './signaling.js';
  * @property {Call} incoming-call
  * @property {string} link-ready the user whose link we wait at is there now
  * @property {import('./contacts.js').PresenceChange} presence one of contacts() can be reached in another way now
+ * @property {import('./messages.js').Message} message a text came, or another device of ours sent one
+ * @property {{calls: number, messages: number}} missed once behind register(): so much came while we were not there
  * @property {string} server-closing a sentence of the server's
  * @property {RoostError} failed the server does not want us; no more attempts
  */
@@ -159,6 +162,65 @@ export class Client extends Emitter {
     }
 
     /**
+     * Sends a text to a user: to all devices of the receiver, and to our own other ones.
+     *
+     * @param {string} to
+     * @param {string} text at most 4096 bytes of UTF-8
+     * @returns {Promise<{id: string, sentAt: number}>} a device of the receiver has it, or it waits on the server's disk
+     * @throws {RoostError} user-unavailable, not-registered, rate-limited, server-full...
+     */
+    async sendMessage(to, text) {
+        const { message, sent_at } = await this.#signaling.request('message', { to, text });
+        return { id: message, sentAt: sent_at };
+    }
+
+    /**
+     * Messages to and from a user, the latest or those before one of them, oldest first.
+     *
+     * @param {string} user
+     * @param {{before?: string, limit?: number}} [page] `before`: the id of the oldest that is known
+     * @returns {Promise<{messages: import('./messages.js').Message[], more: boolean}>}
+     * @throws {RoostError} not-permitted (guests have no history), not-registered
+     */
+    async messages(user, page = {}) {
+        const own = this.#registered?.user ?? '';
+        const { messages, more } = await this.#signaling.request('messages', { with: user, ...page });
+        return { messages: messages.map((message) => readMessage(message, own)), more };
+    }
+
+    /**
+     * Past calls, newest first.
+     *
+     * @param {{before?: string, limit?: number, seen?: boolean}} [page] `seen`: missed ones count no longer
+     * @returns {Promise<{calls: import('./messages.js').PastCall[], more: boolean}>}
+     * @throws {RoostError} not-permitted (guests have no history), not-registered
+     */
+    async calls(page = {}) {
+        const { calls, more } = await this.#signaling.request('calls', page);
+        return { calls: calls.map(readPastCall), more };
+    }
+
+    /**
+     * Where the user is signed in.
+     *
+     * @returns {Promise<import('./messages.js').Device[]>}
+     */
+    async devices() {
+        const { devices } = await this.#signaling.request('devices');
+        return devices.map(readDevice);
+    }
+
+    /**
+     * Disconnects another device of the user; a client of this SDK there fails with `device-revoked`.
+     *
+     * @param {string} device its id
+     * @throws {RoostError} no-such-device
+     */
+    async revokeDevice(device) {
+        await this.#signaling.request('device_revoke', { device });
+    }
+
+    /**
      * Comes to a call link: two who open the same link are to talk. With the role `call` somebody
      * is there to be called; with `wait` an `incoming-call` or `link-ready` will come.
      *
@@ -242,6 +304,12 @@ export class Client extends Emitter {
                 break;
             case 'link_ready':
                 this.emit('link-ready', message.link);
+                break;
+            case 'message':
+                this.emit('message', readMessage(message, this.#registered?.user ?? ''));
+                break;
+            case 'missed':
+                this.emit('missed', { calls: message.calls, messages: message.messages });
                 break;
             case 'presence':
                 this.#contacts.receive(message);

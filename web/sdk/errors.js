@@ -65,6 +65,7 @@ const PROBLEMS = {
     kicked: ['You were removed from this room.', 'Ask the moderator if this was a mistake.'],
     moved: ['You are wanted in another room.', 'Join it with the token that came with this.'],
     replaced: ['You joined from another tab or device.', 'Continue there, or join again here.'],
+    'device-revoked': ['This device was signed out from another one.', 'Sign in again.'],
     'token-required': ['This server lets people in by invitation only.', 'Ask for a link.'],
     'token-invalid': ['This invitation is not valid.', 'Ask for a new link.'],
     'token-expired': ['This invitation has expired.', 'Ask for a new link.'],

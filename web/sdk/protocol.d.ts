@@ -33,6 +33,12 @@ export type Presence = "offline" | "away" | "online" | "busy" | "dnd";
 /** What a user says about itself. */
 export type PresenceChoice = "online" | "away" | "dnd";
 
+/** Who called: the other user (`in`), or this one (`out`). */
+export type CallDirection = "in" | "out";
+
+/** What became of a call: `answered`; `missed`, nobody answered in time; `cancelled` by the caller before; `rejected`; `busy`; `unavailable`, nobody was there; `lost`, a connection ended before an answer. */
+export type PastCallResult = "answered" | "missed" | "cancelled" | "rejected" | "busy" | "unavailable" | "lost";
+
 /** Why a call is refused. */
 export type RejectReason = "declined" | "busy";
 
@@ -214,6 +220,58 @@ export interface Contact {
     presence: Presence;
     /** Protocols that the user's devices speak: `native`, `mqtt`, `peerjs`, `simple-peer`. Empty: offline. */
     bindings: string[];
+}
+
+/** A kept text. */
+export interface KeptMessage {
+    /** Its id. */
+    message: string;
+    /** Who sent it. */
+    from: Caller;
+    /** User name. */
+    to: string;
+    /** The text. */
+    text: string;
+    /** Unix time in milliseconds. */
+    sent_at: number;
+}
+
+/** A call that is over. */
+export interface PastCall {
+    /** Names it in this list; not the id that it had. */
+    call: string;
+    /** The other user, or the link that was called; empty: a caller without a user name. */
+    with: string;
+    /** Display name, as far as it is known. */
+    name: string;
+    /** Who called. */
+    direction: CallDirection;
+    /** What the caller meant to use. */
+    media: CallMedia;
+    /** What became of it. */
+    result: PastCallResult;
+    /** The user was called, nobody answered, and it has not been seen yet. */
+    missed: boolean;
+    /** Unix time in milliseconds. */
+    began_at: number;
+    /** How long they talked. */
+    seconds: number;
+    /** Protocol of the other side, as far as it is known. */
+    binding?: string;
+}
+
+/** A session of a user. */
+export interface Device {
+    /** Names it. */
+    device: string;
+    /** Protocol that it speaks: `native`, `mqtt`, `peerjs`, `simple-peer`. */
+    binding: string;
+    /** IP address that it comes from; empty: not known. */
+    address: string;
+    /** Unix time in milliseconds at which it registered; 0: not known. */
+    since: number;
+    /** It is this one. */
+    this: boolean;
 }
 
 /** An ICE candidate, as `RTCIceCandidate.toJSON()` gives it. */
@@ -688,6 +746,84 @@ export interface PresenceRequest {
     presence: PresenceChoice;
 }
 
+/** Sends a text to a user: to all sessions of the receiver, and to the sender's own other ones. The `ok` says that a session of the receiver's has it, or that it is on the server's disk and waits. Send it again when the session is lost before the reply comes. */
+export interface MessageRequest {
+    type: "message";
+    id?: number;
+    /** User name. */
+    to: string;
+    /** The text. */
+    text: string;
+}
+
+/** Result of `message`. */
+export interface MessageResult {
+    /** Its id. Ids sort by time. */
+    message: string;
+    /** Unix time in milliseconds, of the server. */
+    sent_at: number;
+}
+
+/** Reads messages to and from one user, the newest first asked for, in the order of time. For verified users: a guest's name is nobody's. */
+export interface MessagesRequest {
+    type: "messages";
+    id?: number;
+    /** The other user. */
+    with: string;
+    /** Only those before the message with this id. */
+    before?: string;
+    /** How many at most; long ones may be fewer. */
+    limit?: number;
+}
+
+/** Result of `messages`. */
+export interface MessagesResult {
+    /** The messages, oldest first. */
+    messages: KeptMessage[];
+    /** There are older ones. */
+    more: boolean;
+}
+
+/** Reads the user's past calls. For verified users. */
+export interface CallsRequest {
+    type: "calls";
+    id?: number;
+    /** Only those before the call with this id. */
+    before?: string;
+    /** How many at most. */
+    limit?: number;
+    /** The user has them before its eyes: those that it missed count no longer. */
+    seen?: boolean;
+}
+
+/** Result of `calls`. */
+export interface CallsResult {
+    /** The calls, newest first. */
+    calls: PastCall[];
+    /** There are older ones. */
+    more: boolean;
+}
+
+/** Lists the sessions of the user, whatever they speak. */
+export interface DevicesRequest {
+    type: "devices";
+    id?: number;
+}
+
+/** Result of `devices`. */
+export interface DevicesResult {
+    /** The sessions. */
+    devices: Device[];
+}
+
+/** Disconnects another session of the user. A session of this protocol is closed with code 4001 and cannot be resumed. What it signed in with stays good: change the password, or revoke the token, to keep it out. */
+export interface DeviceRevokeRequest {
+    type: "device_revoke";
+    id?: number;
+    /** The session, as `devices` names it. */
+    device: string;
+}
+
 /** The server stops soon. */
 export interface ServerClosingEvent {
     type: "server_closing";
@@ -996,6 +1132,34 @@ export interface PresenceEvent {
     bindings: string[];
 }
 
+/** A text came for the user, or another session of the user sent it (then `from` is the user itself). After a crash of the server, or when the connection breaks while it comes, one that was missed may come again, with the same id. */
+export interface MessageEvent {
+    type: "message";
+    seq: number;
+    /** Its id. Ids sort by time. */
+    message: string;
+    /** Who sent it. */
+    from: Caller;
+    /** User name. */
+    to: string;
+    /** The text. */
+    text: string;
+    /** Unix time in milliseconds, of the server. */
+    sent_at: number;
+    /** It waited until the user was there. */
+    missed: boolean;
+}
+
+/** What came while the user was not there. Comes once behind `register`, when there is anything; the messages themselves follow as `message` events. */
+export interface MissedEvent {
+    type: "missed";
+    seq: number;
+    /** Calls that the user has not seen in its list (`calls` with `seen`). */
+    calls: number;
+    /** Messages that follow. */
+    messages: number;
+}
+
 /** Codes of refusals. */
 export type ErrorCode =
     | "bad_message"
@@ -1033,6 +1197,7 @@ export type ErrorCode =
     | "user_busy"
     | "already_in_call"
     | "glare"
+    | "no_such_device"
     | "no_such_call"
     | "call_state"
     | "cannot_transfer"
@@ -1077,7 +1242,12 @@ export type Request =
     | CallTransferRequest
     | CallAnswerRequest
     | ContactsRequest
-    | PresenceRequest;
+    | PresenceRequest
+    | MessageRequest
+    | MessagesRequest
+    | CallsRequest
+    | DevicesRequest
+    | DeviceRevokeRequest;
 
 /** Every event. */
 export type ServerEvent =
@@ -1110,7 +1280,9 @@ export type ServerEvent =
     | CallTransferEvent
     | CallTransferFailedEvent
     | CallEndedEvent
-    | PresenceEvent;
+    | PresenceEvent
+    | MessageEvent
+    | MissedEvent;
 
 /** Events by their type. */
 export interface EventMap {
@@ -1144,6 +1316,8 @@ export interface EventMap {
     call_transfer_failed: CallTransferFailedEvent;
     call_ended: CallEndedEvent;
     presence: PresenceEvent;
+    message: MessageEvent;
+    missed: MissedEvent;
 }
 
 /** What the `ok` of each request carries. */
@@ -1186,6 +1360,11 @@ export interface ResultMap {
     call_answer: undefined;
     contacts: ContactsResult;
     presence: undefined;
+    message: MessageResult;
+    messages: MessagesResult;
+    calls: CallsResult;
+    devices: DevicesResult;
+    device_revoke: undefined;
 }
 
 /** Requests by their type. */
@@ -1228,6 +1407,11 @@ export interface RequestMap {
     call_answer: CallAnswerRequest;
     contacts: ContactsRequest;
     presence: PresenceRequest;
+    message: MessageRequest;
+    messages: MessagesRequest;
+    calls: CallsRequest;
+    devices: DevicesRequest;
+    device_revoke: DeviceRevokeRequest;
 }
 
 export interface OkReply {

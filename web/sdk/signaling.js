@@ -11,6 +11,8 @@ const VERSION = 1;
 const SUBPROTOCOL = 'roost.v1';
 /** The session was resumed on another connection: this one must not come back. */
 const CLOSE_TAKEN_OVER = 4000;
+/** The user has disconnected this device from another one. */
+const CLOSE_REVOKED = 4001;
 const OPEN_TIMEOUT_MS = 8000;
 const REQUEST_TIMEOUT_MS = 20000;
 const RETRY_FIRST_MS = 250;
@@ -217,8 +219,8 @@ export class Signaling extends Emitter {
         socket.onerror = null;
         socket.onclose = (event) => {
             if (this.#socket !== socket) return;
-            if (event.code === CLOSE_TAKEN_OVER) {
-                const error = new RoostError('replaced');
+            if (event.code === CLOSE_TAKEN_OVER || event.code === CLOSE_REVOKED) {
+                const error = new RoostError(event.code === CLOSE_REVOKED ? 'device-revoked' : 'replaced');
                 this.emit('failed', error);
                 this.#stop(error);
             } else {

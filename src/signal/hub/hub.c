@@ -33,12 +33,14 @@ void signal_hub_init(struct signal_hub *hub, const struct signal_hub_config *con
     hub->loop = config->loop;
     room_directory_init(&hub->rooms, &own.rooms);
     call_directory_init(&hub->calls, &own.calls);
+    messaging_init(&hub->messaging, &hub->calls, config->history, config->random);
     loop_timer_init(&hub->timer, config->loop, tick);
 }
 
 void signal_hub_done(struct signal_hub *hub)
 {
     loop_timer_cancel(&hub->timer);
+    messaging_done(&hub->messaging);
     call_directory_done(&hub->calls);
     room_directory_done(&hub->rooms);
 }
@@ -68,6 +70,7 @@ size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets,
     const struct metric_set all[] = {
         room_directory_metrics(&hub->rooms),
         call_directory_metrics(&hub->calls),
+        messaging_metrics(&hub->messaging),
     };
     size_t count = min_of(capacity, array_size(all));
     memcpy(sets, all, count * sizeof(all[0]));

@@ -7,6 +7,7 @@
 
 #include "room/directory.h"
 #include "runtime/loop.h"
+#include "signal/messaging/messaging.h"
 #include "signal/model/calls.h"
 
 struct signal_hub_config {
@@ -15,12 +16,14 @@ struct signal_hub_config {
     struct media_control *media;        /**< required */
     struct room_directory_config rooms; /**< `media` and `random` are filled in */
     struct call_directory_config calls; /**< `random` is filled in */
+    struct history *history;            /**< of messages and calls; NULL: nothing is kept */
 };
 
 struct signal_hub {
     struct loop *loop;
     struct room_directory rooms;
     struct call_directory calls;
+    struct messaging messaging;
     struct loop_timer timer;
 };
 

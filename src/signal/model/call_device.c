@@ -139,6 +139,8 @@ int call_device_register(struct call_directory *directory, struct call_device *d
         if (!user)
             user = user_new(directory, user_name);
         device->user = user;
+        if (!device->id[0])
+            random_identifier(directory->config.random, device->id, CALL_DEVICE_ID_SIZE - 1);
         list_append(&user->devices, &device->user_node);
     }
     device->verified = verified;
@@ -160,6 +162,7 @@ int call_device_unregister(struct call_directory *directory, struct call_device 
     device->user = NULL;
     device->verified = false;
     device->choice = PRESENCE_ONLINE;
+    device->more_waits = false;
     list_remove(&device->user_node);
     presence_touch(directory, user->name);
     if (list_empty(&user->devices)) {
@@ -169,6 +172,40 @@ int call_device_unregister(struct call_directory *directory, struct call_device 
         free(user);
     }
     return 0;
+}
+
+size_t call_device_list(const struct call_device *device, size_t limit,
+                        const struct call_device **ret_devices)
+{
+    size_t count = 0;
+    const struct call_device *other;
+    if (!device->user)
+        return 0;
+    list_each(other, &device->user->devices, user_node)
+    {
+        if (count < limit)
+            ret_devices[count++] = other;
+    }
+    return count;
+}
+
+int call_device_revoke(struct call_directory *directory, struct call_device *device,
+                       uint64_t now_us, const char *id)
+{
+    struct call_device *other;
+    if (!device->user)
+        return -ENOENT;
+    if (strcmp(device->id, id) == 0)
+        return -EINVAL;
+    list_each(other, &device->user->devices, user_node)
+    {
+        if (strcmp(other->id, id) != 0 || !other->ops->disconnect)
+            continue;
+        metric_add(&directory->metrics[CALL_METRIC_REVOKED], 1);
+        other->ops->disconnect(other, now_us);
+        return 0;
+    }
+    return -ENOENT;
 }
 
 const char *call_device_user(const struct call_device *device)

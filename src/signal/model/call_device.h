@@ -4,11 +4,14 @@
  */
 #pragma once
 
+#include "base/address.h"
 #include "base/list.h"
 #include "signal/model/call_event.h"
+#include "signal/model/messages.h"
 #include "signal/model/presence.h"
 
-#define CALL_NAME_SIZE 65
+#define CALL_NAME_SIZE      65
+#define CALL_DEVICE_ID_SIZE 12
 
 struct call_directory;
 struct call_user;
@@ -21,9 +24,15 @@ enum call_binding {
     CALL_BINDING_COUNT,
 };
 
-/** How a device hears of its calls. It must not call into the model from within. */
+/** How a device hears of things. It must not call into the model from within. */
 struct call_device_ops {
     void (*notify)(struct call_device *device, const struct call_event *event);
+    /** A message came, or another device of the user sent it. NULL: it takes none. */
+    void (*message)(struct call_device *device, const struct user_message *message);
+    /** So much waits for its user. NULL: it has no words for that. */
+    void (*missed)(struct call_device *device, uint64_t calls, uint64_t messages);
+    /** The user wants it gone: it is to disconnect, and takes itself out within this call. */
+    void (*disconnect)(struct call_device *device, uint64_t now_us);
 };
 
 /** Embedded in a binding's session. */
@@ -39,8 +48,12 @@ struct call_device {
     bool trickles;  /**< [true] its language has candidates apart from descriptions (RFC 8838) */
     bool transfers; /**< [false] it follows CALL_EVENT_TRANSFER, and calls that replace others */
     bool away;      /**< its connection is lost, and it may come back */
-    enum presence choice; /**< what it says about its user: online, away or dnd */
-    struct list sides;    /**< struct call_side: the calls it takes part in, ringing ones too */
+    enum presence choice;         /**< what it says about its user: online, away or dnd */
+    bool more_waits;              /**< of what its user missed: see messaging_give_more */
+    char id[CALL_DEVICE_ID_SIZE]; /**< by which its user knows it, from its first registration on */
+    struct net_address remote;    /**< filled in by the binding; NET_NONE: not known */
+    int64_t since_unix_ms; /**< of the registration; filled in by the binding; 0: not known */
+    struct list sides;     /**< struct call_side: the calls it takes part in, ringing ones too */
     uint32_t side_count;
 };
 
@@ -69,6 +82,13 @@ must_check int call_device_link(struct call_directory *directory, struct call_de
                                 const char *link, const char *name, bool *ret_waits);
 /** Returns 0 or -ENOENT. */
 must_check int call_device_unlink(struct call_directory *directory, struct call_device *device);
+/** The devices of its user, itself among them, at most `limit`. Returns how many. */
+size_t call_device_list(const struct call_device *device, size_t limit,
+                        const struct call_device **ret_devices);
+/** Disconnects the device of its user with that id. Returns 0, -ENOENT, or -EINVAL: it is itself.
+ */
+must_check int call_device_revoke(struct call_directory *directory, struct call_device *device,
+                                  uint64_t now_us, const char *id);
 /** The name it is callable under; NULL: none. */
 const char *call_device_user(const struct call_device *device);
 /** Whether it has no place for one more call that comes. */

@@ -61,6 +61,11 @@ static native_handler *const handlers[WIRE_REQUEST_COUNT] = {
     [WIRE_REQUEST_CALL_TRANSFER] = native_call_transfer,
     [WIRE_REQUEST_CONTACTS] = native_contacts,
     [WIRE_REQUEST_PRESENCE] = native_presence,
+    [WIRE_REQUEST_MESSAGE] = native_message,
+    [WIRE_REQUEST_MESSAGES] = native_messages,
+    [WIRE_REQUEST_CALLS] = native_calls,
+    [WIRE_REQUEST_DEVICES] = native_devices,
+    [WIRE_REQUEST_DEVICE_REVOKE] = native_device_revoke,
 };
 
 static void set_defaults(struct native_config *config)
@@ -106,6 +111,7 @@ void signal_native_reload(struct signal_native *native, const struct native_conf
     set_defaults(&native->config);
     native->config.rooms = old.rooms;
     native->config.calls = old.calls;
+    native->config.messaging = old.messaging;
     native->config.transport = old.transport;
     native->config.random = old.random;
     native->address_limit.per_address = native->config.session_per_address_count_max;
@@ -241,6 +247,8 @@ static bool answer_again(struct native_session *session, uint64_t id)
     if (id > session->last_request_id || id == 0 || session->login)
         return false;
     native_count(session->native, NATIVE_METRIC_REPEATED, 1);
+    if (native_is_pending(session, id))
+        return true;
     uint64_t seq = native_replay_find_reply(&session->replay, id);
     if (seq)
         native_send_again(session, seq);

@@ -13,6 +13,7 @@ struct admission;
 struct admission_answer;
 struct room_directory;
 struct call_directory;
+struct messaging;
 struct signal_native;
 struct native_connection;
 struct token_verifier;
@@ -37,6 +38,7 @@ struct native_ice_server {
 struct native_config {
     struct room_directory *rooms;       /**< required */
     struct call_directory *calls;       /**< required */
+    struct messaging *messaging;        /**< of these calls; required */
     struct native_transport *transport; /**< of signal_native_open; required */
     struct random *random;              /**< required; the system's */
     const char *server_name;            /**< ["roost"] */

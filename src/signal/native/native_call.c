@@ -110,6 +110,7 @@ void native_register(struct native_session *session, uint64_t now_us,
                                                                .ice_servers_count = ice.count });
     native_ice_done(&ice);
     native_send_reply(session, message->id);
+    native_device_registered(session, now_us);
 }
 
 static void reply_unregistered(struct native_session *session, const struct wire_message *message,

@@ -122,4 +122,7 @@ static void call_notified(struct call_device *device, const struct call_event *e
     native_send_event(session);
 }
 
-const struct call_device_ops native_call_ops = { .notify = call_notified };
+const struct call_device_ops native_call_ops = { .notify = call_notified,
+                                                 .message = native_message_came,
+                                                 .missed = native_missed_some,
+                                                 .disconnect = native_device_revoked };

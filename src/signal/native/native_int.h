@@ -8,6 +8,7 @@
 #include "signal/access/admission.h"
 #include "signal/access/token.h"
 #include "signal/access/turn_offer.h"
+#include "signal/messaging/messaging.h"
 #include "signal/model/calls.h"
 #include "signal/native/native.h"
 #include "signal/native/native_replay.h"
@@ -25,6 +26,7 @@ enum native_close {
     NATIVE_CLOSE_TOO_LARGE = 1009,
     NATIVE_CLOSE_TRY_LATER = 1013,
     NATIVE_CLOSE_TAKEN_OVER = 4000,
+    NATIVE_CLOSE_REVOKED = 4001,
 };
 
 enum native_metric {
@@ -89,6 +91,27 @@ struct native_parked {
     struct admission_answer *answer; /**< NULL: look at the token again */
 };
 
+/** A request that waits for the disk. */
+struct native_pending {
+    uint64_t request; /**< its id */
+    enum wire_request_type type;
+    struct messaging_receipt receipt; /**< of a message */
+    bool seen;                        /**< of a list of calls */
+};
+
+/** A message that was handed to the client. */
+struct native_handed {
+    uint64_t seq;
+    char id[MESSAGE_ID_SIZE];
+};
+
+/** Those that it has not confirmed, the oldest first. */
+struct native_unconfirmed {
+    struct native_handed *items;
+    size_t count;
+    size_t capacity;
+};
+
 struct native_session {
     struct list away_node;
     struct signal_native *native;
@@ -108,6 +131,9 @@ struct native_session {
     struct presence_watcher watcher; /**< of its contacts */
     char *login;                     /**< its name; NULL: it came by hello */
     char *user;                      /**< with `login`: whom the transport vouches for */
+    struct native_unconfirmed unconfirmed;
+    struct native_pending *pending; /**< in no order */
+    size_t pending_count;
 };
 
 /** ---- native_send.c ---- */
@@ -144,6 +170,24 @@ void native_refuse_bare(struct native_connection *connection, uint64_t id, enum 
 void native_contacts_init(struct native_session *session);
 /** Watches no contacts any more. */
 void native_contacts_done(struct native_session *session);
+
+/** ---- native_messages.c ---- */
+
+void native_message_came(struct call_device *device, const struct user_message *message);
+void native_missed_some(struct call_device *device, uint64_t calls, uint64_t messages);
+/** The client has all up to `seq`. */
+void native_messages_confirmed(struct native_session *session, uint64_t seq);
+/** The session ends. `lost`: its client was not heard any more; what it has not confirmed waits. */
+void native_messages_done(struct native_session *session, bool lost);
+/** Whether the reply to this request is still to come. */
+bool native_is_pending(const struct native_session *session, uint64_t request);
+
+/** ---- native_devices.c ---- */
+
+/** It has a user name now. */
+void native_device_registered(struct native_session *session, uint64_t now_us);
+/** call_device_ops.disconnect. */
+void native_device_revoked(struct call_device *device, uint64_t now_us);
 
 /** ---- native_session.c ---- */
 
@@ -198,7 +242,9 @@ native_handler native_register, native_unregister, native_link, native_unlink; /
 native_handler native_call, native_call_ringing, native_call_accept, native_call_reject;
 native_handler native_call_cancel, native_call_hangup, native_call_candidate;
 native_handler native_call_offer, native_call_answer, native_call_hold, native_call_transfer;
-native_handler native_contacts, native_presence; // native_contacts.c
+native_handler native_contacts, native_presence;              // native_contacts.c
+native_handler native_message, native_messages, native_calls; // native_messages.c
+native_handler native_devices, native_device_revoke;          // native_devices.c
 
 /** True when the session is in a room; else refuses. */
 bool native_need_member(struct native_session *session, const struct wire_message *message);

@@ -12,7 +12,7 @@ static char *copy(const char *text)
 }
 
 /** Callable from the first moment on: who only waits to be called need not say so. */
-static void register_user(struct native_session *session)
+static void register_user(struct native_session *session, uint64_t now_us)
 {
     int result = call_device_register(session->native->config.calls, &session->device,
                                       session->user, NULL, true);
@@ -20,6 +20,8 @@ static void register_user(struct native_session *session)
         native_refuse_bare(session->connection, 0,
                            result == -EEXIST ? WIRE_ERROR_USER_TAKEN : WIRE_ERROR_SERVER_FULL,
                            NULL);
+    else
+        native_device_registered(session, now_us);
 }
 
 /** NULL: the server is full. */
@@ -78,7 +80,7 @@ struct native_connection *signal_native_open_login(struct signal_native *native,
         signal_native_closed(native, now_us, connection, NATIVE_CLOSE_TRY_LATER);
         return NULL;
     }
-    register_user(session);
+    register_user(session, now_us);
     return connection;
 }
 
@@ -99,7 +101,7 @@ void native_login_again(struct native_connection *connection, uint64_t now_us,
     struct native_session *session = begin(connection, &login);
     if (session) {
         native_welcome(session, now_us, message->id);
-        register_user(session);
+        register_user(session, now_us);
     } else {
         native_refuse_bare(connection, message->id, WIRE_ERROR_SERVER_FULL, NULL);
     }

@@ -68,6 +68,7 @@ void native_confirm(struct native_session *session, uint64_t seq)
     size_t before = session->replay.bytes;
     native_replay_confirm(&session->replay, seq);
     session->native->kept_bytes -= before - session->replay.bytes;
+    native_messages_confirmed(session, seq);
 }
 
 void native_send_body(struct native_session *session, struct native_body *body)

@@ -130,6 +130,7 @@ void native_session_come_back(struct native_session *session)
     if (session->member)
         room_member_set_away(session->member, false);
     call_device_set_away(native->config.calls, &session->device, false);
+    messaging_arrived(native->config.messaging, &session->device);
 }
 
 void native_resume(struct native_connection *connection, uint64_t now_us,
@@ -202,6 +203,7 @@ void native_session_end(struct native_session *session, uint64_t now_us, bool lo
         session->member = NULL;
         room_leave(member, now_us, lost ? ROOM_LEFT_LOST : ROOM_LEFT_LEFT);
     }
+    native_messages_done(session, lost);
     native_contacts_done(session);
     call_device_done(session->native->config.calls, &session->device, now_us,
                      lost ? CALL_ENDED_LOST : CALL_ENDED_HANGUP);

@@ -116,6 +116,7 @@ static void complete_config(struct ws_endpoint *endpoint, const struct ws_endpoi
     struct ws_endpoint_config *own = &endpoint->config;
     own->native.rooms = &config->hub->rooms;
     own->native.calls = &config->hub->calls;
+    own->native.messaging = &config->hub->messaging;
     own->native.transport = &endpoint->transport;
     own->native.random = config->random;
     if (!own->pattern)

@@ -81,6 +81,7 @@ void peerjs_peer_end(struct peerjs_peer *peer, uint64_t now_us, enum call_ended_
 static bool take_name(struct peerjs_peer *peer, struct peerjs_peer *newcomer, const char *name,
                       bool verified)
 {
+    peer->device.remote = peer->remote;
     int result =
         call_device_register(peer->peerjs->config.calls, &peer->device, peer->id, name, verified);
     if (result == -EEXIST)

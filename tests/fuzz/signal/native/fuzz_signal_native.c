@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "room/directory.h"
+#include "signal/messaging/messaging.h"
 #include "signal/model/calls.h"
 #include "signal/native/native.h"
 
@@ -35,6 +36,7 @@ struct server {
     struct random random;
     struct room_directory rooms;
     struct call_directory calls;
+    struct messaging messaging;
     struct signal_native *native;
     struct stranger strangers[2];
     media_session session;
@@ -201,9 +203,11 @@ static void start(struct server *server)
                                                          .auto_create = true });
     call_directory_init(&server->calls,
                         &(struct call_directory_config){ .random = &server->random });
+    messaging_init(&server->messaging, &server->calls, NULL, &server->random);
     server->native =
         signal_native_new(&(struct native_config){ .rooms = &server->rooms,
                                                    .calls = &server->calls,
+                                                   .messaging = &server->messaging,
                                                    .transport = &server->transport,
                                                    .random = &server->random,
                                                    .resume_buffer_size = 4096,
@@ -327,6 +331,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (server->rooms.metrics[ROOM_DIRECTORY_METRIC_MEMBERS] != 0 ||
         server->calls.metrics[CALL_METRIC_CALLS] != 0)
         abort(); // someone was forgotten
+    messaging_done(&server->messaging);
     call_directory_done(&server->calls);
     room_directory_done(&server->rooms);
     free(server);

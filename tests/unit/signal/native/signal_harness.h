@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "room/directory.h"
+#include "signal/messaging/messaging.h"
 #include "signal/model/calls.h"
 #include "signal/native/native.h"
 #include "support/check.h"
@@ -39,6 +40,7 @@ struct world {
     struct random random;
     struct room_directory rooms;
     struct call_directory calls;
+    struct messaging messaging;
     struct native_transport transport;
     struct native_config config;
     struct signal_native *native;
@@ -102,7 +104,9 @@ static inline void world_start(const struct native_config *changes)
     if (changes)
         world.config = *changes;
     world.config.rooms = &world.rooms;
+    messaging_init(&world.messaging, &world.calls, NULL, &world.random);
     world.config.calls = &world.calls;
+    world.config.messaging = &world.messaging;
     world.config.transport = &world.transport;
     world.config.random = &world.random;
     world.native = signal_native_new(&world.config);
@@ -112,6 +116,7 @@ static inline void world_start(const struct native_config *changes)
 static inline void world_stop(void)
 {
     signal_native_free(world.native);
+    messaging_done(&world.messaging);
     call_directory_done(&world.calls);
     room_directory_done(&world.rooms);
     assert_int_equal(world.media.sessions.count, 0); // nobody's media outlives its session

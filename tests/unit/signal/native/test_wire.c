@@ -8,8 +8,8 @@
 
 #include "signal/native/wire.h"
 
-static const char *const families[] = { "session", "room",       "media", "chat",
-                                        "keys",    "moderation", "call",  "contacts" };
+static const char *const families[] = { "session",    "room", "media",    "chat",    "keys",
+                                        "moderation", "call", "contacts", "messages" };
 
 static int read_text(const char *text, struct wire_message *message, struct wire_problem *problem)
 {

@@ -1,0 +1,163 @@
+// Messages and devices as the native protocol has them, without a store.
+#include "signal_harness.h"
+
+#include "signal/access/token.h"
+
+static void enter(struct client *client, const char *user)
+{
+    client_hello(client);
+    client_must(client, json_pack("{s:s,s:s}", "type", "register", "user", user));
+}
+
+static json_t *text_to(const char *to, const char *text)
+{
+    return json_pack("{s:s,s:s,s:s}", "type", "message", "to", to, "text", text);
+}
+
+static json_t *plain(const char *type)
+{
+    return json_pack("{s:s}", "type", type);
+}
+
+static json_t *revocation(const char *device)
+{
+    return json_pack("{s:s,s:s}", "type", "device_revoke", "device", device);
+}
+
+static void test_a_message_reaches_the_other_user(void **state)
+{
+    (void)state;
+    struct client ada, ben;
+    enter(&ada, "ada");
+    enter(&ben, "ben");
+    json_t *result = client_must(&ada, text_to("ben", "Lunch?"));
+    char id[32];
+    snprintf(id, sizeof(id), "%s", text_at(result, "message"));
+    assert_int_equal(strlen(id), 26);
+    json_t *event = client_hears(&ben, "message");
+    assert_string_equal(text_at(event, "message"), id);
+    assert_string_equal(text_at(event, "text"), "Lunch?");
+    assert_string_equal(text_at(event, "to"), "ben");
+    assert_string_equal(text_at(json_object_get(event, "from"), "user"), "ada");
+    assert_false(is_true_at(event, "missed"));
+    assert_int_equal(client_heard(&ada, "message"), 0);
+    client_done(&ada);
+    client_done(&ben);
+}
+
+static void test_who_cannot_send_is_told_why(void **state)
+{
+    (void)state;
+    struct client ada, nobody;
+    enter(&ada, "ada");
+    client_hello(&nobody);
+    assert_string_equal(client_refused(&nobody, text_to("ada", "x")), "not_registered");
+    assert_string_equal(client_refused(&ada, text_to("ada", "x")), "bad_request");
+    assert_string_equal(client_refused(&ada, text_to("ben", "x")), "user_unavailable");
+    char long_text[4200];
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    long_text[sizeof(long_text) - 1] = 0;
+    assert_string_equal(client_refused(&ada, text_to("ben", long_text)), "bad_request");
+    // a guest's name is nobody's
+    assert_string_equal(
+        client_refused(&ada, json_pack("{s:s,s:s}", "type", "messages", "with", "ben")),
+        "not_permitted");
+    assert_string_equal(client_refused(&ada, plain("calls")), "not_permitted");
+    client_done(&ada);
+    client_done(&nobody);
+}
+
+static void test_a_message_to_an_away_client_comes_with_its_resume(void **state)
+{
+    (void)state;
+    struct client ada, ben;
+    enter(&ada, "ada");
+    enter(&ben, "ben");
+    client_break(&ben, 1006);
+    client_must(&ada, text_to("ben", "still there?"));
+    assert_non_null(client_resume(&ben));
+    assert_string_equal(text_at(client_hears(&ben, "message"), "text"), "still there?");
+    client_done(&ada);
+    client_done(&ben);
+}
+
+static const char key_text[] = "a key of sixteen bytes and more";
+
+static void enter_with_token(struct client *client, const char *user)
+{
+    struct token_grants grants = { 0 };
+    snprintf(grants.user, sizeof(grants.user), "%s", user);
+    char *token = token_mint(&grants, bytes_of_text(key_text), 1700000000);
+    client_hello(client);
+    client_must(client,
+                json_pack("{s:s,s:s,s:s}", "type", "register", "user", user, "token", token));
+    free(token);
+}
+
+static void test_devices_are_listed_and_one_is_disconnected_for_good(void **state)
+{
+    (void)state;
+    world_stop();
+    world_start(&(struct native_config){ .token_key = bytes_of_text(key_text) });
+    struct client phone, desk, other;
+    enter_with_token(&phone, "ada");
+    enter_with_token(&desk, "ada");
+    enter_with_token(&other, "ben");
+    json_t *result = client_must(&desk, plain("devices"));
+    assert_int_equal(json_array_size(json_object_get(result, "devices")), 2);
+    json_t *first = item_at(result, "devices", 0);
+    assert_true(is_true_at(item_at(result, "devices", 1), "this"));
+    assert_false(is_true_at(first, "this"));
+    assert_string_equal(text_at(first, "binding"), "native");
+    assert_string_equal(text_at(first, "address"), "192.0.2.7");
+    assert_int_equal(json_integer_value(json_object_get(first, "since")), 1700001000000);
+    char id[32], own[32];
+    snprintf(id, sizeof(id), "%s", text_at(first, "device"));
+    snprintf(own, sizeof(own), "%s", text_at(item_at(result, "devices", 1), "device"));
+
+    // nobody disconnects another user's, or itself
+    assert_string_equal(client_refused(&other, revocation(id)), "no_such_device");
+    assert_string_equal(client_refused(&desk, revocation(own)), "bad_request");
+    client_must(&desk, revocation(id));
+    assert_int_equal(phone.close_code, 4001);
+    client_break(&phone, 4001);
+    assert_string_equal(type_of(client_resume(&phone)), "error");
+    assert_string_equal(client_refused(&desk, revocation(id)), "no_such_device");
+    result = client_must(&desk, plain("devices"));
+    assert_int_equal(json_array_size(json_object_get(result, "devices")), 1);
+    client_done(&phone);
+    client_done(&desk);
+    client_done(&other);
+}
+
+static void test_other_devices_of_the_sender_see_what_it_sent(void **state)
+{
+    (void)state;
+    world_stop();
+    world_start(&(struct native_config){ .token_key = bytes_of_text(key_text) });
+    struct client phone, desk, ben;
+    enter_with_token(&phone, "ada");
+    enter_with_token(&desk, "ada");
+    enter_with_token(&ben, "ben");
+    client_must(&phone, text_to("ben", "Lunch?"));
+    json_t *event = client_hears(&desk, "message");
+    assert_string_equal(text_at(json_object_get(event, "from"), "user"), "ada");
+    assert_true(is_true_at(json_object_get(event, "from"), "verified"));
+    assert_string_equal(text_at(event, "to"), "ben");
+    assert_int_equal(client_heard(&ben, "message"), 1);
+    client_done(&phone);
+    client_done(&desk);
+    client_done(&ben);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_message_reaches_the_other_user),
+        TEST(test_who_cannot_send_is_told_why),
+        TEST(test_devices_are_listed_and_one_is_disconnected_for_good),
+        TEST(test_other_devices_of_the_sender_see_what_it_sent),
+        TEST(test_a_message_to_an_away_client_comes_with_its_resume),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
