@@ -16,9 +16,9 @@ command -v npm >/dev/null || test+=(npm)
 # certutil of libnss3-tools: browsers that trust a test's own authority
 browser=(chromium firefox-esr nftables libnss3-tools)
 # what tests and benchmarks compare with; without them those tests and columns are left out
-optional=(coturn gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+optional=(coturn mosquitto gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
           gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0)
-measured=(janus mosquitto)
+measured=(janus)
 
 packages=()
 optional_wanted=0

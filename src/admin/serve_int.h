@@ -33,6 +33,7 @@
 #include "users/user_watch.h"
 
 #define SERVE_PROBLEM_MAX 512
+#define HOST_NAME_SIZE    256
 
 /** Everything the control thread owns. One instance, on the stack of serve_run. */
 struct serve {
@@ -103,6 +104,7 @@ struct serve {
     struct mqtt_endpoint *mqtt;     /**< NULL: not enabled */
     struct mqtt_rules *mqtt_rules;
     char *mqtt_folder;
+    char mqtt_host_name[HOST_NAME_SIZE];
     uint16_t mqtt_port; /**< as bound; 0: none */
     uint16_t mqtt_tls_port;
     struct native_ice_server ice_server;

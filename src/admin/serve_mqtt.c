@@ -2,13 +2,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/serve_int.h"
 #include "base/memory.h"
 #include "runtime/files.h"
 
-#define FOLDER         "mqtt"
-#define RULES_SIZE_MAX (16u << 20)
+#define FOLDER           "mqtt"
+#define RULES_SIZE_MAX   (16u << 20)
+#define BRIDGES_SIZE_MAX (1u << 20)
 /** Messages of QoS 2 that are not released. mqtt.js sends all it has, whatever it is told. */
 #define RECEIVE_MAX 1000
 
@@ -27,6 +29,15 @@ static bool lets_guests_in(const struct roost_options *options)
     default:
         return !options_are_closed(options);
     }
+}
+
+static void tell_bridge_metrics(void *owner, const struct metric_set *set, bool come)
+{
+    struct serve *serve = owner;
+    if (come)
+        metrics_page_add(serve->metrics, set);
+    else
+        metrics_page_remove(serve->metrics, set->values);
 }
 
 static struct broker_config broker_config(const struct roost_options *options)
@@ -70,6 +81,9 @@ static struct mqtt_endpoint_config config_of(struct serve *serve)
         .sync = options->mqtt.sync,
         .allowed_origins = (const char *const *)options->mqtt.allowed_origins.items,
         .client_per_address_max = options->mqtt.max_clients_per_address,
+        .host_name = serve->mqtt_host_name,
+        .bridge_metrics = tell_bridge_metrics,
+        .owner = serve,
         .access = { .log = &serve->log,
                     .tokens = &serve->tokens,
                     .logins = serve->logins,
@@ -105,6 +119,33 @@ static int load_rules(struct serve *serve, struct mqtt_rules **ret_rules)
     return result;
 }
 
+/** Returns 0 with the bridges of the file, or a negative errno with the problem told. */
+static int load_bridges(struct serve *serve, struct mqtt_bridge_specs *ret_specs)
+{
+    const char *path = serve->options->mqtt.bridges;
+    *ret_specs = (struct mqtt_bridge_specs){ 0 };
+    if (path[0] == '\0')
+        return 0;
+    char *text;
+    size_t size;
+    int result = file_read(path, BRIDGES_SIZE_MAX, &text, &size);
+    if (result < 0) {
+        text_append_format(&serve->problem, "cannot read mqtt.bridges, %s: %s", path,
+                           strerror(-result));
+        return result;
+    }
+    text_append_format(&serve->problem, "%s: ", path);
+    result = mqtt_bridge_specs_parse(bytes_of(text, size), ret_specs, &serve->problem);
+    if (result == 0)
+        result = mqtt_bridge_specs_load(ret_specs, &serve->problem);
+    if (result < 0)
+        mqtt_bridge_specs_done(ret_specs);
+    // passwords may be in it
+    memory_wipe(text, size);
+    free(text);
+    return result;
+}
+
 static int name_folder(struct serve *serve)
 {
     char path[4096];
@@ -120,14 +161,23 @@ int serve_mqtt_start(struct serve *serve)
 {
     if (!serve_mqtt_wanted(serve))
         return 0;
+    struct mqtt_bridge_specs bridges = { 0 };
     int result = name_folder(serve);
     if (result == 0)
         result = load_rules(serve, &serve->mqtt_rules);
+    serve->problem = text_builder_of(serve->problem_text, sizeof(serve->problem_text));
+    if (result == 0)
+        result = load_bridges(serve, &bridges);
     if (result < 0)
         return result;
+    if (gethostname(serve->mqtt_host_name, HOST_NAME_SIZE - 1) < 0)
+        serve->mqtt_host_name[0] = '\0';
     serve->problem = text_builder_of(serve->problem_text, sizeof(serve->problem_text));
     struct mqtt_endpoint_config config = config_of(serve);
     result = mqtt_endpoint_new(&config, &serve->mqtt, &serve->problem);
+    if (result == 0)
+        result = mqtt_endpoint_set_bridges(serve->mqtt, &bridges);
+    mqtt_bridge_specs_done(&bridges);
     if (result < 0)
         return result;
     mqtt_endpoint_set_tls(serve->mqtt, serve->mqtt_tls);
@@ -191,6 +241,16 @@ void serve_mqtt_adopt(void *owner, struct stream_parcel *parcel, const struct ne
         stream_parcel_free(parcel);
 }
 
+static void reload_bridges(struct serve *serve)
+{
+    struct mqtt_bridge_specs bridges;
+    serve->problem = text_builder_of(serve->problem_text, sizeof(serve->problem_text));
+    if (load_bridges(serve, &bridges) < 0 || mqtt_endpoint_set_bridges(serve->mqtt, &bridges) < 0)
+        log_warning(&serve->log, "bridges of MQTT not loaded, the old ones stay",
+                    log_text("problem", serve->problem_text));
+    mqtt_bridge_specs_done(&bridges);
+}
+
 void serve_mqtt_reload(struct serve *serve)
 {
     if (!serve->mqtt)
@@ -207,4 +267,5 @@ void serve_mqtt_reload(struct serve *serve)
     struct mqtt_endpoint_config config = config_of(serve);
     mqtt_endpoint_reload(serve->mqtt, &config);
     mqtt_rules_free(former);
+    reload_bridges(serve);
 }

@@ -180,6 +180,8 @@ void bridge_lost(struct bridge *bridge, uint64_t now_us)
         return;
     }
     bridge_count(bridge, BRIDGE_METRIC_LOST);
+    if (bridge->state != BRIDGE_CALLING)
+        bridge_tell(bridge, &(struct bridge_news){ .kind = BRIDGE_NEWS_LOST });
     leave(bridge, now_us);
     mqtt_client_done(&bridge->remote);
     bridge->next_call_us = now_us + pause_us(bridge);
@@ -200,8 +202,7 @@ void bridge_stop(struct bridge *bridge, uint64_t now_us, bool forget)
     bool was_up = bridge->state == BRIDGE_UP;
     leave(bridge, now_us);
     mqtt_client_disconnect(&bridge->remote, now_us, MQTT_SUCCESS);
-    if (was_up || bridge->state == BRIDGE_GREETING)
-        bridge->state = BRIDGE_CLOSING;
+    bridge->state = was_up || bridge->state == BRIDGE_GREETING ? BRIDGE_CLOSING : BRIDGE_WAITING;
     bridge->next_call_us = TIME_NEVER;
     if (forget)
         bridge_local_forget(bridge, now_us);

@@ -76,6 +76,7 @@ enum bridge_news_kind {
     BRIDGE_NEWS_UP,      /**< `version`, and whether the session was kept */
     BRIDGE_NEWS_REFUSED, /**< CONNACK's `reason` */
     BRIDGE_NEWS_SILENT,  /**< no answer */
+    BRIDGE_NEWS_LOST,    /**< the connection is gone */
     BRIDGE_NEWS_ENDED,   /**< it said goodbye, with `reason` */
     BRIDGE_NEWS_BROKEN,  /**< it broke the protocol, `reason` says how */
     BRIDGE_NEWS_LOOP,    /**< it could loop: see above */

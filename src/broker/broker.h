@@ -186,6 +186,7 @@ struct broker_inner {
  */
 struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t now_us, void *socket,
                                                const struct broker_inner *inner);
+bool broker_client_is_inner(const struct broker_client *client);
 /**
  * It gets no messages for now: those of QoS 1 and 2 wait. Answers that were on their way to it are
  * forgotten, as when a connection is lost.

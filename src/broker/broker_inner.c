@@ -11,6 +11,11 @@ void broker_count_dropped(const struct broker_session *session, enum broker_metr
         metric_add(inner->dropped, 1);
 }
 
+bool broker_client_is_inner(const struct broker_client *client)
+{
+    return client->inner;
+}
+
 void broker_client_hold(struct broker_client *client)
 {
     client->held = true;

@@ -51,6 +51,8 @@ struct tls_client_config {
     bool verify; /**< check chain and name; without it any certificate will do (load, tests) */
     /** PEM of the authorities to trust with `verify`; empty: the system's. */
     struct bytes authorities_pem;
+    /** Shown to servers that ask for one, a reference is taken; NULL: none. */
+    struct certificate *certificate;
     const char *const *alpn; /**< offered, best first */
     size_t alpn_count;
 };

@@ -160,6 +160,8 @@ int tls_client_context_new(const struct tls_client_config *config, struct text_b
         result = failed(error, "TLS cannot be set up: ");
     else if (config->verify && !trust(common->openssl, config->authorities_pem))
         result = failed(error, "The certificates of the authorities cannot be read: ");
+    else if (config->certificate && !certificate_install(config->certificate, common->openssl))
+        result = failed(error, "The certificate cannot be used: ");
     else if (write_alpn(common, config->alpn, config->alpn_count) < 0)
         result = failed(error, "The list of ALPN protocols is malformed: ");
     if (result < 0) {

@@ -140,6 +140,15 @@ void mqtt_endpoint_wake(struct mqtt_endpoint *endpoint)
     loop_task_defer(endpoint->config.loop, &endpoint->task);
 }
 
+static void give_turn(struct broker_client *client)
+{
+    void *socket = broker_client_socket(client);
+    if (broker_client_is_inner(client))
+        mqtt_bridge_run(socket);
+    else
+        mqtt_socket_send(socket);
+}
+
 static void run(struct loop_task *task)
 {
     struct mqtt_endpoint *endpoint = container_of(task, struct mqtt_endpoint, task);
@@ -150,7 +159,7 @@ static void run(struct loop_task *task)
             mqtt_endpoint_wake(endpoint);
             break;
         }
-        mqtt_socket_send(broker_client_socket(client));
+        give_turn(client);
     }
     write_journal(endpoint);
     arm(endpoint);
@@ -301,6 +310,7 @@ struct mqtt_endpoint *mqtt_endpoint_free(struct mqtt_endpoint *endpoint)
         return NULL;
     close_listeners(endpoint);
     user_watch_unlisten(&endpoint->users);
+    endpoint->bridges = mqtt_bridges_free(endpoint->bridges);
     struct mqtt_socket *socket;
     list_each(socket, &endpoint->sockets, node) mqtt_socket_free(socket);
     mqtt_calls_done(&endpoint->calls);
@@ -331,15 +341,53 @@ void mqtt_endpoint_reload(struct mqtt_endpoint *endpoint, const struct mqtt_endp
     broker_reload(endpoint->broker, &endpoint->config.broker);
 }
 
+/** ---- bridges ---- */
+
+static void wake_for_bridge(void *owner)
+{
+    mqtt_endpoint_wake(owner);
+}
+
+static void tell_bridge_metrics(void *owner, const struct metric_set *set, bool come)
+{
+    struct mqtt_endpoint *endpoint = owner;
+    endpoint->config.bridge_metrics(endpoint->config.owner, set, come);
+}
+
+int mqtt_endpoint_set_bridges(struct mqtt_endpoint *endpoint, struct mqtt_bridge_specs *specs)
+{
+    if (!endpoint->bridges && specs->count == 0)
+        return 0;
+    mqtt_endpoint_now(endpoint);
+    struct mqtt_bridges_config config = {
+        .loop = endpoint->config.loop,
+        .random = endpoint->config.random,
+        .broker = endpoint->broker,
+        .log = endpoint->config.log,
+        .host_name = endpoint->config.host_name,
+        .packet_size_max = (uint32_t)endpoint->config.broker.packet_size_max,
+        .wake = wake_for_bridge,
+        .metrics = tell_bridge_metrics,
+        .owner = endpoint,
+    };
+    int result = endpoint->bridges ? 0 : mqtt_bridges_new(&config, &endpoint->bridges);
+    if (result == 0)
+        mqtt_bridges_set(endpoint->bridges, specs);
+    return result;
+}
+
 void mqtt_endpoint_drain(struct mqtt_endpoint *endpoint)
 {
     endpoint->draining = true;
     close_listeners(endpoint);
+    // whose clients of ours are gone behind it
+    if (endpoint->bridges)
+        mqtt_bridges_drain(endpoint->bridges);
     broker_drain(endpoint->broker, mqtt_endpoint_now(endpoint));
     // now, for the HTTP server is about to close its WebSockets
     struct broker_client *client;
     while ((client = broker_next_ready(endpoint->broker)))
-        mqtt_socket_send(broker_client_socket(client));
+        give_turn(client);
     mqtt_endpoint_wake(endpoint);
 }
 

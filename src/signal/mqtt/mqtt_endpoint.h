@@ -5,6 +5,7 @@
 #pragma once
 
 #include "signal/mqtt/mqtt_access.h"
+#include "signal/mqtt/mqtt_bridge_file.h"
 
 struct call_directory;
 struct http_server;
@@ -25,6 +26,10 @@ struct mqtt_endpoint_config {
     /** Origins of pages that may connect besides our own; "*": every one. Ends with NULL. */
     const char *const *allowed_origins;
     uint32_t client_per_address_max; /**< by TCP and TLS; loopback is exempt [1000] */
+    const char *host_name;           /**< of this machine, for bridges; required with them */
+    /** Metrics of a bridge come, or go. Required with bridges. */
+    void (*bridge_metrics)(void *owner, const struct metric_set *set, bool come);
+    void *owner;
     struct mqtt_access_config access;
     struct user_watch *users;         /**< tells who has to go; NULL: nobody ever has */
     struct signal_native *native;     /**< for calls; outlives the endpoint. NULL: no calls */
@@ -51,6 +56,12 @@ void mqtt_endpoint_set_tls(struct mqtt_endpoint *endpoint, struct tls_server_con
 must_check int mqtt_endpoint_listen(struct mqtt_endpoint *endpoint,
                                     const struct net_address *address, bool tls_only,
                                     struct net_address *ret_bound);
+/**
+ * From now on there are these bridges to other brokers: takes what is in `specs` and empties it.
+ * Those that are as before stay connected. Returns 0 or a negative errno.
+ */
+must_check int mqtt_endpoint_set_bridges(struct mqtt_endpoint *endpoint,
+                                         struct mqtt_bridge_specs *specs);
 /** http_server_config.adopt_mqtt. Owns the parcel. */
 void mqtt_endpoint_adopt(void *endpoint, struct stream_parcel *parcel,
                          const struct net_address *remote, const struct net_address *local);

@@ -7,6 +7,7 @@
 #include "runtime/journal_file.h"
 #include "runtime/tcp.h"
 #include "server/websocket.h"
+#include "signal/mqtt/mqtt_bridges.h"
 #include "signal/mqtt/mqtt_endpoint.h"
 #include "signal/mqtt/mqtt_presence.h"
 #include "users/user_watch.h"
@@ -28,6 +29,7 @@ struct mqtt_endpoint {
     struct mqtt_calls calls;
     struct mqtt_presence presence;
     struct broker *broker;
+    struct mqtt_bridges *bridges; /**< NULL: there were never any */
     struct journal_file *journal; /**< NULL: nothing is kept */
     uint64_t journal_position;    /**< behind the batch that is being written */
     struct tls_server_context *tls;
