@@ -83,7 +83,6 @@ static struct mqtt_endpoint_config config_of(struct serve *serve)
         .client_per_address_max = options->mqtt.max_clients_per_address,
         .host_name = serve->mqtt_host_name,
         .bridge_metrics = tell_bridge_metrics,
-        .owner = serve,
         .access = { .log = &serve->log,
                     .tokens = &serve->tokens,
                     .logins = serve->logins,

@@ -256,6 +256,10 @@ size_t bridge_input(struct bridge *bridge, uint64_t now_us, struct bytes input)
         int result = mqtt_client_read(&bridge->remote, now_us, &input, &packet);
         if (result == 0)
             break;
+        if (result == MQTT_CLIENT_SKIPPED) {
+            bridge_remote_skipped(bridge, now_us, &packet.publish);
+            continue;
+        }
         if (result > 0) {
             bridge_remote_packet(bridge, now_us, &packet);
             continue;

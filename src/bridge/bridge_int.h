@@ -70,6 +70,9 @@ void bridge_local_ack(struct bridge *bridge, uint64_t now_us, enum mqtt_type typ
 
 void bridge_remote_greet(struct bridge *bridge, uint64_t now_us);
 void bridge_remote_packet(struct bridge *bridge, uint64_t now_us, const struct mqtt_packet *packet);
+/** A message came that is larger than what our broker takes. */
+void bridge_remote_skipped(struct bridge *bridge, uint64_t now_us,
+                           const struct mqtt_publish *publish);
 /** A packet of our broker's goes on to the other one. */
 void bridge_remote_publish(struct bridge *bridge, uint64_t now_us,
                            const struct mqtt_packet *packet);

@@ -141,6 +141,22 @@ static void answer(struct bridge *bridge, uint64_t now_us, enum mqtt_type type, 
     mqtt_client_ack(&bridge->remote, now_us, type, &(struct mqtt_ack){ .packet_id = packet_id });
 }
 
+/** A message that goes no further: the other broker need not send it again. */
+static void drop(struct bridge *bridge, uint64_t now_us, const struct mqtt_publish *publish,
+                 enum bridge_metric why)
+{
+    bridge_count(bridge, why);
+    // PUBREL is then answered by our broker, which does not know it
+    if (publish->qos > 0)
+        answer(bridge, now_us, publish->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, publish->packet_id);
+}
+
+void bridge_remote_skipped(struct bridge *bridge, uint64_t now_us,
+                           const struct mqtt_publish *publish)
+{
+    drop(bridge, now_us, publish, BRIDGE_METRIC_DROPPED_LARGE);
+}
+
 static void publish_here(struct bridge *bridge, uint64_t now_us, const struct mqtt_packet *packet)
 {
     struct mqtt_publish publish = packet->publish;
@@ -152,14 +168,11 @@ static void publish_here(struct bridge *bridge, uint64_t now_us, const struct mq
         size > 0 && bridge_local_publish(bridge, now_us, &publish,
                                          bridge_properties(packet->properties.raw, block));
     free(block);
-    if (carried) {
+    if (carried)
         bridge_count(bridge, BRIDGE_METRIC_RECEIVED);
-        return;
-    }
-    bridge_count(bridge, size > 0 ? BRIDGE_METRIC_DROPPED_LARGE : BRIDGE_METRIC_DROPPED_RULE);
-    // PUBREL is then answered by our broker, which does not know it
-    if (publish.qos > 0)
-        answer(bridge, now_us, publish.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, publish.packet_id);
+    else
+        drop(bridge, now_us, &publish,
+             size > 0 ? BRIDGE_METRIC_DROPPED_LARGE : BRIDGE_METRIC_DROPPED_RULE);
 }
 
 static void acknowledged_there(struct bridge *bridge, uint64_t now_us,

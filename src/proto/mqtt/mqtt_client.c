@@ -13,6 +13,8 @@
 /** Fixed header, lengths and properties' lengths around texts. */
 #define PACKET_EXTRA 64
 
+/** Of a message that is too large: longer ones end the connection. */
+#define SKIPPED_TOPIC_MAX (60u << 10)
 /** Memory of an output that is empty. */
 #define KEPT_CAPACITY (64u << 10)
 
@@ -203,17 +205,58 @@ static int read_packet(struct mqtt_client *client, uint64_t now_us, const struct
     return 1;
 }
 
+/**
+ * A message that is too large: what stands before its payload is handed over, the rest is thrown
+ * away as it comes.
+ */
+static int skip(struct mqtt_client *client, uint64_t now_us, struct bytes *input,
+                const struct mqtt_frame *frame, struct mqtt_packet *packet)
+{
+    struct reader reader = reader_of(input->data, input->size);
+    reader_u8(&reader);
+    mqtt_read_variable(&reader, true);
+    size_t head = reader.at;
+    size_t topic = reader_u16(&reader);
+    bool is_open = client->state == MQTT_CLIENT_OPEN && client->version != MQTT_5;
+    if (!is_open || frame->type != MQTT_PUBLISH || topic > SKIPPED_TOPIC_MAX)
+        return fault(client, now_us, MQTT_PACKET_TOO_LARGE);
+    reader_skip(&reader, topic + 2); // and an identifier, which QoS 0 does not have
+    if (reader.failed)
+        return 0;
+    struct mqtt_frame beginning = *frame;
+    beginning.body = bytes_of(input->data + head, reader.at - head);
+    *input = bytes_of(input->data + reader.at, input->size - reader.at);
+    client->skipped_left = frame->size - reader.at;
+    int result = read_packet(client, now_us, &beginning, packet);
+    return result < 0 ? result : MQTT_CLIENT_SKIPPED;
+}
+
+/** Returns whether all of it has come. */
+static bool skip_rest(struct mqtt_client *client, uint64_t now_us, struct bytes *input)
+{
+    size_t size = min_of(client->skipped_left, input->size);
+    if (size == 0)
+        return client->skipped_left == 0;
+    *input = bytes_of(input->data + size, input->size - size);
+    client->skipped_left -= size;
+    client->last_input_us = now_us;
+    return client->skipped_left == 0;
+}
+
 int mqtt_client_read(struct mqtt_client *client, uint64_t now_us, struct bytes *input,
                      struct mqtt_packet *ret_packet)
 {
     while (client->state == MQTT_CLIENT_GREETING || client->state == MQTT_CLIENT_OPEN) {
+        if (!skip_rest(client, now_us, input))
+            return 0;
         struct mqtt_frame frame;
         int result = mqtt_frame_read(*input, client->own_packet_size_max, &frame);
         if (result == -EAGAIN)
             return 0;
+        if (result == -EMSGSIZE)
+            return skip(client, now_us, input, &frame, ret_packet);
         if (result < 0)
-            return fault(client, now_us,
-                         result == -EMSGSIZE ? MQTT_PACKET_TOO_LARGE : MQTT_MALFORMED_PACKET);
+            return fault(client, now_us, MQTT_MALFORMED_PACKET);
         *input = bytes_of(input->data + frame.size, input->size - frame.size);
         client->last_input_us = now_us;
         client->ping_us = TIME_NEVER;

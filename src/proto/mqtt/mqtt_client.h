@@ -38,6 +38,7 @@ struct mqtt_client {
     uint64_t last_output_us;
     uint64_t ping_us; /**< when PINGREQ was sent that nothing answered; TIME_NEVER: none */
     uint32_t own_packet_size_max;
+    size_t skipped_left; /**< bytes to come of a packet that is not wanted */
     /** What the server takes: from CONNACK, or what holds without it. */
     uint16_t receive_max;
     uint32_t packet_size_max;
@@ -53,11 +54,17 @@ void mqtt_client_done(struct mqtt_client *client);
 /** The network connection is there: puts CONNECT into the output. */
 void mqtt_client_connect(struct mqtt_client *client, uint64_t now_us,
                          const struct mqtt_client_config *config);
+/** What mqtt_client_read returns with a PUBLISH that is too large to be kept. */
+#define MQTT_CLIENT_SKIPPED 2
+
 /**
  * Takes the next packet from the front of `input`, which is moved behind it. Returns 1 with a
  * packet (CONNACK first, whatever it says; its reason is one of 5.0 for every version), 0 when no
  * whole one is there, or a negative reason: the server broke the protocol, and the client has ended
  * (-MQTT_PACKET_TOO_LARGE, -MQTT_PROTOCOL_ERROR...). PINGRESP is not handed over.
+ *
+ * Before 5.0 servers cannot be told how much we take, and would send a message again and again: one
+ * that is too large comes without its payload, as MQTT_CLIENT_SKIPPED, and is to be acknowledged.
  */
 must_check int mqtt_client_read(struct mqtt_client *client, uint64_t now_us, struct bytes *input,
                                 struct mqtt_packet *ret_packet);

@@ -44,7 +44,8 @@ struct mqtt_bridge {
     struct stream *stream;
     struct stream *leaving; /**< the one before, which is saying goodbye */
     struct net_address remote;
-    bool is_open; /**< the stream is connected */
+    char problem[TLS_ERROR_SIZE]; /**< why it could not connect: told once */
+    bool is_open;                 /**< the stream is connected */
     bool paused;
 };
 
@@ -63,6 +64,7 @@ static void log_news(struct mqtt_bridge *bridge, const struct bridge_news *news)
     struct log_field reason = log_number("reason", news->reason);
     switch (news->kind) {
     case BRIDGE_NEWS_UP:
+        bridge->problem[0] = '\0';
         log_info(log, "MQTT bridge connected", name, remote,
                  log_text("version", version_text(news->version)),
                  log_text("session", news->session_present ? "kept" : "new"));
@@ -104,6 +106,12 @@ static void log_news(struct mqtt_bridge *bridge, const struct bridge_news *news)
 
 static void log_failed(struct mqtt_bridge *bridge, const char *why, const char *remedy)
 {
+    struct bytes problem = bytes_of_text(why);
+    if (text_equal(problem, bridge->problem))
+        return;
+    problem.size = min_of(problem.size, sizeof(bridge->problem) - 1);
+    if (text_copy(bridge->problem, sizeof(bridge->problem), problem) < 0)
+        bridge->problem[0] = '\0';
     log_warning(bridge->all->config.log, "MQTT bridge cannot connect",
                 log_text("bridge", bridge->spec.name),
                 log_text("address", bridge->spec.addresses[bridge->address_at].host),

@@ -29,7 +29,6 @@ struct mqtt_endpoint_config {
     const char *host_name;           /**< of this machine, for bridges; required with them */
     /** Metrics of a bridge come, or go. Required with bridges. */
     void (*bridge_metrics)(void *owner, const struct metric_set *set, bool come);
-    void *owner;
     struct mqtt_access_config access;
     struct user_watch *users;         /**< tells who has to go; NULL: nobody ever has */
     struct signal_native *native;     /**< for calls; outlives the endpoint. NULL: no calls */

@@ -320,6 +320,56 @@ static void test_messages_without_a_rule_or_too_large(void **state)
     done(&play);
 }
 
+/** Before 5.0 nobody can be told how much we take: the message is not to come again and again. */
+static void test_a_message_that_is_too_large_is_thrown_away(void **state)
+{
+    (void)state;
+    for (uint8_t qos = 0; qos <= 2; qos++) {
+        struct play play;
+        begin(&play, BRIDGE_PROTOCOL_3_1_1, BRIDGE_IN);
+        call_in(&play);
+        says_hex(&play, "20020000"); // our session is new: it begins anew there, and again
+        said(&play, MQTT_3_1_1, MQTT_DISCONNECT);
+        call_again(&play);
+        says_hex(&play, "20020000");
+        said(&play, MQTT_3_1_1, MQTT_SUBSCRIBE);
+        size_t size = (1u << 20) + 100;
+        uint8_t *packet = calloc(1, size + 50), *payload = calloc(1, size);
+        struct writer writer = writer_of(packet, size + 50);
+        mqtt_write_publish(&writer, MQTT_3_1_1,
+                           &(struct mqtt_publish){ .topic = bytes_of_text("a/x"),
+                                                   .payload = bytes_of(payload, size),
+                                                   .qos = qos,
+                                                   .packet_id = qos ? 9 : 0 },
+                           bytes_of(NULL, 0));
+        writer_bytes(&writer, "\xd0\x00", 2);
+        // byte by byte at first, as networks may have it
+        size_t given = 0, taken = 0;
+        while (taken < writer.size) {
+            given = given < 40 ? given + 1 : writer.size;
+            taken += bridge_input(play.bridge, play.here.now_us,
+                                  bytes_of(packet + taken, given - taken));
+            assert_true(taken <= given);
+        }
+        free(packet);
+        free(payload);
+        world_run(&play.here);
+        if (qos == 1)
+            assert_int_equal(said(&play, MQTT_3_1_1, MQTT_PUBACK).ack.packet_id, 9);
+        if (qos == 2) {
+            assert_int_equal(said(&play, MQTT_3_1_1, MQTT_PUBREC).ack.packet_id, 9);
+            says_hex(&play, "62020009");
+            assert_int_equal(said(&play, MQTT_3_1_1, MQTT_PUBCOMP).ack.packet_id, 9);
+        }
+        assert_int_equal(bridge_state(play.bridge), BRIDGE_UP);
+        const metric_value *values = bridge_metrics(play.bridge).values;
+        assert_int_equal(metric_get(&values[BRIDGE_METRIC_DROPPED_LARGE]), 1);
+        says_hex(&play, "30060003612f786d");
+        assert_int_equal(metric_get(&values[BRIDGE_METRIC_RECEIVED]), 1);
+        done(&play);
+    }
+}
+
 /** While our broker takes no more, nothing of the other is lost: it waits where it is. */
 static void test_our_broker_is_behind(void **state)
 {
@@ -367,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_broker),
         cmocka_unit_test(test_a_broken_broker),
         cmocka_unit_test(test_messages_without_a_rule_or_too_large),
+        cmocka_unit_test(test_a_message_that_is_too_large_is_thrown_away),
         cmocka_unit_test(test_our_broker_is_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
