@@ -121,7 +121,7 @@ async function joinCall(link, own) {
     );
 }
 
-/** @param {RoostError | 'left' | 'hangup' | null} reason null: the user left */
+/** @param {RoostError | 'left' | 'hangup' | 'transferred' | null} reason null: the user left */
 function showEnded(reason) {
     roostApp.room = null;
     const problem = reason instanceof RoostError ? reason : null;
@@ -131,7 +131,7 @@ function showEnded(reason) {
         return;
     }
     const text = problem && problemText(problem);
-    const key = reason === 'hangup' ? 'hangup' : 'left';
+    const key = reason === 'hangup' || reason === 'transferred' ? reason : 'left';
     /** @type {Record<string, string>} */
     const titles = { kicked: 'ended.kicked', 'room-ended': 'ended.ended', replaced: 'ended.replaced', 'session-lost': 'ended.lost' };
     const stay = problem?.code === 'kicked' || problem?.code === 'room-ended';
@@ -143,7 +143,7 @@ function showEnded(reason) {
             title: problem ? (tMaybe(titles[problem.code] ?? '') ?? text?.title ?? '') : t(`ended.${key}`),
             body: problem
                 ? (text?.body ?? '')
-                : t(reason === 'hangup' ? 'ended.hangupBody' : 'ended.leftBody'),
+                : t(`ended.${key}Body`),
             actions: stay ? [home] : [again, home],
         }),
     });

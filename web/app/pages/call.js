@@ -8,6 +8,7 @@ import { t } from '../texts.js';
 import { announce, toast } from '../ui/announce.js';
 import { Banners } from '../ui/banners.js';
 import { CallBar } from '../ui/call_bar.js';
+import { heldBanner, moveItems, transferFailure } from '../ui/call_moves.js';
 import { ChatPanel } from '../ui/chat.js';
 import { Control } from '../ui/control.js';
 import { showDetails } from '../ui/details.js';
@@ -42,7 +43,7 @@ const PROGRESS = {
  * @property {'wait' | 'call'} role
  * @property {string} name the own display name
  * @property {import('../ui/local_media.js').LocalMedia} media
- * @property {(reason: RoostError | 'left' | 'hangup') => void} onended
+ * @property {(reason: RoostError | 'left' | 'hangup' | 'transferred') => void} onended
  */
 
 /**
@@ -58,6 +59,8 @@ class CallPage {
     #options;
     /** @type {Call | null} */
     #call = null;
+    /** @type {Call | null} will take its place once somebody accepts it */
+    #next = null;
     /** @type {OwnDevices | null} */
     #own = null;
     /** @type {CallBar | null} */
@@ -76,6 +79,8 @@ class CallPage {
     #unread = 0;
     /** @type {(() => void)[]} */
     #offs = [];
+    /** @type {(() => void)[]} of the call; another one may take its place */
+    #callOffs = [];
     /** @type {(() => void) | null} */
     #closeTalking = null;
     /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -127,13 +132,14 @@ class CallPage {
         this.#closed = true;
         this.#controls.close();
         clearInterval(this.#statsTimer);
-        for (const off of this.#offs) off();
+        for (const off of [...this.#offs, ...this.#callOffs]) off();
         this.#closeTalking?.();
         this.#own?.close();
         this.#bar?.close();
         this.#sounds.close();
         this.#stage.close();
         this.#options.media.stop();
+        void this.#next?.hangup();
         if (this.#call) void this.#call.hangup();
         else if (this.#options.client.state === 'open') void this.#options.client.unlink().catch(() => {});
         roostApp.call = null;
@@ -235,10 +241,21 @@ class CallPage {
     /** @param {Call} call */
     #begin(call) {
         if (this.#closed) return void call.hangup();
-        this.#call = call;
-        roostApp.call = call;
         this.#options.media.release(); // the call's from now on
         this.#controls.close();
+        this.#follow(call, this.#barPlace);
+        this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
+    }
+
+    /**
+     * Shows this call from now on.
+     *
+     * @param {Call} call
+     * @param {HTMLElement} barBefore the bar whose place the call's takes
+     */
+    #follow(call, barBefore) {
+        this.#call = call;
+        roostApp.call = call;
         const own = new OwnDevices(call);
         this.#own = own;
         this.#bar = new CallBar({
@@ -250,11 +267,12 @@ class CallPage {
             onspeaker: (deviceId) => this.#sounds.setSpeaker(deviceId),
             pictureVideo: () => this.#peer.video,
             moreItems: () => [
+                ...moveItems(call, (work) => void work().catch((error) => this.#problem(error))),
                 { label: t('menu.details'), icon: 'signal', action: () => showDetails(() => call.stats()) },
             ],
         });
-        this.#barPlace.replaceWith(this.#bar.element);
-        this.#offs.push(
+        barBefore.replaceWith(this.#bar.element);
+        this.#callOffs.push(
             call.on('state', () => this.#stateChanged()),
             call.on('track', (track) => this.#trackCame(track)),
             call.on('remote-muted', () => this.#remoteMuted()),
@@ -262,16 +280,53 @@ class CallPage {
             call.on('local-track-updated', () => own.update()),
             call.on('chat', (message) => this.#chatCame(message)),
             call.on('error', (error) => this.#problem(error)),
+            call.on('held', () => this.#heldChanged()),
+            call.on('transfer', (next) => this.#moveTo(next)),
+            call.on('transfer-failed', (reason) => toast(transferFailure(reason))),
             call.on('ended', (reason) => this.#ended(reason)),
             own.on('changed', () => this.#localChanged()),
             own.on('error', (error) => this.#problem(error)),
             own.on('talking-muted', (talking) => this.#talkingMuted(talking)),
         );
         for (const track of call.remoteStream.getTracks()) this.#trackCame(track);
-        this.#statsTimer = setInterval(() => void this.#measure(), STATS_EVERY_MS);
         this.#stateChanged();
+        this.#heldChanged();
         own.update();
         if (call.state === 'ended') this.#ended('lost');
+    }
+
+    /**
+     * The call is handed on: once somebody accepts the next one, it is shown in this one's place.
+     *
+     * @param {Call} next
+     */
+    #moveTo(next) {
+        this.#next = next;
+        const text = t('transfer.under', { name: next.peerName });
+        this.#banners.set('transfer', { text, busy: true, calm: true });
+        const forget = () => {
+            if (this.#next === next) this.#next = null;
+            this.#banners.set('transfer', null);
+        };
+        next.on('ended', forget);
+        next.on('state', (state) => {
+            if (state !== 'connecting' || this.#closed || this.#next !== next) return;
+            forget();
+            for (const off of this.#callOffs.splice(0)) off();
+            const before = this.#bar?.element ?? this.#barPlace;
+            this.#own?.close();
+            this.#bar?.close();
+            this.#screen = null;
+            this.#peer.picture(null);
+            this.#follow(next, before);
+        });
+    }
+
+    #heldChanged() {
+        const call = this.#call;
+        if (!call) return;
+        const resume = () => void call.resume().catch((error) => this.#problem(error));
+        this.#banners.set('held', heldBanner(call, resume));
     }
 
     #stateChanged() {
@@ -430,6 +485,7 @@ class CallPage {
     /** @param {string} reason */
     #ended(reason) {
         if (this.#closed) return;
+        if (reason === 'transferred') return this.#options.onended('transferred');
         /** @type {Record<string, string>} */
         const codes = { rejected: 'call-rejected', busy: 'user-busy', timeout: 'call-timeout', lost: 'session-lost' };
         this.#options.onended(codes[reason] ? new RoostError(codes[reason]) : 'hangup');
