@@ -138,10 +138,37 @@ const PAGES = {
         await page.click('.primary');
         await page.waitForSelector('.tile');
     }],
+    'private-held': ['/call/k3v-99q', async (page) => {
+        await page.click('.primary');
+        await page.waitForSelector('.tile');
+        await fromMenu(page, 'Put on hold');
+        await page.waitForSelector('[data-subject="held"]');
+    }],
+    'private-menu': ['/call/k3v-99q', async (page) => {
+        await page.click('.primary');
+        await page.waitForSelector('.tile');
+        await openMore(page);
+    }],
+    'private-transfer': ['/call/k3v-99q', async (page) => {
+        await page.click('.primary');
+        await page.waitForSelector('.tile');
+        await fromMenu(page, 'Transfer');
+        await page.type('#transfer-user', 'katherine');
+    }],
     'not-found': ['/nothing/here'],
 };
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function openMore(page) {
+    await page.click('[aria-label="More"]');
+    await page.waitForSelector('[role="menu"] button');
+}
+
+async function fromMenu(page, label) {
+    await openMore(page);
+    await page.evaluate((wanted) => [...document.querySelectorAll('[role="menu"] button')].find(({ textContent }) => textContent.includes(wanted)).click(), label);
+}
 
 const scenarios = Object.fromEntries(Object.entries(CALLS).map(([name, [scenario]]) => [name, scenario]));
 const server = await startMockServer(scenarios);
