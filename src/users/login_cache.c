@@ -43,24 +43,36 @@ struct login_tag login_cache_tag(const struct login_cache *cache, const struct u
     return tag;
 }
 
-static size_t cell_of(const struct login_tag *tag)
+static size_t set_of(const struct login_tag *tag)
 {
     size_t index;
     // other bytes than those that are compared
     memcpy(&index, tag->code + sizeof(tag->code) - sizeof(index), sizeof(index));
-    return index % LOGIN_CACHE_CELLS;
+    return index % LOGIN_CACHE_SETS;
+}
+
+static bool is_of(const struct login_cache_cell *cell, const struct login_tag *tag)
+{
+    return memcmp(cell->code, tag->code, sizeof(cell->code)) == 0;
 }
 
 bool login_cache_has(const struct login_cache *cache, const struct login_tag *tag, uint64_t now_us)
 {
-    size_t cell = cell_of(tag);
-    return cache->cells[cell].until_us > now_us &&
-           memcmp(cache->cells[cell].code, tag->code, sizeof(cache->cells[cell].code)) == 0;
+    const struct login_cache_cell *set = cache->sets[set_of(tag)];
+    for (size_t i = 0; i < LOGIN_CACHE_WAYS; i++) {
+        if (set[i].until_us > now_us && is_of(&set[i], tag))
+            return true;
+    }
+    return false;
 }
 
 void login_cache_add(struct login_cache *cache, const struct login_tag *tag, uint64_t now_us)
 {
-    size_t cell = cell_of(tag);
-    memcpy(cache->cells[cell].code, tag->code, sizeof(cache->cells[cell].code));
-    cache->cells[cell].until_us = now_us + KEEP_US;
+    struct login_cache_cell *set = cache->sets[set_of(tag)], *place = set;
+    for (size_t i = 1; i < LOGIN_CACHE_WAYS && !is_of(place, tag); i++) {
+        if (is_of(&set[i], tag) || set[i].until_us < place->until_us)
+            place = &set[i];
+    }
+    memcpy(place->code, tag->code, sizeof(place->code));
+    place->until_us = now_us + KEEP_US;
 }

@@ -11,8 +11,9 @@
 #include "crypto/hmac.h"
 #include "users/user_keys.h"
 
-#define LOGIN_CACHE_CELLS 16384
-#define LOGIN_TAG_SIZE    HMAC_SHA256_SIZE
+#define LOGIN_CACHE_SETS 4096
+#define LOGIN_CACHE_WAYS 4 /**< places for those that meet in one set */
+#define LOGIN_TAG_SIZE   HMAC_SHA256_SIZE
 
 /** Names a name with a password and the keys it is checked against. */
 struct login_tag {
@@ -21,10 +22,10 @@ struct login_tag {
 
 struct login_cache {
     struct hmac_key key;
-    struct {
+    struct login_cache_cell {
         uint8_t code[16];
         uint64_t until_us; /**< 0: empty */
-    } cells[LOGIN_CACHE_CELLS];
+    } sets[LOGIN_CACHE_SETS][LOGIN_CACHE_WAYS];
 };
 
 void login_cache_init(struct login_cache *cache, struct random *random);
@@ -33,5 +34,5 @@ void login_cache_done(struct login_cache *cache);
 struct login_tag login_cache_tag(const struct login_cache *cache, const struct user_keys *keys,
                                  struct bytes name, struct bytes password);
 bool login_cache_has(const struct login_cache *cache, const struct login_tag *tag, uint64_t now_us);
-/** Takes the place of another one when it must. */
+/** Takes the place of the oldest one of its set when it must. */
 void login_cache_add(struct login_cache *cache, const struct login_tag *tag, uint64_t now_us);
