@@ -17,6 +17,24 @@ static size_t find_place(const struct user_list *users, const char *name)
     return low;
 }
 
+static const struct user *find(const struct serve *serve, const char *name)
+{
+    return serve->users ? user_list_find(user_watch_users(serve->users), bytes_of_text(name))
+                        : NULL;
+}
+
+bool serve_is_account(void *owner, const char *name)
+{
+    // a disabled one keeps its name
+    return find(owner, name) != NULL;
+}
+
+int64_t serve_account_since(void *owner, const char *name)
+{
+    const struct user *user = find(owner, name);
+    return user ? user->created_unix_s * 1000 : 0;
+}
+
 size_t serve_contact_accounts(void *owner, const char *prefix, size_t limit,
                               struct contact_account *ret_accounts)
 {
@@ -31,7 +49,8 @@ size_t serve_contact_accounts(void *owner, const char *prefix, size_t limit,
             break;
         // longer ones serve TURN or MQTT alone: nobody can register them here
         if (!user->disabled && strlen(user->name) < CALL_NAME_SIZE)
-            ret_accounts[count++] = (struct contact_account){ .user = user->name };
+            ret_accounts[count++] =
+                (struct contact_account){ .user = user->name, .name = user->display_name };
     }
     return count;
 }

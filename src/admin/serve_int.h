@@ -199,7 +199,10 @@ struct media_control *serve_media_control(struct serve *serve);
 /** Messages and calls that are kept; before signaling. */
 must_check int serve_history_start(struct serve *serve);
 void serve_history_stop(struct serve *serve);
-/** call_directory_config.accounts, with the process as its owner. */
+/** call_directory_config.is_account, account_since and accounts, with the process as their owner.
+ */
+bool serve_is_account(void *owner, const char *name);
+int64_t serve_account_since(void *owner, const char *name);
 size_t serve_contact_accounts(void *owner, const char *prefix, size_t limit,
                               struct contact_account *ret_accounts);
 /** Whether keys of an identity provider are on their way. */

@@ -79,6 +79,8 @@ static struct signal_hub_config hub_config(struct serve *serve)
             .call_count_max = options->signal.max_calls,
             .hide_guests = !options->contacts.guests,
             .owner = serve,
+            .is_account = serve_is_account,
+            .account_since = serve_account_since,
             .accounts = serve_contact_accounts,
             .ended = call_ended,
         },

@@ -322,6 +322,11 @@ int history_know(struct history *history, const char *user, int64_t unix_ms)
     return add(history, task, NULL);
 }
 
+int history_forget(struct history *history, const char *user, const char *id)
+{
+    return add(history, task_new(HISTORY_FORGET, user, id), NULL);
+}
+
 int history_settle(struct history *history, const char *user, enum history_kind kind,
                    const char *id)
 {

@@ -123,6 +123,8 @@ must_check int history_keep(struct history *history, const struct history_note *
                             const struct history_return *back);
 /** Rows of this user are kept from now on. */
 must_check int history_know(struct history *history, const char *user, int64_t unix_ms);
+/** Removes the rows of a user from before that id. */
+must_check int history_forget(struct history *history, const char *user, const char *id);
 /** Messages up to `id` were handed to the user; calls up to `id` were seen by it. */
 must_check int history_settle(struct history *history, const char *user, enum history_kind kind,
                               const char *id);

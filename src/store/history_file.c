@@ -70,6 +70,7 @@ enum sql {
     SQL_DISPLACE,
     SQL_KNOWN,
     SQL_KNOW,
+    SQL_FORGET,
     SQL_SETTLE,
     SQL_UNSETTLE,
     SQL_READ,
@@ -77,7 +78,7 @@ enum sql {
     SQL_READ_MISSED,
     SQL_COUNT_MISSED,
     SQL_EXPIRE,
-    SQL_FORGET,
+    SQL_FORGET_PEOPLE,
     SQL_COUNT,
 };
 
@@ -92,6 +93,7 @@ static const char *const sentences[SQL_COUNT] = {
     [SQL_KNOWN] = "SELECT 1 FROM people WHERE name = ?",
     [SQL_KNOW] = "INSERT INTO people VALUES (?, ?) "
                  "ON CONFLICT DO UPDATE SET seen = excluded.seen",
+    [SQL_FORGET] = "DELETE FROM entries WHERE owner = ? AND kind IN (0, 1) AND id < ?",
     [SQL_SETTLE] = "UPDATE entries SET missed = 0 "
                    "WHERE owner = ? AND kind = ? AND missed = 1 AND id <= ?",
     [SQL_UNSETTLE] = "UPDATE entries SET missed = 1 "
@@ -107,7 +109,7 @@ static const char *const sentences[SQL_COUNT] = {
     // rows are about in the order of their age
     [SQL_EXPIRE] = "DELETE FROM entries WHERE number IN (SELECT number FROM entries "
                    "ORDER BY number LIMIT 500) AND unix_ms < ?",
-    [SQL_FORGET] = "DELETE FROM people WHERE seen < ?",
+    [SQL_FORGET_PEOPLE] = "DELETE FROM people WHERE seen < ?",
 };
 _Static_assert(SQL_COUNT <= HISTORY_STATEMENTS_MAX, "room for all statements");
 
@@ -395,6 +397,14 @@ static int know(struct history_file *file, const struct history_task *task)
     return run(&query);
 }
 
+static int forget(struct history_file *file, const struct history_task *task)
+{
+    struct query query = query_begin(file, SQL_FORGET);
+    bind_text(&query, task->user);
+    bind_text(&query, task->id);
+    return run(&query);
+}
+
 static int settle(struct history_file *file, const struct history_task *task)
 {
     struct query query = query_begin(file, SQL_SETTLE);
@@ -419,6 +429,8 @@ static int run_task(struct history_file *file, struct history_task *task)
         return keep(file, task);
     case HISTORY_KNOW:
         return know(file, task);
+    case HISTORY_FORGET:
+        return forget(file, task);
     case HISTORY_SETTLE:
         return settle(file, task);
     case HISTORY_UNSETTLE:
@@ -462,7 +474,7 @@ int history_file_expire(struct history_file *file, int64_t before_unix_ms, uint6
     result = run(&query);
     int64_t count = sqlite3_changes64(file->database.connection);
     if (result == 0) {
-        query = query_begin(file, SQL_FORGET);
+        query = query_begin(file, SQL_FORGET_PEOPLE);
         bind_number(&query, before_unix_ms);
         result = run(&query);
     }

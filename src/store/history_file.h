@@ -7,6 +7,7 @@
 enum history_verb {
     HISTORY_KEEP,
     HISTORY_KNOW,
+    HISTORY_FORGET,
     HISTORY_SETTLE,
     HISTORY_UNSETTLE,
     HISTORY_READ,
@@ -35,7 +36,7 @@ struct history_task {
     struct history_entry *entries; /**< HISTORY_PAGE_MAX + 1, made by a read */
 };
 
-#define HISTORY_STATEMENTS_MAX 16
+#define HISTORY_STATEMENTS_MAX 20
 
 struct history_file {
     struct database database;

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { NativeClient, refuses } from '../support/native_client.mjs';
-import { Server } from '../support/server.mjs';
+import { Server, runCommand } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
 
 const secret = 'a secret of this test file alone';
 const PATIENCE_MS = 30000;
-const set = { 'auth.token_secret': secret, 'server.workers': 1, 'history.max_per_user': 50, 'signal.ring_timeout': '5s' };
+const set = { 'auth.token_secret': secret, 'server.workers': 1, 'history.max_per_user': 50, 'signal.ring_timeout': '5s', 'signal.resume_window': '2s', 'turn.realm': 'roost' };
 let userNumber = 0;
 /** Names of its own for each test: what is kept of one does not reach another. */
 const names = (...firsts) => firsts.map((first) => `${first}-${++userNumber}`);
@@ -152,6 +152,37 @@ describe('with one server', () => {
         assert.equal((await phone.closed).code, 4001);
         await refuses(phone.resume(), 'resume_unknown');
         assert.equal((await desk.request('devices')).devices.length, 1);
+    });
+
+    test('what a lost client did not confirm waits again', async (context) => {
+        const [ann, ben] = names('ann', 'ben');
+        const sender = await enter(context, server, ann);
+        const lost = await enter(context, server, ben);
+        const { message } = await sender.request('message', { to: ben, text: 'into the void' });
+        await lost.event('message');
+        await lost.cut(); // before it said that it has it
+        const { contacts } = await sender.request('contacts', { prefix: ben });
+        const gone = ({ user, presence }) => user === ben && presence === 'offline';
+        if (!contacts.some(gone)) await sender.event('presence', gone, PATIENCE_MS);
+        const again = await enter(context, server, ben);
+        const came = await again.event('message', undefined, PATIENCE_MS);
+        assert.deepEqual([came.message, came.missed], [message, true]);
+    });
+
+    test('an account that is not there has its messages kept, and nobody else takes its name', async (context) => {
+        const [ann, acc] = names('ann', 'acc');
+        const sender = await enter(context, server, ann);
+        await refuses(sender.request('message', { to: acc, text: 'x' }), 'user_unavailable');
+        const { status, output } = await runCommand(['user', 'add', acc, '--generate', '--set', `server.data_dir=${server.dataDir}`, '--set', 'turn.realm=roost'], { sanitized: true });
+        assert.equal(status, 0, output);
+        const listed = async () => (await sender.request('contacts', { prefix: acc })).contacts.find(({ user }) => user === acc);
+        assert.equal((await until('the server knows the account', listed, PATIENCE_MS)).presence, 'offline');
+        await sender.request('message', { to: acc, text: 'welcome' });
+        const stranger = await NativeClient.start(server);
+        context.after(() => stranger.goodbye());
+        await assert.rejects(stranger.request('register', { user: acc }));
+        const owner = await enter(context, server, acc);
+        assert.equal((await owner.event('message', undefined, PATIENCE_MS)).text, 'welcome');
     });
 
     test('presence goes to who lists contacts', async (context) => {

@@ -44,6 +44,12 @@ static bool increase(uint8_t *rest, size_t size)
     return false;
 }
 
+void message_id_at(uint64_t unix_ms, char ret_id[MESSAGE_ID_SIZE])
+{
+    write_number(unix_ms, 10, ret_id);
+    ret_id[10] = 0;
+}
+
 void message_ids_next(struct message_ids *ids, uint64_t unix_ms, char ret_id[MESSAGE_ID_SIZE])
 {
     if (unix_ms <= ids->unix_ms && increase(ids->rest, sizeof(ids->rest))) {

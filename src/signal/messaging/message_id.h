@@ -15,4 +15,6 @@ struct message_ids {
 
 /** `last`: one than which all shall be greater; "": none. */
 void message_ids_init(struct message_ids *ids, struct random *random, const char *last);
+/** The text than which all ids of that time and later are not smaller. */
+void message_id_at(uint64_t unix_ms, char ret_id[MESSAGE_ID_SIZE]);
 void message_ids_next(struct message_ids *ids, uint64_t unix_ms, char ret_id[MESSAGE_ID_SIZE]);

@@ -164,7 +164,8 @@ int messaging_send(struct messaging *messaging, const struct call_device *device
 
 /** ---- what was missed ---- */
 
-static void hand_over_missed(struct messaging *messaging, const char *user,
+/** Returns whether a device wants more at once. */
+static bool hand_over_missed(struct messaging *messaging, const char *user,
                              const struct history_answer *answer)
 {
     for (size_t i = 0; i < answer->count; i++) {
@@ -183,8 +184,8 @@ static void hand_over_missed(struct messaging *messaging, const char *user,
     if (answer->count > 0)
         (void)!history_settle(messaging->history, user, HISTORY_MESSAGE,
                               answer->entries[answer->count - 1].id);
-    message_note_more(messaging->calls, user, answer->more);
     count(messaging, MESSAGING_METRIC_MISSED, answer->count);
+    return message_note_more(messaging->calls, user, answer->more);
 }
 
 static void fetch(struct messaging *messaging, const char *user, bool first);
@@ -202,9 +203,9 @@ static void missed_read(const struct history_return *back, const struct history_
     bool first = back->number;
     if (first && (answer->missed_calls > 0 || answer->missed_messages > 0))
         message_tell_missed(messaging->calls, user, answer->missed_calls, answer->missed_messages);
-    hand_over_missed(messaging, user, answer);
-    if (again)
-        fetch(messaging, user, true);
+    bool at_once = hand_over_missed(messaging, user, answer);
+    if (again || at_once)
+        fetch(messaging, user, again);
 }
 
 /** One reading at a time for each user: nothing is handed over twice. */
@@ -221,6 +222,18 @@ static void fetch(struct messaging *messaging, const char *user, bool first)
         map_set(&messaging->fetching, bytes_of_text(user), memory_new(struct fetching));
 }
 
+/** What is kept under a name that an account had before is not this one's. */
+static void forget_namesake(struct messaging *messaging, const char *user)
+{
+    const struct call_directory_config *config = &messaging->calls->config;
+    int64_t since = config->account_since ? config->account_since(config->owner, user) : 0;
+    if (since <= 0)
+        return;
+    char id[MESSAGE_ID_SIZE];
+    message_id_at((uint64_t)since, id);
+    (void)!history_forget(messaging->history, user, id);
+}
+
 void messaging_arrived(struct messaging *messaging, const struct call_device *device)
 {
     const char *user = call_device_user(device);
@@ -228,6 +241,7 @@ void messaging_arrived(struct messaging *messaging, const struct call_device *de
         return;
     if (!is_account(messaging, user)) // when the store is too busy, the next time does
         (void)!history_know(messaging->history, user, unix_ms());
+    forget_namesake(messaging, user);
     if (device->ops->message)
         fetch(messaging, user, true);
 }
@@ -237,7 +251,7 @@ void messaging_give_more(struct messaging *messaging, struct call_device *device
     const char *user = call_device_user(device);
     if (!messaging->history || !user || !device->more_waits)
         return;
-    message_note_more(messaging->calls, user, false);
+    (void)message_note_more(messaging->calls, user, false);
     fetch(messaging, user, false);
 }
 

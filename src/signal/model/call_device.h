@@ -31,7 +31,7 @@ struct call_device_ops {
     void (*message)(struct call_device *device, const struct user_message *message);
     /** So much waits for its user. NULL: it has no words for that. */
     void (*missed)(struct call_device *device, uint64_t calls, uint64_t messages);
-    /** The user wants it gone: it is to disconnect, and takes itself out within this call. */
+    /** The user wants it gone: it disconnects, and is no device any more when this returns. */
     void (*disconnect)(struct call_device *device, uint64_t now_us);
 };
 
@@ -48,8 +48,9 @@ struct call_device {
     bool trickles;  /**< [true] its language has candidates apart from descriptions (RFC 8838) */
     bool transfers; /**< [false] it follows CALL_EVENT_TRANSFER, and calls that replace others */
     bool away;      /**< its connection is lost, and it may come back */
-    enum presence choice;         /**< what it says about its user: online, away or dnd */
-    bool more_waits;              /**< of what its user missed: see messaging_give_more */
+    enum presence choice; /**< what it says about its user: online, away or dnd */
+    bool unpaced;         /**< [false] it confirms nothing: all that was missed follows at once */
+    bool more_waits;      /**< of what its user missed: see messaging_give_more */
     char id[CALL_DEVICE_ID_SIZE]; /**< by which its user knows it, from its first registration on */
     struct net_address remote;    /**< filled in by the binding; NET_NONE: not known */
     int64_t since_unix_ms; /**< of the registration; filled in by the binding; 0: not known */

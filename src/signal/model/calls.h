@@ -49,6 +49,8 @@ struct call_directory_config {
     void *owner;              /**< given to the functions */
     /** Whether the name is an account's, so that its user must be verified. NULL: none is. */
     bool (*is_account)(void *owner, const char *name);
+    /** Unix time in milliseconds at which the account was made; 0: not known. NULL: never is. */
+    int64_t (*account_since)(void *owner, const char *name);
     /** Accounts whose names begin with `prefix`, sorted by name. Returns how many. NULL: none. */
     size_t (*accounts)(void *owner, const char *prefix, size_t limit,
                        struct contact_account *ret_accounts);

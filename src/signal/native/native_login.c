@@ -34,6 +34,7 @@ static struct native_session *begin(struct native_connection *connection,
     session->login = copy(login->name);
     session->user = copy(login->user);
     call_device_init(&session->device, &native_call_ops, login->binding);
+    session->device.unpaced = true;
     session->admitted = true;
     map_set(&session->native->logins, bytes_of_text(session->login), session);
     native_session_attach(session, connection);

@@ -9,6 +9,7 @@
 
 /** Of a connection's metadata: longer ones are not kept for the other side. */
 #define METADATA_SIZE_MAX (16u << 10)
+#define CLOSE_REVOKED     4001
 
 static struct call_directory *calls_of(const struct peerjs_peer *peer)
 {
@@ -394,4 +395,17 @@ static void call_notified(struct call_device *device, const struct call_event *e
         peerjs_count(peer->peerjs, PEERJS_METRIC_DROPPED_STATE); // it cannot take a new one
 }
 
-const struct call_device_ops peerjs_call_ops = { .notify = call_notified };
+static void disconnect(struct call_device *device, uint64_t now_us)
+{
+    struct peerjs_peer *peer = container_of(device, struct peerjs_peer, device);
+    if (peer->state == PEERJS_AWAY) {
+        peerjs_peer_end(peer, now_us, CALL_ENDED_HANGUP);
+        return;
+    }
+    // the peer itself ends with its socket
+    peerjs_close(peer, CLOSE_REVOKED, "disconnected by the user");
+    call_device_done(calls_of(peer), device, now_us, CALL_ENDED_HANGUP);
+}
+
+const struct call_device_ops peerjs_call_ops = { .notify = call_notified,
+                                                 .disconnect = disconnect };

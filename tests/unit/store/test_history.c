@@ -220,6 +220,16 @@ static void test_nothing_is_kept_for_names_that_nothing_vouches_for(void **state
     assert_string_equal(read_missed(place, "who"), "<ann2! ");
 }
 
+static void test_what_a_namesake_left_behind_is_forgotten(void **state)
+{
+    struct place *place = *state;
+    say(place, "ann", "ben", "1", true);
+    say(place, "ann", "ben", "2", true);
+    assert_int_equal(history_forget(place->history, "ben", "00000002"), 0);
+    assert_string_equal(read_rows(place, "ben"), "<ann2! ");
+    assert_string_equal(read_rows(place, "ann"), ">ben1 >ben2 ");
+}
+
 static void test_who_floods_a_user_displaces_itself(void **state)
 {
     struct place *place = *state;
@@ -332,6 +342,7 @@ int main(void)
         TEST(test_both_sides_have_a_row_and_read_it_in_pages),
         TEST(test_what_was_missed_waits_until_it_was_handed_over),
         TEST(test_nothing_is_kept_for_names_that_nothing_vouches_for),
+        TEST(test_what_a_namesake_left_behind_is_forgotten),
         TEST(test_who_floods_a_user_displaces_itself),
         TEST(test_guests_with_many_names_share_a_part),
         TEST(test_old_rows_are_removed),

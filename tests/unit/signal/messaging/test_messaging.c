@@ -62,6 +62,15 @@ static bool is_account(void *owner, const char *name)
     return strcmp(name, "ann") == 0 || strcmp(name, "ben") == 0;
 }
 
+/** Unix milliseconds of the making of ben's account; 0: always. */
+static int64_t ben_since_ms;
+
+static int64_t account_since(void *owner, const char *name)
+{
+    (void)owner;
+    return strcmp(name, "ben") == 0 ? ben_since_ms : 0;
+}
+
 static void call_ended(void *owner, const struct call_record *record)
 {
     (void)owner;
@@ -94,8 +103,10 @@ static int set_up(void **state)
     assert_int_equal(loop_init(&loop), 0);
     call_directory_init(&calls, &(struct call_directory_config){ .random = &source,
                                                                  .is_account = is_account,
+                                                                 .account_since = account_since,
                                                                  .ended = call_ended });
     open_store(true);
+    ben_since_ms = 0;
     answers = 0;
     return 0;
 }
@@ -365,6 +376,43 @@ static void test_many_come_in_pages_as_the_device_takes_them(void **state)
     leave(&ben);
 }
 
+static void test_a_device_that_confirms_nothing_gets_all_at_once(void **state)
+{
+    (void)state;
+    struct gadget ann, ben;
+    enter(&ben, "ben", true);
+    for (int i = 0; i < 250; i++) {
+        struct messaging_receipt receipt;
+        assert_int_equal(messaging_send(&messaging, &ben.device, "ann", "", &back, &receipt),
+                         -EINPROGRESS);
+    }
+    await_count(&answers, 250);
+    call_device_init(&ann.device, &ops, CALL_BINDING_MQTT);
+    ann.heard[0] = 0;
+    ann.device.unpaced = true;
+    assert_int_equal(call_device_register(&calls, &ann.device, "ann", NULL, true), 0);
+    messaging_arrived(&messaging, &ann.device);
+    settle();
+    assert_int_equal(strlen(ann.heard), 250 * strlen("ben:! "));
+    leave(&ann);
+    leave(&ben);
+}
+
+static void test_a_new_account_of_an_old_name_does_not_get_what_was_the_old_ones(void **state)
+{
+    (void)state;
+    struct gadget ann, ben;
+    enter(&ann, "ann", true);
+    assert_int_equal(deliver(&ann, "ben", "for the old one"), 0);
+    ben_since_ms = (int64_t)(clock_unix_us() / TIME_US_PER_MS) + 1000;
+    enter(&ben, "ben", true);
+    settle();
+    assert_string_equal(ben.heard, "");
+    assert_string_equal(history_of(&ben, "ann"), "");
+    leave(&ann);
+    leave(&ben);
+}
+
 static void test_what_did_not_arrive_waits_again(void **state)
 {
     (void)state;
@@ -470,6 +518,8 @@ int main(void)
         TEST(test_names_that_a_token_vouched_for_are_known_from_then_on),
         TEST(test_a_device_without_words_for_messages_leaves_them_waiting),
         TEST(test_many_come_in_pages_as_the_device_takes_them),
+        TEST(test_a_device_that_confirms_nothing_gets_all_at_once),
+        TEST(test_a_new_account_of_an_old_name_does_not_get_what_was_the_old_ones),
         TEST(test_what_did_not_arrive_waits_again),
         TEST(test_calls_are_kept_and_missed_ones_counted_until_they_were_seen),
         TEST(test_without_a_store_messages_go_to_who_is_there),
