@@ -17,7 +17,8 @@ struct bridge {
     struct mqtt_client remote;
     /** The session there may hold what ours knows nothing of: it must begin anew. */
     bool remote_is_stale;
-    bool subscribed; /**< there, by this process */
+    bool subscribed;      /**< there, by this process */
+    uint8_t unsubscribed; /**< there: counts, for identifiers */
     /** Messages of QoS 2 that the other broker takes as QoS 1, by identifier: a bit each. */
     uint8_t lowered[(UINT16_MAX + 1) / 8];
 
@@ -70,6 +71,8 @@ void bridge_local_ack(struct bridge *bridge, uint64_t now_us, enum mqtt_type typ
 
 void bridge_remote_greet(struct bridge *bridge, uint64_t now_us);
 void bridge_remote_packet(struct bridge *bridge, uint64_t now_us, const struct mqtt_packet *packet);
+/** A subscription there ends whose rule is no more. */
+void bridge_remote_unsubscribe(struct bridge *bridge, uint64_t now_us, struct bytes filter);
 /** A message came that is larger than what our broker takes. */
 void bridge_remote_skipped(struct bridge *bridge, uint64_t now_us,
                            const struct mqtt_publish *publish);

@@ -112,6 +112,14 @@ enum retain_handling {
     RETAINED_NOT = 2,
 };
 
+static void subscribe_to(struct bridge *bridge, uint64_t now_us,
+                         const struct mqtt_subscription *subscription)
+{
+    struct writer writer = begin(bridge, subscription->filter.size);
+    mqtt_write_subscribe(&writer, MQTT_5, 1, subscription, 1, 0);
+    give(bridge, now_us, &writer);
+}
+
 static void subscribe(struct bridge *bridge, uint64_t now_us, uint8_t qos_max,
                       enum retain_handling retained)
 {
@@ -126,22 +134,61 @@ static void subscribe(struct bridge *bridge, uint64_t now_us, uint8_t qos_max,
                          .retain_as_published = true,
                          .retain_handling = (uint8_t)retained },
         };
-        struct writer writer = begin(bridge, subscription.filter.size);
-        mqtt_write_subscribe(&writer, MQTT_5, (uint16_t)(i + 1), &subscription, 1, 0);
-        give(bridge, now_us, &writer);
+        subscribe_to(bridge, now_us, &subscription);
     }
 }
+
+/**
+ * Subscriptions there outlive this process, and the rules that they were made for: our session,
+ * which outlives it as well, remembers them as subscriptions to topics that nobody can publish to.
+ */
+#define NOTE "$bridge/"
+
+static void note_subscriptions_there(struct bridge *bridge, uint64_t now_us)
+{
+    for (size_t i = 0; i < bridge->config.topics.count; i++) {
+        const struct bridge_rule *rule = &bridge->config.topics.rules[i];
+        size_t size = strlen(NOTE) + strlen(rule->remote_filter);
+        if (!(rule->direction & BRIDGE_IN) || size > MQTT_TOPIC_SIZE_MAX)
+            continue;
+        char *filter = memory_allocate(1, size + 1);
+        memcpy(filter, NOTE, strlen(NOTE));
+        memcpy(filter + strlen(NOTE), rule->remote_filter, size - strlen(NOTE));
+        struct mqtt_subscription note = { .filter = bytes_of(filter, size),
+                                          .options = { .retain_handling = RETAINED_NOT } };
+        subscribe_to(bridge, now_us, &note);
+        free(filter);
+    }
+}
+
+static bool has_rule(const struct bridge *bridge, enum bridge_direction direction,
+                     struct bytes filter)
+{
+    for (size_t i = 0; i < bridge->config.topics.count; i++) {
+        const struct bridge_rule *rule = &bridge->config.topics.rules[i];
+        const char *own = direction == BRIDGE_OUT ? rule->local_filter : rule->remote_filter;
+        if (rule->direction & direction && text_equal(filter, own))
+            return true;
+    }
+    return false;
+}
+
+struct pruning {
+    struct bridge *bridge;
+    uint64_t now_us;
+};
 
 /** Whether a subscription is of our rules, and not of those before a reload. */
 static bool is_of_rules(void *owner, struct bytes filter)
 {
-    const struct bridge *bridge = owner;
-    for (size_t i = 0; i < bridge->config.topics.count; i++) {
-        const struct bridge_rule *rule = &bridge->config.topics.rules[i];
-        if (rule->direction & BRIDGE_OUT && text_equal(filter, rule->local_filter))
-            return true;
-    }
-    return false;
+    const struct pruning *pruning = owner;
+    if (!text_starts_with(filter, NOTE))
+        return has_rule(pruning->bridge, BRIDGE_OUT, filter);
+    struct bytes there = bytes_of(filter.data + strlen(NOTE), filter.size - strlen(NOTE));
+    bool has = has_rule(pruning->bridge, BRIDGE_IN, there);
+    if (!has)
+        bridge_remote_unsubscribe(pruning->bridge, pruning->now_us, there);
+    return has;
 }
 
 void bridge_local_release(struct bridge *bridge, uint64_t now_us, bool session_present)
@@ -152,7 +199,9 @@ void bridge_local_release(struct bridge *bridge, uint64_t now_us, bool session_p
         broker_client_forget_received(bridge->local);
     broker_client_release(bridge->local, min_of(remote->receive_max, bridge->config.receive_max),
                           remote->packet_size_max);
-    broker_client_prune(bridge->local, is_of_rules, bridge);
+    struct pruning pruning = { bridge, now_us };
+    broker_client_prune(bridge->local, is_of_rules, &pruning);
+    note_subscriptions_there(bridge, now_us);
     // changes of retained messages wait in the session: all are sent to one that knows none
     subscribe(bridge, now_us, remote->qos_max, session_present ? RETAINED_IF_NEW : RETAINED_SENT);
 }

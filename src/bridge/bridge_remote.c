@@ -7,6 +7,8 @@
 
 /** SUBSCRIBEs have identifiers from the top, messages those that our broker gave them. */
 #define SUBSCRIBE_ID(rule) ((uint16_t)(UINT16_MAX - (rule)))
+/** UNSUBSCRIBEs come below those, in turn. */
+#define UNSUBSCRIBE_ID(number) SUBSCRIBE_ID(BRIDGE_RULES_MAX + (number))
 
 /** ---- identifiers whose quality was lowered ---- */
 
@@ -90,6 +92,12 @@ static void subscribe(struct bridge *bridge, uint64_t now_us)
         mqtt_client_subscribe(&bridge->remote, now_us, SUBSCRIBE_ID(i), &subscription);
     }
     bridge->subscribed = true;
+}
+
+void bridge_remote_unsubscribe(struct bridge *bridge, uint64_t now_us, struct bytes filter)
+{
+    mqtt_client_unsubscribe(&bridge->remote, now_us, UNSUBSCRIBE_ID(bridge->unsubscribed++),
+                            filter);
 }
 
 /** The end of an attempt; another one follows at once where there is another way to speak. */

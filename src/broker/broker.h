@@ -182,7 +182,8 @@ struct broker_inner {
 
 /**
  * A client without a network: nobody is asked who it is and what it may, and no limit of
- * connections, keep-alive and messages of QoS 2 holds for it. It is held until it is released.
+ * connections, keep-alive, subscriptions and messages of QoS 2 holds for it. It is held until it is
+ * released.
  */
 struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t now_us, void *socket,
                                                const struct broker_inner *inner);

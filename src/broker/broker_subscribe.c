@@ -104,7 +104,8 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
         share.group.size > 0 && !group ? NULL : subscription_find(session, topic, group);
     *ret_new = !subscription;
     if (!subscription) {
-        if (session->subscription_count >= broker->config.subscription_count_max) {
+        bool is_inner = session->client && session->client->inner;
+        if (!is_inner && session->subscription_count >= broker->config.subscription_count_max) {
             broker_topics_prune(topic);
             return MQTT_QUOTA_EXCEEDED;
         }

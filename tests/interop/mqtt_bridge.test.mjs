@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Authority } from '../support/certificate.mjs';
-import { MosquittoBroker, mosquittoMissing } from '../support/mosquitto.mjs';
+import { MosquittoBroker, freePort, mosquittoMissing } from '../support/mosquitto.mjs';
 import { Client, startMqtt } from '../support/mqtt.mjs';
 import { until } from '../support/until.mjs';
 
@@ -143,6 +143,33 @@ describe('roost bridges to Mosquitto', { skip, timeout: 240000, concurrency: 3 }
         const again = await connect(near, kept);
         await until('all have arrived', () => new Set(again.texts).size === count, patience);
         await received(again, ben, 'a/#', count).then((messages) => assert.equal(messages.length, count));
+    });
+
+    test('Mosquitto stands still: what waits is bounded, and all else arrives', async () => {
+        const far = await mosquitto();
+        const near = await roost(file('still', 'connection west', `address 127.0.0.1:${far.port}`, 'topic a/# out 1', 'max_queued_bytes 2000000'));
+        await connected(near, 'west');
+        const [ann, ben] = [await connect(near), await connect(far)];
+        await ben.subscribe('a/#', 1);
+        far.signal('SIGSTOP');
+        // what kernels take is a few megabytes
+        const count = 200;
+        for (let i = 0; i < count; i++) await ann.publish('a/x', `${i} ${'x'.repeat(200000)}`, { qos: 1 });
+        const dropped = await near.total('mqtt_bridge_dropped_total');
+        assert.ok(dropped > 0 && dropped < count);
+        far.signal('SIGCONT');
+        await until('what was not dropped has arrived', () => new Set(ben.texts).size === count - dropped, patience);
+        await ann.publish('a/x', 'and on', { qos: 1 });
+        await ben.next(({ text }) => text === 'and on', patience);
+    });
+
+    test('several addresses are tried one after the other', async () => {
+        const far = await mosquitto();
+        const near = await roost(file('several', 'connection west', `address 127.0.0.1:${await freePort()} nowhere.invalid localhost:${far.port}`,
+            'restart_timeout 1 1', 'topic a/# out 1'));
+        await connected(near, 'west');
+        const problems = near.log.filter(({ message }) => message === 'MQTT bridge cannot connect').map(({ address }) => address);
+        assert.deepEqual(problems, ['127.0.0.1', 'nowhere.invalid']);
     });
 
     test('a wrong password is told with what to do, and a new one is taken by a reload', async () => {

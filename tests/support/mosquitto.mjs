@@ -73,6 +73,10 @@ export class MosquittoBroker {
     get mqttPort() { return this.port; }
     get mqttTlsPort() { return this.port; }
 
+    signal(name) {
+        this.#child.kill(name);
+    }
+
     async stop() {
         this.#child.kill('SIGTERM');
         await this.ended;

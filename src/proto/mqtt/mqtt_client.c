@@ -312,6 +312,16 @@ void mqtt_client_subscribe(struct mqtt_client *client, uint64_t now_us, uint16_t
     end(client, now_us, &writer);
 }
 
+void mqtt_client_unsubscribe(struct mqtt_client *client, uint64_t now_us, uint16_t packet_id,
+                             struct bytes filter)
+{
+    if (!may_write(client))
+        return;
+    struct writer writer = begin(client, filter.size + 16);
+    mqtt_write_unsubscribe(&writer, client->version, packet_id, &filter, 1);
+    end(client, now_us, &writer);
+}
+
 void mqtt_client_disconnect(struct mqtt_client *client, uint64_t now_us, enum mqtt_reason reason)
 {
     if (may_write(client)) {

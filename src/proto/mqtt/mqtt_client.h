@@ -79,6 +79,8 @@ void mqtt_client_ack(struct mqtt_client *client, uint64_t now_us, enum mqtt_type
                      const struct mqtt_ack *ack);
 void mqtt_client_subscribe(struct mqtt_client *client, uint64_t now_us, uint16_t packet_id,
                            const struct mqtt_subscription *subscription);
+void mqtt_client_unsubscribe(struct mqtt_client *client, uint64_t now_us, uint16_t packet_id,
+                             struct bytes filter);
 /** Says goodbye: nothing is written or read afterwards. Quiet before CONNACK (5.0, 3.1.4). */
 void mqtt_client_disconnect(struct mqtt_client *client, uint64_t now_us, enum mqtt_reason reason);
 

@@ -327,6 +327,8 @@ static void test_rules_change(void **state)
     bridge_begin(&world);
     bridge_up(&world);
     assert_int_equal(world_metric(&world.here, BROKER_METRIC_SUBSCRIPTIONS), 1);
+    // nor there, where the session was kept
+    assert_int_equal(world_metric(&world.there, BROKER_METRIC_SUBSCRIPTIONS), 0);
     come(&world.there, &ben, "ben");
     device_subscribe(&ben, "#", 0);
     device_expect_message(&ben, "b/x", "retained", 0);
