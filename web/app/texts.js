@@ -90,7 +90,7 @@ const EN = {
     'menu.shortcuts': 'Keyboard shortcuts',
     'menu.details': 'Connection details',
     'menu.hold': 'Put on hold',
-    'menu.resume': 'Take off hold',
+    'menu.resume': 'Resume',
     'menu.transfer': 'Transfer…',
     'menu.lock': 'Lock the room',
     'menu.unlock': 'Unlock the room',

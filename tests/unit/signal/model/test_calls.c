@@ -202,6 +202,28 @@ static void test_a_busy_device_lets_the_users_others_ring(void **state)
     go(&phone);
 }
 
+static void test_who_wants_no_calls_is_busy(void **state)
+{
+    (void)state;
+    struct fake_device ann, desk, phone;
+    char id[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    enter_as(&desk, CALL_BINDING_NATIVE, "bob", NULL, true);
+    enter_as(&phone, CALL_BINDING_MQTT, "bob", NULL, true);
+    assert_int_equal(presence_choose(&model.calls, &phone.device, PRESENCE_DND), 0);
+    assert_int_equal(try_call(&ann, "bob", id), -EBUSY);
+    assert_hears(&desk, "nothing");
+    assert_int_equal(last_record()->reason, CALL_ENDED_BUSY);
+    // but calls others
+    call(&phone, "ann", id);
+    assert_int_equal(hang_up(&phone, id), 0);
+    assert_int_equal(presence_choose(&model.calls, &phone.device, PRESENCE_ONLINE), 0);
+    call(&ann, "bob", id);
+    go(&ann);
+    go(&desk);
+    go(&phone);
+}
+
 static void test_of_two_calls_that_cross_one_goes_on(void **state)
 {
     (void)state;
@@ -339,6 +361,7 @@ int main(void)
         TEST(test_what_ends_the_ringing_of_many),
         TEST(test_a_device_is_busy_when_its_places_are_taken),
         TEST(test_a_busy_device_lets_the_users_others_ring),
+        TEST(test_who_wants_no_calls_is_busy),
         TEST(test_of_two_calls_that_cross_one_goes_on),
         TEST(test_between_devices_of_many_calls_both_go_on),
         TEST(test_a_record_is_left_of_each_call),
