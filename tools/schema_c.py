@@ -29,7 +29,7 @@ def declarations(fields):
     for name, field in fields.items():
         member = c_name(name)
         kind = field["type"]
-        if kind == "string":
+        if kind in ("string", "json"):
             lines.append(f"const char *{member}; {comment(field['description'])}")
         elif kind == "integer":
             lines.append(f"uint64_t {member}; {comment(field['description'])}")

@@ -8,6 +8,8 @@ def type_text(field):
         text = f"[{field['enum']}](#{field['enum']})"
     elif kind == "object":
         text = f"[{field['object']}](#{field['object']})"
+    elif kind == "json":
+        text = "any value"
     elif kind == "array":
         text = "array of " + type_text(field["items"])
     else:
@@ -19,7 +21,7 @@ def type_text(field):
 
 def limits_text(field):
     parts = []
-    if field["type"] == "string" and "max" in field:
+    if field["type"] in ("string", "json") and "max" in field:
         parts.append(f"{field.get('min', 0)} to {field['max']} bytes")
     if field["type"] == "integer" and "max" in field:
         top = "2^53 - 1" if field["max"] == 9007199254740991 else field["max"]
@@ -105,6 +107,8 @@ def ts_type(field):
         text = pascal(field["object"])
     elif kind == "array":
         text = ts_type(field["items"]) + "[]"
+    elif kind == "json":
+        text = "unknown"
     else:
         text = kind
     return text + (" | null" if field.get("nullable") else "")

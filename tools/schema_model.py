@@ -8,6 +8,7 @@ KEYS = {
     "string": {"min", "max", "format"},
     "integer": {"min", "max"},
     "boolean": set(),
+    "json": {"max"},  # any value, passed as it was written
     "enum": {"enum"},
     "object": {"object"},
     "array": {"items", "min_items", "max_items"},
@@ -54,7 +55,7 @@ def check_field(schema, where, field, incoming):
         raise SchemaError(f"{where}: unknown enum {field['enum']}")
     if kind == "object" and field["object"] not in schema.types:
         raise SchemaError(f"{where}: unknown object {field['object']}")
-    if kind == "string" and incoming and "max" not in field:
+    if kind in ("string", "json") and incoming and "max" not in field:
         raise SchemaError(f"{where}: what clients send needs a maximum length")
     if kind == "integer" and incoming and ("max" not in field or field.get("min", -1) < 0):
         raise SchemaError(f"{where}: what clients send needs limits from 0 up")
@@ -84,6 +85,8 @@ def matches(schema, value, field):
         return isinstance(value, str)
     if kind == "integer":
         return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "json":
+        return True
     if kind == "boolean":
         return isinstance(value, bool)
     if kind == "enum":

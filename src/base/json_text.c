@@ -137,8 +137,8 @@ void json_text_null(struct json_text *text)
     add(text, "null", 4);
 }
 
-void json_text_raw_members(struct json_text *text, struct bytes members)
+void json_text_raw(struct json_text *text, struct bytes json)
 {
     begin_value(text);
-    add(text, (const char *)members.data, members.size);
+    add(text, (const char *)json.data, json.size);
 }

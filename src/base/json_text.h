@@ -29,5 +29,5 @@ void json_text_string(struct json_text *text, const char *value);
 void json_text_number(struct json_text *text, uint64_t value);
 void json_text_boolean(struct json_text *text, bool value);
 void json_text_null(struct json_text *text);
-/** The rest of an object that was written before, from its first key to its end. */
-void json_text_raw_members(struct json_text *text, struct bytes members);
+/** JSON as it was written before: a value, or the rest of an object from its first key on. */
+void json_text_raw(struct json_text *text, struct bytes json);

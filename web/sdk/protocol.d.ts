@@ -554,6 +554,8 @@ export interface RegisterRequest {
     trickle?: boolean;
     /** `true`: this session does what `call_transfer` tells it, and takes a `call_incoming` with `replaces` in the place of that call. Absent: as before, at first `false`. */
     transfers?: boolean;
+    /** `true`: the session speaks `relay` instead of the requests and events of calls, for simple-peer; it may have up to 16 of them at once. Absent: as before. */
+    relay?: boolean;
 }
 
 /** Result of `register`. */
@@ -720,6 +722,16 @@ export interface CallAnswerRequest {
     call: string;
     /** The answer. */
     sdp: string;
+}
+
+/** What a simple-peer object says (its `signal` event), for the user to whom it is to go. An offer of sound or picture calls the user, whatever the user speaks; an answer accepts; `{type: "bye"}` hangs up, refuses or takes back. What is no call's goes to sessions of the user that registered with `relay` too. A refused offer gets a `bye` besides the error. */
+export interface RelayRequest {
+    type: "relay";
+    id?: number;
+    /** User name; or `from` of what is answered. */
+    to: string;
+    /** An object of simple-peer's: `{type, sdp}`, `{type: "candidate", candidate}` and others. */
+    data: unknown;
 }
 
 /** Lists users in the order of their names, and tells of changes of their presence from now on by `presence` events, until the next `contacts` or until the session is registered no longer. A verified user sees the accounts of the server and all other users who are registered; a guest sees who is registered, unless the server hides users from guests and guests from users. */
@@ -1118,6 +1130,18 @@ export interface CallEndedEvent {
     reason: CallEndedReason;
 }
 
+/** For the simple-peer object that belongs to the other side: its method `signal` takes `data`. An offer may begin a call; `{type: "bye", reason}` ends it, with a reason of [call_ended_reason](#call_ended_reason) or `unavailable`. Only sessions that registered with `relay` get it. */
+export interface RelayEvent {
+    type: "relay";
+    seq: number;
+    /** The other side's user name. Of a caller who has none, the call: answer to that. */
+    from: string;
+    /** Display name of a caller, with its first offer. */
+    name?: string;
+    /** As in the request. */
+    data: unknown;
+}
+
 /** A contact can be reached in another way now. At most one a second for each user; what changes faster is passed over. */
 export interface PresenceEvent {
     type: "presence";
@@ -1241,6 +1265,7 @@ export type Request =
     | CallHoldRequest
     | CallTransferRequest
     | CallAnswerRequest
+    | RelayRequest
     | ContactsRequest
     | PresenceRequest
     | MessageRequest
@@ -1280,6 +1305,7 @@ export type ServerEvent =
     | CallTransferEvent
     | CallTransferFailedEvent
     | CallEndedEvent
+    | RelayEvent
     | PresenceEvent
     | MessageEvent
     | MissedEvent;
@@ -1315,6 +1341,7 @@ export interface EventMap {
     call_transfer: CallTransferEvent;
     call_transfer_failed: CallTransferFailedEvent;
     call_ended: CallEndedEvent;
+    relay: RelayEvent;
     presence: PresenceEvent;
     message: MessageEvent;
     missed: MissedEvent;
@@ -1358,6 +1385,7 @@ export interface ResultMap {
     call_hold: undefined;
     call_transfer: undefined;
     call_answer: undefined;
+    relay: undefined;
     contacts: ContactsResult;
     presence: undefined;
     message: MessageResult;
@@ -1405,6 +1433,7 @@ export interface RequestMap {
     call_hold: CallHoldRequest;
     call_transfer: CallTransferRequest;
     call_answer: CallAnswerRequest;
+    relay: RelayRequest;
     contacts: ContactsRequest;
     presence: PresenceRequest;
     message: MessageRequest;

@@ -62,6 +62,8 @@ struct call_device {
  * come. */
 void call_device_init(struct call_device *device, const struct call_device_ops *ops,
                       enum call_binding binding);
+/** The device speaks another language from now on. It is not registered and has no calls. */
+void call_device_set_binding(struct call_device *device, enum call_binding binding);
 /** Takes the device out of everything: its calls end with `reason` for the other sides. */
 void call_device_done(struct call_directory *directory, struct call_device *device, uint64_t now_us,
                       enum call_ended_reason reason);

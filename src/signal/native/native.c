@@ -59,6 +59,7 @@ static native_handler *const handlers[WIRE_REQUEST_COUNT] = {
     [WIRE_REQUEST_CALL_ANSWER] = native_call_answer,
     [WIRE_REQUEST_CALL_HOLD] = native_call_hold,
     [WIRE_REQUEST_CALL_TRANSFER] = native_call_transfer,
+    [WIRE_REQUEST_RELAY] = native_relay,
     [WIRE_REQUEST_CONTACTS] = native_contacts,
     [WIRE_REQUEST_PRESENCE] = native_presence,
     [WIRE_REQUEST_MESSAGE] = native_message,

@@ -96,7 +96,12 @@ void native_register(struct native_session *session, uint64_t now_us,
     const char *name = grants.name[0] ? grants.name : request->name;
     take_abilities(session, request->has_trickle ? &request->trickle : NULL,
                    request->has_transfers ? &request->transfers : NULL);
-    int result =
+    int result = request->has_relay ? native_relay_set(session, request->relay) : 0;
+    if (result < 0) {
+        native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL, NULL);
+        return;
+    }
+    result =
         call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
         refuse_name(session, message, result);
@@ -169,7 +174,7 @@ void native_unlink(struct native_session *session, uint64_t now_us,
     reply_unregistered(session, message, call_device_unlink(calls_of(session), &session->device));
 }
 
-static void refuse_call(struct native_session *session, const struct wire_message *message,
+void native_refuse_call(struct native_session *session, const struct wire_message *message,
                         int result)
 {
     switch (result) {
@@ -211,7 +216,7 @@ void native_call(struct native_session *session, uint64_t now_us,
                    request->has_transfers ? &request->transfers : NULL);
     int result = call_start(calls_of(session), &session->device, now_us, &start, id);
     if (result < 0) {
-        refuse_call(session, message, result);
+        native_refuse_call(session, message, result);
         return;
     }
     struct wire_result_call reply = { .call = id,

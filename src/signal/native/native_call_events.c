@@ -110,7 +110,7 @@ static void write_event(struct json_text *out, const struct call_event *event)
     case CALL_EVENT_LINK_READY:
         wire_write_event_link_ready(out, &(struct wire_event_link_ready){ .link = event->to });
         break;
-    case CALL_EVENT_RELAY: // no request of the protocol relays anything
+    case CALL_EVENT_RELAY: // to sessions that speak `relay` alone
         ensure(false);
     }
 }
@@ -118,6 +118,10 @@ static void write_event(struct json_text *out, const struct call_event *event)
 static void call_notified(struct call_device *device, const struct call_event *event)
 {
     struct native_session *session = container_of(device, struct native_session, device);
+    if (session->relays) {
+        native_relay_event(session, event);
+        return;
+    }
     write_event(native_out(session->native), event);
     native_send_event(session);
 }

@@ -128,9 +128,12 @@ struct native_session {
     bool admitted;              /**< showed a valid token */
     struct native_parked parked;
     struct call_device device;
-    struct presence_watcher watcher; /**< of its contacts */
-    char *login;                     /**< its name; NULL: it came by hello */
-    char *user;                      /**< with `login`: whom the transport vouches for */
+    bool relays;                      /**< speaks `relay` instead of calls */
+    enum call_binding binding_before; /**< of a session that relays: when it did not */
+    struct list relayed;              /**< struct native_relayed: whom it has something with */
+    struct presence_watcher watcher;  /**< of its contacts */
+    char *login;                      /**< its name; NULL: it came by hello */
+    char *user;                       /**< with `login`: whom the transport vouches for */
     struct native_unconfirmed unconfirmed;
     struct native_pending *pending; /**< in no order */
     size_t pending_count;
@@ -245,6 +248,7 @@ native_handler native_call_offer, native_call_answer, native_call_hold, native_c
 native_handler native_contacts, native_presence;              // native_contacts.c
 native_handler native_message, native_messages, native_calls; // native_messages.c
 native_handler native_devices, native_device_revoke;          // native_devices.c
+native_handler native_relay;                                  // native_relay.c
 
 /** True when the session is in a room; else refuses. */
 bool native_need_member(struct native_session *session, const struct wire_message *message);
@@ -279,6 +283,17 @@ void native_ice_init(struct native_ice *ice, const struct native_session *sessio
 void native_ice_done(struct native_ice *ice);
 
 struct wire_limits native_limits(const struct signal_native *native);
+
+/** ---- native_call.c, native_relay.c ---- */
+
+/** Refuses what call_start refused with that result. */
+void native_refuse_call(struct native_session *session, const struct wire_message *message,
+                        int result);
+/** The session speaks `relay` from now on, or no longer; -EBUSY while it has calls. */
+must_check int native_relay_set(struct native_session *session, bool relays);
+/** What a call says to a session that speaks `relay`. */
+void native_relay_event(struct native_session *session, const struct call_event *event);
+void native_relay_done(struct native_session *session);
 
 /** ---- native_events.c, native_call_events.c ---- */
 

@@ -51,7 +51,7 @@ static void transmit_numbered(struct native_session *session, const struct nativ
     json_text_key(frame, "seq");
     json_text_number(frame, seq);
     // the rest of the object, whose first member follows ours
-    json_text_raw_members(frame, bytes_of(body->text + 1, body->size - 1));
+    json_text_raw(frame, bytes_of(body->text + 1, body->size - 1));
     transmit(session->connection, json_text_bytes(frame));
 }
 

@@ -22,6 +22,7 @@ struct native_session *native_session_new(struct native_connection *connection)
     native_replay_init(&session->replay);
     session->observer.notify = native_room_notify;
     call_device_init(&session->device, &native_call_ops, CALL_BINDING_NATIVE);
+    list_init(&session->relayed);
     native_contacts_init(session);
     map_set(&native->sessions, bytes_of_text(session->id), session);
     native_count(native, NATIVE_METRIC_SESSIONS, 1);
@@ -227,6 +228,7 @@ void native_session_free(struct native_session *session)
     native->kept_bytes -= session->replay.bytes;
     native_replay_done(&session->replay);
     native_parked_done(&session->parked);
+    native_relay_done(session);
     memory_wipe(session->token, sizeof(session->token));
     free(session->login);
     free(session->user);

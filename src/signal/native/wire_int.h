@@ -10,6 +10,7 @@ enum wire_type {
     WIRE_ENUM,    /**< an enum whose values count from 0 */
     WIRE_OBJECT,  /**< pointer to a struct */
     WIRE_ARRAY,   /**< pointer to texts or structs, and a count */
+    WIRE_JSON,    /**< const char *: any value, as JSON */
 };
 
 enum wire_format {

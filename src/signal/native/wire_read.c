@@ -185,6 +185,20 @@ static int read_array(struct reading *reading, const struct wire_field *field,
     return 0;
 }
 
+/** A text of its own: what it was read from does not live as long. */
+static int read_json_value(struct reading *reading, const struct wire_field *field,
+                           const struct json_value *json, char *out)
+{
+    size_t size = json->source.size;
+    if (size > field->max)
+        return refuse_field(reading, "\"%s\" must have at most %u bytes; it has %zu.", field->name,
+                            (unsigned)field->max, size);
+    char *copy = message_memory(reading, size + 1, 1);
+    memcpy(copy, json->source.data, size);
+    memcpy(out, &copy, sizeof(copy));
+    return 0;
+}
+
 static int read_value(struct reading *reading, const struct wire_field *field,
                       const struct json_value *json, char *object)
 {
@@ -205,6 +219,8 @@ static int read_value(struct reading *reading, const struct wire_field *field,
         return read_inner(reading, field, json, out);
     case WIRE_ARRAY:
         return read_array(reading, field, json, object);
+    case WIRE_JSON:
+        return read_json_value(reading, field, json, out);
     }
     return 0;
 }

@@ -9,7 +9,7 @@ static bool is_absent(const struct wire_field *field, const char *value)
 {
     if (field->has_flag)
         return !*(const bool *)(value + field->has_offset);
-    if (field->type != WIRE_STRING && field->type != WIRE_OBJECT)
+    if (field->type != WIRE_STRING && field->type != WIRE_OBJECT && field->type != WIRE_JSON)
         return false;
     const void *pointer;
     memcpy(&pointer, value + field->offset, sizeof(pointer));
@@ -66,6 +66,10 @@ static void write_value(struct json_text *out, const struct wire_field *field, c
         break;
     case WIRE_ARRAY:
         write_array(out, field, value);
+        break;
+    case WIRE_JSON:
+        memcpy(&pointer, value + field->offset, sizeof(pointer));
+        json_text_raw(out, bytes_of_text(pointer ? pointer : "null"));
         break;
     }
 }

@@ -245,7 +245,80 @@ const mqtt = {
     },
 };
 
-export const clients = { native, peerjs, mqtt };
+/** simple-peer: the npm package as it is, with what its objects say passed by `relay`. */
+const simplePeer = {
+    open: (browser, url) => openPage(browser, url, (page) => page.evaluate(library('simple-peer/simplepeer.min.js'))),
+    /** @param {{trickle?: boolean, token?: string}} [options] trickle: of SimplePeer, and of the session */
+    async register(page, user, options = {}) {
+        await page.evaluate(async (own, { trickle = true, ...given }) => {
+            const { test } = globalThis;
+            let id = 0;
+            const peers = new Map();
+            const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`, 'roost.v1');
+            const send = (message) => socket.send(JSON.stringify({ id: ++id, ...message }));
+            const stop = (name, tell) => {
+                const peer = peers.get(name);
+                if (peers.delete(name) && tell) send({ type: 'relay', to: name, data: { type: 'bye' } });
+                peer?.destroy();
+                if (test.with === name) test.state = 'ended';
+            };
+            test.start = (name, more) => {
+                const peer = new globalThis.SimplePeer({ trickle, stream: test.stream(), ...more });
+                peers.set(name, peer);
+                test.peer = peer;
+                test.connection = peer._pc; // for its statistics alone
+                peer.on('signal', (data) => send({ type: 'relay', to: name, data }));
+                peer.on('stream', (stream) => test.show(stream));
+                peer.on('connect', () => (test.state = 'connected'));
+                peer.on('data', (data) => (test.got ??= []).push(String(data)));
+                peer.on('error', (error) => (test.errors ??= []).push(error.code));
+                peer.on('close', () => stop(name, true));
+            };
+            let waiting = [];
+            const registered = new Promise((resolve, reject) => {
+                socket.onmessage = ({ data: text }) => {
+                    const { type, id: request, from, data, message } = JSON.parse(text);
+                    if (request === 2) (type === 'ok' ? resolve : reject)(message);
+                    if (type !== 'relay') return;
+                    if (data.type === 'bye') {
+                        test.reason = data.reason;
+                        if (test.with === from) test.state = 'ended';
+                        stop(from, false);
+                    } else if (peers.has(from)) {
+                        peers.get(from).signal(data);
+                    } else if (data.type === 'offer') {
+                        test.with = from;
+                        test.state = 'incoming';
+                        waiting = [data];
+                    } else {
+                        waiting.push(data);
+                    }
+                };
+            });
+            await new Promise((resolve) => (socket.onopen = resolve));
+            send({ type: 'hello', version: 1 });
+            send({ type: 'register', user: own, relay: true, trickle, ...given });
+            await registered;
+            test.call = (to) => {
+                test.with = to;
+                test.state = 'calling';
+                test.start(to, { initiator: true });
+            };
+            test.accept = () => {
+                test.start(test.with, {});
+                for (const data of waiting) test.peer.signal(data);
+            };
+            test.reject = () => {
+                send({ type: 'relay', to: test.with, data: { type: 'bye' } });
+                test.state = 'ended';
+            };
+            test.hangup = () => stop(test.with, true);
+        }, user, options);
+        return client(page, 'simple-peer', user);
+    },
+};
+
+export const clients = { native, peerjs, mqtt, 'simple-peer': simplePeer };
 
 /** Both sides of a call have decoded pictures of each other. */
 export async function bothSee(...sides) {
