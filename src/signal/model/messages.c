@@ -7,6 +7,12 @@ static const struct call_user *find_user(const struct call_directory *directory,
     return map_find(&directory->users, bytes_of_text(name));
 }
 
+/** A simple-peer client has no words for messages, though the engine that it speaks with has. */
+static bool takes_messages(const struct call_device *device)
+{
+    return device->ops->message && device->binding != CALL_BINDING_RELAY;
+}
+
 struct message_audience message_audience(const struct call_directory *directory, const char *name,
                                          const struct call_device *except)
 {
@@ -20,7 +26,7 @@ struct message_audience message_audience(const struct call_directory *directory,
     {
         // devices that share a name are all verified
         audience.is_verified = device->verified;
-        if (device == except || !device->ops->message)
+        if (device == except || !takes_messages(device))
             continue;
         if (device->away)
             audience.away++;
@@ -39,7 +45,7 @@ void message_hand_over(const struct call_directory *directory, const char *name,
     struct call_device *device;
     list_each(device, &user->devices, user_node)
     {
-        if (device != except && device->ops->message)
+        if (device != except && takes_messages(device))
             device->ops->message(device, message);
     }
 }
@@ -53,7 +59,7 @@ void message_tell_missed(const struct call_directory *directory, const char *nam
     struct call_device *device;
     list_each(device, &user->devices, user_node)
     {
-        if (device->ops->missed)
+        if (device->ops->missed && takes_messages(device))
             device->ops->missed(device, calls, messages);
     }
 }

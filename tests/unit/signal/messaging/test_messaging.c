@@ -339,15 +339,19 @@ static void test_names_that_a_token_vouched_for_are_known_from_then_on(void **st
 static void test_a_device_without_words_for_messages_leaves_them_waiting(void **state)
 {
     (void)state;
-    struct gadget deaf, ann, ben;
+    struct gadget deaf, relay, ann, ben;
     enter_as(&deaf, "ben", true, &deaf_ops);
+    enter(&relay, "ben", true);
+    relay.device.binding = CALL_BINDING_RELAY;
     enter(&ann, "ann", true);
     assert_int_equal(deliver(&ann, "ben", "1"), 0);
     settle();
     enter(&ben, "ben", true);
     settle();
     assert_string_equal(ben.heard, "ann:1! ");
+    assert_string_equal(relay.heard, "");
     leave(&deaf);
+    leave(&relay);
     leave(&ann);
     leave(&ben);
 }
