@@ -57,6 +57,7 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_GET, "/api/v1/users/{user}", control_user_get },
     { HTTP_METHOD_PATCH, "/api/v1/users/{user}", control_user_update },
     { HTTP_METHOD_DELETE, "/api/v1/users/{user}", control_user_remove },
+    { HTTP_METHOD_GET, "/api/v1/users/{user}/calls", control_user_calls },
     { HTTP_METHOD_POST, "/api/v1/tokens", control_token_make },
     { HTTP_METHOD_GET, "/api/v1/revocations", control_revocations_get },
     { HTTP_METHOD_POST, "/api/v1/revocations", control_revoke },

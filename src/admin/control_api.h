@@ -13,6 +13,7 @@
 
 struct control_api;
 struct media_host;
+struct history;
 struct user_watch;
 
 struct control_api_config {
@@ -23,6 +24,7 @@ struct control_api_config {
     struct media_host *media;     /**< for statistics */
     struct token_verifier *tokens;
     struct user_watch *users;               /**< the users, and where they stand */
+    struct history *history;                /**< of calls; NULL: none is kept */
     const struct roost_options *options;    /**< may be reloaded */
     const char *data_dir;                   /**< captures are written into a folder of it */
     struct bytes (*token_key)(void *owner); /**< what signs tokens that are asked for */

@@ -98,6 +98,8 @@ control_handler control_capture_stop, control_capture_download, control_capture_
 void control_captures_stop(struct control_api *api);
 /** control_tokens.c */
 control_handler control_token_make, control_revocations_get, control_revoke, control_unrevoke;
+/** control_calls.c */
+control_handler control_user_calls;
 /** control_users.c */
 control_handler control_users_list, control_user_add, control_user_get, control_user_update;
 control_handler control_user_remove;

@@ -17,11 +17,13 @@ let userNumber = 0;
 /** Names of its own for each test: what is kept of one does not reach another. */
 const names = (...firsts) => firsts.map((first) => `${first}-${++userNumber}`);
 
-function tokenFor(user) {
+function token(claims) {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: user, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
+    const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...claims, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
     return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
+
+const tokenFor = (user) => token({ sub: user });
 
 /** A session of a user whom a token vouches for, or of a guest. */
 async function enter(context, server, user, { guest = false } = {}) {
@@ -134,6 +136,16 @@ describe('with one server', () => {
         const { calls } = await callee.request('calls', { seen: true });
         assert.deepEqual(calls.map(({ with: who, direction, media, result, missed, binding }) => [who, direction, media, result, missed, binding]),
             [[ann, 'in', 'video', 'answered', false, 'native'], [ann, 'in', 'audio', 'unavailable', true, 'native']]);
+        const list = async (query, status = 200) => {
+            const answer = await server.fetch(`/api/v1/users/${ben}/calls${query}`, { headers: { authorization: `Bearer ${token({ admin: true })}` } });
+            assert.equal(answer.status, status, answer.body);
+            return status === 200 ? JSON.parse(answer.body) : null;
+        };
+        const page = await list('?limit=1');
+        assert.deepEqual(page.calls.map(({ with: who, direction, result, media }) => [who, direction, result, media]), [[ann, 'in', 'answered', 'video']]);
+        const rest = await list(`?before=${page.next}`);
+        assert.deepEqual([rest.calls.map(({ result }) => result), rest.next], [['unavailable'], null]);
+        await list('?limit=101', 400);
         const own = (await caller.request('calls')).calls;
         assert.deepEqual(own.map(({ direction, result, binding }) => [direction, result, binding]), [['out', 'answered', 'native'], ['out', 'unavailable', undefined]]);
         await callee.goodbye();
