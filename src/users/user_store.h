@@ -22,10 +22,11 @@
 
 #define USER_DISPLAY_NAME_MAX 128
 
+/** Kept for protocols that ask for it: each one's page says what follows from it. */
 enum user_role {
     USER_ROLE_USER,
-    USER_ROLE_MODERATOR, /**< of every room that it joins */
-    USER_ROLE_OPERATOR,  /**< a moderator too */
+    USER_ROLE_MODERATOR,
+    USER_ROLE_OPERATOR,
     USER_ROLE_COUNT,
 };
 
