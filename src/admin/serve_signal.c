@@ -83,7 +83,9 @@ static struct signal_hub_config hub_config(struct serve *serve)
             .account_since = serve_account_since,
             .accounts = serve_contact_accounts,
             .ended = call_ended,
+            .media_way = (enum call_media_way)options->calls.media,
         },
+        .anchored_count_max = options->calls.max_anchored,
     };
 }
 

@@ -171,18 +171,14 @@ void room_watch(const struct room *room, struct room_watch_event *event)
     watcher->notify(watcher, event);
 }
 
-void room_directory_take_media_events(struct room_directory *directory, uint64_t now_us)
+void room_directory_media_event(struct room_directory *directory, uint64_t now_us,
+                                const struct media_event *event)
 {
-    struct media_control *media = directory->config.media;
-    struct media_event event;
-    while (media->event(media, &event)) {
-        struct room_member *member = map_find(&directory->by_media, map_key_u64(&event.session));
-        if (member)
-            room_member_media_event(member, now_us, &event);
-        else
-            room_count(directory, ROOM_DIRECTORY_METRIC_MEDIA_STALE, 1);
-    }
-    room_directory_settle(directory, now_us);
+    struct room_member *member = map_find(&directory->by_media, map_key_u64(&event->session));
+    if (member)
+        room_member_media_event(member, now_us, event);
+    else
+        room_count(directory, ROOM_DIRECTORY_METRIC_MEDIA_STALE, 1);
 }
 
 void room_directory_tick(struct room_directory *directory, uint64_t now_us)

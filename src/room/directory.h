@@ -59,8 +59,9 @@ must_check int room_directory_open(struct room_directory *directory, uint64_t no
 must_check int room_directory_forget(struct room *room);
 /** A room that is kept stays when it is empty, with its lock and limits, until it is forgotten. */
 void room_set_kept(struct room *room, bool kept, uint64_t now_us);
-/** Takes all events that media has for us. */
-void room_directory_take_media_events(struct room_directory *directory, uint64_t now_us);
+/** Takes an event of media. Settle after the last one. */
+void room_directory_media_event(struct room_directory *directory, uint64_t now_us,
+                                const struct media_event *event);
 /** Fills slots and tells speakers of rooms that changed. Call it after every input. */
 void room_directory_settle(struct room_directory *directory, uint64_t now_us);
 /** Forgets rooms that were empty for long, settles what is due. */

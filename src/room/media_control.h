@@ -129,6 +129,7 @@ struct media_event {
     uint8_t demand; /**< so many of the smallest layers are of use to somebody; 0: none */
     enum media_pause pause;
     const char *reason; /**< FAILED: a constant sentence for the user */
+    bool closed;        /**< FAILED: the client closed the connection itself */
 };
 
 struct media_control {

@@ -50,6 +50,15 @@ static void tell_event(struct media_worker *worker, handle session, enum media_e
     tell_control(worker, MEDIA_MESSAGE_EVENT, &event, sizeof(event));
 }
 
+static void tell_closed(struct media_worker *worker, handle session)
+{
+    struct media_event event = { .kind = MEDIA_EVENT_FAILED,
+                                 .session = session,
+                                 .reason = "The client closed the connection.",
+                                 .closed = true };
+    tell_control(worker, MEDIA_MESSAGE_EVENT, &event, sizeof(event));
+}
+
 /** Without this message none of the session's slots would ever be filled. */
 static void tell_adopted(struct media_worker *worker, struct media_transport *transport)
 {
@@ -116,8 +125,7 @@ static void take_peer_event(struct media_worker *worker, struct media_transport 
                    "The secure media connection could not be set up.");
         break;
     case RTC_EVENT_CLOSED:
-        tell_event(worker, transport->session, MEDIA_EVENT_FAILED,
-                   "The client closed the connection.");
+        tell_closed(worker, transport->session);
         break;
     default:
         exchange_peer_event(worker->exchange, media_now_us(worker), transport->session, event,

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "room/directory.h"
 #include "room/media_control.h"
 #include "support/check.h"
 
@@ -309,4 +310,14 @@ static inline char *fake_offer_text(const char *form)
     }
     assert_false(builder.truncated);
     return text;
+}
+
+/** Gives rooms what they would be told, and settles them. */
+static inline void take_media_events(struct room_directory *rooms, uint64_t now_us)
+{
+    struct media_control *media = rooms->config.media;
+    struct media_event event;
+    while (media->event(media, &event))
+        room_directory_media_event(rooms, now_us, &event);
+    room_directory_settle(rooms, now_us);
 }

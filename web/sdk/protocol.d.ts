@@ -21,8 +21,8 @@ export type CallMedia = "audio" | "video";
 /** Why a member left: by itself (`left`), its connection stayed away (`lost`), a moderator removed it (`kicked`), a moderator ended the room (`ended`), the operator sent it to another room (`moved`). */
 export type LeftReason = "left" | "lost" | "kicked" | "ended" | "moved";
 
-/** Why a call ended: `hangup` by the other side, `cancelled` by the caller before an answer, `rejected` by the callee, `busy` callee, `timeout` nobody answered, `lost` the other side's connection stayed away, `elsewhere` another device of the user answered or rejected, `glare` both called at once and the other call goes on, `transferred` another call took its place, `unavailable` nobody was there. */
-export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "timeout" | "lost" | "elsewhere" | "glare" | "transferred" | "unavailable";
+/** Why a call ended: `hangup` by the other side, `cancelled` by the caller before an answer, `rejected` by the callee, `busy` callee, `timeout` nobody answered, `lost` the other side's connection stayed away, `elsewhere` another device of the user answered or rejected, `glare` both called at once and the other call goes on, `transferred` another call took its place, `media` of a call whose media goes through the server: the sides have no codec in common, or a connection could not be made or was lost, `unavailable` nobody was there. */
+export type CallEndedReason = "hangup" | "cancelled" | "rejected" | "busy" | "timeout" | "lost" | "elsewhere" | "glare" | "transferred" | "media" | "unavailable";
 
 /** What to do at a link: `wait` for an incoming call, or `call` the link's name. */
 export type LinkRole = "wait" | "call";

@@ -6,31 +6,53 @@
 
 static void arm(struct signal_hub *hub)
 {
-    loop_timer_set(&hub->timer, time_earlier(room_directory_deadline(&hub->rooms),
-                                             call_directory_deadline(&hub->calls)));
+    uint64_t calls_us =
+        time_earlier(call_directory_deadline(&hub->calls), anchor_deadline(&hub->anchor));
+    loop_timer_set(&hub->timer, time_earlier(room_directory_deadline(&hub->rooms), calls_us));
 }
 
 static void tick(struct loop_timer *timer, uint64_t now_us)
 {
     struct signal_hub *hub = container_of(timer, struct signal_hub, timer);
     call_directory_tick(&hub->calls, now_us);
+    anchor_tick(&hub->anchor, now_us);
     room_directory_tick(&hub->rooms, now_us);
     arm(hub);
 }
 
-static struct signal_hub_config complete(const struct signal_hub_config *config)
+static void media_ended(void *owner, const char *call, uint64_t now_us,
+                        enum call_ended_reason reason)
+{
+    struct signal_hub *hub = owner;
+    call_media_ended(&hub->calls, call, now_us, reason);
+}
+
+static struct anchor_config anchor_config(struct signal_hub *hub,
+                                          const struct signal_hub_config *config)
+{
+    return (struct anchor_config){ .media = config->media,
+                                   .call_count_max = config->anchored_count_max,
+                                   .owner = hub,
+                                   .ended = media_ended };
+}
+
+static struct signal_hub_config complete(struct signal_hub *hub,
+                                         const struct signal_hub_config *config)
 {
     struct signal_hub_config own = *config;
     own.rooms.media = config->media;
     own.rooms.random = config->random;
     own.calls.random = config->random;
+    own.calls.anchor = &hub->anchor.ops;
     return own;
 }
 
 void signal_hub_init(struct signal_hub *hub, const struct signal_hub_config *config)
 {
-    struct signal_hub_config own = complete(config);
+    struct signal_hub_config own = complete(hub, config);
     hub->loop = config->loop;
+    struct anchor_config anchored = anchor_config(hub, config);
+    anchor_init(&hub->anchor, &anchored);
     room_directory_init(&hub->rooms, &own.rooms);
     call_directory_init(&hub->calls, &own.calls);
     messaging_init(&hub->messaging, &hub->calls, config->history, config->random);
@@ -42,12 +64,15 @@ void signal_hub_done(struct signal_hub *hub)
     loop_timer_cancel(&hub->timer);
     messaging_done(&hub->messaging);
     call_directory_done(&hub->calls);
+    anchor_done(&hub->anchor);
     room_directory_done(&hub->rooms);
 }
 
 void signal_hub_reload(struct signal_hub *hub, const struct signal_hub_config *config)
 {
-    struct signal_hub_config own = complete(config);
+    struct signal_hub_config own = complete(hub, config);
+    struct anchor_config anchored = anchor_config(hub, config);
+    anchor_reload(&hub->anchor, &anchored);
     room_directory_reload(&hub->rooms, &own.rooms);
     call_directory_reload(&hub->calls, &own.calls);
     arm(hub);
@@ -61,7 +86,14 @@ void signal_hub_changed(struct signal_hub *hub)
 
 void signal_hub_media_ready(struct signal_hub *hub)
 {
-    room_directory_take_media_events(&hub->rooms, loop_now_us(hub->loop));
+    struct media_control *media = hub->rooms.config.media;
+    uint64_t now_us = loop_now_us(hub->loop);
+    struct media_event event;
+    while (media->event(media, &event)) {
+        if (!anchor_media_event(&hub->anchor, now_us, &event))
+            room_directory_media_event(&hub->rooms, now_us, &event);
+    }
+    room_directory_settle(&hub->rooms, now_us);
     arm(hub);
 }
 
@@ -71,6 +103,7 @@ size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets,
         room_directory_metrics(&hub->rooms),
         call_directory_metrics(&hub->calls),
         messaging_metrics(&hub->messaging),
+        anchor_metrics(&hub->anchor),
     };
     size_t count = min_of(capacity, array_size(all));
     memcpy(sets, all, count * sizeof(all[0]));

@@ -7,6 +7,7 @@
 
 #include "room/directory.h"
 #include "runtime/loop.h"
+#include "signal/anchor/anchor.h"
 #include "signal/messaging/messaging.h"
 #include "signal/model/calls.h"
 
@@ -15,7 +16,8 @@ struct signal_hub_config {
     struct random *random;              /**< the system's; required */
     struct media_control *media;        /**< required */
     struct room_directory_config rooms; /**< `media` and `random` are filled in */
-    struct call_directory_config calls; /**< `random` is filled in */
+    struct call_directory_config calls; /**< `random` and `anchor` are filled in */
+    uint32_t anchored_count_max;        /**< calls whose media goes through us */
     struct history *history;            /**< of messages and calls; NULL: nothing is kept */
 };
 
@@ -24,6 +26,7 @@ struct signal_hub {
     struct room_directory rooms;
     struct call_directory calls;
     struct messaging messaging;
+    struct anchor anchor;
     struct loop_timer timer;
 };
 

@@ -46,8 +46,21 @@ struct call_record call_record_begin(const struct call_device *caller, uint64_t 
     return record;
 }
 
-struct call *call_new(struct call_directory *directory, struct call_device *caller, uint64_t now_us,
-                      const struct call_request *request, const struct call_plan *plan)
+/** Forgets a call that nobody has heard of. */
+static void discard(struct call_directory *directory, struct call *call)
+{
+    list_remove(&call->ringing_node);
+    map_remove(&directory->calls, bytes_of_text(call->record.id));
+    metric_subtract(&directory->metrics[CALL_METRIC_CALLS], 1);
+    call_side_free(call->caller);
+    struct call_side *side;
+    list_each(side, &call->callees, call_node) call_side_free(side);
+    free(call);
+}
+
+int call_new(struct call_directory *directory, struct call_device *caller, uint64_t now_us,
+             const struct call_request *request, const struct call_plan *plan,
+             struct call **ret_call)
 {
     ensure(plan->callee_count > 0 && plan->callee_count <= CALL_CALLEES_MAX);
     struct call *call = memory_new(struct call);
@@ -71,8 +84,18 @@ struct call *call_new(struct call_directory *directory, struct call_device *call
     list_init(&call->callees);
     for (size_t i = 0; i < plan->callee_count; i++)
         list_append(&call->callees, &call_side_new(call, plan->callees[i])->call_node);
-    call_describe(directory, call->caller, now_us, CALL_EVENT_INCOMING, request->sdp);
-    return call;
+    char *offer cleanup(memory_free_at) = NULL;
+    if (call_wants_anchor(directory, caller, plan)) {
+        int error = call_anchored_begin(directory, call, request->sdp, &offer);
+        if (error) {
+            discard(directory, call);
+            return error;
+        }
+    }
+    call_describe(directory, call->caller, now_us, CALL_EVENT_INCOMING,
+                  offer ? offer : request->sdp);
+    *ret_call = call;
+    return 0;
 }
 
 /** Takes the device out of the call; `told`: it hears why, if it knows of the call. */
@@ -115,6 +138,7 @@ void call_end(struct call_directory *directory, struct call *call, uint64_t now_
     list_remove(&call->ringing_node);
     map_remove(&directory->calls, bytes_of_text(call->record.id));
     metric_subtract(&directory->metrics[CALL_METRIC_CALLS], 1);
+    call_anchored_end(directory, call);
     // whoever only rang hears that another device dealt with it
     bool elsewhere = reason == CALL_ENDED_REJECTED && !rings_one_device(call);
     struct call_side *leaving = call_side_find(call->caller->device, call->leaves);
@@ -165,6 +189,12 @@ int call_accept(struct call_directory *directory, struct call_device *device, ui
     struct call *call = side->call;
     if (call_side_is_caller(side) || !call_allows(call, CALL_INPUT_ACCEPT))
         return -EPROTO;
+    char *answer cleanup(memory_free_at) = NULL;
+    if (call->anchored) {
+        int error = call_anchored_accept(directory, side, now_us, sdp, &answer);
+        if (error)
+            return error;
+    }
     call_change(call, CALL_INPUT_ACCEPT);
     call->record.accepted_us = now_us;
     call->record.callee_binding = device->binding;
@@ -179,7 +209,7 @@ int call_accept(struct call_directory *directory, struct call_device *device, ui
     }
     if (side->trickles) // nobody is left for whom the caller's candidates are gathered
         call_gathering_done(&call->caller->gathering);
-    call_describe(directory, side, now_us, CALL_EVENT_ACCEPTED, sdp);
+    call_describe(directory, side, now_us, CALL_EVENT_ACCEPTED, answer ? answer : sdp);
     call_transfer_done(directory, call, now_us);
     return 0;
 }

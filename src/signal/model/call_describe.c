@@ -11,7 +11,7 @@
 static bool is_wanted_whole(const struct call_side *side)
 {
     const struct call *call = side->call;
-    if (!side->trickles) // its descriptions are whole anyway
+    if (!side->trickles || call->anchored) // its descriptions are whole anyway, and so are ours
         return false;
     if (!call_side_is_caller(side))
         return !call->caller->trickles;

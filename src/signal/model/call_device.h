@@ -47,6 +47,7 @@ struct call_device {
     bool verified;             /**< a token or password vouched for the user name */
     bool trickles;  /**< [true] its language has candidates apart from descriptions (RFC 8838) */
     bool transfers; /**< [false] it follows CALL_EVENT_TRANSFER, and calls that replace others */
+    bool loopback;  /**< it reached the server over loopback */
     bool away;      /**< its connection is lost, and it may come back */
     enum presence choice; /**< what it says about its user: online, away or dnd */
     bool unpaced;         /**< [false] it confirms nothing: all that was missed follows at once */

@@ -9,7 +9,9 @@ int call_pass_candidate(struct call_device *device, const char *id,
     struct call_side *side = call_side_find(device, id);
     if (!side)
         return -ENOENT;
-    call_describe_candidate(side, candidate);
+    // the server, which negotiates with each side, needs none: it answers checks from anywhere
+    if (!side->call->anchored)
+        call_describe_candidate(side, candidate);
     return 0;
 }
 
@@ -22,6 +24,8 @@ int call_pass_offer(struct call_directory *directory, struct call_device *device
     struct call *call = side->call;
     if (call->state != CALL_ACCEPTED)
         return -EPROTO;
+    if (call->anchored)
+        return call_anchored_offer(directory, side, sdp);
     bool crosses = call->offering && call->offering != side;
     if (crosses || call_describes(side) || call_describes(call_side_other(side)))
         return -EAGAIN;
@@ -37,6 +41,8 @@ int call_pass_answer(struct call_directory *directory, struct call_device *devic
     if (!side)
         return -ENOENT;
     struct call *call = side->call;
+    if (call->anchored && call->state == CALL_ACCEPTED)
+        return call_anchored_answer(directory, side, sdp);
     if (call->state != CALL_ACCEPTED || !call->offering || call->offering == side)
         return -EPROTO;
     call->offering = NULL;

@@ -131,7 +131,12 @@ int call_start(struct call_directory *directory, struct call_device *device, uin
         return refuse(directory, device, now_us, request, &plan);
     if (directory->calls.count >= directory->config.call_count_max)
         return -ENOSPC;
-    const struct call *call = call_new(directory, device, now_us, request, &plan);
+    struct call *call = NULL;
+    result = call_new(directory, device, now_us, request, &plan, &call);
+    if (result < 0 && plan.leaving)
+        call_transfer_failed(plan.leaving, CALL_ENDED_MEDIA);
+    if (result < 0)
+        return result;
     memcpy(ret_id, call->record.id, CALL_ID_SIZE);
     return 0;
 }

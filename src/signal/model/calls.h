@@ -12,6 +12,7 @@
 #include "base/metric.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "signal/model/call_anchor.h"
 #include "signal/model/call_device.h"
 #include "signal/model/contacts.h"
 
@@ -40,13 +41,22 @@ struct call_record {
     uint64_t ended_us;
 };
 
+/** How the media of calls goes. */
+enum call_media_way {
+    CALL_MEDIA_WAY_AUTO, /**< direct between devices of one language, anchored between others */
+    CALL_MEDIA_WAY_DIRECT,
+    CALL_MEDIA_WAY_ANCHORED,
+};
+
 struct call_directory_config {
     struct random *random;
     uint64_t ring_timeout_us; /**< [45 s] */
     uint32_t user_count_max;  /**< registered users and links [20000] */
     uint32_t call_count_max;  /**< [20000] */
     bool hide_guests;         /**< guests and users do not see each other in lists */
-    void *owner;              /**< given to the functions */
+    enum call_media_way media_way;
+    struct call_anchor *anchor; /**< who carries the media of anchored calls; NULL: nobody */
+    void *owner;                /**< given to the functions */
     /** Whether the name is an account's, so that its user must be verified. NULL: none is. */
     bool (*is_account)(void *owner, const char *name);
     /** Unix time in milliseconds at which the account was made; 0: not known. NULL: never is. */
@@ -74,12 +84,13 @@ struct call_directory {
     struct list gathering; /**< sides whose description waits for candidates, by deadline */
     struct presence_board presence;
     struct contact_index shown;
+    const char *problem; /**< after -EBADMSG: what is wrong with the description, a sentence */
     metric_value metrics[CALL_METRIC_COUNT];
 };
 
 void call_directory_init(struct call_directory *directory,
                          const struct call_directory_config *config);
-/** Keeps `random`; all else of `config` counts from now on. */
+/** Keeps `random` and `anchor`; all else of `config` counts from now on. */
 void call_directory_reload(struct call_directory *directory,
                            const struct call_directory_config *config);
 /** After the bindings have taken out their devices. */
@@ -102,12 +113,17 @@ struct call_request {
 /**
  * Starts a call. Returns 0 with its id; -ENOENT (nobody there), -EBUSY (in a call), -EALREADY (the
  * caller is in calls that it does not hold), -EINVAL (calls itself), -EDEADLK (glare, and the
- * other's call goes on), -ENOSPC.
+ * other's call goes on), -EBADMSG (an anchored call with an offer that cannot be: `problem`),
+ * -ENOSPC.
  */
 must_check int call_start(struct call_directory *directory, struct call_device *device,
                           uint64_t now_us, const struct call_request *request,
                           char ret_id[CALL_ID_SIZE]);
-/** All below: -ENOENT when the device has no such call, -EPROTO when its state forbids it. */
+/**
+ * All below: -ENOENT when the device has no such call, -EPROTO when its state forbids it. Of an
+ * anchored call also -EBADMSG when the description cannot be used (`problem`); an answer by which
+ * the call should have been accepted ends it.
+ */
 must_check int call_ringing(struct call_device *device, const char *id);
 must_check int call_accept(struct call_directory *directory, struct call_device *device,
                            uint64_t now_us, const char *id, const char *sdp);
@@ -128,6 +144,9 @@ must_check int call_pass_offer(struct call_directory *directory, struct call_dev
                                uint64_t now_us, const char *id, const char *sdp);
 must_check int call_pass_answer(struct call_directory *directory, struct call_device *device,
                                 uint64_t now_us, const char *id, const char *sdp);
+/** The media of an anchored call is over: it ends for both sides. Unknown ids are ignored. */
+void call_media_ended(struct call_directory *directory, const char *id, uint64_t now_us,
+                      enum call_ended_reason reason);
 
 /**
  * Puts an accepted call on hold, or takes it back; the other side is told. What is held takes no

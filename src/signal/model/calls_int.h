@@ -56,11 +56,12 @@ struct call_gathering {
 struct call_side {
     struct call *call;
     struct call_device *device;
-    struct list device_node;          /**< in the device's sides */
-    struct list call_node;            /**< in the call's callees; the caller's is in none */
-    bool trickles;                    /**< as its device did when the call began */
-    bool knows;                       /**< its device has heard of the call */
-    bool holds;                       /**< its device holds the call */
+    struct list device_node; /**< in the device's sides */
+    struct list call_node;   /**< in the call's callees; the caller's is in none */
+    bool trickles;           /**< as its device did when the call began */
+    bool knows;              /**< its device has heard of the call */
+    bool holds;              /**< its device holds the call */
+    bool media_holds;        /**< of an anchored call: it takes nothing, by its descriptions */
     char transfer_to[CALL_NAME_SIZE]; /**< whom its device was told to call instead; "": nobody */
     char transfer_replaces[CALL_ID_SIZE]; /**< the call whose place that one takes, too; "": none */
     struct call_gathering gathering;
@@ -75,7 +76,8 @@ struct call {
     char leaves[CALL_ID_SIZE];   /**< the call that its caller leaves for it (transfer); "": none */
     char replaces[CALL_ID_SIZE]; /**< the callee's that it takes the place of; "": none */
     uint64_t deadline_us;
-    struct list ringing_node; /**< in call_directory.ringing until accepted */
+    struct list ringing_node;       /**< in call_directory.ringing until accepted */
+    struct call_anchored *anchored; /**< its media, when that goes through the server */
     /** Whose call_offer waits for its answer; NULL: nobody's. */
     const struct call_side *offering;
 };
@@ -96,9 +98,14 @@ struct call_plan {
     const struct call_side *replaced; /**< the callee's, of a call that ends, too; NULL: none */
 };
 
-/** Starts a call as planned: there is somebody to ring, and they and the caller have a place. */
-struct call *call_new(struct call_directory *directory, struct call_device *caller, uint64_t now_us,
-                      const struct call_request *request, const struct call_plan *plan);
+/**
+ * Starts a call as planned: there is somebody to ring, and they and the caller have a place.
+ * Returns 0; what call_anchor says when the call is to be anchored and cannot be: nobody has heard
+ * of it.
+ */
+must_check int call_new(struct call_directory *directory, struct call_device *caller,
+                        uint64_t now_us, const struct call_request *request,
+                        const struct call_plan *plan, struct call **ret_call);
 /** Ends the call: tells all devices but `except` (NULL: all) and frees it. */
 void call_end(struct call_directory *directory, struct call *call, uint64_t now_us,
               enum call_ended_reason reason, const struct call_device *except);
@@ -159,6 +166,26 @@ struct call_side *call_transfer_replaced(const struct call_directory *directory,
 void call_transfer_failed(struct call_side *leaving, enum call_ended_reason reason);
 /** The call was accepted: ends those whose place it takes. */
 void call_transfer_done(struct call_directory *directory, const struct call *call, uint64_t now_us);
+
+/** ---- call_anchored.c ---- */
+
+/** Whether the media of a call between these is to go through the server. */
+bool call_wants_anchor(const struct call_directory *directory, const struct call_device *caller,
+                       const struct call_plan *plan);
+/** Begins it. Returns 0 with the offer for the callees (heap; the caller frees), or an error. */
+must_check int call_anchored_begin(struct call_directory *directory, struct call *call,
+                                   const char *sdp, char **ret_offer);
+/** A device has accepted. Returns 0 with the caller's answer, likewise; else the call has ended. */
+must_check int call_anchored_accept(struct call_directory *directory, struct call_side *side,
+                                    uint64_t now_us, const char *sdp, char **ret_answer);
+/** A later offer of a side: answers it, and tells the other side what it must know. */
+must_check int call_anchored_offer(struct call_directory *directory, struct call_side *side,
+                                   const char *sdp);
+/** A side's answer to what the server has offered it. */
+must_check int call_anchored_answer(struct call_directory *directory, struct call_side *side,
+                                    const char *sdp);
+/** Ends the media of a call, if it is anchored. */
+void call_anchored_end(struct call_directory *directory, struct call *call);
 
 /** ---- directory.c ---- */
 

@@ -24,6 +24,9 @@ static void reply_in_call(struct native_session *session, const struct wire_mess
     case -EPROTO:
         native_refuse(session, message, WIRE_ERROR_CALL_STATE, NULL);
         break;
+    case -EBADMSG:
+        native_refuse(session, message, WIRE_ERROR_OFFER_INVALID, calls_of(session)->problem);
+        break;
     case -EAGAIN:
         native_refuse(session, message, WIRE_ERROR_NEGOTIATION_PENDING, NULL);
         break;
@@ -186,6 +189,9 @@ void native_refuse_call(struct native_session *session, const struct wire_messag
         break;
     case -EINVAL:
         native_refuse(session, message, WIRE_ERROR_BAD_REQUEST, "You cannot call yourself.");
+        break;
+    case -EBADMSG:
+        native_refuse(session, message, WIRE_ERROR_OFFER_INVALID, calls_of(session)->problem);
         break;
     case -EDEADLK:
         native_refuse(session, message, WIRE_ERROR_GLARE, NULL);

@@ -10,6 +10,7 @@ _Static_assert((int)WIRE_CALL_ENDED_REASON_HANGUP == (int)CALL_ENDED_HANGUP &&
                    (int)WIRE_CALL_ENDED_REASON_ELSEWHERE == (int)CALL_ENDED_ELSEWHERE &&
                    (int)WIRE_CALL_ENDED_REASON_GLARE == (int)CALL_ENDED_GLARE &&
                    (int)WIRE_CALL_ENDED_REASON_TRANSFERRED == (int)CALL_ENDED_TRANSFERRED &&
+                   (int)WIRE_CALL_ENDED_REASON_MEDIA == (int)CALL_ENDED_MEDIA &&
                    (int)WIRE_CALL_ENDED_REASON_UNAVAILABLE == (int)CALL_ENDED_UNAVAILABLE,
                "the schema's reasons are the model's");
 

@@ -173,6 +173,7 @@ static struct peerjs_peer *peer_new(struct signal_peerjs *peerjs, uint64_t now_u
     list_init(&peer->away_node);
     list_init(&peer->ringing_node);
     call_device_init(&peer->device, &peerjs_call_ops, CALL_BINDING_PEERJS);
+    peer->device.loopback = net_address_is_loopback(&peer->remote);
     random_identifier(peerjs->config.random, peer->session, PEERJS_SESSION_LENGTH);
     map_set(&peerjs->sessions, bytes_of_text(peer->session), peer);
     return peer;

@@ -160,7 +160,7 @@ static void test_coming_and_going_costs_a_viewers_own_slots(void **state)
 static void speak(struct person *person, uint64_t now_us, bool speaking)
 {
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, person->member->media, "0", speaking, 20);
-    room_directory_take_media_events(&rooms, now_us);
+    take_media_events(&rooms, now_us);
 }
 
 static void test_the_only_publishers_pauses_are_no_affair_of_viewers(void **state)
@@ -261,12 +261,12 @@ static void test_a_room_is_live_while_packets_come(void **state)
     const struct room *room = ann.member->room;
     assert_false(room_is_live(room, ""));
     fake_media_report(&media, MEDIA_EVENT_TRACK_LIVE, ann.member->media, "1", false, 0);
-    room_directory_take_media_events(&rooms, S);
+    take_media_events(&rooms, S);
     assert_true(room_is_live(room, ""));
     assert_true(room_is_live(room, "ann"));
     assert_false(room_is_live(room, "ben"));
     fake_media_report(&media, MEDIA_EVENT_TRACK_SILENT, ann.member->media, "1", false, 0);
-    room_directory_take_media_events(&rooms, S);
+    take_media_events(&rooms, S);
     assert_false(room_is_live(room, "ann"));
 }
 
@@ -312,7 +312,7 @@ static void test_layers_are_kept_with_the_publication(void **state)
     uint64_t before = camera->layers_serial;
     fake_media_report(&media, MEDIA_EVENT_LAYERS, ann.member->media, "1", false, 0);
     media.events[0].layers[1] = (struct media_layer){ true, 640, 360, 500000 };
-    room_directory_take_media_events(&rooms, S);
+    take_media_events(&rooms, S);
     assert_false(camera->layers[0].sent);
     assert_int_equal(camera->layers[1].width, 640);
     assert_int_not_equal(camera->layers_serial, before);

@@ -293,10 +293,10 @@ static void test_screens_come_before_faces_and_speakers_before_the_silent(void *
     struct fake_section *slot = &fake_media_find(&media, viewer.member->media)->sections[2];
     assert_int_equal(slot->filled_by, ada.member->media);
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, grace.member->media, "0", true, 20);
-    room_directory_take_media_events(&rooms, 1 * S);
+    take_media_events(&rooms, 1 * S);
     assert_int_equal(slot->filled_by, grace.member->media);
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, grace.member->media, "0", false, 90);
-    room_directory_take_media_events(&rooms, 2 * S);
+    take_media_events(&rooms, 2 * S);
     // nobody else spoke: no reason to change
     assert_int_equal(slot->filled_by, grace.member->media);
     const struct room_track_offer screen[] = { { .mid = "2", .source = ROOM_SOURCE_SCREEN } };
@@ -332,7 +332,7 @@ static void test_only_the_last_speakers_are_shown_unasked(void **state)
     assert_int_equal(filled_slots(&viewer), 6);
     assert_true(is_seen(&viewer, &people[0]) && is_seen(&viewer, &people[1]));
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, people[3].member->media, "0", true, 20);
-    room_directory_take_media_events(&rooms, 1 * S);
+    take_media_events(&rooms, 1 * S);
     assert_int_equal(filled_slots(&viewer), 6);
     assert_true(is_seen(&viewer, &people[0]) && is_seen(&viewer, &people[3]));
     // who is pinned comes besides, and stays
@@ -341,7 +341,7 @@ static void test_only_the_last_speakers_are_shown_unasked(void **state)
     room_directory_tick(&rooms, 2 * S);
     assert_int_equal(filled_slots(&viewer), 7);
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, people[1].member->media, "0", true, 20);
-    room_directory_take_media_events(&rooms, 3 * S);
+    take_media_events(&rooms, 3 * S);
     assert_int_equal(filled_slots(&viewer), 7);
     assert_true(is_seen(&viewer, &people[2]) && is_seen(&viewer, &people[1]));
     assert_false(is_seen(&viewer, &people[0]));
@@ -360,7 +360,7 @@ static void test_publishers_are_told_what_is_watched(void **state)
     offer(&ada, "a+v+");
     offer(&grace, "a+v+");
     fake_media_report(&media, MEDIA_EVENT_DEMAND, ada.member->media, "1", false, 0);
-    room_directory_take_media_events(&rooms, 1 * S);
+    take_media_events(&rooms, 1 * S);
     assert_int_equal(ada.heard[ROOM_EVENT_DEMAND], 1);
     assert_int_equal(grace.heard[ROOM_EVENT_DEMAND], 0);
     assert_int_equal(room_member_find_mid(ada.member, "1")->demand, 0);
@@ -375,13 +375,13 @@ static void test_who_misses_a_picture_is_told(void **state)
     offer(&ada, "a+v+");
     offer(&grace, "a-v-");
     fake_media_report(&media, MEDIA_EVENT_PAUSED, grace.member->media, "1", false, 0);
-    room_directory_take_media_events(&rooms, 1 * S);
+    take_media_events(&rooms, 1 * S);
     assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PAUSED], 1);
     assert_int_equal(ada.heard[ROOM_EVENT_TRACK_PAUSED], 0);
     // an empty slot, and one that is not there
     fake_media_report(&media, MEDIA_EVENT_PAUSED, grace.member->media, "7", false, 0);
     fake_media_report(&media, MEDIA_EVENT_PAUSED, ada.member->media, "1", false, 0);
-    room_directory_take_media_events(&rooms, 2 * S);
+    take_media_events(&rooms, 2 * S);
     assert_int_equal(grace.heard[ROOM_EVENT_TRACK_PAUSED], 1);
     assert_int_equal(ada.heard[ROOM_EVENT_TRACK_PAUSED], 0);
 }
@@ -395,10 +395,10 @@ static void test_speakers_are_told_loudest_first_and_not_too_often(void **state)
     offer(&ada, "a+v+");
     offer(&grace, "a+v+");
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, ada.member->media, "0", true, 40);
-    room_directory_take_media_events(&rooms, 10 * S);
+    take_media_events(&rooms, 10 * S);
     assert_int_equal(grace.heard[ROOM_EVENT_SPEAKERS], 1);
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, grace.member->media, "0", true, 20);
-    room_directory_take_media_events(&rooms, 10 * S + 1000);
+    take_media_events(&rooms, 10 * S + 1000);
     assert_int_equal(grace.heard[ROOM_EVENT_SPEAKERS], 1);
     uint64_t deadline = room_directory_deadline(&rooms);
     assert_int_equal(deadline, 10 * S + 200000);
@@ -524,12 +524,12 @@ static void test_failed_media_is_told_and_forgotten(void **state)
     offer(&ada, "a+v+");
     media_session session = ada.member->media;
     fake_media_report(&media, MEDIA_EVENT_CONNECTED, session, NULL, false, 0);
-    room_directory_take_media_events(&rooms, S);
+    take_media_events(&rooms, S);
     assert_int_equal(ada.member->media_state, ROOM_MEDIA_CONNECTED);
     assert_int_equal(ada.heard[ROOM_EVENT_MEDIA_STATE], 1);
     fake_media_report(&media, MEDIA_EVENT_FAILED, session, NULL, false, 0);
     fake_media_report(&media, MEDIA_EVENT_CONNECTED, session, NULL, false, 0); // stale
-    room_directory_take_media_events(&rooms, S);
+    take_media_events(&rooms, S);
     assert_int_equal(ada.member->media_state, ROOM_MEDIA_FAILED);
     assert_int_equal(ada.member->publication_count, 0);
     assert_int_equal(grace.heard[ROOM_EVENT_TRACK_UNPUBLISHED], 2);
@@ -657,7 +657,7 @@ static void test_a_room_of_a_thousand_settles(void **state)
     // the last one speaks: one audio and one video slot of each other member change
     before = media.slot_sets;
     fake_media_report(&media, MEDIA_EVENT_SPEAKING, people[COUNT - 1].member->media, "0", true, 1);
-    room_directory_take_media_events(&rooms, S);
+    take_media_events(&rooms, S);
     assert_int_equal(media.slot_sets - before, 2 * (COUNT - 1));
     free(people);
 }

@@ -41,8 +41,6 @@ struct server {
     struct stranger strangers[2];
     media_session session;
     uint64_t sessions_opened;
-    struct media_event event;
-    bool event_waits;
     uint64_t now_us;
 };
 
@@ -130,12 +128,9 @@ static int media_send(struct media_control *self, const struct media_data *data)
 
 static bool media_event_take(struct media_control *self, struct media_event *ret_event)
 {
-    struct server *server = container_of(self, struct server, media);
-    if (!server->event_waits)
-        return false;
-    server->event_waits = false;
-    *ret_event = server->event;
-    return true;
+    (void)self;
+    (void)ret_event;
+    return false;
 }
 
 /** Takes the text behind `key` out of a message. */
@@ -277,13 +272,13 @@ static void send_line(struct server *server, unsigned who, struct bytes line)
 static void report_media(struct server *server, struct bytes line)
 {
     uint8_t byte = line.size > 1 ? line.data[1] : 0;
-    server->event = (struct media_event){ .kind = (enum media_event_kind)(byte % 6),
-                                          .session = server->session,
-                                          .mid = "0",
-                                          .speaking = byte & 64,
-                                          .reason = "Broken." };
-    server->event_waits = true;
-    room_directory_take_media_events(&server->rooms, server->now_us);
+    struct media_event event = { .kind = (enum media_event_kind)(byte % 6),
+                                 .session = server->session,
+                                 .mid = "0",
+                                 .speaking = byte & 64,
+                                 .reason = "Broken." };
+    room_directory_media_event(&server->rooms, server->now_us, &event);
+    room_directory_settle(&server->rooms, server->now_us);
 }
 
 static void act(struct server *server, struct bytes line)

@@ -51,11 +51,17 @@ static const char *const event_names[] = {
 };
 
 static const char *const reasons[] = {
-    [CALL_ENDED_HANGUP] = "hangup",           [CALL_ENDED_CANCELLED] = "cancelled",
-    [CALL_ENDED_REJECTED] = "rejected",       [CALL_ENDED_BUSY] = "busy",
-    [CALL_ENDED_TIMEOUT] = "timeout",         [CALL_ENDED_LOST] = "lost",
-    [CALL_ENDED_ELSEWHERE] = "elsewhere",     [CALL_ENDED_GLARE] = "glare",
-    [CALL_ENDED_UNAVAILABLE] = "unavailable", [CALL_ENDED_TRANSFERRED] = "transferred",
+    [CALL_ENDED_HANGUP] = "hangup",
+    [CALL_ENDED_CANCELLED] = "cancelled",
+    [CALL_ENDED_REJECTED] = "rejected",
+    [CALL_ENDED_BUSY] = "busy",
+    [CALL_ENDED_TIMEOUT] = "timeout",
+    [CALL_ENDED_LOST] = "lost",
+    [CALL_ENDED_ELSEWHERE] = "elsewhere",
+    [CALL_ENDED_GLARE] = "glare",
+    [CALL_ENDED_UNAVAILABLE] = "unavailable",
+    [CALL_ENDED_TRANSFERRED] = "transferred",
+    [CALL_ENDED_MEDIA] = "media",
 };
 
 /** "incoming from ann: v=0", "ended: busy", ... */

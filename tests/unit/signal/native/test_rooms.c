@@ -339,7 +339,7 @@ static void test_media_states_and_speakers_are_told(void **state)
     fake_media_report(&world.media, MEDIA_EVENT_CONNECTED, session, NULL, false, 0);
     fake_media_report(&world.media, MEDIA_EVENT_TRACK_LIVE, session, "0", false, 0);
     fake_media_report(&world.media, MEDIA_EVENT_SPEAKING, session, "0", true, 25);
-    room_directory_take_media_events(&world.rooms, world.now_us);
+    take_media_events(&world.rooms, world.now_us);
     assert_string_equal(text_at(client_hears(&ada, "media_state"), "state"), "connected");
     json_t *member = json_object_get(client_hears(&grace, "member_updated"), "member");
     assert_string_equal(text_at(member, "media"), "connected");
@@ -349,7 +349,7 @@ static void test_media_states_and_speakers_are_told(void **state)
     assert_string_equal(text_at(speaker, "member"), ada.member);
     assert_int_equal(json_integer_value(json_object_get(speaker, "level")), 25);
     fake_media_report(&world.media, MEDIA_EVENT_FAILED, session, NULL, false, 0);
-    room_directory_take_media_events(&world.rooms, world.now_us);
+    take_media_events(&world.rooms, world.now_us);
     json_t *failed = client_hears(&ada, "media_state");
     assert_string_equal(text_at(failed, "state"), "failed");
     assert_string_equal(text_at(failed, "message"), "The fake connection broke.");
