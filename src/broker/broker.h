@@ -254,6 +254,8 @@ void broker_publish(struct broker *broker, uint64_t now_us,
  */
 must_check int broker_client_send(struct broker_client *client, uint64_t now_us,
                                   const struct broker_publication *publication);
+/** Whether all that was for it has been sent, and acknowledged where it has to be. */
+bool broker_client_has_all(const struct broker_client *client);
 /** Whether there is a retained message. */
 bool broker_has_retained(const struct broker *broker, struct bytes topic);
 /** Whether it has subscribed to that very filter, not shared. */

@@ -74,6 +74,12 @@ bool broker_is_full(const struct broker_session *session)
            queue->bytes >= (inner ? inner->queue_bytes_max : config->queue_bytes_max);
 }
 
+bool broker_client_has_all(const struct broker_client *client)
+{
+    const struct broker_queue *queue = &client->session->queue;
+    return queue->count == 0 && queue->inflight_count == 0;
+}
+
 bool broker_has_room_to_replay(const struct broker_session *session)
 {
     // all retained messages fit once, so that a filter finds them all however many they are

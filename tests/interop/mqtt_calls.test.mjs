@@ -165,6 +165,16 @@ describe('a device', { concurrency: 4, timeout: 120000 }, () => {
         assert.deepEqual((await callee.event('call_incoming')).from, { user: caller.user, name: 'Ann of the shed', verified: true });
     });
 
+    test('is given the TURN server of the host that it reached', async (context) => {
+        for (const transport of ['tcp', 'tls', 'ws', 'wss']) {
+            const device = await Caller.start(server, { ...await login(fresh('ann')), transport });
+            context.after(() => device.client.mqtt.end(true));
+            const { ice_servers } = await device.request('ice_servers');
+            assert.match(JSON.stringify(ice_servers), /"turn:127\.0\.0\.1:/, transport);
+            assert.ok(ice_servers.some(({ credential }) => credential), transport);
+        }
+    });
+
     test('that is gone ends its call at once', async (context) => {
         for (const [from, to] of [['mqtt', 'mqtt'], ['ws', 'mqtt']]) {
             const { caller, callee } = await talking(context, from, to);
@@ -356,6 +366,85 @@ describe('nobody else', { concurrency: 4, timeout: 120000 }, () => {
             assert.ok(await guest.subscribe(`${front}/event`, 1) >= 128);
             await assert.rejects(guest.publish(`${front}/request`, '{}', { qos: 1 }));
         }
+    });
+});
+
+describe('messages', { concurrency: 4, timeout: 120000 }, () => {
+    for (const [from, to] of [['mqtt', 'mqtt'], ['mqtt', 'ws'], ['ws', 'mqtt']]) {
+        test(`from ${from} to ${to}, and back`, async (context) => {
+            const { caller, callee, ann, ben } = await pair(context, from, to);
+            const other = await start(context, ann, 'another');
+            const { message } = await caller.request('message', { to: ben, text: 'Lunch?' });
+            const came = await callee.event('message');
+            assert.deepEqual([came.message, came.text, came.from.user, came.from.verified, came.to], [message, 'Lunch?', ann, true, ben]);
+            assert.equal((await other.event('message')).text, 'Lunch?', 'the other devices of the sender');
+            await callee.request('message', { to: ann, text: 'At noon.' });
+            for (const device of [caller, other]) assert.equal((await device.event('message')).text, 'At noon.');
+            assert.deepEqual((await callee.request('messages', { with: ann })).messages.map(({ text }) => text), ['Lunch?', 'At noon.']);
+        });
+    }
+
+    /** A user who has been here, so that messages wait for it. */
+    async function known(user) {
+        const device = await Caller.start(server, await login(user));
+        await device.request('register', { user });
+        await device.client.end();
+    }
+
+    test('wait until the user has a device that listens', async (context) => {
+        const ben = fresh('ben'), caller = await native(context, fresh('ann'));
+        await known(ben);
+        for (const text of ['one', 'two']) await caller.request('message', { to: ben, text });
+        // who only asks is given none of them
+        const asks = await Caller.connect(server, await login(ben, 'button'));
+        context.after(() => asks.client.mqtt.end(true));
+        await asks.send('message', { to: caller.user ?? 'nobody', text: 'x' });
+        await asks.send('ice_servers');
+        await caller.request('message', { to: ben, text: 'three' });
+        const listens = await start(context, ben, 'bell');
+        for (const text of ['one', 'two', 'three']) {
+            const came = await listens.event('message');
+            assert.deepEqual([came.text, came.missed], [text, true]);
+        }
+    });
+
+    test('that a device did not acknowledge before it was gone come to the next one', async (context) => {
+        const ben = fresh('ben'), caller = await native(context, fresh('ann'));
+        const numb = await Caller.start(server, await login(ben));
+        await numb.request('register', { user: ben });
+        // from now on mqtt.js acknowledges nothing
+        let arrived = 0;
+        numb.client.mqtt.handleMessage = () => { arrived++; };
+        await caller.request('message', { to: ben, text: 'heard by nobody' });
+        await until('it has arrived', () => arrived > 0);
+        await numb.client.kill();
+        const next = await start(context, ben);
+        assert.equal((await next.event('message')).text, 'heard by nobody');
+        await next.client.end();
+        const last = await start(context, ben);
+        await last.request('register', { user: ben });
+        assert.deepEqual(last.pending('message'), [], 'what was acknowledged does not come again');
+    });
+
+    test('many that were missed come one behind the other', async (context) => {
+        const ben = fresh('ben'), caller = await native(context, fresh('ann'));
+        await known(ben);
+        const count = 150;
+        for (let i = 0; i < count; i++) await caller.request('message', { to: ben, text: `${i}` }).catch(async ({ code }) => {
+            assert.equal(code, 'rate_limited');
+            i--;
+            await new Promise((resolve) => setTimeout(resolve, 100));
+        });
+        const device = await start(context, ben);
+        for (let i = 0; i < count; i++) assert.equal((await device.event('message')).text, `${i}`);
+    });
+
+    test('are sent by mosquitto_pub', async (context) => {
+        const receiver = await native(context, fresh('ben')), ben = `ben-${serial}`, ann = fresh('ann');
+        const { status } = await Mosquitto.publish(server, { version: 5, args: ['-u', ann, '-P', await mint(ann), '-i', 'bell', '-q', '1', '-t', `roost/v1/${ann}/bell/request`,
+            '-m', JSON.stringify({ type: 'message', id: 1, to: ben, text: 'Somebody is at the door.' })] });
+        assert.equal(status, 0);
+        assert.equal((await receiver.event('message')).text, 'Somebody is at the door.');
     });
 });
 

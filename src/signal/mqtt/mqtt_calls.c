@@ -12,10 +12,11 @@
 #define EVENT   "/event"
 /** Of a device's topics up to its client identifier. Those with longer names have none. */
 #define FRONT_SIZE_MAX 1024
+/** Devices whose acknowledgements are looked for in one turn. */
+#define CONFIRMED_PER_TURN 64
 
 /** Close codes of the engine (docs/protocol.md) that mean something here. */
 enum {
-    CLOSE_NORMAL = 1000,
     CLOSE_GOING_AWAY = 1001,
     CLOSE_LOST = 1006,
     CLOSE_POLICY = 1008,
@@ -25,6 +26,7 @@ enum {
 
 struct mqtt_device {
     struct list closing_node;
+    struct list unread_node;
     struct mqtt_calls *calls;
     struct broker_client *client;
     struct native_connection *connection;
@@ -73,6 +75,7 @@ static void device_free(struct mqtt_device *device)
 {
     map_remove(&device->calls->devices, bytes_of_text(device->front));
     list_remove(&device->closing_node);
+    list_remove(&device->unread_node);
     free(device);
 }
 
@@ -96,16 +99,21 @@ static struct mqtt_device *device_new(struct mqtt_calls *calls, struct broker_cl
     device->client = client;
     strcpy(device->front, front);
     list_init(&device->closing_node);
+    list_init(&device->unread_node);
     map_set(&calls->devices, bytes_of_text(front), device);
     struct native_login login = { .name = front, .user = user_text, .binding = CALL_BINDING_MQTT };
     device->connection =
         signal_native_open_login(calls->config.native, now_us, &calls->transport, device,
                                  broker_client_remote(client), &login, ret_error);
     free(user_text);
-    if (device->connection)
-        return device;
-    device_free(device);
-    return NULL;
+    if (!device->connection) {
+        device_free(device);
+        return NULL;
+    }
+    char host[TURN_HOST_SIZE];
+    calls->config.host(calls->config.owner, client, host);
+    signal_native_set_host(device->connection, host);
+    return device;
 }
 
 /** The device of a client, which it becomes with that; NULL: it cannot. */
@@ -113,11 +121,6 @@ static struct mqtt_device *device_get(struct mqtt_calls *calls, struct broker_cl
                                       uint64_t now_us, const char *front, int *ret_error)
 {
     struct mqtt_device *device = find(calls, front);
-    // it said goodbye, and is here again
-    if (device && device->close_code == CLOSE_NORMAL) {
-        device_end(device, now_us, CLOSE_NORMAL);
-        device = NULL;
-    }
     return device ? device : device_new(calls, client, now_us, front, ret_error);
 }
 
@@ -126,7 +129,7 @@ static struct mqtt_device *device_get(struct mqtt_calls *calls, struct broker_cl
 static int transport_send(struct native_transport *self, void *socket, struct bytes text)
 {
     struct mqtt_calls *calls = container_of(self, struct mqtt_calls, transport);
-    const struct mqtt_device *device = socket;
+    struct mqtt_device *device = socket;
     char topic[FRONT_SIZE_MAX + sizeof(EVENT)];
     struct text_builder builder = text_builder_of(topic, sizeof(topic));
     text_append(&builder, device->front);
@@ -135,6 +138,8 @@ static int transport_send(struct native_transport *self, void *socket, struct by
         device->client, calls->config.now(calls->config.owner),
         &(struct broker_publication){ .topic = bytes_of_text(topic), .payload = text, .qos = 1 });
     calls->config.wake(calls->config.owner);
+    if (list_empty(&device->unread_node))
+        list_append(&calls->unread, &device->unread_node);
     // who has not subscribed does not want to hear
     return result == -ENOENT ? 0 : result;
 }
@@ -165,7 +170,7 @@ static enum mqtt_reason reason_of(uint16_t close_code)
     }
 }
 
-void mqtt_calls_run(struct mqtt_calls *calls, uint64_t now_us)
+static void close_some(struct mqtt_calls *calls, uint64_t now_us)
 {
     while (!list_empty(&calls->closing)) {
         struct mqtt_device *device =
@@ -177,7 +182,28 @@ void mqtt_calls_run(struct mqtt_calls *calls, uint64_t now_us)
             broker_client_disconnect(client, now_us, reason);
         else
             device_end(device, now_us, device->close_code);
+        calls->config.wake(calls->config.owner);
     }
+}
+
+/** Whether the engine's messages have arrived; the next ones are looked at another time. */
+static void confirm_some(struct mqtt_calls *calls)
+{
+    for (unsigned i = 0; i < CONFIRMED_PER_TURN && !list_empty(&calls->unread); i++) {
+        struct mqtt_device *device =
+            container_of(calls->unread.next, struct mqtt_device, unread_node);
+        list_remove(&device->unread_node);
+        if (broker_client_has_all(device->client))
+            signal_native_confirm_login(calls->config.native, device->connection);
+        else
+            list_append(&calls->unread, &device->unread_node);
+    }
+}
+
+void mqtt_calls_run(struct mqtt_calls *calls, uint64_t now_us)
+{
+    close_some(calls, now_us);
+    confirm_some(calls);
 }
 
 /** ---- the broker's owner ---- */
@@ -228,10 +254,11 @@ void mqtt_calls_subscribed(struct mqtt_calls *calls, struct broker_client *clien
     int error;
     struct mqtt_device *device =
         is_there ? device_get(calls, client, now_us, front, &error) : find(calls, front);
-    if (device && !is_there)
-        device_end(device, now_us, CLOSE_GOING_AWAY);
-    else
-        calls->config.changed(calls->config.changed_owner);
+    if (device && is_there)
+        signal_native_begin_login(calls->config.native, now_us, device->connection);
+    else if (device)
+        signal_native_end_login(calls->config.native, now_us, device->connection);
+    calls->config.changed(calls->config.changed_owner);
 }
 
 void mqtt_calls_left(struct mqtt_calls *calls, struct broker_client *client, uint64_t now_us,
@@ -259,6 +286,7 @@ void mqtt_calls_init(struct mqtt_calls *calls, const struct mqtt_calls_config *c
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     map_init(&calls->devices, secret);
     list_init(&calls->closing);
+    list_init(&calls->unread);
 }
 
 void mqtt_calls_done(struct mqtt_calls *calls)

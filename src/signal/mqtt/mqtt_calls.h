@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/broker.h"
+#include "signal/access/turn_offer.h"
 #include "signal/native/native.h"
 
 struct mqtt_calls_config {
@@ -26,7 +27,9 @@ struct mqtt_calls_config {
     /** The broker has something to send, or mqtt_calls_run something to do. */
     void (*wake)(void *owner);
     uint64_t (*now)(void *owner); /**< the time */
-    void *owner;                  /**< of `wake` and `now` */
+    /** By which host a client reached us, as in a URL. */
+    void (*host)(void *owner, const struct broker_client *client, char out[TURN_HOST_SIZE]);
+    void *owner; /**< of `wake`, `now` and `host` */
 };
 
 struct mqtt_calls {
@@ -34,6 +37,7 @@ struct mqtt_calls {
     struct native_transport transport;
     struct map devices;  /**< struct mqtt_device that are here, by the front of their topics */
     struct list closing; /**< those whose connection the engine ended */
+    struct list unread;  /**< those that were sent something, and have not acknowledged it yet */
 };
 
 void mqtt_calls_init(struct mqtt_calls *calls, const struct mqtt_calls_config *config);
@@ -51,5 +55,6 @@ void mqtt_calls_subscribed(struct mqtt_calls *calls, struct broker_client *clien
                            struct bytes filter, bool is_there);
 void mqtt_calls_left(struct mqtt_calls *calls, struct broker_client *client, uint64_t now_us,
                      enum broker_leave how);
-/** Carries out what the engine decided: outside of the broker's calls. */
+/** At the end of a turn, outside of the broker's calls: carries out what the engine decided, and
+ *  tells it what arrived. */
 void mqtt_calls_run(struct mqtt_calls *calls, uint64_t now_us);

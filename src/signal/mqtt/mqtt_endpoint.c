@@ -153,7 +153,6 @@ static void run(struct loop_task *task)
 {
     struct mqtt_endpoint *endpoint = container_of(task, struct mqtt_endpoint, task);
     struct broker_client *client;
-    mqtt_calls_run(&endpoint->calls, mqtt_endpoint_now(endpoint));
     for (unsigned i = 0; (client = broker_next_ready(endpoint->broker)); i++) {
         if (i == SENDS_PER_TURN) {
             mqtt_endpoint_wake(endpoint);
@@ -161,6 +160,7 @@ static void run(struct loop_task *task)
         }
         give_turn(client);
     }
+    mqtt_calls_run(&endpoint->calls, mqtt_endpoint_now(endpoint));
     write_journal(endpoint);
     arm(endpoint);
 }
@@ -185,6 +185,12 @@ static void calls_wake(void *owner)
     mqtt_endpoint_wake(owner);
 }
 
+static void calls_host(void *owner, const struct broker_client *client, char out[TURN_HOST_SIZE])
+{
+    (void)owner;
+    mqtt_socket_host(broker_client_socket(client), out);
+}
+
 static struct mqtt_calls_config calls_config(struct mqtt_endpoint *endpoint)
 {
     const struct mqtt_endpoint_config *config = &endpoint->config;
@@ -194,6 +200,7 @@ static struct mqtt_calls_config calls_config(struct mqtt_endpoint *endpoint)
                                        .changed_owner = config->owner,
                                        .wake = calls_wake,
                                        .now = calls_now,
+                                       .host = calls_host,
                                        .owner = endpoint };
 }
 

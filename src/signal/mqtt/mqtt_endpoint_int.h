@@ -51,6 +51,7 @@ struct mqtt_socket {
     struct websocket *websocket;  /**< NULL: a stream */
     struct buffer input;          /**< of a WebSocket: what the broker has not taken */
     struct net_address remote;
+    char *host; /**< of a WebSocket: by which it reached us */
     bool tls_only;
     bool sniffed;    /**< TLS or not is decided */
     bool is_counted; /**< in `limit` */
@@ -69,6 +70,8 @@ void mqtt_endpoint_wake(struct mqtt_endpoint *endpoint);
 void mqtt_socket_accept(struct mqtt_listener *listener, int fd, const struct net_address *remote);
 /** Writes what the broker has for a client that is ready. */
 void mqtt_socket_send(struct mqtt_socket *socket);
+/** By which host it reached us, as in a URL. */
+void mqtt_socket_host(const struct mqtt_socket *socket, char out[TURN_HOST_SIZE]);
 /** Ends it at once. */
 void mqtt_socket_free(struct mqtt_socket *socket);
 /** Adds /mqtt. Returns 0 or what http_server_add_websocket returned. */

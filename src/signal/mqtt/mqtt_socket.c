@@ -1,5 +1,6 @@
 // Connections to the broker: streams of TCP and TLS, and WebSockets.
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,18 @@ void mqtt_socket_free(struct mqtt_socket *socket)
         address_limit_release(&socket->endpoint->limit, &socket->remote);
     list_remove(&socket->node);
     buffer_done(&socket->input);
+    free(socket->host);
     free(socket);
+}
+
+void mqtt_socket_host(const struct mqtt_socket *socket, char out[TURN_HOST_SIZE])
+{
+    if (socket->host) {
+        snprintf(out, TURN_HOST_SIZE, "%s", socket->host);
+        return;
+    }
+    struct net_address local = stream_local(socket->stream);
+    turn_address_host(&local, out);
 }
 
 static bool enter_broker(struct mqtt_socket *socket)
@@ -261,9 +273,11 @@ void mqtt_endpoint_adopt(void *owner, struct stream_parcel *parcel,
 static void websocket_opened(struct websocket *websocket, struct http_exchange *exchange,
                              void *owner)
 {
-    (void)exchange;
     struct mqtt_endpoint *endpoint = owner;
     struct mqtt_socket *socket = socket_new(endpoint, websocket_remote(websocket));
+    char host[TURN_HOST_SIZE];
+    turn_reached_host(exchange, host);
+    socket->host = memory_copy(host, strlen(host));
     size_t packet = endpoint->config.broker.packet_size_max + MQTT_HEADER_SIZE_MAX;
     // the beginning of a packet, and one message: then it is paused while the broker is busy
     buffer_init(&socket->input, 2 * packet + WEBSOCKET_MESSAGE_EXTRA);

@@ -204,6 +204,7 @@ void signal_native_closed(struct signal_native *native, uint64_t now_us,
             native_session_detach(session, now_us);
     }
     free(connection->host);
+    native_identity_done(&connection->identity);
     free(connection);
     room_directory_settle(native->config.rooms, now_us);
 }
@@ -245,7 +246,7 @@ static void charge_sent(struct native_connection *connection, uint64_t count, ui
 static bool answer_again(struct native_session *session, uint64_t id)
 {
     // with a login, what must not come twice is for its transport to say
-    if (id > session->last_request_id || id == 0 || session->login)
+    if (id > session->last_request_id || id == 0 || session->identity.name)
         return false;
     native_count(session->native, NATIVE_METRIC_REPEATED, 1);
     if (native_is_pending(session, id))
@@ -289,8 +290,12 @@ static void handle_request(struct native_connection *connection, uint64_t now_us
     default:
         break;
     }
+    if (!session && connection->identity.name)
+        session = native_login_begin(connection, now_us);
     if (!session) {
-        native_refuse_bare(connection, message->id, WIRE_ERROR_NOT_CONNECTED, NULL);
+        native_refuse_bare(
+            connection, message->id,
+            connection->identity.name ? WIRE_ERROR_SERVER_FULL : WIRE_ERROR_NOT_CONNECTED, NULL);
         return;
     }
     if (answer_again(session, message->id))

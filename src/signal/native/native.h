@@ -87,16 +87,29 @@ struct native_login {
     enum call_binding binding;
 };
 /**
- * A client that needs no hello and no token, and confirms nothing: what its transport took arrives,
- * now or when the client is back. Its requests may have any ids. It has its session at once: the
- * one of that name if it waits for a client, or a new one. `hello` begins anew. NULL: the server is
- * full, or nobody can be called by that user name (-ENOSPC and -EINVAL in `ret_error`).
+ * A client that needs no hello and no token. Its requests may have any ids. It has its session at
+ * once: the one of that name if it waits for a client, or a new one. `hello` begins anew. Until
+ * signal_native_begin_login it is taken for one that asks and does not listen: no messages are
+ * given to it. NULL: the server is full, or nobody can be called by that user name (-ENOSPC and
+ * -EINVAL in `ret_error`).
  */
 struct native_connection *signal_native_open_login(struct signal_native *native, uint64_t now_us,
                                                    struct native_transport *transport, void *socket,
                                                    const struct net_address *remote,
                                                    const struct native_login *login,
                                                    int *ret_error);
+/** Of a connection with a login, from here on too: it listens, in a session, new if it has none. */
+void signal_native_begin_login(struct signal_native *native, uint64_t now_us,
+                               struct native_connection *connection);
+/**
+ * It listens no more: its session ends, as by `goodbye`. A request begins another; what the
+ * connection may send is counted on.
+ */
+void signal_native_end_login(struct signal_native *native, uint64_t now_us,
+                             struct native_connection *connection);
+/** The client has all that its transport took. */
+void signal_native_confirm_login(struct signal_native *native,
+                                 struct native_connection *connection);
 /** Nobody comes back to the session of that name: it is lost. There may be none. */
 void signal_native_forget(struct signal_native *native, uint64_t now_us, const char *name);
 /** The host by which the client reached us, as in a URL: for turn_offer. Copied. */

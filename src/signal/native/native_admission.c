@@ -116,9 +116,9 @@ bool native_admit(struct native_session *session, uint64_t now_us,
     bool admitted = false;
     *ret_grants = (struct token_grants){ 0 };
     // its transport has asked who it is; rooms are for tokens to open
-    if (session->user && question->purpose != ADMISSION_JOIN)
+    if (session->identity.user && question->purpose != ADMISSION_JOIN)
         return text_copy(ret_grants->user, sizeof(ret_grants->user),
-                         bytes_of_text(session->user)) == 0;
+                         bytes_of_text(session->identity.user)) == 0;
     if (second_look && parked->answer)
         admitted = take_answer(session, message, parked->answer, ret_grants);
     else if (session->native->config.admission)

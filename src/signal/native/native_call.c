@@ -86,9 +86,9 @@ void native_register(struct native_session *session, uint64_t now_us,
                                            .token = request->token };
     if (!native_admit(session, now_us, message, &question, &grants))
         return;
-    bool by_grants = session->user || request->token || session->native->config.admission;
+    bool by_grants = session->identity.user || request->token || session->native->config.admission;
     if (by_grants && strcmp(grants.user, request->user) != 0) {
-        if (session->user)
+        if (session->identity.user)
             native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
                           "You are logged in under another user name.");
         else

@@ -131,3 +131,6 @@ const struct call_device_ops native_call_ops = { .notify = call_notified,
                                                  .message = native_message_came,
                                                  .missed = native_missed_some,
                                                  .disconnect = native_device_revoked };
+
+const struct call_device_ops native_deaf_ops = { .notify = call_notified,
+                                                 .disconnect = native_device_revoked };

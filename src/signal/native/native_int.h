@@ -68,6 +68,13 @@ struct native_bucket {
     uint32_t refused; /**< in tokens, less what passed since */
 };
 
+/** Whom a transport vouches for: struct native_login, kept. */
+struct native_identity {
+    char *name; /**< of the session; NULL: this one says hello */
+    char *user;
+    enum call_binding binding;
+};
+
 struct native_connection {
     struct list node; /**< in waiting or connected */
     struct signal_native *native;
@@ -76,6 +83,8 @@ struct native_connection {
     void *socket;
     struct net_address remote;
     char *host; /**< by which the client reached us; NULL: not known */
+    struct native_identity identity;
+    bool hears; /**< with `identity`: what is sent to it arrives */
     uint64_t opened_us;
     struct native_bucket bucket;
     bool closing; /**< by us: nothing is sent or heard any more */
@@ -132,8 +141,8 @@ struct native_session {
     enum call_binding binding_before; /**< of a session that relays: when it did not */
     struct list relayed;              /**< struct native_relayed: whom it has something with */
     struct presence_watcher watcher;  /**< of its contacts */
-    char *login;                      /**< its name; NULL: it came by hello */
-    char *user;                       /**< with `login`: whom the transport vouches for */
+    struct native_identity identity;
+    uint64_t handed_seq; /**< the last message that its transport took */
     struct native_unconfirmed unconfirmed;
     struct native_pending *pending; /**< in no order */
     size_t pending_count;
@@ -224,6 +233,9 @@ struct native_connection *native_connection_new(struct signal_native *native, ui
 
 /** ---- native_login.c ---- */
 
+/** A session for a connection that has a login and no session, registered. NULL: it is full. */
+struct native_session *native_login_begin(struct native_connection *connection, uint64_t now_us);
+void native_identity_done(struct native_identity *identity);
 /** `hello` of a client with a login: whatever it did before is over, and it has a new session. */
 void native_login_again(struct native_connection *connection, uint64_t now_us,
                         const struct wire_message *message);
@@ -302,6 +314,8 @@ struct wire_member native_wire_member(const struct room_member *member);
 struct wire_track native_wire_track(const struct room_publication *publication);
 void native_room_notify(struct room_observer *observer, const struct room_event *event);
 extern const struct call_device_ops native_call_ops;
+/** Of a client that asks and does not listen. */
+extern const struct call_device_ops native_deaf_ops;
 
 static inline void native_count(struct signal_native *native, enum native_metric metric,
                                 uint64_t amount)

@@ -18,20 +18,22 @@ void native_close_connection(struct native_connection *connection, uint16_t code
     transport->close(transport, connection->socket, code, reason);
 }
 
-static void transmit(struct native_connection *connection, struct bytes text)
+/** Whether the transport took it. */
+static bool transmit(struct native_connection *connection, struct bytes text)
 {
     struct signal_native *native = connection->native;
     if (connection->closing)
-        return;
+        return false;
     struct native_transport *transport = connection->transport;
     if (transport->send(transport, connection->socket, text) < 0) {
         // what was not sent is kept: the client resumes when it can read again
         native_count(native, NATIVE_METRIC_SLOW, 1);
         native_close_connection(connection, NATIVE_CLOSE_TRY_LATER, "too slow");
-        return;
+        return false;
     }
     native_count(native, NATIVE_METRIC_SENT, 1);
     native_count(native, NATIVE_METRIC_SENT_BYTES, text.size);
+    return true;
 }
 
 void native_send_bare(struct native_connection *connection)
@@ -52,7 +54,8 @@ static void transmit_numbered(struct native_session *session, const struct nativ
     json_text_number(frame, seq);
     // the rest of the object, whose first member follows ours
     json_text_raw(frame, bytes_of(body->text + 1, body->size - 1));
-    transmit(session->connection, json_text_bytes(frame));
+    if (transmit(session->connection, json_text_bytes(frame)))
+        session->handed_seq = seq;
 }
 
 /** What a session keeps at least, however much the others do. */
@@ -83,9 +86,6 @@ void native_send_body(struct native_session *session, struct native_body *body)
     native->sent_count++;
     native->sent_bytes += body->size;
     transmit_numbered(session, body, seq);
-    // what its transport took arrives without our help
-    if (session->login && session->connection && !session->connection->closing)
-        native_confirm(session, seq);
 }
 
 void native_send_again(struct native_session *session, uint64_t seq)

@@ -77,7 +77,7 @@ void native_hello(struct native_connection *connection, uint64_t now_us,
                   const struct wire_message *message)
 {
     enum wire_error error = WIRE_ERROR_COUNT;
-    bool has_login = connection->session && connection->session->login;
+    bool has_login = connection->identity.name;
     if (connection->session && !has_login)
         error = WIRE_ERROR_ALREADY_CONNECTED;
     else if (message->request.hello.version != NATIVE_VERSION)
@@ -140,12 +140,12 @@ void native_resume(struct native_connection *connection, uint64_t now_us,
 {
     struct signal_native *native = connection->native;
     const struct wire_request_resume *request = &message->request.resume;
-    if (connection->session) {
+    if (connection->session || connection->identity.name) {
         native_refuse_bare(connection, message->id, WIRE_ERROR_ALREADY_CONNECTED, NULL);
         return;
     }
     struct native_session *session = map_find(&native->sessions, bytes_of_text(request->session));
-    if (!session || session->login || !token_matches(session, request->resume_token)) {
+    if (!session || session->identity.name || !token_matches(session, request->resume_token)) {
         native_refuse_bare(connection, message->id, WIRE_ERROR_RESUME_UNKNOWN, NULL);
         return;
     }
@@ -183,7 +183,9 @@ void native_goodbye(struct native_session *session, uint64_t now_us,
     struct native_connection *connection = session->connection;
     native_ok(session, message);
     native_session_end(session, now_us, false);
-    native_close_connection(connection, NATIVE_CLOSE_NORMAL, "goodbye");
+    // with a login there is more to come on it, perhaps
+    if (!connection->identity.name)
+        native_close_connection(connection, NATIVE_CLOSE_NORMAL, "goodbye");
 }
 
 void native_session_detach(struct native_session *session, uint64_t now_us)
@@ -210,8 +212,8 @@ void native_session_end(struct native_session *session, uint64_t now_us, bool lo
     call_device_done(session->native->config.calls, &session->device, now_us,
                      lost ? CALL_ENDED_LOST : CALL_ENDED_HANGUP);
     map_remove(&session->native->sessions, bytes_of_text(session->id));
-    if (session->login)
-        map_remove(&session->native->logins, bytes_of_text(session->login));
+    if (session->identity.name)
+        map_remove(&session->native->logins, bytes_of_text(session->identity.name));
     native_session_free(session);
 }
 
@@ -231,7 +233,6 @@ void native_session_free(struct native_session *session)
     native_parked_done(&session->parked);
     native_relay_done(session);
     memory_wipe(session->token, sizeof(session->token));
-    free(session->login);
-    free(session->user);
+    native_identity_done(&session->identity);
     free(session);
 }

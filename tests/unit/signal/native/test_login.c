@@ -219,6 +219,42 @@ static void test_what_its_transport_does_not_take_waits_for_it(void **state)
     client_done(&bell);
 }
 
+static void test_goodbye_ends_its_session_and_not_its_limits(void **state)
+{
+    (void)state;
+    struct native_config tight = { .message_rate = 1, .message_burst = 6 };
+    world_start(&tight);
+    struct client lamp, bell;
+    come(&lamp, "lamp", "ann");
+    come(&bell, "bell", "ben");
+    client_must(&lamp, json_pack("{s:s}", "type", "goodbye"));
+    assert_int_equal(lamp.close_code, 0);
+    assert_string_equal(client_refused(&bell, call_to("ann")), "user_unavailable");
+    // by request, and by its transport
+    client_must(&lamp, json_pack("{s:s}", "type", "ice_servers"));
+    client_must(&bell, call_to("ann"));
+    signal_native_end_login(world.native, world.now_us, lamp.connection);
+    signal_native_end_login(world.native, world.now_us, lamp.connection);
+    assert_string_equal(ended(&bell), "hangup");
+    assert_string_equal(client_refused(&bell, call_to("ann")), "user_unavailable");
+    signal_native_begin_login(world.native, world.now_us, lamp.connection);
+    signal_native_begin_login(world.native, world.now_us, lamp.connection);
+    client_must(&bell, call_to("ann"));
+    assert_string_equal(
+        client_refused(&lamp, json_pack("{s:s,s:s,s:s,s:i}", "type", "resume", "session", "x",
+                                        "resume_token", "y", "last_seq", 0)),
+        "already_connected");
+    for (unsigned i = 0; i < 3; i++)
+        client_must(&lamp, json_pack("{s:s}", "type", "ice_servers"));
+    signal_native_end_login(world.native, world.now_us, lamp.connection);
+    signal_native_begin_login(world.native, world.now_us, lamp.connection);
+    assert_string_equal(client_refused(&lamp, json_pack("{s:s}", "type", "ice_servers")),
+                        "rate_limited");
+    client_done(&lamp);
+    client_done(&bell);
+    world_stop();
+}
+
 static void test_a_full_server_takes_none(void **state)
 {
     (void)state;
@@ -245,6 +281,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_name_that_somebody_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_its_transport_does_not_take_waits_for_it, set_up,
                                         tear_down),
+        cmocka_unit_test(test_goodbye_ends_its_session_and_not_its_limits),
         cmocka_unit_test(test_a_full_server_takes_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
