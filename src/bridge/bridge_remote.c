@@ -31,10 +31,11 @@ void bridge_remote_greet(struct bridge *bridge, uint64_t now_us)
 {
     const struct bridge_config *config = &bridge->config;
     bool has_will = config->notification_topic && !config->notify_here_only;
+    bool clean = config->clean || bridge->remote_is_stale;
     memset(bridge->lowered, 0, sizeof(bridge->lowered));
     struct mqtt_client_config client = {
         .connect = { .version = bridge->version,
-                     .clean_start = config->clean || bridge->remote_is_stale,
+                     .clean_start = clean,
                      .is_bridge = bridge->version != MQTT_5 && bridge->bridge_bit,
                      .keep_alive_s = config->keep_alive_s,
                      .client_id = bytes_of_text(config->client_id),
@@ -42,7 +43,7 @@ void bridge_remote_greet(struct bridge *bridge, uint64_t now_us)
                      .user = config->user,
                      .has_password = config->password.size > 0,
                      .password = config->password },
-        .session_expiry_s = config->clean ? 0 : config->session_expiry_s,
+        .session_expiry_s = clean ? 0 : config->session_expiry_s,
         .receive_max = config->receive_max,
         // prefixes may make it longer before our broker looks at it
         .packet_size_max = config->packet_size_max - BRIDGE_PREFIX_MAX - 1,
@@ -123,8 +124,9 @@ static void welcome(struct bridge *bridge, uint64_t now_us, bool session_present
         return;
     }
     bridge->remote_is_stale = false;
-    // before 5.0 a session that begins anew ends with its connection: once more, to keep it
-    if (was_stale && bridge->version != MQTT_5 && !bridge->config.clean) {
+    // That one ends with its connection, and another is made to be kept: before 5.0 there is no
+    // other way, and Mosquitto (2.0) forgets with its process a session that was begun anew.
+    if (was_stale && !bridge->config.clean) {
         bridge_call_again(bridge, now_us);
         return;
     }

@@ -104,6 +104,17 @@ static struct mqtt_packet call_again(struct play *play)
     return call_in(play);
 }
 
+/** Our session is new: one there that is left from before is ended first. */
+static struct mqtt_packet first_call(struct play *play)
+{
+    assert_true(call_in(play).connect.clean_start);
+    says_hex(play, "2003000000");
+    said(play, MQTT_5, MQTT_DISCONNECT);
+    struct mqtt_packet connect = call_again(play);
+    assert_false(connect.connect.clean_start);
+    return connect;
+}
+
 static enum bridge_news_kind news_of(struct play *play)
 {
     struct bridge_news news;
@@ -117,7 +128,7 @@ static void test_a_broker_without_exactly_once(void **state)
     struct play play;
     begin(&play, BRIDGE_PROTOCOL_AUTO, BRIDGE_OUT);
     device_publish_whole(&play.ann, "a/x", "waits", 2, 1);
-    call_in(&play);
+    first_call(&play);
     says_hex(&play, "20050000022401"); // CONNACK: Maximum QoS 1
     assert_int_equal(bridge_state(play.bridge), BRIDGE_UP);
     struct mqtt_packet packet = said(&play, MQTT_5, MQTT_PUBLISH);
@@ -149,7 +160,7 @@ static void test_a_broker_that_acknowledges_nothing(void **state)
     begin(&play, BRIDGE_PROTOCOL_AUTO, BRIDGE_OUT);
     device_publish_whole(&play.ann, "a/x", "1", 2, 1);
     device_publish_whole(&play.ann, "a/x", "2", 1, 1);
-    call_in(&play);
+    first_call(&play);
     says_hex(&play, "200700000424002500"); // Maximum QoS 0, no retained messages
     assert_int_equal(said(&play, MQTT_5, MQTT_PUBLISH).publish.qos, 0);
     assert_int_equal(said(&play, MQTT_5, MQTT_PUBLISH).publish.qos, 0);
@@ -167,7 +178,7 @@ static void test_its_limits_are_kept(void **state)
     for (uint16_t i = 1; i <= 3; i++)
         device_publish_whole(&play.ann, "a/x", "m", 1, i);
     device_publish_whole(&play.ann, "a/x", "this one is longer than forty bytes altogether", 1, 4);
-    call_in(&play);
+    first_call(&play);
     says_hex(&play, "200b0000082100022700000028"); // Receive Maximum 2, packets of 40 bytes
     uint16_t id = said(&play, MQTT_5, MQTT_PUBLISH).publish.packet_id;
     said(&play, MQTT_5, MQTT_PUBLISH);
@@ -238,6 +249,9 @@ static void test_a_silent_broker(void **state)
     bridge_tick(play.bridge, play.here.now_us);
     assert_int_equal(news_of(&play), BRIDGE_NEWS_SILENT);
     assert_int_equal(call_again(&play).connect.version, MQTT_5);
+    says_hex(&play, "2003000000");
+    said(&play, MQTT_5, MQTT_DISCONNECT);
+    call_again(&play);
     says_hex(&play, "200600000313000a"); // Server Keep Alive 10 s
     for (unsigned i = 0; i < 2; i++) {
         assert_true(bridge_deadline(play.bridge) <= play.here.now_us + 10 * TIME_US_PER_S);
@@ -276,7 +290,7 @@ static void test_a_broken_broker(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct play play;
         begin(&play, BRIDGE_PROTOCOL_AUTO, BRIDGE_IN);
-        call_in(&play);
+        first_call(&play);
         says_hex(&play, "2003000000");
         assert_int_equal(news_of(&play), BRIDGE_NEWS_UP);
         uint8_t bytes[64] = { 0 };
@@ -297,7 +311,7 @@ static void test_messages_without_a_rule_or_too_large(void **state)
     (void)state;
     struct play play;
     begin(&play, BRIDGE_PROTOCOL_AUTO, BRIDGE_IN);
-    call_in(&play);
+    first_call(&play);
     says_hex(&play, "2003000000");
     said(&play, MQTT_5, MQTT_SUBSCRIBE);
     says_hex(&play, "320700017a0005006d"); // z, QoS 1
@@ -379,7 +393,7 @@ static void test_our_broker_is_behind(void **state)
     device_done(&play.ann);
     device_connect(&play.here, &play.ann, MQTT_5, "kept", false, 1000);
     device_subscribe(&play.ann, "a/#", 1);
-    call_in(&play);
+    first_call(&play);
     says_hex(&play, "2003000000");
     said(&play, MQTT_5, MQTT_SUBSCRIBE);
     play.here.disk_waits = true;
