@@ -164,9 +164,11 @@ int serve_mqtt_start(struct serve *serve)
     int result = name_folder(serve);
     if (result == 0)
         result = load_rules(serve, &serve->mqtt_rules);
+    if (result < 0)
+        return result;
+    // where a problem of theirs would stand
     serve->problem = text_builder_of(serve->problem_text, sizeof(serve->problem_text));
-    if (result == 0)
-        result = load_bridges(serve, &bridges);
+    result = load_bridges(serve, &bridges);
     if (result < 0)
         return result;
     if (gethostname(serve->mqtt_host_name, HOST_NAME_SIZE - 1) < 0)
