@@ -1,6 +1,9 @@
 // Messages and devices as the native protocol has them, without a store.
 #include "signal_harness.h"
 
+#include <unistd.h>
+
+#include "runtime/clock.h"
 #include "signal/access/token.h"
 
 static void enter(struct client *client, const char *user)
@@ -150,6 +153,61 @@ static void test_other_devices_of_the_sender_see_what_it_sent(void **state)
     client_done(&ben);
 }
 
+static bool is_account(void *owner, const char *name)
+{
+    (void)owner;
+    return strcmp(name, "ben") == 0;
+}
+
+/** Until the client was sent something. */
+static void await_message(struct loop *loop, const struct client *client)
+{
+    uint64_t end_us = clock_now_us() + 20 * S;
+    while (client->count == 0 && clock_now_us() < end_us)
+        loop_turn(loop, 10 * TIME_US_PER_MS);
+    assert_int_equal(client->count, 1);
+}
+
+static void test_a_request_that_waits_for_the_disk_is_answered_once_over_a_resume(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/roost-messages-XXXXXX", path[64], text[256];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/history.db", folder);
+    struct loop loop;
+    assert_int_equal(loop_init(&loop), 0);
+    struct text_builder problem = text_builder_of(text, sizeof(text));
+    struct history_config config = { .loop = &loop, .path = path, .per_user_max = 10 };
+    assert_int_equal(history_open(&config, &world.messaging.history, &problem), 0);
+    world.calls.config.is_account = is_account;
+
+    struct client ada;
+    enter(&ada, "ada");
+    // no reply yet: the disk has not answered
+    assert_null(client_ask(&ada, text_to("ben", "Lunch?")));
+    uint64_t id = ada.next_id;
+    client_break(&ada, 1006);
+    assert_non_null(client_resume(&ada));
+    ada.next_id = id - 1; // as a client does that has no reply
+    assert_null(client_ask(&ada, text_to("ben", "Lunch?")));
+    await_message(&loop, &ada);
+    json_t *reply = client_hears(&ada, "ok");
+    assert_non_null(reply);
+    assert_int_equal(json_integer_value(json_object_get(reply, "id")), id);
+    char message[32];
+    snprintf(message, sizeof(message), "%s", text_at(json_object_get(reply, "result"), "message"));
+    // and from then on with the reply that it got
+    ada.next_id = id - 1;
+    reply = client_ask(&ada, text_to("ben", "Lunch?"));
+    assert_string_equal(text_at(json_object_get(reply, "result"), "message"), message);
+
+    client_done(&ada);
+    world.messaging.history = history_close(world.messaging.history);
+    loop_done(&loop);
+    snprintf(text, sizeof(text), "rm -r %s", folder);
+    assert_int_equal(system(text), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +215,7 @@ int main(void)
         TEST(test_who_cannot_send_is_told_why),
         TEST(test_devices_are_listed_and_one_is_disconnected_for_good),
         TEST(test_other_devices_of_the_sender_see_what_it_sent),
+        TEST(test_a_request_that_waits_for_the_disk_is_answered_once_over_a_resume),
         TEST(test_a_message_to_an_away_client_comes_with_its_resume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
