@@ -8,6 +8,7 @@
 #include "admin/log_output.h"
 #include "admin/metrics_page.h"
 #include "admin/operator_routes.h"
+#include "admin/password_admission.h"
 #include "admin/token_fetch.h"
 #include "admin/turn_api.h"
 #include "admin/turn_config.h"
@@ -75,10 +76,11 @@ struct serve {
     uint16_t http_port;
     struct app_server *app;
 
-    struct user_watch *users;  /**< NULL: neither TURN nor signaling runs */
-    struct user_login *logins; /**< NULL: no signaling */
-    struct history *history;   /**< NULL: nothing is kept */
-    struct turn_host *turn;    /**< NULL: not this role */
+    struct user_watch *users;             /**< NULL: neither TURN nor signaling runs */
+    struct password_admission *passwords; /**< as `logins`, for the native protocol */
+    struct user_login *logins;            /**< NULL: no signaling */
+    struct history *history;              /**< NULL: nothing is kept */
+    struct turn_host *turn;               /**< NULL: not this role */
     struct turn_listener *turn_listener;
     struct turn_settings *turn_settings;
     struct turn_relay_address relays[TURN_RELAY_ADDRESSES_MAX];

@@ -49,6 +49,7 @@ static struct native_config native_config(struct serve *serve)
         .message_burst = options->signal.message_burst,
         .require_token = options_are_closed(options),
         .admission = serve->admission ? admission_hook_admission(serve->admission) : NULL,
+        .passwords = password_admission_of(serve->passwords),
         .keys_pending = serve_keys_pending,
         .keys_owner = serve,
         .tokens = &serve->tokens,
@@ -105,10 +106,22 @@ static struct ws_endpoint_config endpoint_config(struct serve *serve)
     };
 }
 
+static void password_decided(void *owner, const char *session,
+                             const struct admission_answer *answer)
+{
+    struct serve *serve = owner;
+    ws_endpoint_admitted(serve->signal, session, answer);
+}
+
 int serve_signal_start(struct serve *serve)
 {
     if (!option_list_has(&serve->options->server.roles, "signal"))
         return 0;
+    serve->passwords =
+        password_admission_new(&(struct password_admission_config){ .loop = &serve->loop,
+                                                                    .logins = serve->logins,
+                                                                    .decided = password_decided,
+                                                                    .owner = serve });
     struct signal_hub_config hub = hub_config(serve);
     signal_hub_init(&serve->hub, &hub);
     struct ws_endpoint_config config = endpoint_config(serve);
@@ -128,6 +141,7 @@ int serve_signal_start(struct serve *serve)
 
 void serve_signal_stop(struct serve *serve)
 {
+    serve->passwords = password_admission_free(serve->passwords);
     if (!serve->signal)
         return;
     ws_endpoint_free(serve->signal);

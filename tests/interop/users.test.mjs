@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Client, startMqtt } from '../support/mqtt.mjs';
+import { NativeClient, refuses } from '../support/native_client.mjs';
 import { binary, cleanEnvironment, runCommand } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
 
@@ -251,4 +252,28 @@ describe('the control API', { concurrency: 4, timeout: 90000 }, () => {
         assert.deepEqual(await own.stop(), { status: 0, signal: null });
         await Promise.all(asked);
     });
+});
+
+test('the native protocol takes the password of an account in place of a token', { timeout: 60000 }, async (context) => {
+    const server = await startMqtt();
+    context.after(() => server.stop());
+    const token = (await runCommand(['token', '--admin', '--data', server.dataDir], { sanitized: true })).output.trim();
+    const made = await server.fetch('/api/v1/users', { method: 'POST', headers: { authorization: `Bearer ${token}` },
+        body: JSON.stringify({ name: 'ann', password: 'the password of ann' }) });
+    assert.equal(made.status, 201);
+    const client = async () => {
+        const one = await NativeClient.start(server);
+        context.after(() => one.goodbye());
+        return one;
+    };
+    const [first, second, other] = [await client(), await client(), await client()];
+    for (let again = 0; again < 2; again++) await refuses(first.request('register', { user: 'ann', password: 'a guess' }), 'not_permitted');
+    await refuses(first.request('register', { user: 'zoe', password: 'the password of ann' }), 'not_permitted');
+    // checked the first time, remembered the second: both sessions are ann
+    assert.equal((await first.request('register', { user: 'ann', password: 'the password of ann' })).user, 'ann');
+    assert.equal((await second.request('register', { user: 'ann', password: 'the password of ann' })).user, 'ann');
+    // an account's name is for who proves it
+    await assert.rejects(other.request('register', { user: 'ann' }));
+    await refuses(other.request('register', { user: 'ann', password: 'x', token }), 'not_permitted');
+    assert.doesNotMatch(server.output, /the password of ann|a guess/);
 });

@@ -540,7 +540,7 @@ export interface EndRequest {
     id?: number;
 }
 
-/** Makes the session callable under a user name. Without a token a name belongs to one session at a time; with a token that vouches for the name, all of the user's sessions ring. */
+/** Makes the session callable under a user name. Without a token a name belongs to one session at a time; with a token that vouches for the name, or the password of its account, all of the user's sessions ring. */
 export interface RegisterRequest {
     type: "register";
     id?: number;
@@ -550,6 +550,8 @@ export interface RegisterRequest {
     name?: string;
     /** A JWT that vouches for the user name. */
     token?: string;
+    /** The password of the account of this name, in place of a token. A wrong one is refused with `not_permitted`, and so are right ones after too many wrong ones. */
+    password?: string;
     /** `false`: in calls that begin from now on, this session takes and names no candidates apart from its descriptions. The other side's are put into its descriptions, which come when they are complete or after a second. Absent: as before, at first `true`. */
     trickle?: boolean;
     /** `true`: this session does what `call_transfer` tells it, and takes a `call_incoming` with `replaces` in the place of that call. Absent: as before, at first `false`. */

@@ -25,6 +25,8 @@ struct admission_question {
     const char *user;  /**< REGISTER; else NULL */
     const char *name;  /**< display name; WATCH: of the publisher; NULL: none */
     const char *token; /**< as it was shown; NULL: none */
+    const char
+        *password; /**< of `user`, as it was shown; NULL: none. For the login service alone */
     const char *session;
     struct net_address remote;
 };

@@ -61,6 +61,8 @@ struct native_config {
     const struct token_verifier *tokens;
     /** Decides instead of tokens; NULL: tokens do. */
     struct admission *admission;
+    /** Decides about passwords of accounts; NULL: none is good. */
+    struct admission *passwords;
     /** Whether keys are being fetched that a token with an unknown key may need; NULL: never. */
     bool (*keys_pending)(void *owner);
     void *keys_owner;

@@ -13,6 +13,8 @@
 
 void native_parked_done(struct native_parked *parked)
 {
+    if (parked->text)
+        memory_wipe(parked->text, parked->size); // it may have a password
     free(parked->text);
     free(parked->answer);
     *parked = (struct native_parked){ 0 };
@@ -93,9 +95,8 @@ static bool take_answer(struct native_session *session, const struct wire_messag
 }
 
 static void ask(struct native_session *session, const struct wire_message *message,
-                struct admission_question *question)
+                struct admission *admission, struct admission_question *question)
 {
-    struct admission *admission = session->native->config.admission;
     question->session = session->id;
     question->remote = session->remote;
     if (!park(session, message, false))
@@ -112,6 +113,8 @@ bool native_admit(struct native_session *session, uint64_t now_us,
                   struct token_grants *ret_grants)
 {
     struct native_parked *parked = &session->parked;
+    const struct native_config *config = &session->native->config;
+    struct admission *admission = question->password ? config->passwords : config->admission;
     bool second_look = parked->ready && parked->id == message->id;
     bool admitted = false;
     *ret_grants = (struct token_grants){ 0 };
@@ -121,12 +124,12 @@ bool native_admit(struct native_session *session, uint64_t now_us,
                          bytes_of_text(session->identity.user)) == 0;
     if (second_look && parked->answer)
         admitted = take_answer(session, message, parked->answer, ret_grants);
-    else if (session->native->config.admission)
-        ask(session, message, question);
+    else if (admission)
+        ask(session, message, admission, question);
     else
         admitted = check_token(session, now_us, message, question->token, second_look, ret_grants);
     session->admitted =
-        session->admitted || (admitted && (question->token || session->native->config.admission));
+        session->admitted || (admitted && (question->token || question->password || admission));
     return admitted;
 }
 

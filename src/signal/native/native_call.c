@@ -83,10 +83,18 @@ void native_register(struct native_session *session, uint64_t now_us,
     struct admission_question question = { .purpose = ADMISSION_REGISTER,
                                            .user = request->user,
                                            .name = request->name,
-                                           .token = request->token };
+                                           .token = request->token,
+                                           .password = request->password };
+    if (request->password && (request->token || !session->native->config.passwords)) {
+        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
+                      request->token ? "Show a token or a password, not both."
+                                     : "This server has no accounts.");
+        return;
+    }
     if (!native_admit(session, now_us, message, &question, &grants))
         return;
-    bool by_grants = session->identity.user || request->token || session->native->config.admission;
+    bool by_grants = session->identity.user || request->token || request->password ||
+                     session->native->config.admission;
     if (by_grants && strcmp(grants.user, request->user) != 0) {
         if (session->identity.user)
             native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
