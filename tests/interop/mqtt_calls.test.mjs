@@ -1,9 +1,11 @@
 // Calls on topics: mqtt.js and mosquitto's programs call each other, and clients of /ws, and are called by them.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
 import { Caller } from '../support/mqtt_caller.mjs';
-import { Client, Mosquitto, startMqtt, versions } from '../support/mqtt.mjs';
+import { addressOf, Client, Mosquitto, startMqtt, versions } from '../support/mqtt.mjs';
 import { NativeClient, refuses } from '../support/native_client.mjs';
 import { runCommand } from '../support/server.mjs';
 import { until } from '../support/until.mjs';
@@ -13,7 +15,8 @@ const offer = 'v=0\r\noffer', answer = 'v=0\r\nanswer';
 const denied = 0x87;
 let server, impatient, serial = 0;
 
-const serve = (set = {}) => startMqtt({ set: { 'auth.token_secret': secret, 'auth.mode': 'token', 'mqtt.guests': 'allow', ...set } });
+// direct: descriptions are passed on as they are, and need not be any; browser/mqtt_call.test.mjs has real ones
+const serve = (set = {}) => startMqtt({ set: { 'calls.media': 'direct', 'auth.token_secret': secret, 'auth.mode': 'token', 'mqtt.guests': 'allow', ...set } });
 before(async () => {
     [server, impatient] = await Promise.all([serve(), serve({ 'signal.ring_timeout': '5s', 'signal.resume_window': '2s' })]);
 });
@@ -516,6 +519,24 @@ describe("mosquitto's programs", { timeout: 120000 }, () => {
         assert.equal(status, 0, errors);
         assert.deepEqual([JSON.parse(output).type, JSON.parse(output).id], ['ok', 7]);
     });
+});
+
+test('the lamp of docs/mqtt.md works as written', { timeout: 120000 }, async (context) => {
+    const text = readFileSync(new URL('../../docs/mqtt.md', import.meta.url), 'utf8');
+    const code = /```js\n(import mqtt from.*?)```/s.exec(text)[1];
+    const here = code.replace('mqtt://localhost', addressOf(server, 'tcp')).replace('the password of ben', await mint('ben'));
+    const lamp = spawn(process.execPath, ['--input-type=module', '-e', here], { cwd: new URL('..', import.meta.url), stdio: ['ignore', 'pipe', 'inherit'] });
+    context.after(() => lamp.kill());
+    let output = '';
+    lamp.stdout.on('data', (chunk) => { output += chunk; });
+    const caller = await native(context, fresh('ann'));
+    await until('the lamp is there', () => caller.request('message', { to: 'ben', text: 'Hello' }).then(() => true, () => false));
+    await until('the lamp has heard that', () => output.includes(`ann-${serial}: Hello`));
+    await caller.request('call', { to: 'ben', sdp: offer });
+    await caller.event('call_ringing', () => true, 30000);
+    assert.equal((await caller.event('call_ended', () => true, 30000)).reason, 'rejected');
+    assert.equal((await caller.event('message', () => true, 30000)).text, 'I am only a lamp.');
+    assert.match(output, new RegExp(`ann-${serial} calls`));
 });
 
 test('the engine counts devices of MQTT as sessions, and they end', async (context) => {
