@@ -115,7 +115,7 @@ static void relay(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs
                   struct bytes text, bool last_try)
 {
     cleanup(memory_free_at) char *passed = peerjs_write_passed(message, peer->id);
-    int result = passed ? call_relay(calls_of(peer), &peer->device, message->to, passed) : -EBADMSG;
+    int result = call_relay(calls_of(peer), &peer->device, message->to, passed);
     if (result == 0)
         peerjs_count(peer->peerjs, PEERJS_METRIC_RELAYED);
     else if (result == -ENOENT)
@@ -171,13 +171,13 @@ static int start(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs_
 
 static char *metadata_of(struct peerjs_peer *peer, const struct peerjs_message *message)
 {
-    json_t *metadata = json_object_get(message->payload, "metadata");
-    char *text = metadata ? json_dumps(metadata, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    size_t size = text ? strlen(text) : 0;
-    if (!text || (size <= METADATA_SIZE_MAX && peerjs_hold(peer->peerjs, size)))
-        return text;
+    const struct json_value *metadata = json_member(message->payload, "metadata");
+    if (!metadata)
+        return NULL;
+    struct bytes source = metadata->source;
+    if (source.size <= METADATA_SIZE_MAX && peerjs_hold(peer->peerjs, source.size))
+        return memory_copy(source.data, source.size);
     peerjs_count(peer->peerjs, PEERJS_METRIC_DROPPED_METADATA);
-    free(text);
     return NULL;
 }
 

@@ -24,7 +24,7 @@ void peerjs_send(struct peerjs_peer *peer, char *text)
 {
     struct signal_peerjs *peerjs = peer->peerjs;
     struct peerjs_transport *transport = peerjs->config.transport;
-    if (!text || !peer->socket) {
+    if (!peer->socket) {
         peerjs_count(peerjs, PEERJS_METRIC_DROPPED_AWAY);
     } else if (transport->send(transport, peer->socket, bytes_of_text(text)) < 0) {
         peerjs_count(peerjs, PEERJS_METRIC_DROPPED_SLOW);

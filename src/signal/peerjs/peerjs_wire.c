@@ -3,6 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json_text.h"
+#include "base/memory.h"
+
+static const struct json_limits limits = { .depth_max = JSON_DEPTH_MAX, .values_max = 8192 };
+
 /** ---- reading ---- */
 
 /** Types of messages that clients send and what they concern. */
@@ -18,10 +23,12 @@ static const struct {
 };
 
 /** The text of a member; "" when it is absent or null; NULL when it is no text. */
-static const char *text_of(const json_t *object, const char *key)
+static const char *text_of(const struct json_value *object, const char *name)
 {
-    const json_t *value = json_object_get(object, key);
-    return !value || json_is_null(value) ? "" : json_string_value(value);
+    const struct json_value *value = json_member(object, name);
+    if (!value || value->kind == JSON_KIND_NULL)
+        return "";
+    return value->kind == JSON_KIND_TEXT ? value->text : NULL;
 }
 
 bool peerjs_name_is_valid(const char *name)
@@ -60,15 +67,21 @@ static bool has_controls(const char *text)
     return false;
 }
 
+static bool is_object(const struct json_value *value)
+{
+    return value && value->kind == JSON_KIND_OBJECT;
+}
+
 /** payload.sdp is an RTCSessionDescription: {type, sdp}. */
 static bool read_sdp(struct peerjs_message *message)
 {
-    message->sdp = text_of(json_object_get(message->payload, "sdp"), "sdp");
+    message->sdp = text_of(json_member(message->payload, "sdp"), "sdp");
     return message->sdp && strncmp(message->sdp, "v=0", 3) == 0 && !has_controls(message->sdp);
 }
 
 /** A text that other languages get as it is; absent and null are NULL. */
-static bool read_line(const json_t *object, const char *key, size_t size_max, const char **ret_text)
+static bool read_line(const struct json_value *object, const char *key, size_t size_max,
+                      const char **ret_text)
 {
     const char *text = text_of(object, key);
     if (!text || strlen(text) > size_max || has_controls(text))
@@ -80,19 +93,21 @@ static bool read_line(const json_t *object, const char *key, size_t size_max, co
 /** payload.candidate is an RTCIceCandidate. */
 static bool read_candidate(struct peerjs_message *message)
 {
-    const json_t *given = json_object_get(message->payload, "candidate");
+    const struct json_value *given = json_member(message->payload, "candidate");
     struct peerjs_candidate *candidate = &message->candidate;
-    if (!json_is_object(given) || !read_line(given, "candidate", 1024, &candidate->candidate) ||
+    if (!is_object(given) || !read_line(given, "candidate", 1024, &candidate->candidate) ||
         !read_line(given, "sdpMid", 64, &candidate->sdp_mid) ||
         !read_line(given, "usernameFragment", 256, &candidate->username_fragment))
         return false;
     if (!candidate->candidate)
         candidate->candidate = "";
-    const json_t *index = json_object_get(given, "sdpMLineIndex");
-    json_int_t number = json_integer_value(index);
-    if (index && !json_is_null(index) && (!json_is_integer(index) || number < 0 || number > 255))
+    const struct json_value *index = json_member(given, "sdpMLineIndex");
+    candidate->sdp_m_line_index = -1;
+    if (!index || index->kind == JSON_KIND_NULL)
+        return true;
+    if (index->kind != JSON_KIND_INTEGER || index->integer < 0 || index->integer > 255)
         return false;
-    candidate->sdp_m_line_index = json_is_integer(index) ? (int32_t)number : -1;
+    candidate->sdp_m_line_index = (int32_t)index->integer;
     return true;
 }
 
@@ -113,21 +128,21 @@ static bool read_payload(struct peerjs_message *message)
 
 static int read_object(struct peerjs_message *message, enum peerjs_problem *ret_problem)
 {
-    *ret_problem = PEERJS_PROBLEM_MALFORMED;
-    if (!json_is_object(message->json))
+    const struct json_value *json = message->json.values;
+    if (!is_object(json))
         return -EBADMSG;
-    if (find_type(text_of(message->json, "type"), &message->type) < 0) {
+    if (find_type(text_of(json, "type"), &message->type) < 0) {
         *ret_problem = PEERJS_PROBLEM_TYPE;
         return -EBADMSG;
     }
-    message->to = text_of(message->json, "dst");
+    message->to = text_of(json, "dst");
     message->connection = "";
     if (!message->to || (message->to[0] && !peerjs_name_is_valid(message->to)))
         return -EBADMSG;
     if (!types[message->type].to_a_peer)
         return 0;
-    message->payload = json_object_get(message->json, "payload");
-    if (!message->to[0] || !json_is_object(message->payload) || !read_payload(message))
+    message->payload = json_member(json, "payload");
+    if (!message->to[0] || !is_object(message->payload) || !read_payload(message))
         return -EBADMSG;
     return 0;
 }
@@ -136,11 +151,14 @@ int peerjs_read(struct bytes text, struct peerjs_message *ret_message,
                 enum peerjs_problem *ret_problem)
 {
     struct peerjs_message message = { 0 };
-    message.json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
-    int result = read_object(&message, ret_problem);
+    struct json_problem where;
+    *ret_problem = PEERJS_PROBLEM_MALFORMED;
+    int result = json_read(text, &limits, &message.json, &where);
+    if (result == 0)
+        result = read_object(&message, ret_problem);
     if (result < 0) {
         peerjs_message_done(&message);
-        return result;
+        return -EBADMSG;
     }
     *ret_message = message;
     return 0;
@@ -148,101 +166,163 @@ int peerjs_read(struct bytes text, struct peerjs_message *ret_message,
 
 void peerjs_message_done(struct peerjs_message *message)
 {
-    json_decref(message->json);
-    message->json = NULL;
+    json_document_done(&message->json);
 }
 
 /** ---- writing ---- */
 
-/** Takes the object over. */
-static char *written(json_t *object)
+static void begin(struct json_text *out, const char *type)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
+    json_text_init(out);
+    json_text_open(out, '{');
+    json_text_key(out, "type");
+    json_text_string(out, type);
+}
+
+/** What was written, as a text of its own. */
+static char *finish(struct json_text *out)
+{
+    json_text_close(out, '}');
+    char *text = memory_copy(out->data, out->size);
+    json_text_done(out);
     return text;
 }
 
-/** {type, src, dst, payload}; takes the payload over. */
-static char *envelope(enum peerjs_type type, const char *from, const char *to, json_t *payload)
+static void member(struct json_text *out, const char *name, const char *value)
 {
-    return written(json_pack("{s:s,s:s,s:s,s:o}", "type", types[type].name, "src", from, "dst", to,
-                             "payload", payload));
+    json_text_key(out, name);
+    json_text_string(out, value);
+}
+
+static void begin_between(struct json_text *out, const char *type, const char *from, const char *to)
+{
+    begin(out, type);
+    member(out, "src", from);
+    member(out, "dst", to);
+}
+
+/** A message about a media connection, up to the rest of its payload. */
+static void begin_payload(struct json_text *out, enum peerjs_type type, const char *from,
+                          const char *to, const char *payload_type, const char *connection)
+{
+    begin_between(out, types[type].name, from, to);
+    json_text_key(out, "payload");
+    json_text_open(out, '{');
+    member(out, "type", payload_type);
+    member(out, "connectionId", connection);
+}
+
+static char *finish_payload(struct json_text *out)
+{
+    json_text_close(out, '}');
+    return finish(out);
+}
+
+static void add_sdp(struct json_text *out, const char *type, const char *sdp)
+{
+    json_text_key(out, "sdp");
+    json_text_open(out, '{');
+    member(out, "type", type);
+    member(out, "sdp", sdp);
+    json_text_close(out, '}');
 }
 
 char *peerjs_write_notice(const char *type, const char *sentence)
 {
-    if (!sentence)
-        return written(json_pack("{s:s}", "type", type));
-    return written(json_pack("{s:s,s:{s:s}}", "type", type, "payload", "msg", sentence));
+    struct json_text out;
+    begin(&out, type);
+    if (sentence) {
+        json_text_key(&out, "payload");
+        json_text_open(&out, '{');
+        member(&out, "msg", sentence);
+        json_text_close(&out, '}');
+    }
+    return finish(&out);
 }
 
 char *peerjs_write_bare(const char *type, const char *from, const char *to)
 {
-    return written(json_pack("{s:s,s:s,s:s}", "type", type, "src", from, "dst", to));
+    struct json_text out;
+    begin_between(&out, type, from, to);
+    return finish(&out);
 }
 
 char *peerjs_write_passed(const struct peerjs_message *message, const char *from)
 {
-    return envelope(message->type, from, message->to, json_incref(message->payload));
-}
-
-/** What every payload of a media connection says. */
-static json_t *media_payload(const char *connection)
-{
-    return json_pack("{s:s,s:s}", "type", "media", "connectionId", connection);
-}
-
-static void add_sdp(json_t *payload, const char *type, const char *sdp)
-{
-    json_object_set_new(payload, "sdp", json_pack("{s:s,s:s}", "type", type, "sdp", sdp));
+    struct json_text out;
+    begin_between(&out, types[message->type].name, from, message->to);
+    json_text_key(&out, "payload");
+    json_text_raw(&out, message->payload->source);
+    return finish(&out);
 }
 
 char *peerjs_write_offer(const char *from, const char *to, const char *connection, const char *sdp,
                          const char *metadata)
 {
-    json_t *payload = media_payload(connection);
-    add_sdp(payload, "offer", sdp);
-    if (metadata)
-        json_object_set_new(payload, "metadata", json_loads(metadata, JSON_DECODE_ANY, NULL));
-    return envelope(PEERJS_TYPE_OFFER, from, to, payload);
+    struct json_text out;
+    begin_payload(&out, PEERJS_TYPE_OFFER, from, to, "media", connection);
+    add_sdp(&out, "offer", sdp);
+    if (metadata) {
+        json_text_key(&out, "metadata");
+        json_text_raw(&out, bytes_of_text(metadata));
+    }
+    return finish_payload(&out);
 }
 
 char *peerjs_write_answer(const char *from, const char *to, const char *connection, const char *sdp)
 {
-    json_t *payload = media_payload(connection);
-    add_sdp(payload, "answer", sdp);
-    return envelope(PEERJS_TYPE_ANSWER, from, to, payload);
+    struct json_text out;
+    begin_payload(&out, PEERJS_TYPE_ANSWER, from, to, "media", connection);
+    add_sdp(&out, "answer", sdp);
+    return finish_payload(&out);
 }
 
 char *peerjs_write_candidate(const char *from, const char *to, const char *connection,
                              const struct peerjs_candidate *candidate)
 {
-    // sdpMid or sdpMLineIndex must be there, or browsers refuse the candidate
-    int32_t index = candidate->sdp_m_line_index;
-    json_t *given = json_pack("{s:s,s:s?,s:o,s:s?}", "candidate", candidate->candidate, "sdpMid",
-                              candidate->sdp_mid, "sdpMLineIndex",
-                              index < 0 ? json_null() : json_integer(index), "usernameFragment",
-                              candidate->username_fragment);
-    json_t *payload = media_payload(connection);
-    json_object_set_new(payload, "candidate", given);
-    return envelope(PEERJS_TYPE_CANDIDATE, from, to, payload);
+    struct json_text out;
+    begin_payload(&out, PEERJS_TYPE_CANDIDATE, from, to, "media", connection);
+    json_text_key(&out, "candidate");
+    json_text_open(&out, '{');
+    member(&out, "candidate", candidate->candidate);
+    member(&out, "sdpMid", candidate->sdp_mid);
+    json_text_key(&out, "sdpMLineIndex");
+    if (candidate->sdp_m_line_index < 0)
+        json_text_null(&out);
+    else
+        json_text_number(&out, (uint64_t)candidate->sdp_m_line_index);
+    member(&out, "usernameFragment", candidate->username_fragment);
+    json_text_close(&out, '}');
+    return finish_payload(&out);
 }
 
 char *peerjs_write_close(const char *from, const char *to, const char *connection)
 {
-    return envelope(PEERJS_TYPE_OFFER, from, to,
-                    json_pack("{s:s,s:s}", "type", "closed", "connectionId", connection));
+    struct json_text out;
+    begin_payload(&out, PEERJS_TYPE_OFFER, from, to, "closed", connection);
+    return finish_payload(&out);
 }
 
 char *peerjs_write_metadata(const char *name, bool verified)
 {
-    return written(json_pack("{s:s,s:b}", "name", name, "verified", verified));
+    struct json_text out;
+    json_text_init(&out);
+    json_text_open(&out, '{');
+    member(&out, "name", name);
+    json_text_key(&out, "verified");
+    json_text_boolean(&out, verified);
+    return finish(&out);
 }
 
 char *peerjs_write_names(const char *const *names, size_t count)
 {
-    json_t *array = json_array();
+    struct json_text out;
+    json_text_init(&out);
+    json_text_open(&out, '[');
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, json_string(names[i]));
-    return written(array);
+        json_text_string(&out, names[i]);
+    json_text_close(&out, ']');
+    char *text = memory_copy(out.data, out.size);
+    json_text_done(&out);
+    return text;
 }

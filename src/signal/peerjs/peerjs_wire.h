@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include <jansson.h>
-
-#include "base/bytes.h"
+#include "base/json_read.h"
 
 #define PEERJS_NAME_SIZE       65 /**< of a peer id, with terminator */
 #define PEERJS_CONNECTION_SIZE 65 /**< of a connection's id */
@@ -28,7 +26,8 @@ struct peerjs_candidate {
     int32_t sdp_m_line_index; /**< -1: absent */
 };
 
-/** A message that was read. What it points to lives until peerjs_message_done. */
+/** A message that was read. What it points to lives until peerjs_message_done, sources in the text.
+ */
 struct peerjs_message {
     enum peerjs_type type;
     const char *to;                    /**< "": nobody (HEARTBEAT, LEAVE of the server itself) */
@@ -36,8 +35,8 @@ struct peerjs_message {
     const char *connection;            /**< the connection's id; "": none */
     const char *sdp;                   /**< media OFFER and ANSWER */
     struct peerjs_candidate candidate; /**< media CANDIDATE */
-    json_t *payload;                   /**< NULL: none */
-    json_t *json;
+    const struct json_value *payload;  /**< NULL: none; its source is in the text that was read */
+    struct json_document json;
 };
 
 /** Why a message was not taken. */
@@ -61,9 +60,9 @@ bool peerjs_name_is_valid(const char *name);
 char *peerjs_write_notice(const char *type, const char *sentence);
 /** {type, src, dst}. */
 char *peerjs_write_bare(const char *type, const char *from, const char *to);
-/** {type, src, dst, payload} with the client's payload as it is. NULL for what is no message. */
+/** {type, src, dst, payload} with the client's payload as it was written. */
 char *peerjs_write_passed(const struct peerjs_message *message, const char *from);
-/** A media connection's OFFER. `metadata` is JSON; NULL: none. */
+/** A media connection's OFFER. `metadata` is any JSON; NULL: none. */
 char *peerjs_write_offer(const char *from, const char *to, const char *connection, const char *sdp,
                          const char *metadata);
 char *peerjs_write_answer(const char *from, const char *to, const char *connection,

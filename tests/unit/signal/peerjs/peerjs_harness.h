@@ -21,7 +21,8 @@ struct client {
     struct peerjs_peer *peer; /**< NULL: not connected */
     json_t *inbox[INBOX_MAX];
     size_t count;
-    json_t *taken; /**< the one returned last */
+    json_t *taken;   /**< the one returned last */
+    char last[1024]; /**< as it was written */
     uint16_t close_code;
     bool slow;
 };
@@ -52,10 +53,12 @@ static inline int client_receive(struct peerjs_transport *self, void *socket, st
     struct client *client = socket;
     if (client->slow)
         return -ENOBUFS;
-    json_t *message = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *message = json_loadb((const char *)text.data, text.size,
+                                 JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
     assert_non_null(message);
     assert_true(client->count < INBOX_MAX);
     client->inbox[client->count++] = message;
+    snprintf(client->last, sizeof(client->last), "%.*s", (int)text.size, (const char *)text.data);
     return 0;
 }
 
