@@ -131,8 +131,9 @@ static const struct part parts[] = {
     { "TURN", serve_turn_start, serve_turn_stop },
     { "media", serve_media_start, serve_media_stop },
     { "requests to other servers", serve_outgoing_start, serve_outgoing_stop },
-    { "web server", serve_http_start, serve_http_stop },
+    // calls end with the web server, and are kept
     { "history", serve_history_start, serve_history_stop },
+    { "web server", serve_http_start, serve_http_stop },
     { "signaling", serve_signal_start, NULL },
     { "WHIP and WHEP", serve_whip_start, NULL },
     { "PeerJS", serve_peerjs_start, NULL },

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { chromium } from './helpers/browsers.mjs';
-import { bothEnd, bothSee, clients } from './helpers/call_clients.mjs';
+import { bothEnd, bothSee, clients, reach } from './helpers/call_clients.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -38,7 +38,7 @@ for (const [from, to] of [['peerjs', 'peerjs'], ['peerjs', 'native'], ['native',
         const caller = await enter(from);
         const callee = await enter(to);
         for (const ends of [caller, callee]) {
-            await caller.call(callee.user);
+            await reach(caller, callee);
             await callee.accept();
             await bothSee(caller, callee);
             await ends.hangup();

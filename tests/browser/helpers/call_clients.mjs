@@ -320,6 +320,19 @@ const simplePeer = {
 
 export const clients = { native, peerjs, mqtt, 'simple-peer': simplePeer };
 
+/**
+ * Calls until it rings there. Where a call has just ended without a word to the server, the server hears of it from the
+ * other side, and has that one for busy until then.
+ */
+export async function reach(caller, callee) {
+    await caller.call(callee.user);
+    await until(`${callee.user} is called`, async () => {
+        if ((await callee.state()) === 'incoming') return true;
+        if ((await caller.state()) === 'ended') await caller.call(callee.user);
+        return false;
+    }, 30000);
+}
+
 /** Both sides of a call have decoded pictures of each other. */
 export async function bothSee(...sides) {
     await Promise.all(sides.map(({ user, videoDecoded }) => until(`${user} sees the other side`, async () => (await videoDecoded()) > 10, 30000)));
