@@ -147,7 +147,8 @@ test('a call with the native protocol, and a socket that is lost within it', asy
     const next = await until('it is back, or over', () => native.messages.findLast(({ type, away }) => type === 'call_ended' || (type === 'call_peer' && !away)));
     if (next.type === 'call_peer') {
         await native.request('call_hangup', { call });
-        assert.equal((await ann.hears('LEAVE')).src, 'nat');
+        const { src, payload } = await ann.hears('OFFER');
+        assert.deepEqual([src, payload], ['nat', { type: 'closed', connectionId: 'mc_1' }]);
     }
     await ann.leave();
     await native.goodbye();

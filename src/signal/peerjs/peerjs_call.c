@@ -68,26 +68,13 @@ static struct peerjs_connection *find_call(const struct peerjs_peer *peer, const
     return NULL;
 }
 
-/** Whether anything else may be between the client and that peer, such as a data connection. */
-static bool has_others(const struct peerjs_peer *peer, const struct peerjs_connection *connection)
-{
-    if (connection->with_peerjs)
-        return true;
-    const struct peerjs_connection *other;
-    list_each(other, &peer->connections, node)
-    {
-        if (other != connection && strcmp(other->with, connection->with) == 0)
-            return true;
-    }
-    return false;
-}
-
-/** The client closes the connection: LEAVE is how every version of it knows the end of a peer. */
+/**
+ * The client closes the connection. Not by LEAVE: that closes all that it has with the other side,
+ * such as a call which its page has just begun.
+ */
 static void send_close(struct peerjs_peer *peer, const struct peerjs_connection *connection)
 {
-    peerjs_send(peer, has_others(peer, connection)
-                          ? peerjs_write_close(connection->with, peer->id, connection->id)
-                          : peerjs_write_bare("LEAVE", connection->with, peer->id));
+    peerjs_send(peer, peerjs_write_close(connection->with, peer->id, connection->id));
 }
 
 static void send_expire(struct peerjs_peer *peer, const char *from)

@@ -6,6 +6,14 @@ static json_t *payload_of(json_t *message)
     return json_object_get(message, "payload");
 }
 
+/** The client is told to close a connection, and no other. */
+static json_t *client_closes(struct client *client)
+{
+    json_t *message = client_hears(client, "OFFER");
+    assert_string_equal(text_at(payload_of(message), "type"), "closed");
+    return message;
+}
+
 static void test_two_clients_talk(void **state)
 {
     (void)state;
@@ -56,7 +64,7 @@ static void test_a_client_calls_another_language(void **state)
                      0);
     client_hears(&ada, "ANSWER");
     assert_int_equal(call_hangup(&world.calls, &otto.device, world.now_us, otto.call), 0);
-    assert_string_equal(text_at(client_hears(&ada, "LEAVE"), "src"), "otto");
+    assert_string_equal(text_at(client_closes(&ada), "src"), "otto");
     client_is_quiet(&ada);
     other_leave(&otto);
     client_leave(&ada, 1001);
@@ -107,7 +115,7 @@ static void test_who_is_not_registered_is_known_by_the_call(void **state)
     client_say(&ada, media_message("ANSWER", from, connection));
     assert_string_equal(other_story(&guest), "accepted");
     other_leave(&guest);
-    client_hears(&ada, "LEAVE");
+    client_closes(&ada);
     client_leave(&ada, 1001);
 }
 
@@ -120,12 +128,12 @@ static void test_a_refusal_is_told_to_the_page(void **state)
     other_enter(&otto, "otto");
     client_say(&ada, media_message("OFFER", "otto", "mc_1"));
     assert_int_equal(call_reject(&world.calls, &otto.device, world.now_us, otto.call, false), 0);
-    client_hears(&ada, "LEAVE");
+    client_closes(&ada);
     client_hears(&ada, "EXPIRE");
     // and so is that nobody answers
     client_say(&ada, media_message("OFFER", "otto", "mc_2"));
     world_pass(46 * S);
-    client_hears(&ada, "LEAVE");
+    client_closes(&ada);
     client_hears(&ada, "EXPIRE");
     client_is_quiet(&ada);
     other_leave(&otto);
@@ -142,7 +150,7 @@ static void test_a_busy_callee_expires_at_once(void **state)
     other_enter(&otto, "otto");
     client_say(&ada, media_message("OFFER", "otto", "mc_1"));
     client_say(&ben, media_message("OFFER", "otto", "mc_2"));
-    client_hears(&ben, "LEAVE");
+    client_closes(&ben);
     client_hears(&ben, "EXPIRE");
     client_is_quiet(&ada);
     other_leave(&otto);
@@ -248,7 +256,7 @@ static void test_calls_outlive_a_socket_for_a_while(void **state)
     client_hears(&ada, "OPEN");
     assert_string_equal(other_story(&otto), "peer");
     assert_int_equal(call_hangup(&world.calls, &otto.device, world.now_us, otto.call), 0);
-    client_hears(&ada, "LEAVE");
+    client_closes(&ada);
     // another page with that id takes the name, and the call ends when nobody comes back
     client_say(&ada, media_message("OFFER", "otto", "mc_2"));
     assert_int_equal(call_accept(&world.calls, &otto.device, world.now_us, otto.call, "v=0"), 0);
@@ -310,7 +318,7 @@ static void test_messages_of_no_call_are_counted(void **state)
     client_say(&ada, candidate_message("ben", "mc_1", "candidate:1"));
     assert_int_equal(dropped("no_call"), 2);
     client_say(&ada, media_message("OFFER", "ada", "mc_1"));
-    client_hears(&ada, "LEAVE");
+    client_closes(&ada);
     client_hears(&ada, "EXPIRE");
     client_leave(&ada, 1001);
 }
