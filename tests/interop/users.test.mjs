@@ -35,7 +35,7 @@ async function good(data, args, input) {
 
 const digest = (kind, text) => createHash(kind).update(text).digest();
 
-describe('the command', { concurrency: 4, timeout: 60000 }, () => {
+describe('the command', { concurrency: 4, timeout: 180000 }, () => {
     test('gives roles and names for people, and takes them away', async () => {
         await good('roles', ['add', 'ann', '--generate', '--role', 'operator', '--display-name', 'Ann Å.']);
         assert.match(await good('roles', ['list']), /^ann +\d{4}-\d\d-\d\d enabled operator "Ann Å\."\n$/);
@@ -124,7 +124,7 @@ describe('the command', { concurrency: 4, timeout: 60000 }, () => {
     });
 });
 
-describe('the control API', { concurrency: 4, timeout: 90000 }, () => {
+describe('the control API', { concurrency: 4, timeout: 180000 }, () => {
     let server, admin;
     before(async () => {
         server = await startMqtt();
