@@ -14,7 +14,7 @@ let browser;
 
 before(async () => {
     roost = await startRoost({ workers: 1 });
-    browser = await chromium();
+    browser = await chromium({ extra: ['--use-fake-device-for-media-stream=fps=5'] });
 });
 
 after(async () => {

@@ -15,7 +15,7 @@ let fox;
 
 before(async () => {
     roost = await startRoost({ workers: 1 });
-    [chrome, fox] = await Promise.all([chromium(), firefox()]);
+    [chrome, fox] = await Promise.all([chromium({ extra: ['--use-fake-device-for-media-stream=fps=5'] }), firefox()]);
 });
 
 after(async () => {
