@@ -15,6 +15,7 @@ const RESTART_AFTER_MS = 1500;
 const CALLEE_WAITS_MS = 3000;
 const RESTART_AGAIN_MS = 4000;
 const RESTART_TRIES = 6;
+const LEFT_AFTER_MS = 1000;
 const CHANNEL_ID = 0;
 
 /**
@@ -603,12 +604,12 @@ export class Call extends Emitter {
 
     /**
      * The other side closed its connection. Clients of other protocols hang up so, without a word
-     * to the server.
+     * to the server; of all others the server says why, if it has not yet.
      *
      * @param {RTCPeerConnection} connection
      */
     #left(connection) {
-        if (this.#connection === connection) void this.hangup();
+        setTimeout(() => this.#connection === connection && void this.hangup(), LEFT_AFTER_MS);
     }
 
     /** @param {number} delayMs */
