@@ -20,7 +20,9 @@ before(async () => {
     server = await Server.start({
         sanitized: true,
         set: { 'http.max_connections_per_address': 2000, 'signal.max_sessions_per_address': 2000, 'signal.max_message': '64k',
-            'signal.ping_interval': '1s', 'signal.ping_timeout': '3s' },
+            'signal.ping_interval': '1s', 'signal.ping_timeout': '3s',
+            // hundreds of handshakes at once take a busy machine a while
+            'http.header_timeout': '1m' },
     });
 });
 after(async () => assert.deepEqual(await server?.stop(), { status: 0, signal: null }));
