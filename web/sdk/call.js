@@ -337,9 +337,12 @@ export class Call extends Emitter {
     #connect() {
         const connection = new RTCPeerConnection(this.#ice.configuration);
         const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
-        channel.onopen = () => this.#tellMuted();
+        channel.onopen = () => {
+            // one that never opens says nothing: the server declines it where it carries the media
+            channel.onclose = () => this.#left(connection);
+            this.#tellMuted();
+        };
         channel.onmessage = (event) => this.#channelMessage(event.data);
-        channel.onclose = () => this.#left(connection);
         // simple-peer and PeerJS clients take a call for connected when its caller opens a channel
         if (this.#caller) connection.createDataChannel('call');
         connection.onicecandidate = ({ candidate }) => {
