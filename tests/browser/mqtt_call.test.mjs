@@ -16,7 +16,7 @@ let chrome;
 let count = 0;
 
 before(async () => {
-    roost = await startRoost({ workers: 1, set: { 'auth.token_secret': secret } });
+    roost = await startRoost({ workers: 1, set: { 'auth.token_secret': secret, 'calls.media': 'direct' } });
     chrome = await chromium();
 });
 
