@@ -79,6 +79,7 @@ struct serve {
     struct user_watch *users;             /**< NULL: neither TURN nor signaling runs */
     struct password_admission *passwords; /**< as `logins`, for the native protocol */
     struct user_login *logins;            /**< NULL: no signaling */
+    struct user_listener user_listener;   /**< of signaling */
     struct history *history;              /**< NULL: nothing is kept */
     struct turn_host *turn;               /**< NULL: not this role */
     struct turn_listener *turn_listener;

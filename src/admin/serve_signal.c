@@ -113,6 +113,23 @@ static void password_decided(void *owner, const char *session,
     ws_endpoint_admitted(serve->signal, session, answer);
 }
 
+/** Whoever is here as a user that is gone, or by a password of before, goes. */
+static void user_changed(struct user_listener *listener, const char *name, enum user_fate fate)
+{
+    struct serve *serve = container_of(listener, struct serve, user_listener);
+    if (fate == USER_IS_RENAMED)
+        return;
+    call_user_sign_out(&serve->hub.calls, loop_now_us(&serve->loop), name);
+    signal_hub_changed(&serve->hub);
+}
+
+static void listen_to_users(struct serve *serve)
+{
+    serve->user_listener.changed = user_changed;
+    if (serve->users)
+        user_watch_listen(serve->users, &serve->user_listener);
+}
+
 int serve_signal_start(struct serve *serve)
 {
     if (!option_list_has(&serve->options->server.roles, "signal"))
@@ -136,6 +153,7 @@ int serve_signal_start(struct serve *serve)
     count += signal_hub_metrics(&serve->hub, sets + count, array_size(sets) - count);
     for (size_t i = 0; i < count; i++)
         metrics_page_add(serve->metrics, &sets[i]);
+    listen_to_users(serve);
     return 0;
 }
 
@@ -144,6 +162,7 @@ void serve_signal_stop(struct serve *serve)
     serve->passwords = password_admission_free(serve->passwords);
     if (!serve->signal)
         return;
+    user_watch_unlisten(&serve->user_listener);
     ws_endpoint_free(serve->signal);
     serve->signal = NULL;
     signal_hub_done(&serve->hub);

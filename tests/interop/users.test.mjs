@@ -267,13 +267,13 @@ test('the native protocol takes the password of an account in place of a token',
         return one;
     };
     const [first, second, other] = [await client(), await client(), await client()];
-    for (let again = 0; again < 2; again++) await refuses(first.request('register', { user: 'ann', password: 'a guess' }), 'not_permitted');
-    await refuses(first.request('register', { user: 'zoe', password: 'the password of ann' }), 'not_permitted');
+    for (let again = 0; again < 2; again++) await refuses(first.request('register', { user: 'ann', password: 'a guess' }), 'login_refused');
+    await refuses(first.request('register', { user: 'zoe', password: 'the password of ann' }), 'login_refused');
     // checked the first time, remembered the second: both sessions are ann
     assert.equal((await first.request('register', { user: 'ann', password: 'the password of ann' })).user, 'ann');
     assert.equal((await second.request('register', { user: 'ann', password: 'the password of ann' })).user, 'ann');
     // an account's name is for who proves it
     await assert.rejects(other.request('register', { user: 'ann' }));
-    await refuses(other.request('register', { user: 'ann', password: 'x', token }), 'not_permitted');
+    await refuses(other.request('register', { user: 'ann', password: 'x', token }), 'login_refused');
     assert.doesNotMatch(server.output, /the password of ann|a guess/);
 });

@@ -23,7 +23,7 @@ import { Signaling } from './signaling.js';
  *
  * @typedef {object} Registration
  * @property {string} user
- * @property {{user: string, name?: string, token?: string}} fields
+ * @property {{user: string, name?: string, token?: string, password?: string}} fields
  * @property {import('./protocol.js').PresenceChoice} [presence] as it was set
  *
  * @typedef {object} ClientEvents
@@ -121,12 +121,20 @@ export class Client extends Emitter {
      * Becomes callable under a user name.
      *
      * @param {string} user
-     * @param {{name?: string, token?: string}} [options]
+     * @param {{name?: string, token?: string, password?: string}} [options] the password of an account
+     *     of that name
+     * @throws {RoostError} login-refused, user-taken, token-invalid...
      */
     async register(user, options = {}) {
         const name = options.name ?? this.#options.name;
         const token = options.token ?? this.#options.token;
-        const fields = { user, ...(name ? { name } : {}), ...(token ? { token } : {}), transfers: this.#transfers };
+        const { password } = options;
+        const fields = {
+            user,
+            ...(name ? { name } : {}),
+            ...(password ? { password } : token ? { token } : {}),
+            transfers: this.#transfers,
+        };
         const { ice_servers } = await this.#signaling.request('register', fields);
         if (ice_servers) this.#ice.take(ice_servers);
         this.#registered = { user, fields };

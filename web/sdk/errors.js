@@ -74,6 +74,7 @@ const PROBLEMS = {
     'too-many-tracks': ['You share as much as the server allows.', 'Stop sharing something first.'],
     'server-full': ['The server has no room for more people.', 'Try again in a few minutes.'],
     'media-full': ['The server has no room for more people.', 'Try again in a few minutes.'],
+    'login-refused': ['User name or password is wrong.', 'Check both, and try again.'],
     'not-registered': ['You have no name here yet.', 'Sign in, or choose a name.'],
     'user-taken': ['Somebody already uses this name.', 'Choose another name.'],
     'user-unavailable': [

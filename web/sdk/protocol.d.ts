@@ -550,7 +550,7 @@ export interface RegisterRequest {
     name?: string;
     /** A JWT that vouches for the user name. */
     token?: string;
-    /** The password of the account of this name, in place of a token. A wrong one is refused with `not_permitted`, and so are right ones after too many wrong ones. */
+    /** The password of the account of this name, in place of a token. A wrong one is refused with `login_refused`, and so are right ones after too many wrong ones. */
     password?: string;
     /** `false`: in calls that begin from now on, this session takes and names no candidates apart from its descriptions. The other side's are put into its descriptions, which come when they are complete or after a second. Absent: as before, at first `true`. */
     trickle?: boolean;
@@ -1200,6 +1200,7 @@ export type ErrorCode =
     | "resume_unknown"
     | "resume_lost"
     | "server_full"
+    | "login_refused"
     | "token_required"
     | "token_invalid"
     | "token_expired"

@@ -215,6 +215,29 @@ int call_device_revoke(struct call_directory *directory, struct call_device *dev
     return -ENOENT;
 }
 
+static struct call_device *proven_device(const struct call_directory *directory, const char *name)
+{
+    const struct call_user *user = map_find(&directory->users, bytes_of_text(name));
+    struct call_device *device;
+    if (!user)
+        return NULL;
+    list_each(device, &user->devices, user_node)
+    {
+        if (device->verified && device->ops->disconnect)
+            return device;
+    }
+    return NULL;
+}
+
+void call_user_sign_out(struct call_directory *directory, uint64_t now_us, const char *name)
+{
+    struct call_device *device;
+    while ((device = proven_device(directory, name))) {
+        metric_add(&directory->metrics[CALL_METRIC_REVOKED], 1);
+        device->ops->disconnect(device, now_us);
+    }
+}
+
 const char *call_device_user(const struct call_device *device)
 {
     return device->user ? device->user->name : NULL;

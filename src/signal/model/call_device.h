@@ -93,6 +93,11 @@ size_t call_device_list(const struct call_device *device, size_t limit,
  */
 must_check int call_device_revoke(struct call_directory *directory, struct call_device *device,
                                   uint64_t now_us, const char *id);
+/**
+ * Sends all devices of a user away whose right to the name was proven: the account is gone, or has
+ * another password.
+ */
+void call_user_sign_out(struct call_directory *directory, uint64_t now_us, const char *user);
 /** The name it is callable under; NULL: none. */
 const char *call_device_user(const struct call_device *device);
 /** Whether it has no place for one more call that comes. */

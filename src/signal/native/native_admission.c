@@ -77,16 +77,18 @@ static bool check_token(struct native_session *session, uint64_t now_us,
     return true;
 }
 
-/** What the operator's endpoint said. */
+/** What the operator's endpoint said, or the login service of a `password`. */
 static bool take_answer(struct native_session *session, const struct wire_message *message,
-                        const struct admission_answer *answer, struct token_grants *ret_grants)
+                        const struct admission_answer *answer, bool password,
+                        struct token_grants *ret_grants)
 {
     if (answer->result == 0) {
         *ret_grants = answer->grants;
         return true;
     }
     if (answer->result == -EACCES)
-        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
+        native_refuse(session, message,
+                      password ? WIRE_ERROR_LOGIN_REFUSED : WIRE_ERROR_NOT_PERMITTED,
                       answer->message[0] ? answer->message : "You may not come in here.");
     else
         native_refuse(session, message, WIRE_ERROR_SERVER_FULL,
@@ -105,7 +107,8 @@ static void ask(struct native_session *session, const struct wire_message *messa
         return;
     native_parked_done(&session->parked);
     struct token_grants none;
-    (void)take_answer(session, message, &(struct admission_answer){ .result = -EAGAIN }, &none);
+    (void)take_answer(session, message, &(struct admission_answer){ .result = -EAGAIN },
+                      question->password, &none);
 }
 
 bool native_admit(struct native_session *session, uint64_t now_us,
@@ -123,7 +126,7 @@ bool native_admit(struct native_session *session, uint64_t now_us,
         return text_copy(ret_grants->user, sizeof(ret_grants->user),
                          bytes_of_text(session->identity.user)) == 0;
     if (second_look && parked->answer)
-        admitted = take_answer(session, message, parked->answer, ret_grants);
+        admitted = take_answer(session, message, parked->answer, question->password, ret_grants);
     else if (admission)
         ask(session, message, admission, question);
     else

@@ -86,7 +86,7 @@ void native_register(struct native_session *session, uint64_t now_us,
                                            .token = request->token,
                                            .password = request->password };
     if (request->password && (request->token || !session->native->config.passwords)) {
-        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
+        native_refuse(session, message, WIRE_ERROR_LOGIN_REFUSED,
                       request->token ? "Show a token or a password, not both."
                                      : "This server has no accounts.");
         return;
