@@ -173,7 +173,6 @@ struct rtc_negotiation_local {
     struct rtc_playout_delay playout_delay; /**< as of this offer */
     /** A section in which the client sends and receives is both; else it is a publication. */
     bool two_way;
-    bool no_data; /**< data channels are not taken */
     /** By section, of the first sections; those behind have none. */
     const struct rtc_section_limit *limits;
     size_t limit_count;

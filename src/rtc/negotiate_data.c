@@ -42,7 +42,7 @@ int negotiation_data(struct negotiation_work *work, size_t index, const struct s
                      struct sdp_section *answered)
 {
     struct rtc_section *section = &work->result.sections[index];
-    if (work->local->no_data || !protocol_is_ours(offered->protocol) || offered->sctp_closed ||
+    if (!protocol_is_ours(offered->protocol) || offered->sctp_closed ||
         !text_equal(offered->formats.items[0], "webrtc-datachannel"))
         return 0;
     // one association per connection, in the first section that asks for it

@@ -17,7 +17,6 @@ static void describe(struct media_host *host, struct host_session *session,
 {
     media_session_describe(host, session, local);
     local->local.two_way = true;
-    local->local.no_data = true;
 }
 
 void media_call_leave(struct host_session *session)

@@ -22,7 +22,6 @@ static struct rtc_negotiation_local local_side(void)
         .fingerprint = bytes_of_text("sha-256 AA:BB"),
         .cname = bytes_of_text("roost"),
         .two_way = true,
-        .no_data = true,
     };
 }
 
