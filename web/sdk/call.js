@@ -338,7 +338,7 @@ export class Call extends Emitter {
         const connection = new RTCPeerConnection(this.#ice.configuration);
         const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
         channel.onopen = () => {
-            // one that never opens says nothing: the server declines it where it carries the media
+            // one that never opened, as the other side declined data, says nothing about the call
             channel.onclose = () => this.#left(connection);
             this.#tellMuted();
         };
