@@ -41,7 +41,8 @@ static bool site_responds(struct app_server *app, struct http_exchange *exchange
     return false;
 }
 
-/** "/", "/r/{room}", "/call/{user}", "/watch/{room}": one page that reads its own address. */
+/** "/", "/r/{room}", "/call/{user}", "/contacts", "/watch/{room}": one page that reads its own
+ * address. */
 static void handle_page(struct http_exchange *exchange, void *owner)
 {
     struct app_server *app = owner;
@@ -93,6 +94,7 @@ static int routes_add(struct app_server *app, struct http_server *http)
         { .pattern = "/", .handle = handle_page },
         { .pattern = "/r/{room}", .handle = handle_page },
         { .pattern = "/call/{user}", .handle = handle_page },
+        { .pattern = "/contacts", .handle = handle_page },
         { .pattern = "/watch/{room}[/{name}]", .handle = handle_page },
         { .pattern = "/app/**", .handle = handle_asset },
         { .pattern = "/sdk/**", .handle = handle_asset, .flags = HTTP_ROUTE_CORS },

@@ -14,6 +14,7 @@ test('addresses lead to their pages', () => {
     assert.deepEqual(parseRoute('/r/weekly'), { page: 'room', room: 'weekly' });
     assert.deepEqual(parseRoute('/r/k%C3%B6ln/'), { page: 'room', room: 'köln' });
     assert.deepEqual(parseRoute('/call/ada'), { page: 'call', link: 'ada' });
+    assert.deepEqual(parseRoute('/contacts'), { page: 'contacts' });
 });
 
 test('addresses with names that the server refuses lead nowhere', () => {

@@ -1,17 +1,22 @@
 /** The application: shows the page that belongs to the address. */
 
 import { E2ee, RoostError, keyFromText, keyToText } from '../sdk/roost.js';
+import { Account } from './account.js';
 import { callPage } from './pages/call.js';
+import { contactsPage } from './pages/contacts.js';
 import { lobbyPage } from './pages/lobby.js';
 import { messagePage } from './pages/message.js';
 import { roomPage } from './pages/room.js';
+import { signInPage } from './pages/sign_in.js';
 import { watchPage } from './pages/watch.js';
 import { callPath, parseRoute, playoutDelayOf, roomPath, secretLink } from './router.js';
 import { client, roostApp } from './session.js';
 import { applyLanguage, t, tMaybe } from './texts.js';
+import { toast } from './ui/announce.js';
 import { hashOfKey, keyOfHash } from './ui/encryption.js';
+import { showIncoming } from './ui/incoming.js';
 import { LocalMedia } from './ui/local_media.js';
-import { problemText } from './ui/notice.js';
+import { problemLine, problemText } from './ui/notice.js';
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 
@@ -19,6 +24,8 @@ const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 let shown = null;
 /** What the lobby opened, kept between pages so that the camera does not flicker. */
 let media = new LocalMedia();
+/** Who signed in here. @type {Account | null} */
+let account = null;
 
 /**
  * @param {string} name
@@ -48,6 +55,8 @@ function route() {
             return showLobby({ room: where.room });
         case 'call':
             return showLobby({ link: where.link });
+        case 'contacts':
+            return showContacts();
         case 'watch':
             return show('watch', watchPage({ room: where.room, publisher: where.publisher, token: tokenOfAddress(), embedded: window.parent !== window,
                 playoutDelay: playoutDelayOf(location.search) }));
@@ -118,6 +127,86 @@ async function joinCall(link, own) {
     show(
         'call',
         callPage({ client: connection, link, role, name: own, media: used, onended: showEnded }),
+    );
+}
+
+/** ---- contacts ---- */
+
+/** @param {string} [user] whose conversation is shown */
+function showContacts(user) {
+    if (!account) return show('sign-in', signInPage({ onsignin: signIn }));
+    show('contacts', contactsPage({ account, user, oncall: callContact, onsignout: () => void signOut() }));
+}
+
+/** @param {{user: string, password?: string}} credentials */
+async function signIn(credentials) {
+    const signedIn = await Account.signIn(await client(), { ...credentials, token: tokenOfAddress() });
+    account = signedIn;
+    roostApp.account = signedIn;
+    signedIn.on('signed-out', (error) => {
+        forgetAccount();
+        toast(`${t('contacts.signedOut')}. ${problemLine(error)}`);
+    });
+    signedIn.client.on('incoming-call', (call) => {
+        if (account === signedIn) contactCalls(call);
+    });
+    showContacts();
+}
+
+async function signOut() {
+    await account?.signOut();
+    forgetAccount();
+}
+
+function forgetAccount() {
+    account?.close();
+    account = roostApp.account = null;
+    if (parseRoute(location.pathname).page === 'contacts') showContacts();
+}
+
+/** @param {import('../sdk/roost.js').Call} call */
+function contactCalls(call) {
+    if (roostApp.page === 'call') return; // that page answers for itself
+    if (roostApp.page === 'room') return void call.reject('busy').catch(() => {});
+    const user = call.peer;
+    const name = account?.contacts.get(user)?.name || call.peerName;
+    call.on('ended', () => void account?.loadCalls().catch(() => {})); // the page asks again when it is opened
+    showIncoming(call, name, (answer) => {
+        if (answer === 'reject') call.reject().catch(() => {});
+        else talk({ user, name, video: answer === 'video', incoming: call });
+    });
+}
+
+/**
+ * @param {string} user
+ * @param {boolean} video
+ */
+function callContact(user, video) {
+    talk({ user, name: account?.nameOf(user) ?? user, video });
+}
+
+/** @param {{user: string, name: string, video: boolean, incoming?: import('../sdk/roost.js').Call}} what */
+function talk({ user, name, video, incoming }) {
+    if (!account) return;
+    const devices = new LocalMedia();
+    devices.cameraOn = video;
+    void devices.start();
+    show(
+        'call',
+        callPage({
+            client: account.client,
+            link: user,
+            contact: name,
+            role: incoming ? 'answer' : 'call',
+            incoming,
+            name: account.user,
+            media: devices,
+            onended: (reason) => {
+                showContacts(user);
+                if (reason instanceof RoostError) toast(problemLine(reason));
+                void account?.loadCalls().catch(() => {}); // seen when the page is opened next
+            },
+        }),
     );
 }
 

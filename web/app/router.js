@@ -1,7 +1,7 @@
 /** Which page belongs to an address, and going from one to another. */
 
 /**
- * @typedef {{page: 'lobby'} | {page: 'room', room: string} | {page: 'call', link: string} | {page: 'watch', room: string, publisher: string} | {page: 'unknown'}} Route
+ * @typedef {{page: 'lobby'} | {page: 'contacts'} | {page: 'room', room: string} | {page: 'call', link: string} | {page: 'watch', room: string, publisher: string} | {page: 'unknown'}} Route
  */
 
 /** Letters and digits of any script, and - . _ ~ @ +, as the server wants names. */
@@ -13,6 +13,7 @@ const SLUG = /^[\p{L}\p{N}\-._~@+]{1,64}$/u;
  */
 export function parseRoute(path) {
     if (path === '/' || path === '/index.html') return { page: 'lobby' };
+    if (/^\/contacts\/?$/.test(path)) return { page: 'contacts' };
     const watched = /^\/watch\/([^/]+)(?:\/([^/]+))?\/?$/.exec(path);
     if (watched && decode(watched[1])) return { page: 'watch', room: decode(watched[1]), publisher: decode(watched[2] ?? '') };
     const match = /^\/(r|call)\/([^/]+)\/?$/.exec(path);

@@ -11,6 +11,8 @@ export const roostApp = {
     room: null,
     /** @type {import('../sdk/roost.js').Call | null} */
     call: null,
+    /** @type {import('./account.js').Account | null} who signed in */
+    account: null,
     /** Name of the page that is shown. */
     page: '',
     /** Statistics of the room or the call; null when there is no media. */

@@ -3,6 +3,7 @@
 /**
  * @typedef {object} Settings
  * @property {string} name
+ * @property {string} user the account that signed in last
  * @property {string} camera device id
  * @property {string} microphone device id
  * @property {string} speaker device id
@@ -12,7 +13,7 @@ const KEY = 'roost';
 
 /** @returns {Settings} */
 function load() {
-    const defaults = { name: '', camera: '', microphone: '', speaker: '' };
+    const defaults = { name: '', user: '', camera: '', microphone: '', speaker: '' };
     try {
         return { ...defaults, ...JSON.parse(localStorage.getItem(KEY) ?? '{}') };
     } catch {

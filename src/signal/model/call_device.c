@@ -130,6 +130,20 @@ static bool is_account(const struct call_directory *directory, const char *name)
     return config->is_account && config->is_account(config->owner, name);
 }
 
+/** The name that an account shows, where it has one; else the user name. */
+static const char *account_name(const struct call_directory *directory, const char *user_name,
+                                bool verified)
+{
+    const struct call_directory_config *config = &directory->config;
+    struct contact_account account;
+    // of all that begin so, the name itself sorts first
+    if (verified && config->accounts &&
+        config->accounts(config->owner, user_name, 1, &account) == 1 &&
+        strcmp(account.user, user_name) == 0 && account.name)
+        return account.name;
+    return user_name;
+}
+
 int call_device_register(struct call_directory *directory, struct call_device *device,
                          const char *user_name, const char *name, bool verified)
 {
@@ -151,7 +165,7 @@ int call_device_register(struct call_directory *directory, struct call_device *d
         list_append(&user->devices, &device->user_node);
     }
     device->verified = verified;
-    call_device_set_name(device, name ? name : user_name);
+    call_device_set_name(device, name ? name : account_name(directory, user_name, verified));
     if (verified || !directory->config.hide_guests)
         contact_index_add(&directory->shown, user);
     presence_touch(directory, user_name);

@@ -41,6 +41,12 @@ async function openPage(browser, url, prepare) {
                 return reports.filter((report) => report.type === 'inbound-rtp' && report.kind === 'video')
                     .reduce((sum, report) => sum + (report.framesDecoded ?? 0), 0);
             },
+            async candidateType() {
+                const reports = this.connection ? [...(await this.connection.getStats()).values()] : [];
+                const chosen = reports.find(({ type }) => type === 'transport')?.selectedCandidatePairId;
+                const pair = reports.find(({ id }) => id === chosen);
+                return reports.find(({ id }) => id === pair?.localCandidateId)?.candidateType;
+            },
             /** Chromium decodes what somebody shows. */
             show(stream) {
                 const video = Object.assign(document.createElement('video'), { muted: true, autoplay: true, srcObject: stream });
@@ -65,13 +71,19 @@ const client = (page, language, user) => ({
     },
     async reject() {
         await until(`${user} is called`, () => page.evaluate(() => globalThis.test.state === 'incoming'), 30000);
-        await page.evaluate(() => globalThis.test.reject());
+        // not every language tells the one who refuses that it is over
+        await page.evaluate(async () => {
+            await globalThis.test.reject();
+            globalThis.test.state = 'ended';
+        });
     },
     hangup: () => page.evaluate(() => globalThis.test.hangup()),
     state: () => page.evaluate(() => globalThis.test.state),
     /** Why the last call ended, where the language says so. */
     reason: () => page.evaluate(() => globalThis.test.reason),
     videoDecoded: () => page.evaluate(() => globalThis.test.decoded()),
+    /** Of the pair in use: host, srflx, prflx or relay, at the own end. */
+    candidateType: () => page.evaluate(() => globalThis.test.candidateType()),
 });
 
 /** The native protocol by its SDK. */

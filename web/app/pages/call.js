@@ -39,8 +39,10 @@ const PROGRESS = {
  *
  * @typedef {object} CallPageOptions
  * @property {Client} client
- * @property {string} link
- * @property {'wait' | 'call'} role
+ * @property {string} link where the two meet; with a contact, their user name
+ * @property {'wait' | 'call' | 'answer'} role
+ * @property {string} [contact] the name of somebody who is called by their user name, or calls us
+ * @property {Call} [incoming] to answer
  * @property {string} name the own display name
  * @property {import('../ui/local_media.js').LocalMedia} media
  * @property {(reason: RoostError | 'left' | 'hangup' | 'transferred') => void} onended
@@ -101,7 +103,8 @@ class CallPage {
             onsend: (text) => this.#sendChat(text),
             onclose: () => this.#showChat(false),
         });
-        this.#drawWaiting();
+        if (options.contact) this.#drawProgress('call.calling');
+        else this.#drawWaiting();
         /** @readonly */
         this.element = h(
             'main',
@@ -117,15 +120,16 @@ class CallPage {
         this.#stage.element.append(this.#waiting);
         this.#barPlace.append(...this.#controls.elements, this.#leaveOnly());
         this.#showOwnPicture();
-        document.title = `${t('lobby.titleCall')} · ${t('app.name')}`;
-        this.#title.textContent = t('lobby.titleCall');
+        document.title = `${options.contact ?? t('lobby.titleCall')} · ${t('app.name')}`;
+        this.#title.textContent = this.#peerName || t('lobby.titleCall');
         this.#offs.push(
             options.media.on('changed', () => this.#showOwnPicture()),
             client.on('incoming-call', (call) => void this.#incoming(call)),
             client.on('link-ready', () => void this.#dial()),
             client.on('state', (state) => this.#signalingChanged(state)),
         );
-        if (role === 'call') void this.#dial();
+        if (options.incoming) void this.#incoming(options.incoming);
+        else if (role === 'call') void this.#dial();
     }
 
     close() {
@@ -141,7 +145,7 @@ class CallPage {
         this.#options.media.stop();
         void this.#next?.hangup();
         if (this.#call) void this.#call.hangup();
-        else if (this.#options.client.state === 'open') void this.#options.client.unlink().catch(() => {});
+        else if (!this.#options.contact && this.#options.client.state === 'open') void this.#options.client.unlink().catch(() => {});
         roostApp.call = null;
     }
 
@@ -189,25 +193,29 @@ class CallPage {
 
     /** The other's name, once they have told; a link is not a name. */
     get #peerName() {
+        const { contact, link } = this.#options;
         const name = this.#call?.peerName ?? '';
-        return name === this.#options.link ? '' : name;
+        return contact ?? (name === link ? '' : name);
     }
 
     /** Somebody waits at the link: calls them. */
     async #dial() {
         if (this.#call) return;
         try {
-            const { client, link, name, media } = this.#options;
+            const { client, link, name, media, contact } = this.#options;
+            await media.settled; // a call begins with the devices it has
+            if (this.#call || this.#closed) return;
             const { camera, microphone } = media;
             this.#drawProgress('call.calling');
             const tracks = [microphone, camera].filter((track) => track !== null);
             if (microphone) microphone.enabled = media.microphoneOn;
-            const call = await client.call(link, { name, tracks });
+            const wanted = media.cameraOn || !contact ? 'video' : 'audio';
+            const call = await client.call(link, { name, tracks, media: wanted });
             this.#begin(call);
         } catch (error) {
             const { code } = asRoostError(error);
             if (this.#call || this.#closed) return; // their call came first
-            if (code === 'user-unavailable') await this.#waitAgain();
+            if (code === 'user-unavailable' && !this.#options.contact) await this.#waitAgain();
             else this.#options.onended(asRoostError(error));
         }
     }
@@ -227,6 +235,8 @@ class CallPage {
     async #incoming(call) {
         if (this.#call) return void call.reject('busy').catch(() => {});
         const { media } = this.#options;
+        await media.settled;
+        if (this.#closed || this.#call) return void call.reject().catch(() => {});
         const { camera, microphone } = media;
         if (microphone) microphone.enabled = media.microphoneOn;
         this.#begin(call);
@@ -349,7 +359,7 @@ class CallPage {
     /** @param {import('../../sdk/signaling.js').SignalingState} state */
     #signalingChanged(state) {
         this.#connectionBanner(state);
-        if (!this.#call && state === 'open') void this.#waitAgain();
+        if (!this.#call && state === 'open' && !this.#options.contact) void this.#waitAgain();
     }
 
     /** @param {import('../../sdk/signaling.js').SignalingState} signaling */

@@ -181,6 +181,7 @@ class Lobby {
                                 { class: 'button quiet', type: 'button', onclick: this.#options.onother },
                                 t(link ? 'lobby.roomInstead' : 'lobby.callPrivate'),
                             ),
+                        !room && !link && h('a', { class: 'button quiet', href: '/contacts' }, t('lobby.signIn')),
                     ),
                 ),
             ),

@@ -53,12 +53,16 @@ export class LocalMedia extends Emitter {
         this.starting = true;
         this.emit('changed', null);
         try {
-            const found = await openCameraAndMicrophone({
-                camera: deviceOption(settings.camera),
-                microphone: deviceOption(settings.microphone),
-            });
-            this.#letGo();
-            Object.assign(this, found);
+            if (this.cameraOn) {
+                const found = await openCameraAndMicrophone({
+                    camera: deviceOption(settings.camera),
+                    microphone: deviceOption(settings.microphone),
+                });
+                this.#letGo();
+                Object.assign(this, found);
+            } else {
+                await this.#open('microphone'); // nobody is asked for a camera that is not wanted
+            }
             if (isMissing(this.cameraError) && settings.camera) await this.#forgetDevices();
         } catch (error) {
             this.cameraError = this.microphoneError = asRoostError(error);
