@@ -132,8 +132,8 @@ static void drop_too_fast(struct peerjs_peer *peer)
 void signal_peerjs_input(struct signal_peerjs *peerjs, uint64_t now_us, struct peerjs_peer *peer,
                          struct bytes text)
 {
-    if (!peer->socket)
-        return; // closing
+    if (peer->closing)
+        return;
     peerjs_count(peerjs, PEERJS_METRIC_MESSAGES);
     if (!take_tokens(peer, now_us, text.size)) {
         drop_too_fast(peer);

@@ -77,7 +77,7 @@ void signal_peerjs_admitted(struct signal_peerjs *peerjs, uint64_t now_us, const
                             const struct admission_answer *answer)
 {
     struct peerjs_peer *peer = map_find(&peerjs->sessions, bytes_of_text(session));
-    if (!peer || peer->state != PEERJS_ASKING || !peer->socket || peer->for_keys)
+    if (!peer || peer->state != PEERJS_ASKING || !peerjs_is_connected(peer) || peer->for_keys)
         return;
     if (answer->result == 0)
         enter_with(peer, now_us, &answer->grants);
@@ -94,7 +94,7 @@ void signal_peerjs_keys_fetched(struct signal_peerjs *peerjs, uint64_t now_us, u
     // a peer that enters may be another's new socket, and is gone then: the walk allows that
     while (map_next(&peerjs->sessions, &cursor, NULL, &item)) {
         struct peerjs_peer *peer = item;
-        if (!peer->for_keys || !peer->socket)
+        if (!peer->for_keys || !peerjs_is_connected(peer))
             continue;
         peer->for_keys = false;
         check_token(peer, now_us, now_unix_s, true);

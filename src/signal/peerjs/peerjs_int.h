@@ -47,7 +47,8 @@ struct signal_peerjs {
 struct peerjs_peer {
     struct signal_peerjs *peerjs;
     enum peerjs_state state;
-    void *socket; /**< NULL: closed by us, or gone */
+    void *socket; /**< whose peer this is, until it is gone or another takes over; NULL: none */
+    bool closing; /**< the socket is being closed: nothing goes to it, nothing it says counts */
     char id[PEERJS_NAME_SIZE];
     char session[PEERJS_SESSION_LENGTH + 1]; /**< for `admission`, and the key of `sessions` */
     uint8_t place[HASH_SHA256_SIZE]; /**< of its id and token: who shows both is the same client */
@@ -82,7 +83,7 @@ struct peerjs_connection {
 
 /** Sends a text, which it frees; nothing for NULL. */
 void peerjs_send(struct peerjs_peer *peer, char *text);
-/** Closes the peer's socket from our side. */
+/** Closes the peer's socket from our side; the peer lives on until it is gone. */
 void peerjs_close(struct peerjs_peer *peer, uint16_t code, const char *reason);
 /** The peer is let in: it takes its name, and hears so. */
 void peerjs_enter(struct peerjs_peer *peer, uint64_t now_us, const char *name, bool verified);
@@ -126,6 +127,12 @@ uint64_t peerjs_waiting_deadline(const struct signal_peerjs *peerjs);
 void peerjs_waiting_forget(struct peerjs_peer *peer);
 /** Takes `size` bytes of what may be held. */
 bool peerjs_hold(struct signal_peerjs *peerjs, size_t size);
+
+/** Whether the peer's client can be spoken to. */
+static inline bool peerjs_is_connected(const struct peerjs_peer *peer)
+{
+    return peer->socket && !peer->closing;
+}
 
 static inline void peerjs_count(struct signal_peerjs *peerjs, enum peerjs_metric metric)
 {

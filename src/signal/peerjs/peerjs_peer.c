@@ -13,18 +13,18 @@
 
 void peerjs_close(struct peerjs_peer *peer, uint16_t code, const char *reason)
 {
-    if (!peer->socket)
+    if (!peerjs_is_connected(peer))
         return;
     struct peerjs_transport *transport = peer->peerjs->config.transport;
     transport->close(transport, peer->socket, code, reason);
-    peer->socket = NULL;
+    peer->closing = true;
 }
 
 void peerjs_send(struct peerjs_peer *peer, char *text)
 {
     struct signal_peerjs *peerjs = peer->peerjs;
     struct peerjs_transport *transport = peerjs->config.transport;
-    if (!peer->socket) {
+    if (!peerjs_is_connected(peer)) {
         peerjs_count(peerjs, PEERJS_METRIC_DROPPED_AWAY);
     } else if (transport->send(transport, peer->socket, bytes_of_text(text)) < 0) {
         peerjs_count(peerjs, PEERJS_METRIC_DROPPED_SLOW);
@@ -116,10 +116,12 @@ static void take_place(struct peerjs_peer *peer, struct peerjs_peer *newcomer, c
     if (!take_name(peer, newcomer, name, verified))
         return;
     if (peer->socket) {
+        // also one that is closing already: its end must not be taken for the peer's
         transport->moved(transport, peer->socket, NULL);
         peerjs_close(peer, CLOSE_TAKEN_OVER, "connected anew");
     }
     peer->socket = newcomer->socket;
+    peer->closing = false;
     newcomer->socket = NULL;
     transport->moved(transport, peer->socket, peer);
     become_open(peer);
@@ -215,7 +217,7 @@ struct peerjs_peer *signal_peerjs_open(struct signal_peerjs *peerjs, uint64_t no
     peer = map_find(&peerjs->sessions, bytes_of_text(session));
     if (!peer) // it was another's socket, who took its place back
         return map_find(&peerjs->places, bytes_of(place, sizeof(place)));
-    if (peer->socket)
+    if (peerjs_is_connected(peer))
         return peer;
     peerjs_peer_end(peer, now_us, CALL_ENDED_LOST);
     return NULL;
@@ -261,6 +263,7 @@ void signal_peerjs_closed(struct signal_peerjs *peerjs, uint64_t now_us, struct 
 {
     (void)peerjs;
     peer->socket = NULL;
+    peer->closing = false;
     // a browser says so when its page is closed; after any other end the media may flow on
     bool page_closed = code == 1001;
     if (peer->state == PEERJS_OPEN && !page_closed && has_accepted(peer))

@@ -61,6 +61,44 @@ static void test_an_id_belongs_to_who_shows_its_token(void **state)
     client_leave(&thief, 1001);
 }
 
+/** Ada is back on another socket before the first one, which we closed, is gone. */
+static void comes_back(struct client *first, uint16_t code)
+{
+    assert_int_equal(first->close_code, code);
+    assert_non_null(first->peer);
+    struct client again, ben;
+    client_enter(&again, "ada");
+    assert_int_equal(first->close_code, code); // it is not closed twice
+    client_leave(first, code);
+    // the end of the first socket is not the peer's
+    client_enter(&ben, "ben");
+    client_say(&again, data_message("OFFER", "ben", "dc_1"));
+    assert_string_equal(text_at(client_hears(&ben, "OFFER"), "src"), "ada");
+    client_say(&ben, data_message("ANSWER", "ada", "dc_1"));
+    client_hears(&again, "ANSWER");
+    client_leave(&ben, 1001);
+    client_leave(&again, 1001);
+    assert_int_equal(metric_of("peerjs_peers", "state=\"connected\""), 0);
+    assert_int_equal(metric_of("peerjs_peers", "state=\"away\""), 0);
+}
+
+static void test_a_place_is_taken_back_from_a_closing_socket(void **state)
+{
+    (void)state;
+    struct client ada, ben;
+    client_enter(&ada, "ada");
+    client_say_text(&ada, "{\"type\":\"LEAVE\"}");
+    client_say_text(&ada, "{\"type\":\"HEARTBEAT\"}"); // not heard any more
+    comes_back(&ada, 1000);
+    // the same when it was closed because it does not read
+    client_enter(&ada, "ada");
+    client_enter(&ben, "ben");
+    ada.slow = true;
+    client_say(&ben, data_message("OFFER", "ada", "dc_1"));
+    client_leave(&ben, 1001);
+    comes_back(&ada, 1013);
+}
+
 static void test_an_id_of_another_language_is_taken(void **state)
 {
     (void)state;
@@ -194,6 +232,7 @@ int main(void)
         TEST(test_a_client_is_told_that_it_is_open),
         TEST(test_a_wrong_key_and_missing_parameters_are_refused),
         TEST(test_an_id_belongs_to_who_shows_its_token),
+        TEST(test_a_place_is_taken_back_from_a_closing_socket),
         TEST(test_an_id_of_another_language_is_taken),
         TEST(test_no_more_come_in_than_may),
         TEST(test_guests_may_be_kept_out),
