@@ -7,7 +7,6 @@
 #include "base/memory.h"
 
 static const char too_many[] = "A call may have at most 32 sections";
-static const char nothing_common[] = "The two sides have no codec in common";
 
 void pairing_init(struct pairing *pairing, struct rtc_negotiation *caller,
                   struct rtc_negotiation *callee)
@@ -26,7 +25,16 @@ static const struct rtc_negotiated *result_of(const struct pairing *pairing, int
 static size_t section_count(const struct pairing *pairing, int side)
 {
     const struct rtc_negotiated *result = result_of(pairing, side);
-    return result ? result->section_count : 0;
+    return result ? min_of(result->section_count, (size_t)PAIRING_SECTIONS_MAX) : 0;
+}
+
+/** What the server says of itself, of which a call has so many sections at most. */
+static struct rtc_negotiation_local bounded(const struct rtc_negotiation_local *local)
+{
+    struct rtc_negotiation_local ours = *local;
+    ours.section_max = PAIRING_SECTIONS_MAX;
+    ours.too_many_sections = too_many;
+    return ours;
 }
 
 static bool is_media(const struct rtc_section *section)
@@ -77,17 +85,13 @@ int pairing_begin(struct pairing *pairing, const struct rtc_negotiation_local *l
 {
     // as it would be answered if the callee could all: what is left of it is offered to the callee
     struct rtc_negotiation *imagined = rtc_negotiation_new(random);
-    struct rtc_negotiation_local whole = *local;
+    struct rtc_negotiation_local whole = bounded(local);
     whole.limits = NULL;
     whole.limit_count = 0;
     char *unsent cleanup(memory_free_at) = NULL;
     int result =
         rtc_negotiation_answer(imagined, &whole, random, callers_offer, &unsent, ret_problem);
     const struct rtc_negotiated *like = rtc_negotiation_result(imagined);
-    if (result == 0 && like->section_count > PAIRING_SECTIONS_MAX) {
-        *ret_problem = too_many;
-        result = -EINVAL;
-    }
     struct rtc_offer_section sections[PAIRING_SECTIONS_MAX] = { 0 };
     size_t count = 0;
     for (size_t i = 0; result == 0 && i < like->section_count; i++) {
@@ -129,7 +133,7 @@ static size_t limits_of(const struct pairing *pairing, int side,
 static int find_free(const struct pairing *pairing, int side, enum rtc_kind kind)
 {
     const struct rtc_negotiated *other = result_of(pairing, !side);
-    for (size_t i = 0; other && i < other->section_count; i++)
+    for (size_t i = 0; i < section_count(pairing, !side); i++)
         if (pairing->partners[!side][i] == PAIRING_NONE && other->sections[i].kind == kind &&
             !other->sections[i].rejected)
             return (int)i;
@@ -140,7 +144,7 @@ static int find_free(const struct pairing *pairing, int side, enum rtc_kind kind
 static void renew(struct pairing *pairing, int side)
 {
     const struct rtc_negotiated *now = result_of(pairing, side);
-    for (size_t i = 0; i < now->section_count; i++) {
+    for (size_t i = 0; i < section_count(pairing, side); i++) {
         const struct rtc_section *section = &now->sections[i];
         const struct rtc_section *partner = partner_of(pairing, side, i);
         if (partner && partner->kind != section->kind) {
@@ -167,7 +171,7 @@ int pairing_accept(struct pairing *pairing, int side, const struct rtc_negotiati
                    struct random *random, struct bytes answer, const char **ret_problem)
 {
     struct rtc_section_limit limits[PAIRING_SECTIONS_MAX];
-    struct rtc_negotiation_local limited = *local;
+    struct rtc_negotiation_local limited = bounded(local);
     // of new sections the partners are not known here yet; their offer was made to fit
     limited.limits = limits;
     limited.limit_count = limits_of(pairing, side, limits);
@@ -180,10 +184,6 @@ int pairing_accept(struct pairing *pairing, int side, const struct rtc_negotiati
         if (pairing->offered[side][i] >= 0)
             join(pairing, side, i, (size_t)pairing->offered[side][i]);
     forget_offer(pairing, side);
-    if (!has_media(result_of(pairing, side))) {
-        *ret_problem = nothing_common;
-        return -EINVAL;
-    }
     return 0;
 }
 
@@ -191,25 +191,15 @@ int pairing_answer(struct pairing *pairing, int side, const struct rtc_negotiati
                    struct random *random, struct bytes offer, char **ret_answer,
                    const char **ret_problem)
 {
-    struct rtc_section_limit limits[RTC_SECTIONS_MAX];
-    // more than a call may have are not taken
-    for (size_t i = PAIRING_SECTIONS_MAX; i < RTC_SECTIONS_MAX; i++)
-        limits[i] = (struct rtc_section_limit){ .rejected = true };
-    struct rtc_negotiation_local limited = *local;
-    limits_of(pairing, side, limits);
+    struct rtc_section_limit limits[PAIRING_SECTIONS_MAX];
+    struct rtc_negotiation_local limited = bounded(local);
     limited.limits = limits;
-    limited.limit_count = RTC_SECTIONS_MAX;
+    limited.limit_count = limits_of(pairing, side, limits);
     int result = rtc_negotiation_answer(pairing->sides[side], &limited, random, offer, ret_answer,
                                         ret_problem);
     if (result < 0)
         return result;
     forget_offer(pairing, side);
-    if (section_count(pairing, side) > PAIRING_SECTIONS_MAX) {
-        free(*ret_answer);
-        *ret_answer = NULL;
-        *ret_problem = too_many;
-        return -EINVAL;
-    }
     renew(pairing, side);
     return 0;
 }
@@ -227,16 +217,25 @@ static bool is_lonely(const struct pairing *pairing, int side, size_t section)
     return pairing->partners[side][section] == PAIRING_NONE && !said->rejected && is_media(said);
 }
 
+/** Whether a side has stopped all that it had: its connection has ended, and takes nothing more. */
+static bool has_ended(const struct rtc_negotiated *negotiated)
+{
+    for (size_t i = 0; i < negotiated->section_count; i++)
+        if (!negotiated->sections[i].rejected)
+            return false;
+    return true;
+}
+
 bool pairing_wants_offer(const struct pairing *pairing, int side)
 {
     const struct rtc_negotiated *ours = result_of(pairing, side);
     const struct rtc_negotiated *others = result_of(pairing, !side);
-    if (!ours || !others || rtc_negotiation_offering(pairing->sides[side]))
+    if (!ours || !others || has_ended(ours) || rtc_negotiation_offering(pairing->sides[side]))
         return false;
-    for (size_t i = 0; i < others->section_count; i++)
+    for (size_t i = 0; i < section_count(pairing, !side); i++)
         if (is_lonely(pairing, !side, i) && ours->section_count < PAIRING_SECTIONS_MAX)
             return true;
-    for (size_t i = 0; i < ours->section_count; i++) {
+    for (size_t i = 0; i < section_count(pairing, side); i++) {
         const struct rtc_section *partner = partner_of(pairing, side, i);
         if (partner && !ours->sections[i].rejected && !partner->rejected &&
             missing(&ours->sections[i], partner))
@@ -252,14 +251,14 @@ char *pairing_offer(struct pairing *pairing, int side, const struct rtc_negotiat
     const struct rtc_negotiated *others = result_of(pairing, !side);
     struct rtc_offer_section sections[PAIRING_SECTIONS_MAX] = { 0 };
     size_t count = 0;
-    for (; count < ours->section_count; count++) {
+    for (; count < section_count(pairing, side); count++) {
         const struct rtc_section *partner = partner_of(pairing, side, count);
         // nothing is taken away that was agreed on
         sections[count].role =
             ours->sections[count].role | (partner ? mirrored(partner->asked) : RTC_ROLE_INACTIVE);
     }
     forget_offer(pairing, side);
-    for (size_t i = 0; i < others->section_count && count < PAIRING_SECTIONS_MAX; i++) {
+    for (size_t i = 0; i < section_count(pairing, !side) && count < PAIRING_SECTIONS_MAX; i++) {
         if (!is_lonely(pairing, !side, i))
             continue;
         pairing->offered[side][count] = (int8_t)i;

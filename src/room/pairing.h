@@ -12,7 +12,7 @@
 
 #include "rtc/negotiate.h"
 
-/** Of one side; a call with more is refused. */
+/** Of one side; an offer with more is refused. */
 #define PAIRING_SECTIONS_MAX 32
 
 struct pairing {
@@ -40,8 +40,8 @@ must_check int pairing_begin(struct pairing *pairing, const struct rtc_negotiati
                              struct random *random, struct bytes callers_offer, char **ret_offer,
                              const char **ret_problem);
 /**
- * Accepts a side's answer to the offer that was made for it. Returns as rtc_negotiation_accept;
- * -EINVAL also when the answer has nothing that both sides can.
+ * Accepts a side's answer to the offer that was made for it. Returns as rtc_negotiation_accept. A
+ * first answer that takes nothing is refused; a later one stops the side's media.
  */
 must_check int pairing_accept(struct pairing *pairing, int side,
                               const struct rtc_negotiation_local *local, struct random *random,

@@ -115,6 +115,8 @@ static int negotiate(struct negotiation_work *work)
     int checked = bundle_of(work, &mids);
     if (checked < 0)
         return checked;
+    if (work->local->section_max && offer->sections.count > work->local->section_max)
+        return negotiation_refuse(work, work->local->too_many_sections);
     if (work->offered && offer->sections.count != work->offered->section_count)
         return negotiation_refuse(work, "The answer must have as many sections as the offer");
     if (work->before && offer->sections.count < work->before->section_count)

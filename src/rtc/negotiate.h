@@ -176,6 +176,9 @@ struct rtc_negotiation_local {
     /** By section, of the first sections; those behind have none. */
     const struct rtc_section_limit *limits;
     size_t limit_count;
+    /** How many sections there may be, and the sentence for more; 0: RTC_SECTIONS_MAX. */
+    size_t section_max;
+    const char *too_many_sections;
 };
 
 /** A section of an offer that the server makes. */

@@ -28,19 +28,25 @@ static void note_used(struct offer_work *work, const struct rtc_codec *codec)
         work->used[codec->red_payload_type] = true;
 }
 
+/** The first free one of a range, or RTC_PAYLOAD_TYPE_NONE. */
+static uint8_t find_free(const struct offer_work *work, uint8_t first, uint8_t last)
+{
+    for (uint8_t i = first; i <= last; i++)
+        if (!work->used[i])
+            return i;
+    return RTC_PAYLOAD_TYPE_NONE;
+}
+
 /** `wanted` if it is free, else another one; RTC_PAYLOAD_TYPE_NONE when there is none left. */
 static uint8_t choose_payload_type(struct offer_work *work, uint8_t wanted)
 {
-    uint8_t chosen = wanted;
-    if (work->used[chosen])
-        for (chosen = CHOSEN_FIRST; chosen <= CHOSEN_LAST && work->used[chosen]; chosen++)
-            ;
-    if (chosen > CHOSEN_LAST)
-        for (chosen = CHOSEN_MORE_FIRST; chosen <= CHOSEN_MORE_LAST && work->used[chosen]; chosen++)
-            ;
-    if (work->used[chosen])
-        return RTC_PAYLOAD_TYPE_NONE;
-    work->used[chosen] = true;
+    uint8_t chosen = find_free(work, wanted, wanted);
+    if (chosen == RTC_PAYLOAD_TYPE_NONE)
+        chosen = find_free(work, CHOSEN_FIRST, CHOSEN_LAST);
+    if (chosen == RTC_PAYLOAD_TYPE_NONE)
+        chosen = find_free(work, CHOSEN_MORE_FIRST, CHOSEN_MORE_LAST);
+    if (chosen != RTC_PAYLOAD_TYPE_NONE)
+        work->used[chosen] = true;
     return chosen;
 }
 
@@ -149,6 +155,11 @@ static void make_section(struct offer_work *work, const struct rtc_offer_section
     if (like->kind == RTC_KIND_DATA)
         return;
     section->codecs = take_over_codecs(work, like->codecs);
+    if (section->codecs->count == 0) { // no payload types left
+        section->rejected = true;
+        section->role = section->asked = RTC_ROLE_INACTIVE;
+        return;
+    }
     take_over_extensions(work, asked, section);
 }
 

@@ -90,7 +90,9 @@ static void fill(struct media_host *host, struct host_session *session)
     for (size_t i = 0; i < ours->section_count; i++) {
         int partner = pairing_partner(session->pairing, (int)session->side, i);
         struct host_slot *slot = &session->slots[i];
-        bool shows = partner >= 0 && rtc_section_is_slot(&ours->sections[i]) &&
+        // what was agreed on last may not be in force there yet
+        bool shows = partner >= 0 && (size_t)partner < theirs->section_count &&
+                     rtc_section_is_slot(&ours->sections[i]) &&
                      rtc_section_publishes(&theirs->sections[partner]);
         bool shown = slot->publisher && slot->publisher_section == (uint32_t)partner;
         if (shows && !shown)

@@ -22,6 +22,7 @@ enum call_ended_reason {
     CALL_ENDED_TRANSFERRED, /**< another call took its place */
     CALL_ENDED_MEDIA,       /**< of an anchored call: its media could not be, or stayed away */
     CALL_ENDED_UNAVAILABLE, /**< nobody was there, so that no device was ever in the call */
+    CALL_ENDED_REASON_COUNT,
 };
 
 struct call_candidate {

@@ -284,8 +284,11 @@ static const char *const reasons[] = {
     [CALL_ENDED_REJECTED] = "rejected",       [CALL_ENDED_BUSY] = "busy",
     [CALL_ENDED_TIMEOUT] = "timeout",         [CALL_ENDED_LOST] = "lost",
     [CALL_ENDED_ELSEWHERE] = "elsewhere",     [CALL_ENDED_GLARE] = "glare",
+    [CALL_ENDED_TRANSFERRED] = "transferred", [CALL_ENDED_MEDIA] = "media",
     [CALL_ENDED_UNAVAILABLE] = "unavailable",
 };
+_Static_assert(array_size(reasons) == CALL_ENDED_REASON_COUNT && (int)CALL_ENDED_REASON_COUNT == 11,
+               "a new reason needs its word here");
 
 /** Takes the text over. */
 static void send_written(struct native_session *session, const char *from, const char *name,

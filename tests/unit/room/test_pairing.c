@@ -337,6 +337,75 @@ static void test_a_call_has_so_many_sections_at_most(void **state)
     call_teardown(&call);
 }
 
+static void test_a_later_offer_with_more_sections_changes_nothing(void **state)
+{
+    (void)state;
+    struct call call;
+    call_setup(&call);
+    char *one = slots_offer(1, "abcd", SIZE_MAX);
+    establish(&call, one);
+    char *more = slots_offer(PAIRING_SECTIONS_MAX + 8, "abcd", SIZE_MAX);
+    assert_int_equal(offer_of(&call, CALLER, more), -EINVAL);
+    assert_string_equal(call.problem, "A call may have at most 32 sections");
+    assert_int_equal(rtc_negotiation_result(call.sides[CALLER].negotiation)->section_count, 1);
+    check_settled(&call);
+
+    // as many as may be are taken, and offered to the other side
+    char *most = slots_offer(PAIRING_SECTIONS_MAX, "abcd", SIZE_MAX);
+    assert_int_equal(offer_of(&call, CALLER, most), 0);
+    offer_again(&call, CALLEE);
+    // what is refused meanwhile leaves that offer as it is
+    char *said = strdup(call.said);
+    assert_int_equal(offer_of(&call, CALLER, more), -EINVAL);
+    assert_int_equal(offer_of(&call, CALLEE, more), -EINVAL);
+    say(&call, said);
+    assert_int_equal(accept_answer(&call, CALLEE, client_answer(&call, CALLEE)), 0);
+    assert_int_equal(pairing_partner(&call.pairing, CALLER, PAIRING_SECTIONS_MAX - 1),
+                     PAIRING_SECTIONS_MAX - 1);
+    check_settled(&call);
+    free(most);
+    free(more);
+    free(one);
+    call_teardown(&call);
+}
+
+static void test_a_side_may_stop_everything_in_an_answer(void **state)
+{
+    (void)state;
+    struct call call;
+    call_setup(&call);
+    char *audio = audio_alone();
+    establish(&call, audio);
+    char *both = sample("chromium-addtrack-sendrecv");
+    assert_int_equal(offer_of(&call, CALLER, both), 0);
+    offer_again(&call, CALLEE);
+    char *answer = client_answer(&call, CALLEE);
+    answer = replaced(answer, "m=audio 9", "m=audio 0", true);
+    answer = replaced(answer, "m=video 9", "m=video 0", true);
+    assert_int_equal(accept_answer(&call, CALLEE, answer), 0);
+    assert_true(section_of(&call, CALLEE, 0)->rejected);
+    assert_true(section_of(&call, CALLEE, 1)->rejected);
+    assert_false(rtc_negotiation_offering(call.sides[CALLEE].negotiation));
+    check_settled(&call);
+
+    // the caller hears it in its next answer; what it adds is not offered where nothing is taken
+    char *third = strdup(strstr(both, "m=video"));
+    third = replaced(third, "a=mid:1", "a=mid:2", true);
+    char *more = replaced(strdup(both), "a=group:BUNDLE 0 1", "a=group:BUNDLE 0 1 2", false);
+    more = realloc(more, strlen(more) + strlen(third) + 1);
+    assert_non_null(more);
+    strcat(more, third);
+    assert_int_equal(offer_of(&call, CALLER, more), 0);
+    assert_true(section_of(&call, CALLER, 0)->rejected);
+    assert_false(section_of(&call, CALLER, 2)->rejected);
+    check_settled(&call);
+    free(more);
+    free(third);
+    free(both);
+    free(audio);
+    call_teardown(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +418,8 @@ int main(void)
         cmocka_unit_test(test_a_picture_that_the_other_side_refuses_is_not_offered_twice),
         cmocka_unit_test(test_pictures_that_both_add_at_once_find_each_other),
         cmocka_unit_test(test_a_call_has_so_many_sections_at_most),
+        cmocka_unit_test(test_a_later_offer_with_more_sections_changes_nothing),
+        cmocka_unit_test(test_a_side_may_stop_everything_in_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
