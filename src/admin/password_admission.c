@@ -39,6 +39,7 @@ static void answer(struct question *question)
     else if (text_copy(answer.grants.user, sizeof(answer.grants.user),
                        bytes_of_text(question->request.name)) < 0)
         answer.result = -EACCES;
+    answer.grants.moderator = question->result == 0 && question->request.role != USER_ROLE_USER;
     if (answer.result == -EACCES)
         snprintf(answer.message, sizeof(answer.message), "%s", message);
     list_remove(&question->node);

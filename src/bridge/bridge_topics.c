@@ -76,8 +76,12 @@ void bridge_topics_done(struct bridge_topics *topics)
 static bool fits(const struct bridge_rule *rule, enum bridge_direction direction,
                  struct bytes topic)
 {
-    const char *filter = direction == BRIDGE_OUT ? rule->local_filter : rule->remote_filter;
-    return rule->direction & direction && mqtt_filter_matches(bytes_of_text(filter), topic);
+    bool is_out = direction == BRIDGE_OUT;
+    const char *filter = is_out ? rule->local_filter : rule->remote_filter;
+    // "site/#" fits "site" too, which lacks a part of the prefix "site/"
+    return rule->direction & direction &&
+           topic.size >= (is_out ? rule->local_prefix_size : rule->remote_prefix_size) &&
+           mqtt_filter_matches(bytes_of_text(filter), topic);
 }
 
 size_t bridge_topics_map(const struct bridge_topics *topics, enum bridge_direction direction,

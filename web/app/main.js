@@ -140,7 +140,7 @@ function showContacts(user) {
 
 /** @param {{user: string, password?: string}} credentials */
 async function signIn(credentials) {
-    const signedIn = await Account.signIn(await client(), { ...credentials, token: tokenOfAddress() });
+    const signedIn = await Account.signIn(await client(), credentials.password ? credentials : { ...credentials, token: tokenOfAddress() });
     account = signedIn;
     roostApp.account = signedIn;
     signedIn.on('signed-out', (error) => {
@@ -171,7 +171,8 @@ function contactCalls(call) {
     const user = call.peer;
     const name = account?.contacts.get(user)?.name || call.peerName;
     call.on('ended', () => void account?.loadCalls().catch(() => {})); // the page asks again when it is opened
-    showIncoming(call, name, (answer) => {
+    // names are chosen: the user name beside them tells who it is
+    showIncoming(call, user && user !== name ? `${name} (${user})` : name, (answer) => {
         if (answer === 'reject') call.reject().catch(() => {});
         else talk({ user, name, video: answer === 'video', incoming: call });
     });

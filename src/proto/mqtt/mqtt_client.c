@@ -220,6 +220,8 @@ static int skip(struct mqtt_client *client, uint64_t now_us, struct bytes *input
     bool is_open = client->state == MQTT_CLIENT_OPEN && client->version != MQTT_5;
     if (!is_open || frame->type != MQTT_PUBLISH || topic > SKIPPED_TOPIC_MAX)
         return fault(client, now_us, MQTT_PACKET_TOO_LARGE);
+    if (head + 2 + topic + 2 > frame->size)
+        return fault(client, now_us, MQTT_MALFORMED_PACKET);
     reader_skip(&reader, topic + 2); // and an identifier, which QoS 0 does not have
     if (reader.failed)
         return 0;

@@ -130,18 +130,39 @@ static bool is_account(const struct call_directory *directory, const char *name)
     return config->is_account && config->is_account(config->owner, name);
 }
 
-/** The name that an account shows, where it has one; else the user name. */
-static const char *account_name(const struct call_directory *directory, const char *user_name,
-                                bool verified)
+/** The display name of the account of that name; NULL: there is none. */
+static const char *account_name(const struct call_directory *directory, const char *user_name)
 {
     const struct call_directory_config *config = &directory->config;
     struct contact_account account;
     // of all that begin so, the name itself sorts first
-    if (verified && config->accounts &&
-        config->accounts(config->owner, user_name, 1, &account) == 1 &&
-        strcmp(account.user, user_name) == 0 && account.name)
-        return account.name;
-    return user_name;
+    bool found = config->accounts && config->accounts(config->owner, user_name, 1, &account) == 1 &&
+                 strcmp(account.user, user_name) == 0;
+    return found ? account.name : NULL;
+}
+
+static struct call_device *find_guest(const struct call_directory *directory, const char *user_name,
+                                      const struct call_device *except)
+{
+    const struct call_user *user = map_find(&directory->users, bytes_of_text(user_name));
+    struct call_device *device;
+    if (!user)
+        return NULL;
+    list_each(device, &user->devices, user_node)
+    {
+        if (device != except && !device->verified)
+            return device;
+    }
+    return NULL;
+}
+
+/** Who took the name without proof loses it to whoever has one. */
+static void put_guests_out(struct call_directory *directory, const char *user_name,
+                           const struct call_device *except)
+{
+    struct call_device *guest;
+    while ((guest = find_guest(directory, user_name, except)))
+        (void)!call_device_unregister(directory, guest);
 }
 
 int call_device_register(struct call_directory *directory, struct call_device *device,
@@ -149,6 +170,8 @@ int call_device_register(struct call_directory *directory, struct call_device *d
 {
     if (!verified && is_account(directory, user_name))
         return -EACCES;
+    if (verified)
+        put_guests_out(directory, user_name, device);
     struct call_user *user = map_find(&directory->users, bytes_of_text(user_name));
     if (user && !may_share(user, device, verified))
         return -EEXIST;
@@ -165,7 +188,9 @@ int call_device_register(struct call_directory *directory, struct call_device *d
         list_append(&user->devices, &device->user_node);
     }
     device->verified = verified;
-    call_device_set_name(device, name ? name : account_name(directory, user_name, verified));
+    // an account's own name, where it has one, so that nobody takes another's
+    const char *own = verified ? account_name(directory, user_name) : NULL;
+    call_device_set_name(device, own ? own : name ? name : user_name);
     if (verified || !directory->config.hide_guests)
         contact_index_add(&directory->shown, user);
     presence_touch(directory, user_name);

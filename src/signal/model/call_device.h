@@ -70,8 +70,9 @@ void call_device_done(struct call_directory *directory, struct call_device *devi
                       enum call_ended_reason reason);
 /**
  * Makes the device callable as `user`, instead of what it was before. `verified`: something vouches
- * for its right to the name. Returns 0, -EEXIST (another device has the name and not both are
- * verified), -EACCES (an account's name, not verified) or -ENOSPC.
+ * for its right to the name. Returns 0, -EEXIST (another device has the name, and this one is not
+ * verified; one that is takes it from those that are not), -EACCES (an account's name, not
+ * verified) or -ENOSPC.
  */
 must_check int call_device_register(struct call_directory *directory, struct call_device *device,
                                     const char *user, const char *name, bool verified);

@@ -316,7 +316,7 @@ static void add_identity(struct mqtt_bridge_spec *spec, struct bytes part)
 static const char *take_line(struct mqtt_bridge_specs *specs, struct bytes line)
 {
     struct bytes name;
-    if (!take_word(&line, &name) || name.data[0] == '#')
+    if (!take_word(&line, &name) || text_starts_with(name, "#"))
         return NULL;
     line = text_trim(line);
     if (!text_is_utf8(line) || (line.size > 0 && memchr(line.data, '\0', line.size)))

@@ -22,6 +22,7 @@ enum {
     CLOSE_POLICY = 1008,
     CLOSE_TOO_LARGE = 1009,
     CLOSE_TRY_LATER = 1013,
+    CLOSE_REVOKED = 4001,
 };
 
 struct mqtt_device {
@@ -165,6 +166,8 @@ static enum mqtt_reason reason_of(uint16_t close_code)
         return MQTT_PACKET_TOO_LARGE;
     case CLOSE_TRY_LATER:
         return MQTT_QUOTA_EXCEEDED;
+    case CLOSE_REVOKED:
+        return MQTT_ADMINISTRATIVE_ACTION;
     default:
         return MQTT_SUCCESS;
     }

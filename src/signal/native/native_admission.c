@@ -133,6 +133,8 @@ bool native_admit(struct native_session *session, uint64_t now_us,
         admitted = check_token(session, now_us, message, question->token, second_look, ret_grants);
     session->admitted =
         session->admitted || (admitted && (question->token || question->password || admission));
+    if (question->purpose == ADMISSION_REGISTER && admitted)
+        session->moderates = question->password && ret_grants->moderator;
     return admitted;
 }
 

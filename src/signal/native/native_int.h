@@ -134,7 +134,8 @@ struct native_session {
     struct room_observer observer;
     struct room_member *member; /**< NULL: in no room */
     bool name_is_fixed;         /**< a token gave the member's name */
-    bool admitted;              /**< showed a valid token */
+    bool admitted;              /**< showed a valid token or password */
+    bool moderates;             /**< its account is a moderator's, in rooms that ask no token */
     struct native_parked parked;
     struct call_device device;
     bool relays;                      /**< speaks `relay` instead of calls */

@@ -118,6 +118,8 @@ void native_join(struct native_session *session, uint64_t now_us,
                                            .token = request->token };
     if (!native_admit(session, now_us, message, &question, &grants))
         return;
+    if (session->moderates && !request->token && !session->native->config.admission)
+        grants.moderator = true;
     bool by_grants = request->token || session->native->config.admission;
     if (by_grants && !token_admits(&grants, request->room)) {
         native_refuse(session, message, WIRE_ERROR_TOKEN_INVALID,

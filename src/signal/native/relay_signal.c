@@ -26,8 +26,11 @@ static bool read_candidate(const struct json_value *object, struct relay_signal 
     };
     if (index && index->kind == JSON_KIND_INTEGER && index->integer >= 0 && index->integer <= 255)
         ret_signal->candidate.sdp_m_line_index = (int32_t)index->integer;
-    const char *text = ret_signal->candidate.candidate;
-    return text && strlen(text) <= 1024;
+    const struct call_candidate *read = &ret_signal->candidate;
+    // as long as those of the other languages; they may be kept for a while
+    return read->candidate && strlen(read->candidate) <= 1024 &&
+           (!read->sdp_mid || strlen(read->sdp_mid) <= 64) &&
+           (!read->username_fragment || strlen(read->username_fragment) <= 256);
 }
 
 struct relay_signal relay_read(const struct json_value *object)

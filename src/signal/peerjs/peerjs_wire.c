@@ -5,6 +5,7 @@
 
 #include "base/json_text.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 static const struct json_limits limits = { .depth_max = JSON_DEPTH_MAX, .values_max = 8192 };
 
@@ -34,12 +35,12 @@ static const char *text_of(const struct json_value *object, const char *name)
 bool peerjs_name_is_valid(const char *name)
 {
     size_t size = strlen(name);
-    if (size == 0 || size >= PEERJS_NAME_SIZE)
+    // ids come in URLs, whose bytes may be anything
+    if (size == 0 || size >= PEERJS_NAME_SIZE || !text_is_utf8(bytes_of_text(name)))
         return false;
     for (; *name; name++) {
         unsigned char c = (unsigned char)*name;
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        // bytes of other scripts: who reads names has seen to it that they are UTF-8
         if (!letter && c < 0x80 && !strchr("-._~@+ ", c))
             return false;
     }

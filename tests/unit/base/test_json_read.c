@@ -148,8 +148,7 @@ static void test_what_is_not_json_is_refused(void **state)
         "{} {}",
         "'a'",
         "/**/1",
-        "\xef\xbb\xbf"
-        "1",
+        "\357\273\2771",
         "\"\\u0000\"",
         "\"\\ud800\"",
         "\"\\udc00\"",

@@ -77,6 +77,17 @@ static void test_topics_of_the_servers_stay_theirs(void **state)
     bridge_topics_done(&topics);
 }
 
+static void test_the_level_above_a_prefix_is_not_the_rules(void **state)
+{
+    (void)state;
+    struct bridge_topics topics = { 0 };
+    assert_null(add(&topics, BRIDGE_BOTH, "#", "site1/", "cloud/"));
+    expect_map(&topics, BRIDGE_OUT, "site1", "");
+    expect_map(&topics, BRIDGE_IN, "cloud", "");
+    expect_map(&topics, BRIDGE_OUT, "site1/a", "cloud/a");
+    bridge_topics_done(&topics);
+}
+
 static void test_bad_rules_are_refused(void **state)
 {
     (void)state;
@@ -117,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_the_first_rule_that_fits_decides),
         cmocka_unit_test(test_an_empty_pattern_is_one_topic),
         cmocka_unit_test(test_topics_of_the_servers_stay_theirs),
+        cmocka_unit_test(test_the_level_above_a_prefix_is_not_the_rules),
         cmocka_unit_test(test_bad_rules_are_refused),
         cmocka_unit_test(test_what_can_loop),
     };

@@ -15,8 +15,11 @@ static void test_a_name_is_shared_by_verified_devices_alone(void **state)
     enter_as(&phone, CALL_BINDING_MQTT, "ann", NULL, true);
     assert_int_equal(try_register(&guest, "ann", false), -EEXIST);
     assert_string_equal(call_device_user(&guest.device), "guest");
-    assert_int_equal(try_register(&phone, "guest", true), -EEXIST);
     assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_USERS]), 2);
+    // who proves a name takes it from who has not
+    assert_int_equal(try_register(&phone, "guest", true), 0);
+    assert_null(call_device_user(&guest.device));
+    assert_string_equal(call_device_user(&phone.device), "guest");
     go(&ann);
     go(&phone);
     assert_int_equal(try_register(&guest, "ann", false), 0);

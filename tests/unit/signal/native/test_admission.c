@@ -29,9 +29,19 @@ static int set_up_asking(void **state)
     return 0;
 }
 
+static int set_up_passwords(void **state)
+{
+    (void)state;
+    endpoint = (struct endpoint){ .admission.ask = ask };
+    world_start(&(struct native_config){ .passwords = &endpoint.admission });
+    return 0;
+}
+
+static bool answers_moderator;
+
 static void answer(int result, const char *room, const char *user)
 {
-    struct admission_answer given = { .result = result };
+    struct admission_answer given = { .result = result, .grants.moderator = answers_moderator };
     snprintf(given.grants.room, sizeof(given.grants.room), "%s", room);
     snprintf(given.grants.user, sizeof(given.grants.user), "%s", user);
     signal_native_admitted(world.native, world.now_us, endpoint.session, &given);
@@ -124,6 +134,60 @@ static void test_an_answer_for_one_who_is_gone_is_for_nobody(void **state)
     assert_null(room_directory_find(&world.rooms, "room"));
 }
 
+static json_t *sign_in(struct client *client, const char *user, bool moderator)
+{
+    client_hello(client);
+    json_t *request = json_pack("{s:s,s:s,s:s}", "type", "register", "user", user, "password", "x");
+    assert_null(client_ask(client, request));
+    answers_moderator = moderator;
+    answer(0, "", user);
+    answers_moderator = false;
+    return reply_to(client, client->next_id);
+}
+
+static bool moderates(struct client *client, const char *room)
+{
+    json_t *joined = client_must(client, join_request(room, "Any"));
+    const char *own = text_at(joined, "self");
+    size_t place;
+    json_t *member;
+    json_array_foreach(json_object_get(joined, "members"), place, member)
+    {
+        if (strcmp(text_at(member, "id"), own) == 0)
+            return is_true_at(member, "moderator");
+    }
+    fail();
+    return false;
+}
+
+static void test_a_password_is_asked_about_and_a_moderator_moderates_rooms(void **state)
+{
+    (void)state;
+    struct client first, ada, ben;
+    client_enter(&first, "room", "First");
+    assert_string_equal(type_of(sign_in(&ada, "ada", true)), "ok");
+    assert_string_equal(type_of(sign_in(&ben, "ben", false)), "ok");
+    assert_true(moderates(&ada, "room"));
+    assert_false(moderates(&ben, "room"));
+    client_done(&first);
+    client_done(&ada);
+    client_done(&ben);
+}
+
+static void test_a_wrong_password_is_refused_as_such(void **state)
+{
+    (void)state;
+    struct client ada;
+    client_hello(&ada);
+    json_t *request =
+        json_pack("{s:s,s:s,s:s}", "type", "register", "user", "ada", "password", "x");
+    assert_null(client_ask(&ada, request));
+    answer(-EACCES, "", "");
+    json_t *reply = reply_to(&ada, ada.next_id);
+    assert_string_equal(text_at(reply, "code"), "login_refused");
+    client_done(&ada);
+}
+
 int main(void)
 {
 #define ASKING(test) cmocka_unit_test_setup_teardown(test, set_up_asking, tear_down)
@@ -132,6 +196,11 @@ int main(void)
         ASKING(test_refusals_failures_and_other_rooms_let_nobody_in),
         ASKING(test_an_answer_waits_for_a_client_that_is_away),
         ASKING(test_an_answer_for_one_who_is_gone_is_for_nobody),
+        cmocka_unit_test_setup_teardown(
+            test_a_password_is_asked_about_and_a_moderator_moderates_rooms, set_up_passwords,
+            tear_down),
+        cmocka_unit_test_setup_teardown(test_a_wrong_password_is_refused_as_such, set_up_passwords,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
