@@ -34,6 +34,12 @@ int call_anchored_begin(struct call_directory *directory, struct call *call, con
                          &directory->problem);
 }
 
+bool call_is_anchored(const struct call_device *device, const char *id)
+{
+    const struct call_side *side = call_side_find(device, id);
+    return side && side->call->anchored;
+}
+
 void call_anchored_end(struct call_directory *directory, struct call *call)
 {
     struct call_anchor *anchor = directory->config.anchor;

@@ -220,6 +220,16 @@ int call_device_unregister(struct call_directory *directory, struct call_device 
     return 0;
 }
 
+struct call_device *call_user_next(const struct call_directory *directory, const char *name,
+                                   const struct call_device *after)
+{
+    const struct call_user *user = map_find(&directory->users, bytes_of_text(name));
+    if (!user)
+        return NULL;
+    struct list *node = after ? after->user_node.next : user->devices.next;
+    return node == &user->devices ? NULL : container_of(node, struct call_device, user_node);
+}
+
 size_t call_device_list(const struct call_device *device, size_t limit,
                         const struct call_device **ret_devices)
 {

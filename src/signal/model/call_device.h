@@ -90,6 +90,12 @@ must_check int call_device_unlink(struct call_directory *directory, struct call_
 /** The devices of its user, itself among them, at most `limit`. Returns how many. */
 size_t call_device_list(const struct call_device *device, size_t limit,
                         const struct call_device **ret_devices);
+/**
+ * Walks the devices that are callable as `user`: the first for `after` NULL, then the one after it;
+ * NULL at the end. `after` must still be one of them.
+ */
+struct call_device *call_user_next(const struct call_directory *directory, const char *user,
+                                   const struct call_device *after);
 /** Disconnects the device of its user with that id. Returns 0, -ENOENT, or -EINVAL: it is itself.
  */
 must_check int call_device_revoke(struct call_directory *directory, struct call_device *device,

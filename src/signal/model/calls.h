@@ -136,6 +136,8 @@ must_check int call_cancel(struct call_directory *directory, struct call_device 
 /** Either side's, in any state. */
 must_check int call_hangup(struct call_directory *directory, struct call_device *device,
                            uint64_t now_us, const char *id);
+/** Whether the device has that call, and its media goes through this server. */
+bool call_is_anchored(const struct call_device *device, const char *id);
 /** `candidate` NULL: the end of candidates. */
 must_check int call_pass_candidate(struct call_device *device, const char *id,
                                    const struct call_candidate *candidate);

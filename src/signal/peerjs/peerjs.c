@@ -42,6 +42,7 @@ struct signal_peerjs *signal_peerjs_new(const struct peerjs_config *config)
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     map_init(&peerjs->sessions, secret);
     map_init(&peerjs->places, secret);
+    map_init(&peerjs->receivers, secret);
     list_init(&peerjs->away);
     list_init(&peerjs->ringing);
     list_init(&peerjs->waiting);
@@ -75,6 +76,7 @@ void signal_peerjs_free(struct signal_peerjs *peerjs)
         peerjs_peer_end(item, 0, CALL_ENDED_LOST);
     map_done(&peerjs->sessions);
     map_done(&peerjs->places);
+    map_done(&peerjs->receivers);
     address_limit_done(&peerjs->address_limit);
     free(peerjs);
 }

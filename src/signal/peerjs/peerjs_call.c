@@ -9,11 +9,18 @@
 
 /** Of a connection's metadata: longer ones are not kept for the other side. */
 #define METADATA_SIZE_MAX (16u << 10)
-#define CLOSE_REVOKED     4001
+/** Calls of one client that ring at the same peer. */
+#define UNANSWERED_MAX 8
+#define CLOSE_REVOKED  4001
 
 static struct call_directory *calls_of(const struct peerjs_peer *peer)
 {
     return peer->peerjs->config.calls;
+}
+
+static struct peerjs_peer *peer_of(struct call_device *device)
+{
+    return container_of(device, struct peerjs_peer, device);
 }
 
 /** ---- connections ---- */
@@ -113,15 +120,18 @@ static void relay(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs
 
 /**
  * A place for one more call: PeerJS clients do not say when a connection between two of them ends,
- * so the oldest such call is over as far as the model is concerned; should its media still flow, it
- * goes on. False when there is none.
+ * so the oldest such call (`with` that client; NULL: with anyone) is over as far as the model is
+ * concerned; should its media still flow, it goes on. What the server carries ends by itself, and
+ * would not go on. False when there is none.
  */
-static bool forget_oldest(struct peerjs_peer *peer, uint64_t now_us)
+static bool forget_oldest(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs_peer *with)
 {
     struct peerjs_connection *connection;
     list_each(connection, &peer->connections, node)
     {
-        if (!connection->accepted || !connection->with_peerjs)
+        if (!connection->accepted || !connection->with_peerjs ||
+            (with && !find_call(with, connection->call)) ||
+            call_is_anchored(&peer->device, connection->call))
             continue;
         peer->peerjs->forgetting = true;
         (void)!call_hangup(calls_of(peer), &peer->device, now_us, connection->call);
@@ -132,17 +142,38 @@ static bool forget_oldest(struct peerjs_peer *peer, uint64_t now_us)
     return false;
 }
 
-static bool forget_of_callee(struct peerjs_peer *peer, uint64_t now_us, const char *name)
+/** The same for the callee's clients that have no place: of no call but the caller's own. */
+static bool forget_of_callee(const struct peerjs_peer *peer, uint64_t now_us, const char *name)
 {
-    size_t cursor = 0;
-    void *item;
+    struct call_device *device = NULL;
     bool found = false;
-    while (map_next(&peer->peerjs->places, &cursor, NULL, &item)) {
-        struct peerjs_peer *callee = item;
-        if (callee->state == PEERJS_OPEN && strcmp(callee->id, name) == 0)
-            found = forget_oldest(callee, now_us) || found;
+    while ((device = call_user_next(calls_of(peer), name, device))) {
+        if (device->ops == &peerjs_call_ops && call_device_is_busy(device))
+            found = forget_oldest(peer_of(device), now_us, peer) || found;
     }
     return found;
+}
+
+/**
+ * The oldest of too many calls of the client that ring at one peer ends: its page may have closed
+ * it, of which clients do not tell, and a stranger must not take all of the other's places.
+ */
+static void end_unanswered(struct peerjs_peer *peer, uint64_t now_us, const char *with)
+{
+    struct peerjs_connection *connection, *oldest = NULL;
+    size_t count = 0;
+    list_each(connection, &peer->connections, node)
+    {
+        if (connection->incoming || connection->accepted || strcmp(connection->with, with) != 0)
+            continue;
+        if (count++ == 0)
+            oldest = connection;
+    }
+    if (count < UNANSWERED_MAX)
+        return;
+    (void)!call_cancel(calls_of(peer), &peer->device, now_us, oldest->call);
+    send_close(peer, oldest);
+    peerjs_connection_free(peer, oldest);
 }
 
 static int start(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs_message *message,
@@ -175,11 +206,12 @@ static void offer(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs
         peerjs_count(peer->peerjs, PEERJS_METRIC_DROPPED_STATE);
         return;
     }
+    end_unanswered(peer, now_us, message->to);
     struct peerjs_connection *connection = connection_new(peer, message->to, message->connection);
     connection->metadata = metadata_of(peer, message);
     char id[CALL_ID_SIZE];
     int result = start(peer, now_us, message, id);
-    if ((result == -EALREADY && forget_oldest(peer, now_us)) ||
+    if ((result == -EALREADY && forget_oldest(peer, now_us, NULL)) ||
         (result == -EBUSY && forget_of_callee(peer, now_us, message->to)))
         result = start(peer, now_us, message, id);
     if (result == 0) {
@@ -278,11 +310,6 @@ void peerjs_ring(struct peerjs_peer *peer)
 }
 
 /** ---- what the client hears ---- */
-
-static struct peerjs_peer *peer_of(struct call_device *device)
-{
-    return container_of(device, struct peerjs_peer, device);
-}
 
 /** The caller's own connection, when it is a PeerJS client. */
 static const struct peerjs_connection *callers_connection(const struct call_event *event)
@@ -384,7 +411,7 @@ static void call_notified(struct call_device *device, const struct call_event *e
 
 static void disconnect(struct call_device *device, uint64_t now_us)
 {
-    struct peerjs_peer *peer = container_of(device, struct peerjs_peer, device);
+    struct peerjs_peer *peer = peer_of(device);
     if (peer->state == PEERJS_AWAY) {
         peerjs_peer_end(peer, now_us, CALL_ENDED_HANGUP);
         return;

@@ -33,13 +33,14 @@ enum peerjs_state {
 
 struct signal_peerjs {
     struct peerjs_config config;
-    struct map sessions; /**< struct peerjs_peer by session: all of them */
-    struct map places;   /**< peers that are open or away, by their place */
-    struct list away;    /**< peers without a socket, the longest first */
-    struct list ringing; /**< peers whose incoming calls are to be told to ring */
-    struct list waiting; /**< struct peerjs_waiting, the oldest first */
-    size_t held_size;    /**< bytes of `waiting`, and of metadata */
-    bool forgetting;     /**< a call ends for the model alone: its clients go on */
+    struct map sessions;  /**< struct peerjs_peer by session: all of them */
+    struct map places;    /**< peers that are open or away, by their place */
+    struct list away;     /**< peers without a socket, the longest first */
+    struct list ringing;  /**< peers whose incoming calls are to be told to ring */
+    struct list waiting;  /**< struct peerjs_waiting, the oldest first */
+    struct map receivers; /**< struct peerjs_receiver by name: whom messages wait for */
+    size_t held_size;     /**< bytes of `waiting`, and of metadata */
+    bool forgetting;      /**< a call ends for the model alone: its clients go on */
     struct address_limit address_limit;
     metric_value metrics[PEERJS_METRIC_COUNT];
 };
@@ -62,7 +63,8 @@ struct peerjs_peer {
     uint64_t away_since_us;
     uint64_t refilled_us; /**< token bucket of its messages */
     int64_t millitokens;
-    uint32_t refused; /**< messages above the rate, less what passed since */
+    uint32_t refused;    /**< messages above the rate, less what passed since */
+    struct list waiting; /**< struct peerjs_waiting that it sent, the oldest first */
     size_t waiting_count;
 };
 

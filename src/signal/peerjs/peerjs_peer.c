@@ -172,6 +172,7 @@ static struct peerjs_peer *peer_new(struct signal_peerjs *peerjs, uint64_t now_u
     peer->refilled_us = now_us;
     peer->millitokens = peerjs->config.message_burst * 1000ll;
     list_init(&peer->connections);
+    list_init(&peer->waiting);
     list_init(&peer->away_node);
     list_init(&peer->ringing_node);
     call_device_init(&peer->device, &peerjs_call_ops, CALL_BINDING_PEERJS);
@@ -234,7 +235,11 @@ static void become_away(struct peerjs_peer *peer, uint64_t now_us)
     {
         if (connection->accepted)
             continue;
-        (void)!call_hangup(peerjs->config.calls, &peer->device, now_us, connection->call);
+        // what rings here may go on ringing at other devices of the user
+        if (connection->incoming)
+            (void)!call_reject(peerjs->config.calls, &peer->device, now_us, connection->call, true);
+        else
+            (void)!call_hangup(peerjs->config.calls, &peer->device, now_us, connection->call);
         peerjs_connection_free(peer, connection);
     }
     peerjs_waiting_forget(peer);

@@ -11,10 +11,19 @@
 /** Of one peer: the offers of a mesh and their candidates. */
 #define WAITING_PER_PEER_MAX 128
 
+/** A name that nobody has, and what waits for it. It is gone with the last message. */
+struct peerjs_receiver {
+    char name[PEERJS_NAME_SIZE];
+    struct list waiting; /**< struct peerjs_waiting, the oldest first */
+};
+
+/** In three lists, so that nobody's messages are looked for among those of strangers. */
 struct peerjs_waiting {
-    struct list node;
+    struct list node;      /**< in the engine's */
+    struct list from_node; /**< in its sender's */
+    struct list to_node;   /**< in its receiver's */
     struct peerjs_peer *from;
-    char to[PEERJS_NAME_SIZE];
+    struct peerjs_receiver *to;
     char *text;
     size_t size;
     uint64_t deadline_us;
@@ -28,16 +37,36 @@ bool peerjs_hold(struct signal_peerjs *peerjs, size_t size)
     return true;
 }
 
-static size_t held_size(const struct peerjs_waiting *waiting)
+/** As if each message had a receiver of its own, which most share. */
+static size_t held_size(size_t text_size)
 {
-    return sizeof(*waiting) + waiting->size;
+    return sizeof(struct peerjs_waiting) + sizeof(struct peerjs_receiver) + text_size;
+}
+
+static struct peerjs_receiver *make_receiver(struct signal_peerjs *peerjs, const char *name)
+{
+    struct peerjs_receiver *receiver = map_find(&peerjs->receivers, bytes_of_text(name));
+    if (receiver)
+        return receiver;
+    receiver = memory_new(struct peerjs_receiver);
+    snprintf(receiver->name, sizeof(receiver->name), "%s", name);
+    list_init(&receiver->waiting);
+    map_set(&peerjs->receivers, bytes_of_text(receiver->name), receiver);
+    return receiver;
 }
 
 static void remove_waiting(struct peerjs_waiting *waiting)
 {
-    waiting->from->peerjs->held_size -= held_size(waiting);
+    struct signal_peerjs *peerjs = waiting->from->peerjs;
+    peerjs->held_size -= held_size(waiting->size);
     waiting->from->waiting_count--;
     list_remove(&waiting->node);
+    list_remove(&waiting->from_node);
+    list_remove(&waiting->to_node);
+    if (list_empty(&waiting->to->waiting)) {
+        map_remove(&peerjs->receivers, bytes_of_text(waiting->to->name));
+        free(waiting->to);
+    }
     free(waiting->text);
     free(waiting);
 }
@@ -46,81 +75,58 @@ bool peerjs_waiting_add(struct peerjs_peer *peer, uint64_t now_us, const char *t
                         struct bytes text)
 {
     struct signal_peerjs *peerjs = peer->peerjs;
-    if (peer->waiting_count >= WAITING_PER_PEER_MAX ||
-        !peerjs_hold(peerjs, sizeof(struct peerjs_waiting) + text.size))
+    if (peer->waiting_count >= WAITING_PER_PEER_MAX || !peerjs_hold(peerjs, held_size(text.size)))
         return false;
     struct peerjs_waiting *waiting = memory_new(struct peerjs_waiting);
     *waiting = (struct peerjs_waiting){ .from = peer,
+                                        .to = make_receiver(peerjs, to),
                                         .text = memory_copy(text.data, text.size),
                                         .size = text.size,
                                         .deadline_us = now_us + peerjs->config.expire_us };
-    snprintf(waiting->to, sizeof(waiting->to), "%s", to);
     list_append(&peerjs->waiting, &waiting->node);
+    list_append(&peer->waiting, &waiting->from_node);
+    list_append(&waiting->to->waiting, &waiting->to_node);
     peer->waiting_count++;
     return true;
 }
 
 bool peerjs_waiting_has(const struct peerjs_peer *peer, const char *to)
 {
-    if (peer->waiting_count == 0)
-        return false;
-    struct peerjs_waiting *waiting;
-    list_each(waiting, &peer->peerjs->waiting, node)
+    const struct peerjs_waiting *waiting;
+    list_each(waiting, &peer->waiting, from_node)
     {
-        if (waiting->from == peer && strcmp(waiting->to, to) == 0)
+        if (strcmp(waiting->to->name, to) == 0)
             return true;
     }
     return false;
 }
 
-/** Its sender says it again. */
-static void run(struct peerjs_waiting *waiting, uint64_t now_us, bool last_try)
+/** Its sender says it again, for the last time: so nothing comes to wait meanwhile. */
+static void run(struct peerjs_waiting *waiting, uint64_t now_us)
 {
     struct peerjs_message message;
     enum peerjs_problem problem;
-    struct peerjs_peer *from = waiting->from;
     struct bytes text = bytes_of(waiting->text, waiting->size);
     // it was read before, so it can be read again
-    if (peerjs_read(text, &message, &problem) < 0)
-        return;
-    peerjs_handle(from, now_us, &message, text, last_try);
-    peerjs_message_done(&message);
-}
-
-/** The first that waits and passes `is_due`, out of the list so that its run may add others. */
-static struct peerjs_waiting *take_first(struct list *list)
-{
-    struct peerjs_waiting *waiting = container_of(list->next, struct peerjs_waiting, node);
-    list_remove(&waiting->node);
-    return waiting;
+    if (peerjs_read(text, &message, &problem) == 0) {
+        peerjs_handle(waiting->from, now_us, &message, text, true);
+        peerjs_message_done(&message);
+    }
+    remove_waiting(waiting);
 }
 
 void peerjs_waiting_deliver(struct signal_peerjs *peerjs, uint64_t now_us, const char *to)
 {
-    struct list due;
-    list_init(&due);
-    struct peerjs_waiting *waiting;
-    list_each(waiting, &peerjs->waiting, node)
-    {
-        if (strcmp(waiting->to, to) != 0)
-            continue;
-        list_remove(&waiting->node);
-        list_append(&due, &waiting->node);
-    }
-    while (!list_empty(&due)) {
-        waiting = take_first(&due);
-        run(waiting, now_us, true);
-        remove_waiting(waiting);
-    }
+    struct peerjs_receiver *receiver;
+    while ((receiver = map_find(&peerjs->receivers, bytes_of_text(to))))
+        run(container_of(receiver->waiting.next, struct peerjs_waiting, to_node), now_us);
 }
 
 void peerjs_waiting_expire(struct signal_peerjs *peerjs, uint64_t now_us)
 {
     while (peerjs_waiting_deadline(peerjs) <= now_us) {
         // a user of another language may have come meanwhile
-        struct peerjs_waiting *waiting = take_first(&peerjs->waiting);
-        run(waiting, now_us, true);
-        remove_waiting(waiting);
+        run(container_of(peerjs->waiting.next, struct peerjs_waiting, node), now_us);
     }
 }
 
@@ -134,9 +140,5 @@ uint64_t peerjs_waiting_deadline(const struct signal_peerjs *peerjs)
 void peerjs_waiting_forget(struct peerjs_peer *peer)
 {
     struct peerjs_waiting *waiting;
-    list_each(waiting, &peer->peerjs->waiting, node)
-    {
-        if (waiting->from == peer)
-            remove_waiting(waiting);
-    }
+    list_each(waiting, &peer->waiting, from_node) remove_waiting(waiting);
 }

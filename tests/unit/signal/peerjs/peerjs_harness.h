@@ -252,6 +252,19 @@ static inline json_t *data_message(const char *type, const char *to, const char 
                      "chat");
 }
 
+static inline json_t *payload_of(json_t *message)
+{
+    return json_object_get(message, "payload");
+}
+
+/** The client is told to close a connection, and no other. */
+static inline json_t *client_closes(struct client *client)
+{
+    json_t *message = client_hears(client, "OFFER");
+    assert_string_equal(text_at(payload_of(message), "type"), "closed");
+    return message;
+}
+
 /** ---- the other language ---- */
 
 static inline void other_notified(struct call_device *device, const struct call_event *event)

@@ -1,19 +1,6 @@
 // Media connections as calls, data connections beside them, and what waits for who is not there.
 #include "peerjs_harness.h"
 
-static json_t *payload_of(json_t *message)
-{
-    return json_object_get(message, "payload");
-}
-
-/** The client is told to close a connection, and no other. */
-static json_t *client_closes(struct client *client)
-{
-    json_t *message = client_hears(client, "OFFER");
-    assert_string_equal(text_at(payload_of(message), "type"), "closed");
-    return message;
-}
-
 static void test_two_clients_talk(void **state)
 {
     (void)state;
