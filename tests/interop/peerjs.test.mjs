@@ -17,7 +17,8 @@ let server;
 before(async () => {
     server = await Server.start({
         sanitized: true,
-        set: { 'auth.token_secret': secret, 'peerjs.expire': '300ms', 'peerjs.max_peers': 20, 'peerjs.allowed_origins': site,
+        // the descriptions here are made up: media could not be negotiated with the server
+        set: { 'auth.token_secret': secret, 'calls.media': 'direct', 'peerjs.expire': '300ms', 'peerjs.max_peers': 20, 'peerjs.allowed_origins': site,
             'signal.message_rate': 20, 'signal.message_burst': 50, 'signal.resume_window': '1s' },
     });
 });
@@ -155,7 +156,7 @@ test('a call with the native protocol, and a socket that is lost within it', asy
 });
 
 test('tokens vouch for ids', async () => {
-    const strict = await Server.start({ sanitized: true, set: { 'auth.token_secret': secret, 'auth.require_token': true } });
+    const strict = await Server.start({ sanitized: true, set: { 'auth.token_secret': secret, 'auth.require_token': true, 'calls.media': 'direct' } });
     try {
         const mint = async (user) => {
             const { output } = await runCommand(['token', '--set', `auth.token_secret=${secret}`, '--user', user]);

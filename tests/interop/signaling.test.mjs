@@ -525,6 +525,7 @@ test('a token vouches for a user, whose devices ring together', async (context) 
     const token = await mint('--user', 'dora');
     const [phone, laptop, ann] = [await their.start(), await their.start(), await their.start()];
     await refuses(phone.request('register', { user: 'someone', token }), 'token_invalid');
+    await refuses(phone.request('register', { user: 'someone', password: 'no account has it' }), 'login_refused');
     for (const device of [phone, laptop]) await device.request('register', { user: 'dora', token });
     await refuses(ann.request('register', { user: 'dora' }), 'user_taken');
     const { call } = await ann.request('call', { to: 'dora', sdp: 'v=0\r\noffer' });
