@@ -15,3 +15,5 @@ echo "== turn: roost, coturn and a bare forwarder side by side (all rows: bench/
 bench/turn/run.sh --quick
 echo "== mqtt: roost and Mosquitto side by side (all rows: bench/signal/run.sh)"
 bench/signal/run.sh --quick
+echo "== calls of the native protocol"
+bench/calls/run.sh
