@@ -128,8 +128,8 @@ static void test_a_password_does_not_cross_the_network_as_it_is(void **state)
     static const char *const good[] = {
         FAR "bridge_tls_use_os_certs true\n",
         FAR "bridge_plain_password true\n",
-        "connection x\naddress localhost 127.0.0.1:1 [::1]:2\ntopic a\nremote_username u\n"
-        "remote_password p\n",
+        ("connection x\naddress localhost 127.0.0.1:1 [::1]:2\ntopic a\nremote_username u\n"
+         "remote_password p\n"),
     };
     for (size_t i = 0; i < array_size(good); i++) {
         assert_int_equal(parse(good[i], &specs), 0);

@@ -79,8 +79,8 @@ static void test_names_that_cannot_be_called(void **state)
                                          "ann/x",
                                          "ann\xff",
                                          "#",
-                                         "a name that is longer than all names of users may be, "
-                                         "by far and away" };
+                                         ("a name that is longer than all names of users may be, "
+                                          "by far and away") };
     struct client client = { 0 };
     for (size_t i = 0; i < array_size(names); i++)
         assert_int_equal(try(&client, "x", names[i]), -EINVAL);
