@@ -2,7 +2,7 @@
 
 import { t } from '../texts.js';
 import { avatar } from './avatar.js';
-import { h, icon } from './dom.js';
+import { h } from './dom.js';
 
 /** @typedef {import('../../sdk/contacts.js').Contact} Contact */
 
@@ -116,9 +116,4 @@ export class ContactList {
             ),
         );
     }
-}
-
-/** @param {string} text @param {string} name of the icon */
-export function paneNote(text, name) {
-    return h('div', { class: 'pane-note' }, icon(name), h('p', null, text));
 }

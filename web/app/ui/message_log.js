@@ -57,8 +57,11 @@ export class MessageLog {
         if (atEnd || message.own) this.scrollDown();
     }
 
-    /** Shows these and no others, and stays where it was read, seen from the end. */
-    /** @param {ShownMessage[]} messages */
+    /**
+     * Shows these and no others, and stays where it was read, seen from the end.
+     *
+     * @param {ShownMessage[]} messages
+     */
     replace(messages) {
         const log = this.element;
         const fromEnd = this.atEnd ? 0 : log.scrollHeight - log.scrollTop;
