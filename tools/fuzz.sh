@@ -32,7 +32,8 @@ run_one() {
         echo "ok   $target $(grep -o 'Done [0-9]* runs' "$log" | tail -1)"
     else
         echo "FAIL $target: see $log"
-        tail -n 30 "$log" | sed 's/^/    /'
+        # the sanitizer's sentence and the calls it names; the end of the log is its map of memory
+        { grep -m 1 -A 14 -E 'ERROR: |runtime error: ' "$log" || tail -n 30 "$log"; } | sed 's/^/    /'
         return 1
     fi
 }

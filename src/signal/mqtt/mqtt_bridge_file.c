@@ -67,7 +67,8 @@ static const char *take_address(struct mqtt_bridge_spec *spec, struct bytes text
     if (spec->address_count == MQTT_BRIDGE_ADDRESSES_MAX)
         return "there are too many addresses";
     struct bytes host = text, port = bytes_of(NULL, 0);
-    if (text.data[0] == '[') {
+    // a word in quotes may be empty
+    if (text_starts_with(text, "[")) {
         port = bytes_of(text.data + 1, text.size - 1);
         host = text_take_until(&port, ']');
         if (port.size > 0 && port.data[0] == ':')

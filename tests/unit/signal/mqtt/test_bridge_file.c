@@ -105,6 +105,8 @@ static void test_mistakes_are_named(void **state)
     expect_refused(BRIDGE "topic a/#/b out\n", "line 4: prefix and pattern");
     expect_refused(BRIDGE "address host:0\n", "line 4: a port");
     expect_refused(BRIDGE "address [::1\n", "line 4: an address is");
+    expect_refused(BRIDGE "address \"\"\n", "line 4: an address is");
+    expect_refused(BRIDGE "address \"", "line 4: an address is");
     expect_refused(BRIDGE "cleansession perhaps\n", "line 4: it is true or false");
     expect_refused(BRIDGE "keepalive_interval 70000\n", "line 4: the number is out of range");
     expect_refused(BRIDGE "keepalive_interval\n", "line 4: it has no value");
