@@ -34,6 +34,18 @@ void *memory_resize(void *memory, size_t size)
     return resized;
 }
 
+void *memory_resize_wiped(void *memory, size_t size_was, size_t size)
+{
+    // never by realloc, which may free the old place as it is
+    void *resized = memory_allocate(1, size);
+    if (memory) {
+        memcpy(resized, memory, min_of(size_was, size));
+        memory_wipe(memory, size_was);
+    }
+    free(memory);
+    return resized;
+}
+
 void memory_wipe(void *memory, size_t size)
 {
     explicit_bzero(memory, size);

@@ -13,6 +13,11 @@ void *memory_allocate(size_t count, size_t size);
 void *memory_copy(const void *data, size_t size);
 /** Changes the size of an allocation as realloc does. Never NULL for size > 0. */
 void *memory_resize(void *memory, size_t size);
+/**
+ * The same for what may hold secrets, of `size_was` bytes until now: no copy is left in the old
+ * place, and what is new is zero. It always copies, so let sizes double. `memory` may be NULL.
+ */
+void *memory_resize_wiped(void *memory, size_t size_was, size_t size);
 /** Overwrites secrets in a way the compiler keeps. */
 void memory_wipe(void *memory, size_t size);
 

@@ -24,21 +24,25 @@ static uint64_t modified_us(const struct stat *status)
 
 // --- whole files ---
 
-/** Reads until the end of the file; files of /proc have no size to trust. */
+/**
+ * Reads until the end of the file; files of /proc have no size to trust. Keys and passwords come
+ * this way, too: nothing of them is left in memory that was given back.
+ */
 static int read_all(int fd, size_t limit, char **ret_data, size_t *ret_size)
 {
     size_t capacity = 4096, size = 0;
     char *data = memory_allocate(1, capacity + 1);
     for (;;) {
         if (size == capacity) {
+            data = memory_resize_wiped(data, size, capacity * 2 + 1);
             capacity *= 2;
-            data = memory_resize(data, capacity + 1);
         }
         ssize_t got = pread(fd, data + size, capacity - size, (off_t)size);
         if (got < 0 && errno == EINTR)
             continue;
         int error = got < 0 ? -errno : size + (size_t)got > limit ? -EFBIG : 0;
         if (error < 0) {
+            memory_wipe(data, capacity);
             free(data);
             return error;
         }

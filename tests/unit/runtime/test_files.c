@@ -1,3 +1,4 @@
+#include "support/freed.h"
 #include "unit/runtime/turns.h"
 
 #include <errno.h>
@@ -71,6 +72,27 @@ static void test_written_files_are_read_back_with_their_mode_whatever_the_umask(
     assert_int_equal(file_list(place->folder, 10, &entries, &size), 0);
     assert_int_equal(size, 1);
     free(entries);
+}
+
+static void test_large_secrets_are_read_without_copies_left_behind(void **state)
+{
+    struct place *place = *state;
+    static const char secret[] = "correct horse battery staple";
+    static char text[40000];
+    for (size_t at = 0; at + sizeof(secret) < sizeof(text); at += sizeof(secret))
+        memcpy(text + at, secret, sizeof(secret));
+    const char *path = at(place, "secret");
+    assert_int_equal(file_write_atomic(path, bytes_of(text, sizeof(text)), 0600), 0);
+    if (!freed_watch(secret))
+        skip();
+    char *data = NULL;
+    size_t size;
+    assert_int_equal(file_read(path, sizeof(text) - 1, &data, &size), -EFBIG);
+    assert_int_equal(file_read(path, sizeof(text), &data, &size), 0);
+    assert_int_equal(freed_count(), 0);
+    assert_int_equal(size, sizeof(text));
+    assert_memory_equal(data, text, size);
+    free(data);
 }
 
 static void test_failed_write_leaves_the_old_content_and_nothing_else(void **state)
@@ -260,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         here(test_written_files_are_read_back_with_their_mode_whatever_the_umask),
+        here(test_large_secrets_are_read_without_copies_left_behind),
         here(test_failed_write_leaves_the_old_content_and_nothing_else),
         here(test_folders_are_made_with_their_parents),
         here(test_listing_is_sorted_and_bounded),
