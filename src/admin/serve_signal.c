@@ -113,13 +113,18 @@ static void password_decided(void *owner, const char *session,
     ws_endpoint_admitted(serve->signal, session, answer);
 }
 
-/** Whoever is here as a user that is gone, or by a password of before, goes. */
+/** Whoever is here as a user that is gone, or by a password of before, goes; so do guests whose name
+ * is an account's now. */
 static void user_changed(struct user_listener *listener, const char *name, enum user_fate fate)
 {
     struct serve *serve = container_of(listener, struct serve, user_listener);
+    uint64_t now_us = loop_now_us(&serve->loop);
     if (fate == USER_IS_RENAMED)
         return;
-    call_user_sign_out(&serve->hub.calls, loop_now_us(&serve->loop), name);
+    if (fate == USER_IS_NEW)
+        call_name_claim(&serve->hub.calls, now_us, name);
+    else
+        call_user_sign_out(&serve->hub.calls, now_us, name);
     signal_hub_changed(&serve->hub);
 }
 

@@ -112,6 +112,12 @@ static bool same_text(const char *one, const char *other)
     return one && other ? strcmp(one, other) == 0 : one == other;
 }
 
+static void tell_new(struct user_watch *watch, const struct user *from, const struct user *end)
+{
+    for (const struct user *user = from; user < end; user++)
+        tell(watch, user, USER_IS_NEW);
+}
+
 static void compare(struct user_watch *watch, const struct user *before, const struct user *after)
 {
     // who was removed and made again is somebody else
@@ -137,11 +143,15 @@ static void tell_changes(struct user_watch *watch, const struct user_list *befor
     size_t at = 0;
     for (size_t i = 0; i < before->count; i++) {
         const struct user *user = &before->items[i];
+        size_t from = at;
         while (at < after->count && order_of(&after->items[at], user) < 0)
             at++;
+        tell_new(watch, after->items + from, after->items + at);
         bool is_there = at < after->count && order_of(&after->items[at], user) == 0;
         compare(watch, user, is_there ? &after->items[at] : NULL);
+        at += is_there;
     }
+    tell_new(watch, after->items + at, after->items + after->count);
 }
 
 static void adopt(struct user_watch *watch)

@@ -10,8 +10,9 @@
 
 struct user_watch;
 
-/** What became of somebody who was a user before. */
+/** What became of a user. */
 enum user_fate {
+    USER_IS_NEW,     /**< added: the name is this user's alone from now on */
     USER_IS_GONE,    /**< removed or disabled: whoever is here as this user has to go */
     USER_IS_REKEYED, /**< another password: whoever came with the old one has to go */
     USER_IS_RENAMED, /**< another role or display name */

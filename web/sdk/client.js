@@ -31,6 +31,8 @@ import { Signaling } from './signaling.js';
  * @property {{attempt: number, delayMs: number}} retry when the next attempt to reconnect comes
  * @property {Call} incoming-call
  * @property {string} link-ready the user whose link we wait at is there now
+ * @property {{user: string, message: string}} unregistered the name that we registered without proof, or
+ *     the link where we wait, is somebody's who can prove it: calls to it do not come here any more
  * @property {import('./contacts.js').PresenceChange} presence one of contacts() can be reached in another way now
  * @property {import('./messages.js').Message} message a text came, or another device of ours sent one
  * @property {{calls: number, messages: number}} missed once behind register(): so much came while we were not there
@@ -312,6 +314,10 @@ export class Client extends Emitter {
                 break;
             case 'link_ready':
                 this.emit('link-ready', message.link);
+                break;
+            case 'unregistered':
+                if (this.#registered?.user === message.user) this.#registered = null;
+                this.emit('unregistered', { user: message.user, message: message.message });
                 break;
             case 'message':
                 this.emit('message', readMessage(message, this.#registered?.user ?? ''));

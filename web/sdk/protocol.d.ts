@@ -1010,6 +1010,16 @@ export interface LinkReadyEvent {
     link: string;
 }
 
+/** The user name that this client registered without proof, or the link where it waits, belongs to somebody who can prove it now: to an account that was just made, or to the holder of a token. Calls to the name do not come here any more; calls that were accepted go on. Sign in, or `register` another name. */
+export interface UnregisteredEvent {
+    type: "unregistered";
+    seq: number;
+    /** The user name or link. */
+    user: string;
+    /** Why, as a sentence. */
+    message: string;
+}
+
 /** Someone calls. Answer with `call_ringing`, then `call_accept` or `call_reject`. */
 export interface CallIncomingEvent {
     type: "call_incoming";
@@ -1297,6 +1307,7 @@ export type ServerEvent =
     | ChatEvent
     | KeysEvent
     | LinkReadyEvent
+    | UnregisteredEvent
     | CallIncomingEvent
     | CallRingingEvent
     | CallAcceptedEvent
@@ -1333,6 +1344,7 @@ export interface EventMap {
     chat: ChatEvent;
     keys: KeysEvent;
     link_ready: LinkReadyEvent;
+    unregistered: UnregisteredEvent;
     call_incoming: CallIncomingEvent;
     call_ringing: CallRingingEvent;
     call_accepted: CallAcceptedEvent;

@@ -156,13 +156,58 @@ static struct call_device *find_guest(const struct call_directory *directory, co
     return NULL;
 }
 
+static void tell_unregistered(struct call_device *device, const char *name)
+{
+    call_notify(device, &(struct call_event){ .kind = CALL_EVENT_UNREGISTERED, .to = name });
+}
+
 /** Who took the name without proof loses it to whoever has one. */
 static void put_guests_out(struct call_directory *directory, const char *user_name,
                            const struct call_device *except)
 {
     struct call_device *guest;
-    while ((guest = find_guest(directory, user_name, except)))
+    while ((guest = find_guest(directory, user_name, except))) {
         (void)!call_device_unregister(directory, guest);
+        tell_unregistered(guest, user_name);
+    }
+}
+
+/** A call that rings at the device because of its name; NULL: none does. */
+static struct call *find_ringing(const struct call_device *device, const char *name)
+{
+    const struct call_side *side;
+    list_each(side, &device->sides, device_node)
+    {
+        struct call *call = side->call;
+        if (!call_side_is_caller(side) && call->state != CALL_ACCEPTED &&
+            strcmp(call->record.callee, name) == 0)
+            return call;
+    }
+    return NULL;
+}
+
+static void end_ringing(struct call_directory *directory, uint64_t now_us,
+                        const struct call_device *device, const char *name)
+{
+    struct call *call;
+    while ((call = find_ringing(device, name)))
+        call_end(directory, call, now_us, CALL_ENDED_UNAVAILABLE, NULL);
+}
+
+void call_name_claim(struct call_directory *directory, uint64_t now_us, const char *name)
+{
+    struct call_device *device;
+    while ((device = find_guest(directory, name, NULL))) {
+        end_ringing(directory, now_us, device, name);
+        (void)!call_device_unregister(directory, device);
+        tell_unregistered(device, name);
+    }
+    device = map_find(&directory->links, bytes_of_text(name));
+    if (!device)
+        return;
+    end_ringing(directory, now_us, device, name);
+    (void)!call_device_unlink(directory, device);
+    tell_unregistered(device, name);
 }
 
 int call_device_register(struct call_directory *directory, struct call_device *device,

@@ -71,7 +71,7 @@ void call_device_done(struct call_directory *directory, struct call_device *devi
 /**
  * Makes the device callable as `user`, instead of what it was before. `verified`: something vouches
  * for its right to the name. Returns 0, -EEXIST (another device has the name, and this one is not
- * verified; one that is takes it from those that are not), -EACCES (an account's name, not
+ * verified; one that is takes it from those that are not, who are told), -EACCES (an account's name, not
  * verified) or -ENOSPC.
  */
 must_check int call_device_register(struct call_directory *directory, struct call_device *device,
@@ -105,6 +105,11 @@ must_check int call_device_revoke(struct call_directory *directory, struct call_
  * another password.
  */
 void call_user_sign_out(struct call_directory *directory, uint64_t now_us, const char *user);
+/**
+ * An account of that name was made: devices that have the name without proof, or wait at a link of
+ * it, lose it and are told (CALL_EVENT_UNREGISTERED); calls that ring at them end.
+ */
+void call_name_claim(struct call_directory *directory, uint64_t now_us, const char *name);
 /** The name it is callable under; NULL: none. */
 const char *call_device_user(const struct call_device *device);
 /** Whether it has no place for one more call that comes. */

@@ -46,6 +46,7 @@ enum call_event_kind {
                                  */
     CALL_EVENT_ENDED,           /**< reason */
     CALL_EVENT_LINK_READY,      /**< to: the link; of no call */
+    CALL_EVENT_UNREGISTERED,    /**< to: the user name or link that is somebody else's now */
     CALL_EVENT_RELAY,           /**< peer, to, data; of no call */
 };
 

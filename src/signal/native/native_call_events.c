@@ -111,6 +111,12 @@ static void write_event(struct json_text *out, const struct call_event *event)
     case CALL_EVENT_LINK_READY:
         wire_write_event_link_ready(out, &(struct wire_event_link_ready){ .link = event->to });
         break;
+    case CALL_EVENT_UNREGISTERED:
+        wire_write_event_unregistered(
+            out, &(struct wire_event_unregistered){
+                     .user = event->to,
+                     .message = "The name belongs to somebody who can prove it." });
+        break;
     case CALL_EVENT_RELAY: // to sessions that speak `relay` alone
         ensure(false);
     }
@@ -119,7 +125,7 @@ static void write_event(struct json_text *out, const struct call_event *event)
 static void call_notified(struct call_device *device, const struct call_event *event)
 {
     struct native_session *session = container_of(device, struct native_session, device);
-    if (session->relays) {
+    if (session->relays && event->kind != CALL_EVENT_UNREGISTERED) {
         native_relay_event(session, event);
         return;
     }

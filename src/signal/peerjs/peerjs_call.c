@@ -396,6 +396,11 @@ static void call_notified(struct call_device *device, const struct call_event *e
         peerjs_send(peer, memory_copy(event->data, strlen(event->data) + 1));
         return;
     }
+    if (event->kind == CALL_EVENT_UNREGISTERED) { // the peer itself ends with its socket
+        peerjs_refuse(peer, PEERJS_METRIC_REFUSED_ID, "ID-TAKEN",
+                      "ID belongs to somebody who can prove it");
+        return;
+    }
     struct peerjs_connection *connection = event->call ? find_call(peer, event->call) : NULL;
     if (!connection)
         return;

@@ -177,9 +177,10 @@ static void closing_waits_for_a_read_in_progress(void **state)
 
 static void hear(struct user_listener *listener, const char *name, enum user_fate fate)
 {
-    static const char *const words[] = {
-        [USER_IS_GONE] = "gone", [USER_IS_REKEYED] = "rekeyed", [USER_IS_RENAMED] = "renamed"
-    };
+    static const char *const words[] = { [USER_IS_NEW] = "new",
+                                         [USER_IS_GONE] = "gone",
+                                         [USER_IS_REKEYED] = "rekeyed",
+                                         [USER_IS_RENAMED] = "renamed" };
     struct ear *ear = container_of(listener, struct ear, listener);
     size_t at = strlen(ear->heard);
     snprintf(ear->heard + at, sizeof(ear->heard) - at, "%s %s;", name, words[fate]);
@@ -209,11 +210,12 @@ static void listeners_hear_what_became_of_whom(void **state)
     // removed, and made again by the same name later
     assert_int_equal(user_store_remove(store, "fay", "roost"), 0);
     assert_int_equal(user_store_add(store, "fay", "roost", &keys, 5), 0);
+    assert_int_equal(user_store_add(store, "abe", "roost", &keys, 5), 0);
     assert_int_equal(user_store_add(store, "new", "roost", &keys, 5), 0);
     assert_int_equal(user_store_end(store, true), 0);
     turn_until_changes(place, 1);
-    assert_string_equal(ear.heard,
-                        "ann gone;ben gone;cid rekeyed;dan renamed;eve renamed;fay gone;");
+    assert_string_equal(ear.heard, "abe new;ann gone;ben gone;cid rekeyed;dan renamed;eve renamed;"
+                                   "fay gone;new new;");
     assert_string_equal(other.heard, ear.heard);
     assert_string_equal(gone.heard, "");
     // back again: that is nobody's loss

@@ -44,6 +44,7 @@ static const char *const event_names[] = {
     [CALL_EVENT_PEER] = "peer",
     [CALL_EVENT_ENDED] = "ended",
     [CALL_EVENT_LINK_READY] = "link",
+    [CALL_EVENT_UNREGISTERED] = "unregistered",
     [CALL_EVENT_RELAY] = "relay",
     [CALL_EVENT_HELD] = "held",
     [CALL_EVENT_TRANSFER] = "transfer",
@@ -99,6 +100,7 @@ static inline void write_event(char out[TEXT_SIZE], const struct call_event *eve
         snprintf(out, TEXT_SIZE, "%s: %s", name, reasons[event->reason]);
         break;
     case CALL_EVENT_LINK_READY:
+    case CALL_EVENT_UNREGISTERED:
     case CALL_EVENT_TRANSFER:
         snprintf(out, TEXT_SIZE, "%s: %s", name, event->to);
         break;

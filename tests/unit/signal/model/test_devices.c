@@ -19,6 +19,7 @@ static void test_a_name_is_shared_by_verified_devices_alone(void **state)
     // who proves a name takes it from who has not
     assert_int_equal(try_register(&phone, "guest", true), 0);
     assert_null(call_device_user(&guest.device));
+    assert_hears(&guest, "unregistered: guest");
     assert_string_equal(call_device_user(&phone.device), "guest");
     go(&ann);
     go(&phone);
@@ -46,6 +47,55 @@ static void test_names_of_accounts_need_proof(void **state)
     call(&stranger, "ann", id);
     assert_hears(&ann, "incoming from S: v=0 offer");
     go(&stranger);
+    go(&ann);
+}
+
+static void test_a_new_account_takes_its_name_from_guests(void **state)
+{
+    (void)state;
+    struct fake_device squatter, waiter, bob, ann;
+    char id[CALL_ID_SIZE], other[CALL_ID_SIZE];
+    bool waits;
+    enter(&squatter, CALL_BINDING_NATIVE, "ann");
+    enter(&bob, CALL_BINDING_PEERJS, "bob");
+    call(&bob, "ann", id);
+    assert_hears(&squatter, "incoming from bob: v=0 offer");
+    model.account = "ann";
+    call_name_claim(&model.calls, model.now_us, "ann");
+    assert_hears(&squatter, "ended: unavailable");
+    assert_hears(&squatter, "unregistered: ann");
+    assert_hears(&bob, "ended: unavailable");
+    assert_null(call_device_user(&squatter.device));
+    assert_int_equal(try_register(&squatter, "ann", false), -EACCES);
+    assert_int_equal(try_call(&bob, "ann", id), -ENOENT);
+    // calls that were accepted go on, and so do those that ring at another name of the device
+    assert_int_equal(try_register(&squatter, "zoe", false), 0);
+    call(&bob, "zoe", id);
+    assert_hears(&squatter, "incoming from bob: v=0 offer");
+    assert_int_equal(accept_call(&squatter, id), 0);
+    assert_hears(&bob, "accepted by zoe: v=0 answer");
+    memset(&waiter, 0, sizeof(waiter));
+    call_device_init(&waiter.device, &fake_ops, CALL_BINDING_NATIVE);
+    assert_int_equal(call_device_link(&model.calls, &waiter.device, "dan", "D", &waits), 0);
+    call(&bob, "dan", other);
+    assert_hears(&waiter, "incoming from bob: v=0 offer");
+    model.account = "zoe";
+    call_name_claim(&model.calls, model.now_us, "zoe");
+    assert_hears(&squatter, "unregistered: zoe");
+    assert_hears(&squatter, "nothing");
+    model.account = "dan";
+    call_name_claim(&model.calls, model.now_us, "dan");
+    assert_hears(&waiter, "ended: unavailable");
+    assert_hears(&waiter, "unregistered: dan");
+    assert_int_equal(hang_up(&bob, id), 0);
+    assert_hears(&squatter, "ended: hangup");
+    // who has proven it stays
+    enter_as(&ann, CALL_BINDING_MQTT, "ann", NULL, true);
+    call_name_claim(&model.calls, model.now_us, "ann");
+    assert_string_equal(call_device_user(&ann.device), "ann");
+    go(&squatter);
+    go(&waiter);
+    go(&bob);
     go(&ann);
 }
 
@@ -127,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_name_is_shared_by_verified_devices_alone),
         TEST(test_names_of_accounts_need_proof),
+        TEST(test_a_new_account_takes_its_name_from_guests),
         TEST(test_links_join_whoever_comes),
         TEST(test_what_is_relayed_reaches_devices_of_the_same_language),
         TEST(test_names_are_bounded),

@@ -49,7 +49,8 @@ static void storm_notified(struct call_device *device, const struct call_event *
         remember(one, event->call);
     } else if (event->kind == CALL_EVENT_ENDED) {
         forget(one, event->call);
-    } else if (event->kind == CALL_EVENT_LINK_READY || event->kind == CALL_EVENT_RELAY) {
+    } else if (event->kind == CALL_EVENT_LINK_READY || event->kind == CALL_EVENT_UNREGISTERED ||
+               event->kind == CALL_EVENT_RELAY) {
         assert_null(event->call);
     } else if (!device->trickles && event->kind == CALL_EVENT_CANDIDATE) {
         fail_msg("a device without trickle was told a candidate");

@@ -395,6 +395,25 @@ static void test_a_link_of_a_user_reaches_the_user(void **state)
     client_done(&second);
 }
 
+static void test_who_loses_the_name_to_an_account_is_told(void **state)
+{
+    (void)state;
+    struct client squatter, waiter;
+    enter(&squatter, "ada");
+    client_hello(&waiter);
+    client_must(&waiter, link_to("x7-k2", "Guest"));
+    call_name_claim(&world.calls, world.now_us, "ada");
+    call_name_claim(&world.calls, world.now_us, "x7-k2");
+    json_t *event = client_hears(&squatter, "unregistered");
+    assert_string_equal(text_at(event, "user"), "ada");
+    assert_string_equal(text_at(event, "message"),
+                        "The name belongs to somebody who can prove it.");
+    assert_string_equal(text_at(client_hears(&waiter, "unregistered"), "user"), "x7-k2");
+    assert_string_equal(client_refused(&waiter, call_to("ada")), "user_unavailable");
+    client_done(&squatter);
+    client_done(&waiter);
+}
+
 static void test_a_call_survives_a_dropped_socket(void **state)
 {
     (void)state;
@@ -482,6 +501,7 @@ int main(void)
         TEST(test_all_devices_of_a_user_ring_and_one_answers),
         TEST(test_two_meet_at_a_link),
         TEST(test_a_link_of_a_user_reaches_the_user),
+        TEST(test_who_loses_the_name_to_an_account_is_told),
         TEST(test_a_call_survives_a_dropped_socket),
         TEST(test_a_caller_who_goes_ends_the_ringing),
         TEST(test_tokens_guard_calls_where_required),

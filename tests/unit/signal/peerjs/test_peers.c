@@ -108,6 +108,21 @@ static void test_an_id_of_another_language_is_taken(void **state)
     other_leave(&otto);
 }
 
+static void test_an_account_that_is_made_takes_its_id(void **state)
+{
+    (void)state;
+    struct client ada, ben;
+    client_enter(&ada, "ada");
+    client_enter(&ben, "ben");
+    call_name_claim(&world.calls, world.now_us, "ada");
+    client_hears(&ada, "ID-TAKEN");
+    assert_int_equal(ada.close_code, 1008);
+    client_say(&ben, data_message("OFFER", "ada", "dc_1"));
+    client_is_quiet(&ada);
+    client_leave(&ada, 1008);
+    client_leave(&ben, 1001);
+}
+
 static void test_no_more_come_in_than_may(void **state)
 {
     (void)state;
@@ -234,6 +249,7 @@ int main(void)
         TEST(test_an_id_belongs_to_who_shows_its_token),
         TEST(test_a_place_is_taken_back_from_a_closing_socket),
         TEST(test_an_id_of_another_language_is_taken),
+        TEST(test_an_account_that_is_made_takes_its_id),
         TEST(test_no_more_come_in_than_may),
         TEST(test_guests_may_be_kept_out),
         TEST(test_a_flood_is_dropped_and_then_cut_off),
