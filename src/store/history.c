@@ -8,8 +8,10 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "runtime/clock.h"
+#include "runtime/entropy.h"
 #include "runtime/jobs.h"
 #include "store/history_file.h"
+#include "store/history_share.h"
 
 #define DEFAULT_WAITING       10000
 #define DEFAULT_WAITING_BYTES (16u << 20)
@@ -35,6 +37,7 @@ struct history {
     struct list waiting; /**< struct history_task */
     uint32_t waiting_count;
     uint64_t waiting_bytes;
+    struct history_shares shares; /**< of what waits */
     bool working; /**< a job is out */
     bool expire_due;
     bool failed; /**< told already */
@@ -65,7 +68,7 @@ static size_t length(const char *text)
 
 static void task_free(struct history_task *task)
 {
-    for (size_t i = 0; task->entries && i < task->answer.count; i++)
+    for (size_t i = 0; i < task->entry_count; i++)
         free(task->entries[i].text);
     free(task->entries);
     for (size_t i = 0; i < HISTORY_TEXTS_MAX; i++)
@@ -100,6 +103,7 @@ static void take_batch(struct history *history)
             break;
         history->waiting_count--;
         history->waiting_bytes -= task->size;
+        history_shares_give(&history->shares, task->sender, task->of_guest, task->size);
         list_remove(&task->node);
         list_append(&history->batch, &task->node);
     }
@@ -205,6 +209,16 @@ static int open_file(struct history *history, struct text_builder *ret_problem)
     return result;
 }
 
+static void start_shares(struct history *history)
+{
+    struct entropy entropy;
+    entropy_init(&entropy);
+    const uint64_t secret[2] = { random_u64(&entropy.random), random_u64(&entropy.random) };
+    entropy_done(&entropy);
+    struct history_amount max = { history->config.waiting_max, history->config.waiting_bytes };
+    history_shares_init(&history->shares, secret, max);
+}
+
 int history_open(const struct history_config *config, struct history **ret_history,
                  struct text_builder *ret_problem)
 {
@@ -214,6 +228,7 @@ int history_open(const struct history_config *config, struct history **ret_histo
         history->config.waiting_max = DEFAULT_WAITING;
     if (!history->config.waiting_bytes)
         history->config.waiting_bytes = DEFAULT_WAITING_BYTES;
+    start_shares(history);
     history->path = copy(config->path);
     history->job = (struct job){ .work = work, .done = job_done };
     list_init(&history->waiting);
@@ -248,6 +263,7 @@ struct history *history_close(struct history *history)
         answer_batch(history);
     }
     history_file_close(&history->file);
+    history_shares_done(&history->shares);
     free(history->path);
     free(history);
     return NULL;
@@ -268,17 +284,25 @@ const char *history_last_id(const struct history *history)
 
 /** ---- asking ---- */
 
+/** Counts and frees what is not taken; returns `result`. */
+static int refuse(struct history *history, struct history_task *task, enum history_metric metric,
+                  int result)
+{
+    metric_add(&history->metrics[metric], 1);
+    task_free(task);
+    return result;
+}
+
 /** Takes the task over. */
 static int add(struct history *history, struct history_task *task,
                const struct history_return *back)
 {
     const struct history_config *config = &history->config;
     if (history->waiting_count >= config->waiting_max ||
-        history->waiting_bytes + task->size > config->waiting_bytes) {
-        metric_add(&history->metrics[HISTORY_METRIC_REFUSED], 1);
-        task_free(task);
-        return -EAGAIN;
-    }
+        history->waiting_bytes + task->size > config->waiting_bytes)
+        return refuse(history, task, HISTORY_METRIC_REFUSED_FULL, -EAGAIN);
+    if (!history_shares_take(&history->shares, task->sender, task->of_guest, task->size))
+        return refuse(history, task, HISTORY_METRIC_REFUSED_SHARE, -EDQUOT);
     if (back)
         task->back = *back;
     list_append(&history->waiting, &task->node);
@@ -293,7 +317,7 @@ static struct history_task *task_new(enum history_verb verb, const char *user, c
 {
     struct history_task *task = memory_new(struct history_task);
     task->verb = verb;
-    task->user = copy(user);
+    task->sender = task->user = copy(user);
     task->id = copy(id);
     task->size = sizeof(*task);
     list_init(&task->node);
@@ -305,7 +329,8 @@ int history_keep(struct history *history, const struct history_note *note,
 {
     struct history_task *task = task_new(HISTORY_KEEP, NULL, NULL);
     task->note = *note;
-    task->note.from = task->texts[0] = copy(note->from);
+    task->note.from = task->sender = task->texts[0] = copy(note->from);
+    task->of_guest = !note->from_verified;
     task->note.from_name = task->texts[1] = copy(note->from_name);
     task->note.to = task->texts[2] = copy(note->to);
     task->note.text = task->texts[3] = copy(note->text);

@@ -9,6 +9,8 @@
  * count as those of one peer, and get a share of their own: strangers with many names cannot
  * fill the space of an idle user.
  *
+ * The same holds for what waits for the disk: nobody can fill it for others.
+ *
  * Rows are kept of users that are known: by history_know, or because the caller says so.
  */
 #pragma once
@@ -115,7 +117,9 @@ struct history *history_close(struct history *history);
 const char *history_last_id(const struct history *history);
 struct metric_set history_metrics(const struct history *history);
 
-/** All below: 0, or -EAGAIN: as much waits as may, and nothing is done. `back` NULL: nobody asks.
+/**
+ * All below: 0; -EAGAIN: as much waits as may, or -EDQUOT: of this user or guest alone
+ * (history_share.h), and nothing is done. `back` NULL: nobody asks.
  */
 
 /** The note is on the disk when this is answered with 0. */

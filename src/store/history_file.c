@@ -47,6 +47,8 @@ static const char *const steps[] = {
     "CREATE TABLE people ("
     " name TEXT PRIMARY KEY, seen INTEGER NOT NULL" // Unix milliseconds
     ") STRICT, WITHOUT ROWID;",
+    // for those that grow too old: a clock that once was wrong has them in another order
+    "CREATE INDEX entries_age ON entries (unix_ms);",
 };
 
 static const struct database_format format = {
@@ -106,9 +108,8 @@ static const char *const sentences[SQL_COUNT] = {
                         "AND missed = 1 ORDER BY id LIMIT ?",
     [SQL_COUNT_MISSED] = "SELECT kind, count(*) FROM entries WHERE owner = ? AND missed = 1 "
                          "GROUP BY kind",
-    // rows are about in the order of their age
     [SQL_EXPIRE] = "DELETE FROM entries WHERE number IN (SELECT number FROM entries "
-                   "ORDER BY number LIMIT 500) AND unix_ms < ?",
+                   "WHERE unix_ms < ? ORDER BY unix_ms LIMIT 500)",
     [SQL_FORGET_PEOPLE] = "DELETE FROM people WHERE seen < ?",
 };
 _Static_assert(SQL_COUNT <= HISTORY_STATEMENTS_MAX, "room for all statements");
@@ -339,7 +340,7 @@ static int read_page(struct query *query, struct history_task *task, uint32_t li
         bytes += strlen(task->entries[count++].text);
     }
     task->answer.entries = task->entries;
-    task->answer.count = count;
+    task->answer.count = task->entry_count = count;
     return query_end(query);
 }
 

@@ -23,6 +23,9 @@ struct history_task {
     enum history_verb verb;
     struct history_return back;
 
+    const char *sender; /**< whose share it is of: one of the texts below; NULL: nobody's name */
+    bool of_guest;
+
     struct history_note note;       /**< KEEP; points to these: */
     char *texts[HISTORY_TEXTS_MAX]; /**< NULL: none, as all texts here */
     enum history_kind kind;
@@ -34,6 +37,7 @@ struct history_task {
 
     struct history_answer answer;
     struct history_entry *entries; /**< HISTORY_PAGE_MAX + 1, made by a read */
+    size_t entry_count;            /**< how many have a text, also when the answer is an error */
 };
 
 #define HISTORY_STATEMENTS_MAX 20

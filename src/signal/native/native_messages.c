@@ -225,6 +225,10 @@ static void refuse(struct native_session *session, const struct wire_message *me
     case -ENOENT:
         native_refuse(session, message, WIRE_ERROR_USER_UNAVAILABLE, NULL);
         break;
+    case -EDQUOT:
+        native_refuse(session, message, WIRE_ERROR_RATE_LIMITED,
+                      "Too many of your messages wait for the disk. Try again soon.");
+        break;
     default: // the disk is full, broken, or has too much to do
         native_refuse(session, message, WIRE_ERROR_SERVER_FULL, NULL);
     }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/time.h"
 #include "runtime/clock.h"
 #include "store/history.h"
+#include "store/history_share.h"
 
 #define PATIENCE_US (20 * TIME_US_PER_S)
 
@@ -280,22 +282,112 @@ static void test_old_rows_are_removed(void **state)
     assert_string_equal(rows, "<annnew ");
 }
 
+static void test_old_rows_behind_many_young_ones_are_removed(void **state)
+{
+    struct place *place = *state;
+    place->config.per_user_max = 1000;
+    open_again(place);
+    // as after a clock that was wrong for a while
+    for (int i = 0; i < 510; i++) {
+        struct history_note note = message(place, "ann", "ben", "new");
+        note.unix_ms = (int64_t)(clock_unix_us() / TIME_US_PER_MS);
+        note.from_keeps = false;
+        struct history_return to = back(place);
+        assert_int_equal(history_keep(place->history, &note, &to), 0);
+    }
+    await(place, 510);
+    say(place, "cid", "dan", "old", false);
+    place->config.keep_us = 3600 * TIME_US_PER_S;
+    open_again(place);
+    uint64_t end_us = clock_now_us() + PATIENCE_US;
+    while (strcmp(read_rows(place, "dan"), "") != 0 && clock_now_us() < end_us)
+        loop_turn(&place->loop, 10 * TIME_US_PER_MS);
+    assert_string_equal(read_rows(place, "dan"), "");
+}
+
+/** How many messages of somebody's are taken while the disk is at work. */
+static uint32_t taken_of(struct place *place, const char *from, bool verified, uint32_t count)
+{
+    struct history_return to = back(place);
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct history_note note = message(place, from, "ben", "x");
+        note.from_verified = note.from_keeps = verified;
+        int result = history_keep(place->history, &note, &to);
+        assert_true(result == 0 || result == -EAGAIN || result == -EDQUOT);
+        taken += result == 0;
+    }
+    return taken;
+}
+
 static void test_as_much_waits_as_may(void **state)
 {
     struct place *place = *state;
-    place->config.waiting_max = 10;
+    place->config.waiting_max = 160;
     open_again(place);
-    struct history_return to = back(place);
-    uint32_t taken = 0;
-    for (int i = 0; i < 1000; i++) {
-        struct history_note note = message(place, "ann", "ben", "x");
-        // the loop does not turn, so that nothing but the first batch is taken
-        if (history_keep(place->history, &note, &to) == 0)
-            taken++;
+    // the loop does not turn, so that nothing but this first batch is taken
+    uint32_t taken = taken_of(place, "ann", true, 1);
+    char name[24];
+    for (int i = 0; i < 7; i++) {
+        snprintf(name, sizeof(name), "user%d", i);
+        taken += taken_of(place, name, true, 20);
     }
-    assert_int_equal(taken, 11);
+    assert_int_equal(taken, 141);
+    taken += taken_of(place, "cid", true, 15);
+    taken += taken_of(place, "dan", true, 15);
+    assert_int_equal(taken, 161);
     await(place, taken);
     say(place, "ann", "ben", "y", false);
+}
+
+static void test_who_floods_the_disk_is_refused_and_nobody_else(void **state)
+{
+    struct place *place = *state;
+    place->config.waiting_max = 160;
+    open_again(place);
+    uint32_t taken = taken_of(place, "first", true, 1);
+    assert_int_equal(taken_of(place, "ann", true, 500), 160 / HISTORY_SHARE_USER);
+    // guests with many names share a part; one of them does not take it from the others
+    assert_int_equal(taken_of(place, "ann", false, 500), 160 / HISTORY_SHARE_GUEST);
+    assert_int_equal(taken_of(place, NULL, false, 500), 160 / HISTORY_SHARE_GUEST);
+    taken += 160 / HISTORY_SHARE_USER + 2 * (160 / HISTORY_SHARE_GUEST);
+    uint32_t of_guests = 2 * (160 / HISTORY_SHARE_GUEST);
+    char name[24];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "guest%d", i);
+        uint32_t more = taken_of(place, name, false, 1);
+        of_guests += more;
+        taken += more;
+    }
+    assert_int_equal(of_guests, 160 / HISTORY_SHARE_GUESTS);
+    assert_int_equal(taken_of(place, "cid", true, 1), 1);
+    await(place, taken + 1);
+    assert_int_equal(taken_of(place, "ann", true, 1), 1);
+    await(place, taken + 2);
+}
+
+static void test_what_a_failed_transaction_had_read_is_let_go(void **state)
+{
+    struct place *place = *state;
+    say(place, "ann", "ben", "kept", true);
+    // the next write needs more of the disk than there is
+    struct rlimit before, none = { 0 };
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    void (*former)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct history_return to = back(place);
+    uint32_t answers = place->answers;
+    assert_int_equal(history_read(place->history, "ben", HISTORY_MESSAGE, NULL, NULL, 10, &to), 0);
+    struct history_note note = message(place, "ann", "ben", "lost");
+    assert_int_equal(history_read(place->history, "ben", HISTORY_MESSAGE, NULL, NULL, 10, &to), 0);
+    assert_int_equal(history_keep(place->history, &note, &to), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    await(place, answers + 3);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, former);
+    assert_true(place->answer.error < 0);
+    assert_int_equal(place->answer.count, 0);
+    assert_string_equal(read_rows(place, "ben"), "<annkept! ");
 }
 
 static void test_long_texts_come_in_smaller_pages(void **state)
@@ -346,7 +438,10 @@ int main(void)
         TEST(test_who_floods_a_user_displaces_itself),
         TEST(test_guests_with_many_names_share_a_part),
         TEST(test_old_rows_are_removed),
+        TEST(test_old_rows_behind_many_young_ones_are_removed),
         TEST(test_as_much_waits_as_may),
+        TEST(test_who_floods_the_disk_is_refused_and_nobody_else),
+        TEST(test_what_a_failed_transaction_had_read_is_let_go),
         TEST(test_long_texts_come_in_smaller_pages),
         TEST(test_a_killed_process_leaves_what_was_answered),
     };
