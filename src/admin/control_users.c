@@ -19,6 +19,8 @@
 #define REQUESTS_MAX 64
 #define PAGE_DEFAULT 1000
 #define PAGE_MAX     10000
+/** For those who come when too much is under way. */
+#define RETRY_AFTER_S "1"
 
 enum what {
     LIST_USERS,
@@ -35,6 +37,7 @@ struct request {
     handle exchange;
     enum what what;
     struct user_look look; /**< after a change */
+    char caller[ROOM_MEMBER_SIZE]; /**< who changes it */
     struct job job;
 
     /** Of the job's thread while the job is out. */
@@ -124,6 +127,10 @@ static void refuse(const struct request *request, struct http_exchange *exchange
     case -EEXIST:
         http_exchange_fail(exchange, 409, "There is a user of this name.");
         break;
+    case -EBUSY: // another process changes it, as an import does
+        http_exchange_add_field(exchange, "Retry-After", RETRY_AFTER_S);
+        http_exchange_fail(exchange, 503, "Somebody else changes the users. Try again soon.");
+        break;
     default:
         log_failure(request->api->config.log, "the user store could not be used",
                     log_text("problem", request->problem));
@@ -151,6 +158,17 @@ static void answer(const struct request *request)
         http_exchange_fail(exchange, 404, "There is no such user.");
 }
 
+/** Who changed whom, for the log of the operator. */
+static void note(const struct request *request)
+{
+    static const char *const words[] = {
+        [ADD_USER] = "added", [CHANGE_USER] = "changed", [REMOVE_USER] = "removed"
+    };
+    log_info(request->api->config.log, "users are changed by the control API",
+             log_text("what", words[request->what]), log_text("user", request->name),
+             log_text("by", request->caller));
+}
+
 static void looked(struct user_look *look)
 {
     struct request *request = container_of(look, struct request, look);
@@ -164,6 +182,8 @@ static void worked(struct job *job)
     struct control_api *api = request->api;
     bool changed =
         request->result == 0 && request->what != LIST_USERS && request->what != SHOW_USER;
+    if (changed)
+        note(request);
     // to its end the server may not look any more
     if (changed && api->config.http) {
         user_watch_look(api->config.users, &request->look);
@@ -187,18 +207,25 @@ static int prepare(struct control_api *api)
     return result;
 }
 
+static void refuse_for_now(struct http_exchange *exchange)
+{
+    http_exchange_add_field(exchange, "Retry-After", RETRY_AFTER_S);
+    http_exchange_fail(exchange, 503, "Too many ask for users at once.");
+}
+
 /** NULL, with 503 answered: too many are under way. */
 static struct request *request_new(struct control_api *api, struct http_exchange *exchange,
                                    enum what what)
 {
     if (api->users.count >= REQUESTS_MAX || prepare(api) < 0) {
-        http_exchange_fail(exchange, 503, "Too many ask for users at once.");
+        refuse_for_now(exchange);
         return NULL;
     }
     struct request *request = memory_new(struct request);
     request->api = api;
     request->exchange = http_exchange_handle(exchange);
     request->what = what;
+    control_caller(api, exchange, request->caller);
     request->look.done = looked;
     list_init(&request->look.node);
     request->job = (struct job){ .work = work, .done = worked };
@@ -218,7 +245,7 @@ static void start(struct request *request, struct http_exchange *exchange)
 {
     if (job_submit(&request->api->users.inbox, &request->job) == 0)
         return;
-    http_exchange_fail(exchange, 503, "Too many ask for users at once.");
+    refuse_for_now(exchange);
     request_free(request);
 }
 
@@ -241,16 +268,6 @@ static struct request *request_about(struct control_api *api, struct http_exchan
     http_exchange_fail(exchange, 404, "There is no such user.");
     request_free(request);
     return NULL;
-}
-
-/** Who changed whom, for the log of the operator. */
-static void note(struct control_api *api, struct http_exchange *exchange, const char *what,
-                 const char *name)
-{
-    char caller[ROOM_MEMBER_SIZE];
-    control_caller(api, exchange, caller);
-    log_info(api->config.log, "users are changed by the control API", log_text("what", what),
-             log_text("user", name), log_text("by", caller));
 }
 
 void control_users_list(struct http_exchange *exchange, void *owner)
@@ -290,7 +307,6 @@ void control_user_remove(struct http_exchange *exchange, void *owner)
     struct request *request = request_about(owner, exchange, REMOVE_USER);
     if (!request)
         return;
-    note(owner, exchange, "removed", request->name);
     start(request, exchange);
 }
 
@@ -359,7 +375,6 @@ static void start_with_body(struct request *request, struct http_exchange *excha
         request_free(request);
         return;
     }
-    note(request->api, exchange, add ? "added" : "changed", request->name);
     start(request, exchange);
 }
 
