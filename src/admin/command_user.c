@@ -301,8 +301,8 @@ const struct cli_command command_user = {
         "Users are in users.db of the data folder; they belong to turn.realm. Only keys made from "
         "passwords are kept: slow ones to sign in with, and for TURN and SIP quick ones as well, "
         "where --digest allows it or only TURN runs (server.roles); passwd leaves that as it is. "
-        "import reads a CSV file whose first line is name,password,role,display_name. A "
-        "running server takes changes over within a second.",
+        "import reads a CSV file (\"-\": standard input) whose first line is "
+        "name,password,role,display_name. A running server takes changes over within a second.",
     .options = options,
     .argument_min = 1,
     .argument_max = 2,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/command_user_int.h"
 #include "base/map.h"
@@ -172,7 +173,8 @@ int user_call_import(struct user_call *user)
         return exit;
     import.digest = digest == USER_DIGEST_YES ||
                     (digest == USER_DIGEST_AS_IT_IS && user_call_keeps_digest(user));
-    int result = file_read(path, FILE_SIZE_MAX, &text, &size);
+    int result = strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, FILE_SIZE_MAX, &text, &size)
+                                        : file_read(path, FILE_SIZE_MAX, &text, &size);
     if (result < 0) {
         fprintf(stderr, "roost: cannot read %s: %s\n", path, strerror(-result));
         return CLI_EXIT_FAILURE;

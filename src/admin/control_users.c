@@ -36,7 +36,7 @@ struct request {
     struct control_api *api;
     handle exchange;
     enum what what;
-    struct user_look look; /**< after a change */
+    struct user_look look;         /**< after a change */
     char caller[ROOM_MEMBER_SIZE]; /**< who changes it */
     struct job job;
 

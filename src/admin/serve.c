@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/banner.h"
+#include "admin/json_memory.h"
 #include "admin/serve_int.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -290,6 +291,7 @@ int serve_run(const struct cli_call *call)
 {
     struct serve serve = { .call = call, .options = &call->options->values };
     int error = 0;
+    json_memory_be_wiped();
     size_t started = start_parts(&serve, &error);
     if (error == 0)
         run(&serve);

@@ -113,8 +113,8 @@ static void password_decided(void *owner, const char *session,
     ws_endpoint_admitted(serve->signal, session, answer);
 }
 
-/** Whoever is here as a user that is gone, or by a password of before, goes; so do guests whose name
- * is an account's now. */
+/** Whoever is here as a user that is gone, or by a password of before, goes; so do guests whose
+ * name is an account's now. */
 static void user_changed(struct user_listener *listener, const char *name, enum user_fate fate)
 {
     struct serve *serve = container_of(listener, struct serve, user_listener);

@@ -24,6 +24,13 @@ static uint64_t modified_us(const struct stat *status)
 
 // --- whole files ---
 
+/** What has no places, as a pipe, is read as it comes. */
+static ssize_t read_at(int fd, char *data, size_t size, size_t at)
+{
+    ssize_t got = pread(fd, data, size, (off_t)at);
+    return got < 0 && errno == ESPIPE ? read(fd, data, size) : got;
+}
+
 /**
  * Reads until the end of the file; files of /proc have no size to trust. Keys and passwords come
  * this way, too: nothing of them is left in memory that was given back.
@@ -37,7 +44,7 @@ static int read_all(int fd, size_t limit, char **ret_data, size_t *ret_size)
             data = memory_resize_wiped(data, size, capacity * 2 + 1);
             capacity *= 2;
         }
-        ssize_t got = pread(fd, data + size, capacity - size, (off_t)size);
+        ssize_t got = read_at(fd, data + size, capacity - size, size);
         if (got < 0 && errno == EINTR)
             continue;
         int error = got < 0 ? -errno : size + (size_t)got > limit ? -EFBIG : 0;

@@ -10,7 +10,7 @@
  * (not counted in `*ret_size`); the caller frees. Returns 0, -EFBIG, or what open and read say.
  */
 must_check int file_read(const char *path, size_t limit, char **ret_data, size_t *ret_size);
-/** file_read from an open descriptor, from its start. */
+/** file_read from an open descriptor, from its start; of a pipe, what comes until its end. */
 must_check int file_read_fd(int fd, size_t limit, char **ret_data, size_t *ret_size);
 /**
  * Writes a new file beside `path`, syncs it and renames it over: readers see all or nothing, also

@@ -20,6 +20,14 @@ void http_exchange_begin(struct http_exchange *exchange, struct http_connection 
     };
 }
 
+/** It may hold secrets. */
+static void body_free(struct http_exchange *exchange)
+{
+    if (exchange->body)
+        memory_wipe(exchange->body, exchange->body_size);
+    free(exchange->body);
+}
+
 int http_exchange_add_body(struct http_exchange *exchange, struct bytes part)
 {
     struct http_server *server = exchange->connection->server;
@@ -30,9 +38,13 @@ int http_exchange_add_body(struct http_exchange *exchange, struct bytes part)
         size_t more = capacity - exchange->body_capacity;
         if (server->body_bytes + more > server->config.body_memory_max)
             return -ENOMEM;
-        uint8_t *body = realloc(exchange->body, capacity);
+        // not realloc, which would leave a password in the old place
+        uint8_t *body = malloc(capacity);
         if (!body)
             return -ENOMEM;
+        if (exchange->body_size > 0)
+            memcpy(body, exchange->body, exchange->body_size);
+        body_free(exchange);
         exchange->body = body;
         exchange->body_capacity = capacity;
         server->body_bytes += more;
@@ -69,7 +81,7 @@ void http_exchange_end(struct http_exchange *exchange)
         exchange->source_ops->done(exchange->source);
     server->body_bytes -= exchange->body_capacity;
     metric_set(&server->metrics.values[HTTP_BODY_BYTES], server->body_bytes);
-    free(exchange->body);
+    body_free(exchange);
     free(exchange->fields);
     for (size_t i = 0; i < HTTP_ROUTE_PARAMETERS_MAX; i++)
         free(exchange->parameters[i]);

@@ -38,7 +38,7 @@ struct history {
     uint32_t waiting_count;
     uint64_t waiting_bytes;
     struct history_shares shares; /**< of what waits */
-    bool working; /**< a job is out */
+    bool working;                 /**< a job is out */
     bool expire_due;
     bool failed; /**< told already */
     bool closing;

@@ -166,9 +166,16 @@ static bool take_text(struct bytes field, char *out, size_t capacity)
     return opaque_string_prepare(field, out, capacity, &size) == 0;
 }
 
-static bool take_verifier(struct bytes field, enum hash_kind kind, struct scram_verifier *out)
+/** Returns what is wrong with it, or NULL; `form` is the sentence about another form. */
+static const char *take_verifier(struct bytes field, enum hash_kind kind, const char *form,
+                                 struct scram_verifier *out)
 {
-    return scram_verifier_parse(field, out) == 0 && out->kind == kind;
+    if (scram_verifier_parse(field, out) < 0 || out->kind != kind)
+        return form;
+    if (out->iterations > USER_IMPORT_ITERATIONS_MAX)
+        return "a verifier has more than 100000 iterations: each login would keep a core for too "
+               "long; import the password, or have the user choose another one";
+    return NULL;
 }
 
 /** Returns what is wrong with a field, or NULL. */
@@ -199,15 +206,15 @@ static const char *take(enum user_import_column column, struct bytes field,
         row->digest = text_equal(field, "yes");
         return row->digest || text_equal(field, "no") ? NULL : "digest is yes or no";
     case USER_IMPORT_SCRAM_SHA256:
-        return take_verifier(field, HASH_SHA256, &row->scram_sha256)
-                   ? NULL
-                   : "scram_sha256 is SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, "
-                     "with 4096 to 1000000 iterations";
+        return take_verifier(field, HASH_SHA256,
+                             "scram_sha256 is SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:"
+                             "<ServerKey>, with 4096 to 100000 iterations",
+                             &row->scram_sha256);
     default:
-        return take_verifier(field, HASH_SHA1, &row->scram_sha1)
-                   ? NULL
-                   : "scram_sha1 is SCRAM-SHA-1$<iterations>:<salt>$<StoredKey>:<ServerKey>, "
-                     "with 4096 to 1000000 iterations";
+        return take_verifier(field, HASH_SHA1,
+                             "scram_sha1 is SCRAM-SHA-1$<iterations>:<salt>$<StoredKey>:"
+                             "<ServerKey>, with 4096 to 100000 iterations",
+                             &row->scram_sha1);
     }
 }
 

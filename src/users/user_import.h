@@ -17,6 +17,8 @@
 
 #define USER_IMPORT_LINE_MAX    4096 /**< bytes */
 #define USER_IMPORT_COLUMNS_MAX 16
+/** Of somebody else's verifier: 10 ms of a core for each login. */
+#define USER_IMPORT_ITERATIONS_MAX 100000
 
 enum user_import_column {
     USER_IMPORT_NAME,

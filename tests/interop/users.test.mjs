@@ -100,6 +100,8 @@ describe('the command', { concurrency: 4, timeout: 180000 }, () => {
         assert.match((await user('import', ['import', join(folder, 'none.csv')])).errors, /cannot read .*none\.csv: No such file/);
         assert.match((await user('import', ['import', list('htpasswd', ['ann:$apr1$x$y', ''])])).errors, /the first line names the columns/);
         assert.equal((await user('import', ['import'])).status, 2);
+        for (const [name, path] of [['fay', '-'], ['gil', '/dev/stdin']])
+            assert.equal(await good('import', ['import', path], `name,password\n${name},the password\n`), '1 users imported\n');
     });
 
     test('says what is wrong', async () => {

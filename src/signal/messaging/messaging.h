@@ -55,8 +55,8 @@ struct messaging_receipt {
  * `back` is answered when it is on the disk (0) or cannot be kept (-ENOENT: nothing vouches for the
  * receiver's name; another error: the disk's). Else it is not sent: -ENOTCONN (the device is not
  * registered), -EINVAL (to itself), -EACCES (a guest, and guests are hidden), -ENOENT (nobody is
- * there, and nothing is kept), -EAGAIN (the disk has too much to do), -EDQUOT (too much of this user
- * waits for it).
+ * there, and nothing is kept), -EAGAIN (the disk has too much to do), -EDQUOT (too much of this
+ * user waits for it).
  */
 must_check int messaging_send(struct messaging *messaging, const struct call_device *device,
                               const char *to, const char *text, const struct history_return *back,

@@ -33,11 +33,14 @@ void call_device_init(struct call_device *device, const struct call_device_ops *
     list_init(&device->sides);
 }
 
-void call_device_set_binding(struct call_device *device, enum call_binding binding)
+void call_device_set_binding(struct call_directory *directory, struct call_device *device,
+                             enum call_binding binding)
 {
-    ensure(!device->user && device->side_count == 0);
+    ensure(device->side_count == 0);
     device->binding = binding;
     device->call_max = bindings[binding].call_max;
+    if (device->user) // who is seen by the languages of its devices
+        presence_touch(directory, device->user->name);
 }
 
 static struct call_side *first_side(const struct call_device *device)

@@ -63,16 +63,17 @@ struct call_device {
  * come. */
 void call_device_init(struct call_device *device, const struct call_device_ops *ops,
                       enum call_binding binding);
-/** The device speaks another language from now on. It is not registered and has no calls. */
-void call_device_set_binding(struct call_device *device, enum call_binding binding);
+/** The device, which has no calls, speaks another language from now on; its name stays. */
+void call_device_set_binding(struct call_directory *directory, struct call_device *device,
+                             enum call_binding binding);
 /** Takes the device out of everything: its calls end with `reason` for the other sides. */
 void call_device_done(struct call_directory *directory, struct call_device *device, uint64_t now_us,
                       enum call_ended_reason reason);
 /**
  * Makes the device callable as `user`, instead of what it was before. `verified`: something vouches
  * for its right to the name. Returns 0, -EEXIST (another device has the name, and this one is not
- * verified; one that is takes it from those that are not, who are told), -EACCES (an account's name, not
- * verified) or -ENOSPC.
+ * verified; one that is takes it from those that are not, who are told), -EACCES (an account's
+ * name, not verified) or -ENOSPC.
  */
 must_check int call_device_register(struct call_directory *directory, struct call_device *device,
                                     const char *user, const char *name, bool verified);

@@ -105,19 +105,20 @@ void native_register(struct native_session *session, uint64_t now_us,
         return;
     }
     const char *name = grants.name[0] ? grants.name : request->name;
-    take_abilities(session, request->has_trickle ? &request->trickle : NULL,
-                   request->has_transfers ? &request->transfers : NULL);
-    int result = request->has_relay ? native_relay_set(session, request->relay) : 0;
-    if (result < 0) {
+    if (request->has_relay && !native_relay_may_set(session, request->relay)) {
         native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL, NULL);
         return;
     }
-    result =
+    int result =
         call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
         refuse_name(session, message, result);
         return;
     }
+    take_abilities(session, request->has_trickle ? &request->trickle : NULL,
+                   request->has_transfers ? &request->transfers : NULL);
+    if (request->has_relay)
+        native_relay_set(session, request->relay);
     struct native_ice ice;
     native_ice_init(&ice, session, now_us);
     wire_write_result_register(native_out(session->native), message->id,

@@ -113,9 +113,9 @@ static void write_event(struct json_text *out, const struct call_event *event)
         break;
     case CALL_EVENT_UNREGISTERED:
         wire_write_event_unregistered(
-            out, &(struct wire_event_unregistered){
-                     .user = event->to,
-                     .message = "The name belongs to somebody who can prove it." });
+            out,
+            &(struct wire_event_unregistered){
+                .user = event->to, .message = "The name belongs to somebody who can prove it." });
         break;
     case CALL_EVENT_RELAY: // to sessions that speak `relay` alone
         ensure(false);

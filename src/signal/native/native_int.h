@@ -302,8 +302,10 @@ struct wire_limits native_limits(const struct signal_native *native);
 /** Refuses what call_start refused with that result. */
 void native_refuse_call(struct native_session *session, const struct wire_message *message,
                         int result);
-/** The session speaks `relay` from now on, or no longer; -EBUSY while it has calls. */
-must_check int native_relay_set(struct native_session *session, bool relays);
+/** Whether the session can begin to speak `relay`, or cease to: not while it has calls. */
+bool native_relay_may_set(const struct native_session *session, bool relays);
+/** It does so from now on; its name stays. */
+void native_relay_set(struct native_session *session, bool relays);
 /** What a call says to a session that speaks `relay`. */
 void native_relay_event(struct native_session *session, const struct call_event *event);
 void native_relay_done(struct native_session *session);

@@ -92,21 +92,22 @@ void native_relay_done(struct native_session *session)
     list_each(relayed, &session->relayed, node) relayed_free(relayed);
 }
 
-int native_relay_set(struct native_session *session, bool relays)
+bool native_relay_may_set(const struct native_session *session, bool relays)
+{
+    return session->relays == relays || session->device.side_count == 0;
+}
+
+void native_relay_set(struct native_session *session, bool relays)
 {
     if (session->relays == relays)
-        return 0;
+        return;
     struct call_device *device = &session->device;
-    if (device->side_count > 0)
-        return -EBUSY;
-    // its user is seen by the language that it speaks
-    (void)!call_device_unregister(calls_of(session), device);
     if (relays)
         session->binding_before = device->binding;
     session->relays = relays;
-    call_device_set_binding(device, relays ? CALL_BINDING_RELAY : session->binding_before);
+    call_device_set_binding(calls_of(session), device,
+                            relays ? CALL_BINDING_RELAY : session->binding_before);
     native_relay_done(session);
-    return 0;
 }
 
 /** ---- what the client says ---- */

@@ -278,6 +278,26 @@ static void test_watch_tells_of_replaced_written_created_removed_and_relinked_fi
 
 #define here(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void test_a_pipe_is_read_to_its_end(void **state)
+{
+    (void)state;
+    int ends[2];
+    char path[32], *data;
+    size_t size;
+    for (int i = 0; i < 2; i++) { // by its descriptor, and by its name as /dev/stdin is one
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(write(ends[1], "one two", 7), 7);
+        close(ends[1]);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+        assert_int_equal(
+            i ? file_read(path, 100, &data, &size) : file_read_fd(ends[0], 100, &data, &size), 0);
+        assert_string_equal(data, "one two");
+        assert_int_equal(size, 7);
+        free(data);
+        close(ends[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +309,7 @@ int main(void)
         here(test_nothing_outside_the_root_can_be_opened),
         here(test_maps_hold_the_content_of_small_and_large_files),
         here(test_watch_tells_of_replaced_written_created_removed_and_relinked_files),
+        cmocka_unit_test(test_a_pipe_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // The HTTP server as clients meet it: raw sockets that behave and misbehave, and curl.
 #include "http_live.h"
+#include "support/freed.h"
 
 #include <ifaddrs.h>
 #include <sys/wait.h>
@@ -405,6 +406,31 @@ static void test_bodies_together_have_a_limit(void **state)
     shop_close(shop);
 }
 
+static void test_a_body_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct shop *shop = shop_open(&defaults);
+    static char rest[2000];
+    memset(rest, 'x', sizeof(rest));
+    if (!freed_watch("correct horse battery"))
+        skip();
+    // in parts, so that it stands together in the body alone, which moves when it grows
+    int client = live_connect(&shop->live->plain);
+    live_send_text(client,
+                   "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\ncorrect ho");
+    uint64_t held;
+    while ((held = live_metric(shop->live, HTTP_BODY_BYTES)) == 0)
+        poll(NULL, 0, 1);
+    live_send_text(client, "rse battery");
+    live_send(client, rest, sizeof(rest));
+    while (live_metric(shop->live, HTTP_BODY_BYTES) <= held)
+        poll(NULL, 0, 1);
+    close(client);
+    assert_true(live_wait_metric(shop->live, HTTP_BODY_BYTES, 0));
+    assert_int_equal(freed_count(), 0);
+    shop_close(shop);
+}
+
 /** Checks the alphabet of endless_read. */
 static void expect_alphabet(const char *text, size_t size)
 {
@@ -679,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_a_byte_now_and_then_keeps_nothing_alive),
         cmocka_unit_test(test_one_address_has_its_share_of_connections),
         cmocka_unit_test(test_bodies_together_have_a_limit),
+        cmocka_unit_test(test_a_body_leaves_nothing_behind),
         cmocka_unit_test(test_streams_come_whole),
         cmocka_unit_test(test_a_client_that_does_not_read_holds_little_and_is_cut),
         cmocka_unit_test(test_a_client_that_goes_leaves_a_stale_handle),

@@ -6,9 +6,10 @@
 
 #include "users/user_import.h"
 
-#define SHA256_OF_PENCIL                                                                           \
-    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"    \
+#define SALT_AND_KEYS_OF_PENCIL                                                                    \
+    ":W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"                      \
     "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+#define SHA256_OF_PENCIL "SCRAM-SHA-256$4096" SALT_AND_KEYS_OF_PENCIL
 #define SHA1_OF_PENCIL                                                                             \
     "SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE="
 
@@ -115,12 +116,15 @@ static void lines_that_are_wrong_are_told_and_the_others_read(void **state)
                "ann,x,," SHA256_OF_PENCIL ",\n"
                "ben,,yes," SHA256_OF_PENCIL ",\n"
                "cid,,," SHA1_OF_PENCIL ",\n"
-               "dan,,,," SHA1_OF_PENCIL "\n",
+               "dan,,,," SHA1_OF_PENCIL "\n"
+               "eve,,,SCRAM-SHA-256$100001" SALT_AND_KEYS_OF_PENCIL ",\n",
                "line 2: there are a password and a verifier: one of them is enough\n"
                "line 3: digest keys can only be made of a password\n"
                "line 4: scram_sha256 is SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, "
-               "with 4096 to 1000000 iterations\n"
-               "line 5: the password is missing\n");
+               "with 4096 to 100000 iterations\n"
+               "line 5: the password is missing\n"
+               "line 6: a verifier has more than 100000 iterations: each login would keep a core "
+               "for too long; import the password, or have the user choose another one\n");
 }
 
 static void files_without_a_line_of_columns_are_refused(void **state)

@@ -35,20 +35,13 @@ struct model {
 static struct model model;
 
 static const char *const event_names[] = {
-    [CALL_EVENT_INCOMING] = "incoming",
-    [CALL_EVENT_RINGING] = "ringing",
-    [CALL_EVENT_ACCEPTED] = "accepted",
-    [CALL_EVENT_CANDIDATE] = "candidate",
-    [CALL_EVENT_OFFER] = "offer",
-    [CALL_EVENT_ANSWER] = "answer",
-    [CALL_EVENT_PEER] = "peer",
-    [CALL_EVENT_ENDED] = "ended",
-    [CALL_EVENT_LINK_READY] = "link",
-    [CALL_EVENT_UNREGISTERED] = "unregistered",
-    [CALL_EVENT_RELAY] = "relay",
-    [CALL_EVENT_HELD] = "held",
-    [CALL_EVENT_TRANSFER] = "transfer",
-    [CALL_EVENT_TRANSFER_FAILED] = "transfer failed",
+    [CALL_EVENT_INCOMING] = "incoming", [CALL_EVENT_RINGING] = "ringing",
+    [CALL_EVENT_ACCEPTED] = "accepted", [CALL_EVENT_CANDIDATE] = "candidate",
+    [CALL_EVENT_OFFER] = "offer",       [CALL_EVENT_ANSWER] = "answer",
+    [CALL_EVENT_PEER] = "peer",         [CALL_EVENT_ENDED] = "ended",
+    [CALL_EVENT_LINK_READY] = "link",   [CALL_EVENT_UNREGISTERED] = "unregistered",
+    [CALL_EVENT_RELAY] = "relay",       [CALL_EVENT_HELD] = "held",
+    [CALL_EVENT_TRANSFER] = "transfer", [CALL_EVENT_TRANSFER_FAILED] = "transfer failed",
 };
 
 static const char *const reasons[] = {

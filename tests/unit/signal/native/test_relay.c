@@ -255,6 +255,37 @@ static void test_only_who_said_so_relays(void **state)
     client_done(&ben);
 }
 
+/** What the user of a name is seen as. */
+static struct presence_view view_of(const char *user)
+{
+    return presence_of(&world.calls, user);
+}
+
+static void test_a_session_changes_its_language_in_place(void **state)
+{
+    (void)state;
+    struct client ann, ben;
+    enter(&ann, "ann");
+    enter_plain(&ben, "ben");
+    client_must(&ben, json_pack("{s:s,s:s}", "type", "presence", "presence", "dnd"));
+    client_must(&ben, json_pack("{s:s,s:s,s:b}", "type", "register", "user", "ben", "relay", 1));
+    // the name was never free meanwhile: what was said about it still holds
+    assert_int_equal(view_of("ben").presence, PRESENCE_DND);
+    assert_int_equal(view_of("ben").bindings, 1u << CALL_BINDING_RELAY);
+    client_must(&ben, json_pack("{s:s,s:s}", "type", "presence", "presence", "online"));
+    client_must(&ann, relay("ben", described("offer", MEDIA, "1")));
+    hears(&ben, "ann", "offer");
+    client_must(&ann, relay("ben", bye()));
+    // a name that cannot be had leaves the old one, and the language
+    refuses(&ben, json_pack("{s:s,s:s,s:b}", "type", "register", "user", "ann", "relay", 0),
+            "user_taken");
+    assert_int_equal(view_of("ben").bindings, 1u << CALL_BINDING_RELAY);
+    client_must(&ben, json_pack("{s:s,s:s,s:b}", "type", "register", "user", "ben", "relay", 0));
+    assert_int_equal(view_of("ben").bindings, 1u << CALL_BINDING_NATIVE);
+    client_done(&ann);
+    client_done(&ben);
+}
+
 static void test_whatever_is_said_passes(void **state)
 {
     (void)state;
@@ -292,6 +323,7 @@ int main(void)
         TEST(test_a_new_object_takes_the_place_of_one_that_is_gone),
         TEST(test_a_mesh),
         TEST(test_only_who_said_so_relays),
+        TEST(test_a_session_changes_its_language_in_place),
         TEST(test_whatever_is_said_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
