@@ -173,8 +173,10 @@ int user_call_import(struct user_call *user)
         return exit;
     import.digest = digest == USER_DIGEST_YES ||
                     (digest == USER_DIGEST_AS_IT_IS && user_call_keeps_digest(user));
-    int result = strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, FILE_SIZE_MAX, &text, &size)
-                                        : file_read(path, FILE_SIZE_MAX, &text, &size);
+    // it may be a socket, which cannot be opened by its name
+    bool is_input = strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0;
+    int result = is_input ? file_read_fd(STDIN_FILENO, FILE_SIZE_MAX, &text, &size)
+                          : file_read(path, FILE_SIZE_MAX, &text, &size);
     if (result < 0) {
         fprintf(stderr, "roost: cannot read %s: %s\n", path, strerror(-result));
         return CLI_EXIT_FAILURE;

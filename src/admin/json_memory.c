@@ -1,36 +1,20 @@
 #include "admin/json_memory.h"
 
 #include <jansson.h>
-#include <stddef.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 
-/** In front of each block: how large it is. */
-struct block {
-    size_t size;
-    _Alignas(max_align_t) uint8_t content[];
-};
-
-static void *take(size_t size)
+/** Blocks stay those of malloc: who is given a text of jansson's frees it as any other. */
+static void give(void *block)
 {
-    struct block *block = size <= SIZE_MAX - sizeof(*block) ? malloc(sizeof(*block) + size) : NULL;
-    if (!block)
-        return NULL;
-    block->size = size;
-    return block->content;
-}
-
-static void give(void *content)
-{
-    if (!content)
-        return;
-    struct block *block = container_of(content, struct block, content);
-    memory_wipe(block, sizeof(*block) + block->size);
+    if (block)
+        memory_wipe(block, malloc_usable_size(block));
     free(block);
 }
 
 void json_memory_be_wiped(void)
 {
-    json_set_alloc_funcs(take, give);
+    json_set_alloc_funcs(malloc, give);
 }

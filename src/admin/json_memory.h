@@ -2,7 +2,7 @@
 #pragma once
 
 /**
- * From now on all memory of jansson's is wiped before it is given back. Once in a process, before
- * any JSON object is made.
+ * From now on all memory that jansson gives back is wiped before; texts that it makes for others
+ * are theirs to free, as ever. Once in a process, before any JSON object is made.
  */
 void json_memory_be_wiped(void);

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Client, startMqtt } from '../support/mqtt.mjs';
@@ -17,7 +18,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs `roost user` on a data folder. */
 const user = (data, args, input = '') => new Promise((resolve, reject) => {
-    const child = spawn(binary({ sanitized: true }), ['user', ...args, '--data', join(folder, data)], { env: cleanEnvironment() });
+    const child = spawn(binary({ sanitized: true }), ['user', ...args, '--data', resolvePath(folder, data)], { env: cleanEnvironment() });
     let [output, errors] = ['', ''];
     child.stdout.on('data', (chunk) => { output += chunk; });
     child.stderr.on('data', (chunk) => { errors += chunk; });
@@ -243,6 +244,31 @@ describe('the control API', { concurrency: 4, timeout: 180000 }, () => {
         await must(200, 'GET', '');
     });
 
+    test('says when to come back while another process changes the users, and logs what was changed alone', async () => {
+        const own = await startMqtt();
+        const token = (await runCommand(['token', '--admin', '--data', own.dataDir], { sanitized: true })).output.trim();
+        const asks = (method, path, body) => own.fetch(`/api/v1/users${path}`, {
+            method, headers: { authorization: `Bearer ${token}` }, body: body && JSON.stringify(body),
+        });
+        const holder = spawn('python3', ['-c', `
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1], isolation_level=None)
+store.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()`, join(own.dataDir, 'users.db')], { stdio: ['pipe', 'pipe', 'inherit'] });
+        const ended = once(holder, 'close');
+        await once(holder.stdout, 'data');
+        const refused = await asks('POST', '', { name: 'nan', password: 'x' });
+        assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1'], refused.body);
+        holder.stdin.end();
+        await ended;
+        assert.equal((await asks('DELETE', '/nan')).status, 404);
+        assert.equal((await asks('POST', '', { name: 'ned', password: 'x' })).status, 201);
+        await own.logged(({ user }) => user === 'ned');
+        assert.doesNotMatch(own.output, /nan/);
+        assert.deepEqual(await own.stop(), { status: 0, signal: null });
+    });
+
     test('a server that is stopped meanwhile ends, and its log says who changed what', async () => {
         const own = await startMqtt();
         const token = (await runCommand(['token', '--admin', '--user', 'the operator', '--data', own.dataDir], { sanitized: true })).output.trim();
@@ -278,4 +304,22 @@ test('the native protocol takes the password of an account in place of a token',
     await assert.rejects(other.request('register', { user: 'ann' }));
     await refuses(other.request('register', { user: 'ann', password: 'x', token }), 'login_refused');
     assert.doesNotMatch(server.output, /the password of ann|a guess/);
+});
+
+test('an account that is made takes its name from guests at once, by the command too', { timeout: 60000 }, async (context) => {
+    const server = await startMqtt();
+    context.after(() => server.stop());
+    const [squatter, ben] = [await NativeClient.start(server), await NativeClient.start(server)];
+    context.after(() => Promise.all([squatter.goodbye(), ben.goodbye()]));
+    await squatter.request('register', { user: 'ann' });
+    await ben.request('register', { user: 'ben' });
+    await ben.request('message', { to: 'ann', text: 'for whoever is there' });
+    await squatter.event('message');
+    await good(server.dataDir, ['add', 'ann', '--generate']);
+    const told = await squatter.event('unregistered');
+    assert.deepEqual([told.user, told.message], ['ann', 'The name belongs to somebody who can prove it.']);
+    await ben.request('message', { to: 'ann', text: 'for ann alone' }); // waits for her
+    await refuses(ben.request('call', { to: 'ann', sdp: 'v=0' }), 'user_unavailable');
+    await refuses(squatter.request('register', { user: 'ann' }), 'user_taken');
+    assert.ok(!squatter.messages.some(({ text }) => text === 'for ann alone'));
 });
