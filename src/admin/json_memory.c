@@ -1,20 +1,12 @@
 #include "admin/json_memory.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <stdlib.h>
 
-#include "base/memory.h"
-
-/** Blocks stay those of malloc: who is given a text of jansson's frees it as any other. */
-static void give(void *block)
-{
-    if (block)
-        memory_wipe(block, malloc_usable_size(block));
-    free(block);
-}
+#include "runtime/heap.h"
 
 void json_memory_be_wiped(void)
 {
-    json_set_alloc_funcs(malloc, give);
+    // blocks stay those of malloc: who is given a text of jansson's frees it as any other
+    json_set_alloc_funcs(malloc, heap_free_wiped);
 }

@@ -7,3 +7,8 @@
  * free. Does nothing where the C library has no such function.
  */
 void heap_trim(void);
+/**
+ * free() for a block of malloc's that may hold secrets and whose size nobody knows: wipes all of
+ * it before. Accepts NULL.
+ */
+void heap_free_wiped(void *block);
