@@ -254,6 +254,11 @@ void broker_publish(struct broker *broker, uint64_t now_us,
  */
 must_check int broker_client_send(struct broker_client *client, uint64_t now_us,
                                   const struct broker_publication *publication);
+/**
+ * Takes back what waits for this client on that very topic, one of the owner's (`reserved`), and
+ * what it was sent there and has not acknowledged: it will not be sent again.
+ */
+void broker_client_take_back(struct broker_client *client, struct bytes topic);
 /** Whether all that was for it has been sent, and acknowledged where it has to be. */
 bool broker_client_has_all(const struct broker_client *client);
 /** Whether there is a retained message. */

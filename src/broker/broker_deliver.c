@@ -117,12 +117,19 @@ static bool may_start(const struct broker_session *session)
            session->queue.inflight_count < min_of(window, session->client->receive_max);
 }
 
+/** What the server says of itself and to its callers is not true of the next process. */
+static bool is_for_the_journal(const struct broker_session *session,
+                               const struct broker_entry *entry)
+{
+    const struct broker *broker = session->broker;
+    return entry->qos > 0 && session->is_kept && broker->journal.is_kept &&
+           !broker_is_reserved(broker, broker_message_topic(entry->message));
+}
+
 static void journal_entry(struct broker_session *session, struct broker_entry *entry)
 {
     struct broker *broker = session->broker;
     struct broker_message *message = entry->message;
-    if (!broker->journal.is_kept)
-        return;
     if (message->journal_references++ == 0) {
         message->number = ++broker->next_message;
         broker_journal_message(broker, BROKER_RECORD_MESSAGE, 0, 0, message);
@@ -133,6 +140,24 @@ static void journal_entry(struct broker_session *session, struct broker_entry *e
     // QoS 1 may come twice: it need not wait
     if (entry->qos == 2)
         entry->durable = position;
+}
+
+/**
+ * Of a message that is not for the journal: who has received it must not take another one of the
+ * next process for it. That one releases the identifier, as if this message had been received.
+ */
+static void journal_identifier(struct broker_session *session, struct broker_entry *entry)
+{
+    if (entry->qos < 2 || !session->is_kept || !session->broker->journal.is_kept)
+        return;
+    entry->order = ++session->queue.last_order;
+    entry->durable = broker_journal_append(
+        &session->broker->journal, &(struct broker_record){ .type = BROKER_RECORD_ENTRY,
+                                                            .session = session->number,
+                                                            .order = entry->order,
+                                                            .packet_id = entry->packet_id,
+                                                            .qos = entry->qos,
+                                                            .flags = BROKER_ENTRY_FLAG_RELEASED });
 }
 
 /** Whether a message is for now, or for when the client comes back. */
@@ -177,8 +202,10 @@ bool broker_deliver(struct broker_session *session, uint64_t now_us,
     broker_entry_count(broker, &entry);
     bool starts = entry.qos > 0 && session->queue.count == 0 && may_start(session);
     struct broker_entry *started = starts ? broker_queue_start(&session->queue, entry) : NULL;
-    if (entry.qos > 0 && session->is_kept)
+    if (is_for_the_journal(session, &entry))
         journal_entry(session, started ? started : &entry);
+    else if (started)
+        journal_identifier(session, started);
     if (!started)
         broker_queue_push(&session->queue, &entry);
     if (session->client)
@@ -194,7 +221,7 @@ static void forget_message(struct broker *broker, struct broker_entry *entry)
     struct broker_message *message = entry->message;
     if (!message)
         return;
-    if (entry->order && --message->journal_references == 0)
+    if (message->journal_references > 0 && entry->order && --message->journal_references == 0)
         broker_journal_append(&broker->journal,
                               &(struct broker_record){ .type = BROKER_RECORD_MESSAGE_END,
                                                        .message = message->number });
@@ -218,8 +245,10 @@ bool broker_start_next(struct broker_session *session)
         return false;
     struct broker_entry *entry =
         broker_queue_start(&session->queue, broker_queue_pop(&session->queue));
-    if (!entry->order)
+    if (!entry->order) {
+        journal_identifier(session, entry);
         return true;
+    }
     uint64_t position = broker_journal_append(
         &session->broker->journal, &(struct broker_record){ .type = BROKER_RECORD_ENTRY_STARTED,
                                                             .session = session->number,
@@ -237,6 +266,26 @@ static void remove_inflight(struct broker_session *session, struct broker_entry 
     broker_entry_end(session, &taken);
     // another message may start
     broker_client_ready(session->client);
+}
+
+void broker_client_take_back(struct broker_client *client, struct bytes topic)
+{
+    struct broker_session *session = client->session;
+    struct broker_queue *queue = &session->queue;
+    ensure(broker_is_reserved(session->broker, topic));
+    // once around, so that the others keep their order
+    for (uint32_t left = queue->count; left > 0; left--) {
+        struct broker_entry entry = broker_queue_pop(queue);
+        if (bytes_equal(broker_message_topic(entry.message), topic))
+            broker_entry_end(session, &entry);
+        else
+            broker_queue_push(queue, &entry);
+    }
+    for (uint16_t i = queue->inflight_count; i > 0; i--) {
+        struct broker_entry *entry = &queue->inflight[i - 1];
+        if (entry->message && bytes_equal(broker_message_topic(entry->message), topic))
+            remove_inflight(session, entry);
+    }
 }
 
 void broker_handle_ack(struct broker_client *client, const struct mqtt_packet *packet)

@@ -48,11 +48,16 @@ static bool is_content(const struct broker_record *record)
     return mqtt_topic_is_valid(record->name) && record->qos <= 2;
 }
 
-/** What does not fit into the memory that is allowed now is dropped, and counted. */
+/**
+ * What does not fit into the memory that is allowed now is dropped, and counted. What is reserved
+ * was written by versions of before, and is not true any more.
+ */
 static int restore_message(struct restoring *restoring, const struct broker_record *record)
 {
     if (!is_content(record))
         return -EBADMSG;
+    if (broker_is_reserved(restoring->broker, record->name))
+        return 0;
     struct broker_message *message = message_from(restoring, record);
     if (!message)
         return 0;

@@ -1,7 +1,9 @@
 // Calls on topics: mqtt.js and mosquitto's programs call each other, and clients of /ws, and are called by them.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Caller } from '../support/mqtt_caller.mjs';
@@ -16,7 +18,8 @@ const denied = 0x87;
 let server, impatient, serial = 0;
 
 // direct: descriptions are passed on as they are, and need not be any; browser/mqtt_call.test.mjs has real ones
-const serve = (set = {}) => startMqtt({ set: { 'calls.media': 'direct', 'auth.token_secret': secret, 'auth.mode': 'token', 'mqtt.guests': 'allow', ...set } });
+const serve = (set = {}, options = {}) => startMqtt({ ...options, set: { 'calls.media': 'direct', 'auth.token_secret': secret, 'auth.mode': 'token', 'mqtt.guests': 'allow', ...set } });
+const serveIn = (dataDir) => serve({}, { dataDir });
 before(async () => {
     [server, impatient] = await Promise.all([serve(), serve({ 'signal.ring_timeout': '5s', 'signal.resume_window': '2s' })]);
 });
@@ -225,6 +228,54 @@ describe('a device', { concurrency: 4, timeout: 120000 }, () => {
         context.after(() => second.client.mqtt.end(true));
         await caller.request('call', { to: ben, sdp: offer });
         await second.event('call_incoming');
+    });
+
+    /** Subscribed in a session that is kept; acknowledges nothing of what comes from now on. */
+    async function numb(options, at) {
+        const device = await Caller.start(at, options);
+        await device.request('ice_servers');
+        let arrived = 0;
+        device.client.mqtt.handleMessage = () => { arrived++; };
+        return { device, arrives: () => until('it has arrived', () => arrived > 0) };
+    }
+
+    /** The first event that a device hears is that of a new call. */
+    async function hearsFirst(context, options, at, caller, ben) {
+        const device = await Caller.connect(at, options);
+        context.after(() => device.client.mqtt.end(true));
+        assert.equal(device.client.sessionPresent, true);
+        const { call } = await caller.request('call', { to: ben, sdp: offer });
+        assert.equal((await device.event('call_incoming')).call, call);
+    }
+
+    test('does not ring for a call that was over before it came back', async (context) => {
+        const ann = fresh('ann'), ben = fresh('ben');
+        const caller = await native(context, ann, '', impatient);
+        const options = { ...await login(ben), clean: false, properties: { sessionExpiryInterval: 60 } };
+        const { device, arrives } = await numb(options, impatient);
+        await caller.request('call', { to: ben, sdp: offer });
+        await arrives();
+        await device.client.kill();
+        await caller.event('call_ended');
+        await until('the device is lost', async () => caller.request('call', { to: ben, sdp: offer })
+            .then(({ call }) => caller.request('call_cancel', { call }).catch(() => {}).then(() => false), ({ code }) => code === 'user_unavailable'));
+        await hearsFirst(context, options, impatient, caller, ben);
+    });
+
+    test('does not ring for a call of before the server was killed', async (context) => {
+        const dataDir = mkdtempSync(join(tmpdir(), 'roost-rings-'));
+        context.after(() => rmSync(dataDir, { recursive: true, force: true }));
+        const before = await serveIn(dataDir);
+        const ann = fresh('ann'), ben = fresh('ben');
+        const options = { ...await login(ben), clean: false, properties: { sessionExpiryInterval: 600 } };
+        const { arrives } = await numb(options, before);
+        await (await native(context, ann, '', before)).request('call', { to: ben, sdp: offer });
+        await arrives();
+        before.signal('SIGKILL');
+        await before.stop();
+        const after = await serveIn(dataDir);
+        context.after(() => after.stop());
+        await hearsFirst(context, options, after, await native(context, ann, '', after), ben);
     });
 
     test('that begins anew, by a clean start or by hello, has no call', async (context) => {

@@ -243,6 +243,9 @@ void mqtt_calls_here(struct mqtt_calls *calls, struct broker_client *client, uin
     struct text_builder builder = text_builder_of(filter, sizeof(filter));
     text_append(&builder, front);
     text_append(&builder, EVENT);
+    // what it was told in a session that is over: calls that ring there have long ended
+    if (!signal_native_has_login(calls->config.native, front))
+        broker_client_take_back(client, bytes_of_text(filter));
     if (broker_client_has_subscribed(client, bytes_of_text(filter)))
         mqtt_calls_subscribed(calls, client, now_us, bytes_of_text(filter), true);
 }

@@ -67,9 +67,11 @@ static uint8_t *compact(void *owner, struct bytes records, size_t *ret_size)
                                    .may_subscribe = no_topic };
     struct random random;
     random_seeded_init(&random, 0);
-    struct broker_config config = {
-        .owner = &nobody, .random = &random, .sys_interval_us = TIME_NEVER, .journal = true
-    };
+    struct broker_config config = { .owner = &nobody,
+                                    .random = &random,
+                                    .sys_interval_us = TIME_NEVER,
+                                    .reserved = MQTT_TOPICS_RESERVED,
+                                    .journal = true };
     struct broker *broker = broker_new(&config, 0);
     uint8_t *snapshot = NULL;
     *ret_size = 1;

@@ -112,6 +112,8 @@ void signal_native_end_login(struct signal_native *native, uint64_t now_us,
 /** The client has all that its transport took. */
 void signal_native_confirm_login(struct signal_native *native,
                                  struct native_connection *connection);
+/** Whether there is a session of that name, connected or waiting for who was lost. */
+bool signal_native_has_login(const struct signal_native *native, const char *name);
 /** Nobody comes back to the session of that name: it is lost. There may be none. */
 void signal_native_forget(struct signal_native *native, uint64_t now_us, const char *name);
 /** The host by which the client reached us, as in a URL: for turn_offer. Copied. */

@@ -141,6 +141,11 @@ void signal_native_confirm_login(struct signal_native *native, struct native_con
         native_confirm(connection->session, connection->session->handed_seq);
 }
 
+bool signal_native_has_login(const struct signal_native *native, const char *name)
+{
+    return map_find(&native->logins, bytes_of_text(name));
+}
+
 void signal_native_forget(struct signal_native *native, uint64_t now_us, const char *name)
 {
     struct native_session *session = map_find(&native->logins, bytes_of_text(name));

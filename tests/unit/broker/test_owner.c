@@ -24,13 +24,20 @@ static int send_to(struct device *device, const char *topic, const char *payload
     return result;
 }
 
-static void tell_all(struct world *world, const char *topic, const char *payload, bool retain)
+static void tell_all_with(struct world *world, const char *topic, const char *payload, uint8_t qos,
+                          bool retain)
 {
     broker_publish(world->broker, world->now_us,
                    &(struct broker_publication){ .topic = bytes_of_text(topic),
                                                  .payload = bytes_of_text(payload),
+                                                 .qos = qos,
                                                  .retain = retain });
     world_run(world);
+}
+
+static void tell_all(struct world *world, const char *topic, const char *payload, bool retain)
+{
+    tell_all_with(world, topic, payload, 0, retain);
 }
 
 static void test_a_message_for_one_client(void **state)
@@ -167,6 +174,141 @@ static void test_wildcards_at_the_front_do_not_find_them(void **state)
     }
 }
 
+/** ---- the next process ---- */
+
+static bool disk_has(const struct world *world, const char *text)
+{
+    return memmem(world->disk, world->disk_size, text, strlen(text));
+}
+
+/** Two kept sessions that subscribed; ben is there, ann is away. */
+static void stage_listeners(struct stage *stage, enum mqtt_version version, const char *reserved)
+{
+    *stage = (struct stage){ .version = version };
+    world_init(&stage->world,
+               &(struct broker_config){ .journal = true, .reserved = reserved, .inflight_max = 1 });
+    stage_keep(stage, &stage->ann, "ann");
+    device_subscribe(&stage->ann, "own/+/state", 1);
+    device_lose(&stage->ann);
+    stage_keep(stage, &stage->ben, "ben");
+    device_subscribe(&stage->ben, "own/ben/event", 1);
+    device_subscribe(&stage->ben, "lamp", 1);
+    assert_int_equal(send_to(&stage->ben, "own/ben/event", "ring", 1), 0);
+    assert_int_equal(send_to(&stage->ben, "own/ben/event", "ring twice", 1), 0);
+    tell_all_with(&stage->world, "lamp", "on", 1, false);
+    tell_all_with(&stage->world, "own/ben/state", "busy", 1, true);
+    device_expect_message(&stage->ben, "own/ben/event", "ring", 1);
+}
+
+static void crash(struct stage *stage)
+{
+    device_forget(&stage->ann);
+    device_forget(&stage->ben);
+    world_crash(&stage->world);
+}
+
+static void test_a_call_does_not_ring_in_the_next_process(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage;
+        stage_listeners(&stage, version, OWN);
+        assert_false(disk_has(&stage.world, "ring"));
+        assert_false(disk_has(&stage.world, "busy"));
+        crash(&stage);
+        assert_true(stage_keep(&stage, &stage.ben, "ben"));
+        device_ack(&stage.ben, MQTT_PUBACK,
+                   device_expect_message(&stage.ben, "lamp", "on", 1).publish.packet_id);
+        device_expect_nothing(&stage.ben);
+        assert_true(stage_keep(&stage, &stage.ann, "ann"));
+        device_expect_nothing(&stage.ann);
+        stage_done(&stage);
+    }
+}
+
+static void test_nor_when_it_was_written_by_an_older_one(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage;
+        // which knew of nothing that is reserved
+        stage_listeners(&stage, version, NULL);
+        assert_true(disk_has(&stage.world, "ring twice"));
+        stage.world.config.reserved = OWN;
+        crash(&stage);
+        assert_true(stage_keep(&stage, &stage.ben, "ben"));
+        device_expect_message(&stage.ben, "lamp", "on", 1);
+        device_expect_nothing(&stage.ben);
+        assert_true(stage_keep(&stage, &stage.ann, "ann"));
+        device_expect_nothing(&stage.ann);
+        // nor does a short journal have them
+        size_t size;
+        uint8_t *snapshot = broker_snapshot(stage.world.broker, &size);
+        assert_null(memmem(snapshot, size, "ring", 4));
+        free(snapshot);
+        stage_done(&stage);
+    }
+}
+
+/** What was received before and is not released is another message than the next one. */
+static void test_identifiers_of_qos_2_outlive_what_they_were_for(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage = { .version = version };
+        world_init(&stage.world, &(struct broker_config){ .journal = true, .reserved = OWN });
+        stage_keep(&stage, &stage.ben, "ben");
+        device_subscribe(&stage.ben, "own/state", 2);
+        device_subscribe(&stage.ben, "lamp", 2);
+        tell_all_with(&stage.world, "own/state", "busy", 2, false);
+        uint16_t before =
+            device_expect_message(&stage.ben, "own/state", "busy", 2).publish.packet_id;
+        crash(&stage);
+        assert_true(stage_keep(&stage, &stage.ben, "ben"));
+        assert_int_equal(device_expect(&stage.ben, MQTT_PUBREL).ack.packet_id, before);
+        tell_all_with(&stage.world, "lamp", "on", 2, false);
+        uint16_t after = device_expect_message(&stage.ben, "lamp", "on", 2).publish.packet_id;
+        assert_int_not_equal(before, after);
+        device_ack(&stage.ben, MQTT_PUBCOMP, before);
+        device_ack(&stage.ben, MQTT_PUBREC, after);
+        assert_int_equal(device_expect(&stage.ben, MQTT_PUBREL).ack.packet_id, after);
+        device_ack(&stage.ben, MQTT_PUBCOMP, after);
+        // whole: nothing comes back
+        crash(&stage);
+        assert_true(stage_keep(&stage, &stage.ben, "ben"));
+        device_expect_nothing(&stage.ben);
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_MESSAGE_BYTES), 0);
+        stage_done(&stage);
+    }
+}
+
+static void test_what_nobody_waits_for_any_more_is_taken_back(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage;
+        stage_listeners(&stage, version, OWN);
+        device_lose(&stage.ben);
+        // the owner hears of it before anything is sent
+        stage_keep(&stage, &stage.ben, "ben");
+        device_expect_message(&stage.ben, "own/ben/event", "ring", 1);
+        broker_client_take_back(stage.ben.client, bytes_of_text("own/ben/event"));
+        world_run(&stage.world);
+        uint16_t id = device_expect_message(&stage.ben, "lamp", "on", 1).publish.packet_id;
+        device_expect_nothing(&stage.ben);
+        device_ack(&stage.ben, MQTT_PUBACK, id);
+        assert_true(broker_client_has_all(stage.ben.client));
+        crash(&stage);
+        stage_keep(&stage, &stage.ben, "ben");
+        device_expect_nothing(&stage.ben);
+        stage_done(&stage);
+    }
+}
+
 /** ---- what the owner hears ---- */
 
 static char heard[512];
@@ -254,6 +396,10 @@ int main(void)
         cmocka_unit_test(test_who_does_not_read_is_full),
         cmocka_unit_test(test_clients_do_not_publish_there),
         cmocka_unit_test(test_wildcards_at_the_front_do_not_find_them),
+        cmocka_unit_test(test_a_call_does_not_ring_in_the_next_process),
+        cmocka_unit_test(test_nor_when_it_was_written_by_an_older_one),
+        cmocka_unit_test(test_identifiers_of_qos_2_outlive_what_they_were_for),
+        cmocka_unit_test(test_what_nobody_waits_for_any_more_is_taken_back),
         cmocka_unit_test(test_the_owner_hears_who_is_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
