@@ -11,9 +11,6 @@ static const struct metric_description descriptions[BRIDGE_METRIC_COUNT] = {
 #undef METRIC
 };
 
-/** Whose sessions those of bridges are: no text of UTF-8, so that nobody can log in under it. */
-#define INNER_USER "\377bridge"
-
 /** ---- life ---- */
 
 static void set_defaults(struct bridge_config *config)
@@ -42,11 +39,6 @@ struct bridge *bridge_new(const struct bridge_config *config, uint64_t now_us)
     struct bridge *bridge = memory_new(struct bridge);
     bridge->config = *config;
     set_defaults(&bridge->config);
-    bridge->inner =
-        (struct broker_inner){ .user = bytes_of_text(INNER_USER),
-                               .queue_count_max = bridge->config.queue_count_max,
-                               .queue_bytes_max = bridge->config.queue_bytes_max,
-                               .dropped = &bridge->metrics[BRIDGE_METRIC_DROPPED_QUEUE] };
     begin_with_first_protocol(bridge);
     bridge_local_open(bridge, now_us);
     return bridge;
@@ -201,12 +193,15 @@ void bridge_stop(struct bridge *bridge, uint64_t now_us, bool forget)
 {
     bool was_up = bridge->state == BRIDGE_UP;
     leave(bridge, now_us);
-    mqtt_client_disconnect(&bridge->remote, now_us, MQTT_SUCCESS);
+    if (forget)
+        mqtt_client_forget(&bridge->remote, now_us);
+    else
+        mqtt_client_disconnect(&bridge->remote, now_us, MQTT_SUCCESS);
     bridge->state = was_up || bridge->state == BRIDGE_GREETING ? BRIDGE_CLOSING : BRIDGE_WAITING;
     bridge->next_call_us = TIME_NEVER;
+    bridge_local_close(bridge, now_us);
     if (forget)
         bridge_local_forget(bridge, now_us);
-    bridge_local_close(bridge, now_us);
 }
 
 /** ---- time ---- */
@@ -214,6 +209,8 @@ void bridge_stop(struct bridge *bridge, uint64_t now_us, bool forget)
 uint64_t bridge_deadline(const struct bridge *bridge)
 {
     switch (bridge->state) {
+    case BRIDGE_PREPARING:
+        return bridge->patience_us;
     case BRIDGE_WAITING:
         return bridge->next_call_us;
     case BRIDGE_GREETING:
@@ -228,7 +225,11 @@ void bridge_tick(struct bridge *bridge, uint64_t now_us)
 {
     if (bridge_deadline(bridge) > now_us)
         return;
-    if (bridge->state == BRIDGE_WAITING) {
+    if (bridge->state == BRIDGE_PREPARING) {
+        bridge->patience_us = TIME_NEVER;
+        bridge_count(bridge, BRIDGE_METRIC_HERE);
+        bridge_tell(bridge, &(struct bridge_news){ .kind = BRIDGE_NEWS_JOURNAL });
+    } else if (bridge->state == BRIDGE_WAITING) {
         if (bridge->local)
             bridge->state = BRIDGE_CALLING;
         else

@@ -82,6 +82,8 @@ enum bridge_news_kind {
     BRIDGE_NEWS_LOOP,    /**< it could loop: see above */
     BRIDGE_NEWS_FILTER,  /**< `text`, a filter there, was refused with `reason` */
     BRIDGE_NEWS_MESSAGE, /**< a message was refused there with `reason` */
+    BRIDGE_NEWS_HERE,    /**< our own broker refused it or threw it out, with `reason` */
+    BRIDGE_NEWS_JOURNAL, /**< its session here still is not in the journal */
 };
 
 struct bridge_news {
@@ -101,11 +103,17 @@ enum bridge_metric {
 
 /** Connects its inner client. Never NULL. */
 struct bridge *bridge_new(const struct bridge_config *config, uint64_t now_us);
+/**
+ * Ends the sessions here, with what waits in them, of bridges that are no more: those that are not
+ * connected and that `keep` does not want (NULL: all). Returns how many.
+ */
+size_t bridge_sessions_end(struct broker *broker, uint64_t now_us,
+                           bool (*keep)(void *owner, struct bytes name), void *owner);
 /** Accepts NULL; returns NULL. The session here stays. */
 struct bridge *bridge_free(struct bridge *bridge, uint64_t now_us);
 /**
  * The bridge is taken down: tells the other broker, and puts what is to be sent into the output.
- * `forget`: for good, the session here ends, too.
+ * `forget`: for good, the session here ends, too, and 5.0 ends that of the other broker.
  */
 void bridge_stop(struct bridge *bridge, uint64_t now_us, bool forget);
 

@@ -14,6 +14,8 @@ struct bridge {
     bool bridge_bit;
 
     struct broker_client *local; /**< NULL: our broker has ended it */
+    uint8_t local_reason;        /**< why: what it said last */
+    uint64_t patience_us; /**< until when the journal may take, while preparing; TIME_NEVER: told */
     struct mqtt_client remote;
     /** The session there may hold what ours knows nothing of: it must begin anew. */
     bool remote_is_stale;
@@ -57,7 +59,7 @@ struct bytes bridge_properties(struct bytes block, uint8_t *out);
 
 void bridge_local_open(struct bridge *bridge, uint64_t now_us);
 void bridge_local_close(struct bridge *bridge, uint64_t now_us);
-/** The session ends with the client. */
+/** The session ends, of a client that is closed. */
 void bridge_local_forget(struct bridge *bridge, uint64_t now_us);
 /** The other broker is there: subscribes, and lets messages come. */
 void bridge_local_release(struct bridge *bridge, uint64_t now_us, bool session_present);

@@ -7,6 +7,10 @@
 #include "bridge/bridge_int.h"
 
 #define PACKET_EXTRA 64
+/** Whose sessions those of bridges are: no text of UTF-8, so that nobody can log in under it. */
+#define INNER_USER "\377bridge"
+/** So long the journal may take for a session before the operator hears of it. */
+#define PATIENCE_US (10 * TIME_US_PER_S)
 
 /** ---- giving it packets ---- */
 
@@ -72,8 +76,15 @@ void bridge_local_ack(struct bridge *bridge, uint64_t now_us, enum mqtt_type typ
 void bridge_local_open(struct bridge *bridge, uint64_t now_us)
 {
     const struct bridge_config *config = &bridge->config;
+    bridge->inner =
+        (struct broker_inner){ .user = bytes_of_text(INNER_USER),
+                               .queue_count_max = config->queue_count_max,
+                               .queue_bytes_max = config->queue_bytes_max,
+                               .dropped = &bridge->metrics[BRIDGE_METRIC_DROPPED_QUEUE] };
     bridge->local =
         broker_client_open_inner(config->broker, now_us, config->socket, &bridge->inner);
+    bridge->local_reason = MQTT_SUCCESS;
+    bridge->patience_us = now_us + PATIENCE_US;
     bridge->state = BRIDGE_PREPARING;
     uint8_t block[16];
     struct writer properties = writer_of(block, sizeof(block));
@@ -96,14 +107,21 @@ void bridge_local_close(struct bridge *bridge, uint64_t now_us)
     bridge->waiting_size = 0;
 }
 
+static bool is_another(void *owner, struct bytes name)
+{
+    const struct bridge *bridge = owner;
+    return !text_equal(name, bridge->config.name);
+}
+
 void bridge_local_forget(struct bridge *bridge, uint64_t now_us)
 {
-    uint8_t block[16];
-    struct writer properties = writer_of(block, sizeof(block));
-    mqtt_write_property_four(&properties, MQTT_PROPERTY_SESSION_EXPIRY, 0);
-    struct writer writer = begin(bridge, sizeof(block));
-    mqtt_write_notice(&writer, MQTT_5, MQTT_DISCONNECT, MQTT_SUCCESS, writer_written(&properties));
-    give(bridge, now_us, &writer);
+    bridge_sessions_end(bridge->config.broker, now_us, is_another, bridge);
+}
+
+size_t bridge_sessions_end(struct broker *broker, uint64_t now_us,
+                           bool (*keep)(void *owner, struct bytes name), void *owner)
+{
+    return broker_user_prune(broker, now_us, bytes_of_text(INNER_USER), keep, owner);
 }
 
 enum retain_handling {
@@ -210,6 +228,7 @@ void bridge_local_release(struct bridge *bridge, uint64_t now_us, bool session_p
 
 static void greeted(struct bridge *bridge, uint64_t now_us, const struct mqtt_packet *packet)
 {
+    bridge->local_reason = packet->connack.reason;
     if (packet->connack.reason != MQTT_SUCCESS)
         return; // it is over, and tried again
     if (!packet->connack.session_present) {
@@ -236,7 +255,10 @@ static void handle(struct bridge *bridge, uint64_t now_us, const struct mqtt_pac
     case MQTT_PUBCOMP:
         bridge_remote_ack(bridge, now_us, packet);
         break;
-    default: // SUBACK, and a DISCONNECT before the end
+    case MQTT_DISCONNECT:
+        bridge->local_reason = packet->notice.reason;
+        break;
+    default: // SUBACK: no limit holds for it, and the rules were looked at
         break;
     }
 }
@@ -245,6 +267,11 @@ static void handle(struct bridge *bridge, uint64_t now_us, const struct mqtt_pac
 static void ended(struct bridge *bridge, uint64_t now_us)
 {
     bridge_local_close(bridge, now_us);
+    if (bridge->local_reason != MQTT_SERVER_SHUTTING_DOWN) {
+        bridge_count(bridge, BRIDGE_METRIC_HERE);
+        bridge_tell(bridge, &(struct bridge_news){ .kind = BRIDGE_NEWS_HERE,
+                                                   .reason = bridge->local_reason });
+    }
     bridge_close(bridge, now_us, MQTT_SUCCESS);
     if (bridge->state == BRIDGE_PREPARING || bridge->state == BRIDGE_CALLING) {
         bridge->next_call_us = now_us + bridge->config.restart_max_us;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "broker/broker.h"
 #include "proto/mqtt/mqtt_topic.h"
 
 /** Topics of the server's own: no bridge gives them away or lets them in. */
@@ -17,6 +18,14 @@ static char *join(struct bytes prefix, struct bytes pattern)
     if (pattern.size > 0)
         memcpy(joined + prefix.size, pattern.data, pattern.size);
     return joined;
+}
+
+static size_t level_count(struct bytes filter)
+{
+    size_t count = 0;
+    for (; filter.data; count++)
+        mqtt_level_take(&filter);
+    return count;
 }
 
 static const char *check(const struct bridge_rule *rule, struct bytes local_prefix,
@@ -33,6 +42,9 @@ static const char *check(const struct bridge_rule *rule, struct bytes local_pref
     if (memcmp(local.data, "$share", min_of(local.size, (size_t)6)) == 0 ||
         memcmp(remote.data, "$share", min_of(remote.size, (size_t)6)) == 0)
         return "a bridge shares no subscription";
+    // and one more there, in which a session here remembers what it subscribed to (bridge_local.c)
+    if (level_count(local) > BROKER_LEVELS_MAX || level_count(remote) >= BROKER_LEVELS_MAX)
+        return "prefix and pattern together have too many levels";
     if (mqtt_filter_covers(bytes_of_text(OWN_TOPICS), local))
         return "topics below roost/ are the server's own";
     return NULL;

@@ -83,6 +83,8 @@ struct broker_owner {
     void (*gone)(struct broker_owner *self, struct broker_client *client);
 };
 
+/** Of filters and retained topics: deeper ones are refused. The tree is walked by recursion. */
+#define BROKER_LEVELS_MAX 128
 /** For limits where zero is meant. */
 #define BROKER_NONE UINT32_MAX
 
@@ -182,8 +184,8 @@ struct broker_inner {
 
 /**
  * A client without a network: nobody is asked who it is and what it may, and no limit of
- * connections, keep-alive, subscriptions and messages of QoS 2 holds for it. It is held until it is
- * released.
+ * connections, sessions and how long they are kept, packets, keep-alive, subscriptions and messages
+ * of QoS 2 holds for it. It is held until it is released.
  */
 struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t now_us, void *socket,
                                                const struct broker_inner *inner);
@@ -218,6 +220,12 @@ void broker_user_disconnect(struct broker *broker, uint64_t now_us, struct bytes
                             bool (*chosen)(const struct broker_client *client));
 /** Ends all connections and all sessions of a user. Takes a look at every session. */
 void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes user);
+/**
+ * Ends those sessions of a user that are away and that `keep` does not want (NULL: all of them).
+ * Returns how many. Takes a look at every session.
+ */
+size_t broker_user_prune(struct broker *broker, uint64_t now_us, struct bytes user,
+                         bool (*keep)(void *owner, struct bytes client_id), void *owner);
 
 /** ---- output ---- */
 

@@ -51,6 +51,7 @@ struct broker_client *broker_client_open_inner(struct broker *broker, uint64_t n
     client->held = true;
     client->told_receive_max = UINT16_MAX;
     client->told_alias_max = 0;
+    client->told_packet_size_max = MQTT_PACKET_SIZE_MAX;
     return client;
 }
 

@@ -115,12 +115,14 @@ static struct broker_session *session_for(struct broker_client *client, uint64_t
         session = NULL;
     }
     *ret_present = session;
-    if (!session)
-        session = broker_session_new(broker, user, client_id);
-    // one guest with many names must not lock out everybody else
-    while (!session && broker_session_end_oldest(broker, now_us))
-        session = broker_session_new(broker, user, client_id);
-    return session;
+    if (session)
+        return session;
+    // one guest with many names must not lock out everybody else, and nobody the server's own
+    while (!client->inner && !broker_session_has_room(broker, user, client_id)) {
+        if (!broker_session_end_oldest(broker, now_us))
+            return NULL;
+    }
+    return broker_session_new(broker, user, client_id);
 }
 
 static uint32_t expiry_of(const struct mqtt_packet *packet)

@@ -65,12 +65,18 @@ struct broker_record broker_record_of_entry(const struct broker_session *session
 
 /** ---- in ---- */
 
+static uint32_t queue_count_max(const struct broker_session *session)
+{
+    const struct broker_inner *inner = session->client ? session->client->inner : NULL;
+    return inner ? inner->queue_count_max : session->broker->config.queue_count_max;
+}
+
 bool broker_is_full(const struct broker_session *session)
 {
     const struct broker_config *config = &session->broker->config;
     const struct broker_queue *queue = &session->queue;
     const struct broker_inner *inner = session->client ? session->client->inner : NULL;
-    return queue->count >= (inner ? inner->queue_count_max : config->queue_count_max) ||
+    return queue->count >= queue_count_max(session) ||
            queue->bytes >= (inner ? inner->queue_bytes_max : config->queue_bytes_max);
 }
 
@@ -85,7 +91,7 @@ bool broker_has_room_to_replay(const struct broker_session *session)
     // all retained messages fit once, so that a filter finds them all however many they are
     const struct broker *broker = session->broker;
     return session->queue.count <
-           (uint64_t)broker->config.queue_count_max + broker->topics.retained_count;
+           (uint64_t)queue_count_max(session) + broker->topics.retained_count;
 }
 
 void broker_drop_first(struct broker_session *session, enum broker_metric why)

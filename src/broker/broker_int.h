@@ -188,7 +188,10 @@ void broker_count_dropped(const struct broker_session *session, enum broker_metr
 
 struct broker_session *broker_session_find(const struct broker *broker, struct bytes user,
                                            struct bytes client_id);
-/** NULL: there are too many. */
+/** Whether there may be another one. */
+bool broker_session_has_room(const struct broker *broker, struct bytes user,
+                             struct bytes client_id);
+/** Never NULL, whether there is room or not. */
 struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
                                           struct bytes client_id);
 /**

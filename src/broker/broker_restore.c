@@ -107,8 +107,6 @@ static int restore_session(struct restoring *restoring, const struct broker_reco
         if (broker_session_find(broker, user, id))
             return -EBADMSG;
         session = broker_session_new(broker, user, id);
-        if (!session)
-            return 0;
         session->number = record->session;
         session->is_kept = true;
         broker->next_session = max_of(broker->next_session, record->session);

@@ -40,15 +40,22 @@ static void timer_expired(struct broker_timer *timer, uint64_t now_us)
     broker_session_timer(container_of(timer, struct broker_session, timer), now_us);
 }
 
+static size_t size_of(struct bytes user, struct bytes client_id)
+{
+    return sizeof(struct broker_session) + user.size + 1 + client_id.size;
+}
+
+bool broker_session_has_room(const struct broker *broker, struct bytes user, struct bytes client_id)
+{
+    return broker->sessions.count < broker->config.session_count_max &&
+           broker_has_room(broker, size_of(user, client_id));
+}
+
 struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
                                           struct bytes client_id)
 {
-    size_t size = sizeof(struct broker_session) + user.size + 1 + client_id.size;
-    if (broker->sessions.count >= broker->config.session_count_max ||
-        !broker_has_room(broker, size))
-        return NULL;
     struct broker_session *session = memory_new(struct broker_session);
-    broker->state_bytes += size;
+    broker->state_bytes += size_of(user, client_id);
     session->broker = broker;
     session->number = ++broker->next_session;
     session->key = memory_allocate(1, user.size + 1 + client_id.size);
@@ -120,7 +127,8 @@ static void forget_entries(struct broker_session *session)
 
 void broker_session_set_expiry(struct broker_session *session, uint32_t expiry_s)
 {
-    uint32_t longest = session->broker->config.session_expiry_max_s;
+    bool is_inner = session->client && session->client->inner;
+    uint32_t longest = is_inner ? UINT32_MAX : session->broker->config.session_expiry_max_s;
     session->expiry_s = min_of(expiry_s, longest);
     bool was_kept = session->is_kept;
     session->is_kept = session->expiry_s > 0;

@@ -92,9 +92,10 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
     struct mqtt_share share;
     if (!mqtt_filter_is_valid(filter) || mqtt_share_parse(filter, &share) < 0)
         return MQTT_TOPIC_FILTER_INVALID;
+    bool is_inner = session->client && session->client->inner;
     // as if every level of it were new
-    if (!broker_has_room(broker, sizeof(struct broker_subscription) + filter.size +
-                                     BROKER_LEVELS_MAX * sizeof(struct broker_topic)))
+    if (!is_inner && !broker_has_room(broker, sizeof(struct broker_subscription) + filter.size +
+                                                  BROKER_LEVELS_MAX * sizeof(struct broker_topic)))
         return MQTT_QUOTA_EXCEEDED;
     struct broker_topic *topic = broker_topics_make(&broker->topics, share.filter);
     if (!topic)
@@ -104,7 +105,6 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
         share.group.size > 0 && !group ? NULL : subscription_find(session, topic, group);
     *ret_new = !subscription;
     if (!subscription) {
-        bool is_inner = session->client && session->client->inner;
         if (!is_inner && session->subscription_count >= broker->config.subscription_count_max) {
             broker_topics_prune(topic);
             return MQTT_QUOTA_EXCEEDED;

@@ -10,9 +10,6 @@
 #include "broker/broker_wheel.h"
 #include "proto/mqtt/mqtt_packet.h"
 
-/** Deeper filters and retained topics are refused: the tree is walked by recursion. */
-#define BROKER_LEVELS_MAX 128
-
 struct broker_session;
 
 /** Members of a shared subscription: each message goes to one of them. */

@@ -324,15 +324,28 @@ void mqtt_client_unsubscribe(struct mqtt_client *client, uint64_t now_us, uint16
     end(client, now_us, &writer);
 }
 
-void mqtt_client_disconnect(struct mqtt_client *client, uint64_t now_us, enum mqtt_reason reason)
+static void say_goodbye(struct mqtt_client *client, uint64_t now_us, enum mqtt_reason reason,
+                        struct bytes properties)
 {
     if (may_write(client)) {
-        struct writer writer = begin(client, 8);
-        mqtt_write_notice(&writer, client->version, MQTT_DISCONNECT, (uint8_t)reason,
-                          bytes_of(NULL, 0));
+        struct writer writer = begin(client, 8 + properties.size);
+        mqtt_write_notice(&writer, client->version, MQTT_DISCONNECT, (uint8_t)reason, properties);
         end(client, now_us, &writer);
     }
     client->state = MQTT_CLIENT_ENDED;
+}
+
+void mqtt_client_disconnect(struct mqtt_client *client, uint64_t now_us, enum mqtt_reason reason)
+{
+    say_goodbye(client, now_us, reason, bytes_of(NULL, 0));
+}
+
+void mqtt_client_forget(struct mqtt_client *client, uint64_t now_us)
+{
+    uint8_t block[8];
+    struct writer properties = writer_of(block, sizeof(block));
+    mqtt_write_property_four(&properties, MQTT_PROPERTY_SESSION_EXPIRY, 0);
+    say_goodbye(client, now_us, MQTT_SUCCESS, writer_written(&properties));
 }
 
 /** ---- time ---- */

@@ -84,6 +84,9 @@ void mqtt_client_unsubscribe(struct mqtt_client *client, uint64_t now_us, uint16
 /** Says goodbye: nothing is written or read afterwards. Quiet before CONNACK (5.0, 3.1.4). */
 void mqtt_client_disconnect(struct mqtt_client *client, uint64_t now_us, enum mqtt_reason reason);
 
+/** The same for good: a server of 5.0 ends the session, too. */
+void mqtt_client_forget(struct mqtt_client *client, uint64_t now_us);
+
 /** When mqtt_client_tick wants to be called. */
 uint64_t mqtt_client_deadline(const struct mqtt_client *client);
 /** Keep-alive. False: the server is silent, the connection is dead; the client has ended. */

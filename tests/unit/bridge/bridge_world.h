@@ -63,14 +63,20 @@ static inline void bridge_begin(struct bridge_world *world)
 }
 
 /** Both brokers; rules are added to `config` before bridge_begin. */
-static inline void bridge_world_init(struct bridge_world *world)
+static inline void bridge_world_init_with(struct bridge_world *world,
+                                          const struct broker_config *here)
 {
     *world = (struct bridge_world){ 0 };
-    world_init(&world->here, &(struct broker_config){ .journal = true });
+    world_init(&world->here, here);
     world_init(&world->there, &(struct broker_config){ .journal = true });
     world->here.serve = serve_bridge;
     world->config.name = "west";
     world->config.client_id = "roost.west";
+}
+
+static inline void bridge_world_init(struct bridge_world *world)
+{
+    bridge_world_init_with(world, &(struct broker_config){ .journal = true });
 }
 
 static inline void bridge_rule(struct bridge_world *world, const char *pattern,

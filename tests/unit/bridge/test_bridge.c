@@ -292,19 +292,6 @@ static void test_a_side_that_forgot_all(void **state)
     }
 }
 
-/** A bridge that is taken down for good leaves no session that collects messages. */
-static void test_the_end_of_a_bridge_ends_its_session(void **state)
-{
-    (void)state;
-    struct bridge_world world;
-    begin_both(&world, BRIDGE_PROTOCOL_AUTO);
-    bridge_up(&world);
-    assert_int_equal(world_metric(&world.here, BROKER_METRIC_SESSIONS), 1);
-    bridge_stop(world.bridge, world.here.now_us, true);
-    assert_int_equal(world_metric(&world.here, BROKER_METRIC_SESSIONS), 0);
-    bridge_world_done(&world);
-}
-
 /** Rules that a new configuration does not have any more are no subscriptions either. */
 static void test_rules_change(void **state)
 {
@@ -353,7 +340,6 @@ int main(void)
         cmocka_unit_test(test_the_state_is_retained_on_both_sides),
         cmocka_unit_test(test_the_other_broker_waits_for_our_journal),
         cmocka_unit_test(test_a_side_that_forgot_all),
-        cmocka_unit_test(test_the_end_of_a_bridge_ends_its_session),
         cmocka_unit_test(test_rules_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "bridge/bridge_topics.h"
+#include "broker/broker.h"
 
 static const char *add(struct bridge_topics *topics, enum bridge_direction direction,
                        const char *pattern, const char *local, const char *remote)
@@ -99,6 +100,16 @@ static void test_bad_rules_are_refused(void **state)
     assert_non_null(add(&topics, BRIDGE_OUT, "$share/g/a", "", ""));
     assert_non_null(add(&topics, BRIDGE_IN, "$SYS/#", "", ""));
     assert_non_null(add(&topics, BRIDGE_OUT, "roost/#", "", ""));
+    assert_int_equal(topics.count, 0);
+    char deep[2 * BROKER_LEVELS_MAX];
+    memset(deep, '/', sizeof(deep));
+    deep[BROKER_LEVELS_MAX] = '\0';
+    assert_string_equal(add(&topics, BRIDGE_OUT, deep, "", ""),
+                        "prefix and pattern together have too many levels");
+    deep[BROKER_LEVELS_MAX - 1] = '\0';
+    assert_non_null(add(&topics, BRIDGE_IN, deep, "", ""));
+    deep[BROKER_LEVELS_MAX - 2] = '\0';
+    assert_non_null(add(&topics, BRIDGE_OUT, deep, "a/", "b/c/"));
     assert_int_equal(topics.count, 0);
     for (unsigned i = 0; i < BRIDGE_RULES_MAX; i++)
         assert_null(add(&topics, BRIDGE_OUT, "a", "", ""));
