@@ -215,6 +215,49 @@ describe('roost bridges to Mosquitto', { skip, timeout: 240000, concurrency: 3 }
         assert.ok(![...(await near.metrics()).keys()].some((name) => name.includes('bridge="two"')));
     });
 
+    test('what waits for a bridge is kept as long as the bridge is in the file, and no longer', async () => {
+        const dataDir = mkdtempSync(join(folder, 'data-')), far = await mosquitto();
+        const lines = ['connection west', `address 127.0.0.1:${far.port}`, 'remote_clientid west', 'restart_timeout 1 1', 'topic a/# out 1'];
+        const start = (...content) => roost(file('stays', ...content), { dataDir, set: { 'mqtt.session_expiry': '0s' } });
+        const publish = async (to, text) => {
+            const ann = await connect(to);
+            await ann.publish('a/x', text, { qos: 1 });
+            await ann.end();
+        };
+        const ben = await connect(far, { keepalive: 0 });
+        await ben.subscribe('a/#', 1);
+        far.signal('SIGSTOP');
+        let near = await start(...lines);
+        await publish(near, 'long ago');
+        await near.stop();
+        far.signal('SIGCONT');
+        near = await start(...lines);
+        await ben.next(({ text }) => text === 'long ago', patience);
+        await connected(near, 'west');
+        // taken down by a reload while Mosquitto does not listen
+        far.signal('SIGSTOP');
+        await publish(near, 'on its way');
+        file('stays', '# none');
+        near.signal('SIGHUP');
+        await logged(near, 'MQTT bridge taken down', 'west');
+        await until('its session is gone', async () => await near.total('mqtt_sessions') === 0, patience);
+        far.signal('SIGCONT');
+        await near.stop();
+        // and while there is no process
+        near = await start(...lines.with(1, `address 127.0.0.1:${await freePort()}`));
+        await publish(near, 'for nobody');
+        await near.stop();
+        near = await start('# none');
+        assert.equal((await near.logged(({ message }) => message === 'MQTT bridges of before are gone, with what waited for them', patience)).bridges, 1);
+        assert.equal(await near.total('mqtt_sessions'), 0);
+        await near.stop();
+        near = await start(...lines);
+        await connected(near, 'west');
+        await publish(near, 'now');
+        await ben.next(({ text }) => text === 'now', patience);
+        assert.ok(!ben.texts.includes('for nobody'));
+    });
+
     test('a start with a mistake in the file fails and says where', async () => {
         await assert.rejects(startMqtt({ set: { 'mqtt.bridges': file('mistake', 'connection x', 'address far.example', 'topic a/# upwards') } }),
             /line 3: behind the pattern stands out, in or both/);

@@ -32,9 +32,13 @@ must_check int mqtt_bridges_new(const struct mqtt_bridges_config *config,
 struct mqtt_bridges *mqtt_bridges_free(struct mqtt_bridges *bridges);
 /**
  * From now on there are these: takes what is in `specs`, and empties it. Those that are as before
- * stay connected; the queues of those that are gone are lost.
+ * stay connected; the queues of those that are gone, now or since another process, are lost.
  */
 void mqtt_bridges_set(struct mqtt_bridges *bridges, struct mqtt_bridge_specs *specs);
+/** Ends the sessions of bridges that are none of these (NULL: there are none), with their queues.
+ */
+void mqtt_bridges_forget_others(const struct mqtt_bridges_config *config,
+                                struct mqtt_bridges *bridges);
 /** Tells all others that we stop; nobody connects any more. */
 void mqtt_bridges_drain(struct mqtt_bridges *bridges);
 /** Its inner client is ready; `socket` is that client's. */

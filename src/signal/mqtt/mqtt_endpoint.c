@@ -365,8 +365,6 @@ static void tell_bridge_metrics(void *owner, const struct metric_set *set, bool 
 
 int mqtt_endpoint_set_bridges(struct mqtt_endpoint *endpoint, struct mqtt_bridge_specs *specs)
 {
-    if (!endpoint->bridges && specs->count == 0)
-        return 0;
     mqtt_endpoint_now(endpoint);
     struct mqtt_bridges_config config = {
         .loop = endpoint->config.loop,
@@ -379,6 +377,10 @@ int mqtt_endpoint_set_bridges(struct mqtt_endpoint *endpoint, struct mqtt_bridge
         .metrics = tell_bridge_metrics,
         .owner = endpoint,
     };
+    if (!endpoint->bridges && specs->count == 0) {
+        mqtt_bridges_forget_others(&config, NULL);
+        return 0;
+    }
     int result = endpoint->bridges ? 0 : mqtt_bridges_new(&config, &endpoint->bridges);
     if (result == 0)
         mqtt_bridges_set(endpoint->bridges, specs);
