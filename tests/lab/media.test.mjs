@@ -51,7 +51,7 @@ after(async () => {
     const table = [
         '| client | server | media goes by | everyone seen and heard after |', '|---|---|---|---|',
         ...rows.reached.map((row) => `| ${row.join(' | ')} |`), '',
-        '| what happens | nothing arrives at the one who moves for | at the other one for |', '|---|---|---|',
+        '| what happens | nothing arrives at the one who moves for | at the other one for | longest pause before |', '|---|---|---|---|',
         ...rows.moved.map((row) => `| ${row.join(' | ')} |`), ''].join('\n');
     if (process.env.ROOST_LAB_SHOW) console.error(table);
     if (process.env.ROOST_LAB !== 'full' || !process.env.ROOST_LAB_TABLE) return;
@@ -132,12 +132,22 @@ async function secondPath(page) {
 }
 
 const WATCHED_S = 5;
+/** Gaps of the move begin within this time after it; what comes later, the browser going back to a dead path, is watched, too. */
+const MOVE_S = 0.5;
 
-/** The longest time in which nothing came, in ms, in the seconds after `from`. */
-function longestGap(arrivals, from, { gone }) {
-    const times = arrivals.filter(({ time, to }) => time > from - 0.3 && time < from + WATCHED_S && !(time > from && to === gone))
-        .map(({ time }) => time).concat(from + WATCHED_S).sort((one, other) => one - other);
-    return Math.round(1000 * times.slice(1).reduce((longest, time, index) => Math.max(longest, time - times[index]), 0));
+/**
+ * The longest times in which nothing came, in ms: before the move, which is what the machine takes for itself;
+ * because of the move; and later, when all should be well again.
+ */
+function longestGaps(arrivals, at, { gone }) {
+    const end = at + WATCHED_S;
+    const times = arrivals.filter(({ time, to }) => time < end && !(time > at && to === gone)).map(({ time }) => time).concat(end).sort((one, other) => one - other);
+    const gaps = { before: 0, move: 0, later: 0 };
+    times.slice(1).forEach((time, index) => {
+        const when = time < at ? 'before' : times[index] < at + MOVE_S ? 'move' : 'later';
+        gaps[when] = Math.max(gaps[when], Math.round(1000 * (time - times[index])));
+    });
+    return gaps;
 }
 
 /**
@@ -155,8 +165,9 @@ async function moveOnce({ move, mobile = false, readdressed = false }) {
         if (mobile) await secondPath(pages[0]);
         const before = await selected(pages[0]);
         const watches = await Promise.all([network, far.network].map(({ client }) => lab.watch(client)));
-        // long enough for the server to know how long the pauses between packets are
-        await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > 100);
+        // long enough for us to know how long the pauses between packets are, and for the server
+        const seenBefore = (await frames(pages[0]))['far/camera'];
+        await until('media is flowing', async () => (await frames(pages[0]))['far/camera'] > seenBefore + 100);
         const at = Date.now() / 1000;
         move(network);
         const seen = await Promise.all(pages.map(frames));
@@ -164,7 +175,7 @@ async function moveOnce({ move, mobile = false, readdressed = false }) {
         await Promise.all([later(0, 'far'), later(1, 'near')]);
         await until('the time is over', async () => Date.now() / 1000 > at + WATCHED_S + 0.5);
         const gone = readdressed && network.address;
-        const [here, there] = (await Promise.all(watches.map((watch) => watch.stop()))).map((arrivals) => longestGap(arrivals, at, { gone }));
+        const [here, there] = (await Promise.all(watches.map((watch) => watch.stop()))).map((arrivals) => longestGaps(arrivals, at, { gone }));
         const now = await selected(pages[0]);
         await Promise.all(pages.map((page) => page.close()));
         return { here, there, path: `${before.local} to ${now.local}` };
@@ -184,10 +195,12 @@ describe('a client that moves goes on', { skip }, () => {
         test(title, { timeout: 600000 }, async (t) => {
             // a machine that is busy with other tests stalls now and then: the best of five
             let result = await moveOnce(options);
-            for (let more = limitMs ? 4 : 0; more > 0 && Math.max(result.here, result.there) >= limitMs; more--) result = await moveOnce(options);
-            t.diagnostic(`${result.here} ms, ${result.there} ms, ${result.path}`);
+            const well = ({ here, there }) => Math.max(here.move, there.move) < limitMs && Math.max(here.later, there.later) < Math.max(limitMs, 1000);
+            for (let more = 4; more > 0 && !well(result); more--) result = await moveOnce(options);
+            const { here, there, path } = result;
+            t.diagnostic(`${here.move} ms, ${there.move} ms, ${path}; before ${here.before}, ${there.before}, later ${here.later}, ${there.later}`);
             const told = (ms) => (ms < 1000 * WATCHED_S - 100 ? `${ms} ms` : `over ${WATCHED_S} s`);
-            rows.moved.push([title, told(result.here), told(result.there)]);
-            if (limitMs) assert.ok(result.here < limitMs && result.there < limitMs, JSON.stringify(result));
+            rows.moved.push([title, told(here.move), told(there.move), told(Math.max(here.before, there.before))]);
+            assert.ok(well(result), JSON.stringify(result));
         });
 });

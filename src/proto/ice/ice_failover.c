@@ -4,8 +4,8 @@
 
 /** Longer pauses are all the same, so that they are forgotten as soon as each other. */
 #define PAUSE_LIMIT_US (500 * TIME_US_PER_MS)
-/** A pause is forgotten by this part of it with each later one: half of it in 90 packets. */
-#define PAUSE_FADES_BY    128
+/** A pause is forgotten by this part of it with each later one: half of it in 45 packets. */
+#define PAUSE_FADES_BY    64
 #define INTERVAL_LIMIT_US TIME_US_PER_S
 
 void ice_failover_start(struct ice_failover *failover, uint64_t now_us)
@@ -20,6 +20,8 @@ void ice_failover_heard(struct ice_failover *failover, uint64_t now_us)
     uint64_t pause_us = min_of(now_us - failover->heard_us, PAUSE_LIMIT_US);
     failover->heard_us = now_us;
     failover->pause_us = max_of(pause_us, failover->pause_us - failover->pause_us / PAUSE_FADES_BY);
+    if (failover->silent_us != 0)
+        failover->vain_us = failover->silent_us;
     failover->silent_us = 0;
 }
 
@@ -29,7 +31,10 @@ uint64_t ice_failover_due_us(const struct ice_failover *failover)
         return failover->next_us;
     if (failover->heard_us == 0 || failover->pause_us > ICE_FAILOVER_PAUSE_MAX_US)
         return TIME_NEVER;
-    return failover->heard_us + max_of(2 * failover->pause_us, ICE_FAILOVER_PATIENCE_MIN_US);
+    uint64_t unusual_us = max_of(failover->pause_us * 5 / 4, ICE_FAILOVER_PATIENCE_MIN_US);
+    uint64_t again_us = failover->vain_us ? failover->vain_us + ICE_FAILOVER_VAIN_US : 0;
+    return time_earlier(failover->heard_us + unusual_us,
+                        max_of(failover->heard_us + ICE_FAILOVER_PATIENCE_MAX_US, again_us));
 }
 
 void ice_failover_asked(struct ice_failover *failover, uint64_t now_us)
@@ -83,10 +88,10 @@ void ice_failover_forget(struct ice_failover *failover, uint8_t index)
     failover->answered &= ~(1u << index);
 }
 
-uint64_t ice_failover_decide_us(const struct ice_failover *failover)
+uint64_t ice_failover_decide_us(const struct ice_failover *failover, uint32_t rtt_us)
 {
     if (failover->silent_us == 0 || failover->answered == 0)
         return TIME_NEVER;
-    return max_of(failover->silent_us + ICE_FAILOVER_DECIDE_US,
-                  failover->answered_us + ICE_FAILOVER_GRACE_US);
+    uint64_t decide_us = max_of(ICE_FAILOVER_DECIDE_US, rtt_us + ICE_FAILOVER_GRACE_US);
+    return max_of(failover->silent_us + decide_us, failover->answered_us + ICE_FAILOVER_GRACE_US);
 }

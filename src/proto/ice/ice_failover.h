@@ -6,23 +6,32 @@
  * paths: ice_lite_failover.c sends the questions and moves.
  *
  * Silence means something only where packets kept coming. The longest pause of late tells: silence
- * of twice that, and of ICE_FAILOVER_PATIENCE_MIN_US at least, is unusual. A path with longer
- * pauses than ICE_FAILOVER_PAUSE_MAX_US is not watched: nobody misses anything on it.
+ * of a quarter more, and of ICE_FAILOVER_PATIENCE_MIN_US at least, is unusual. Where packets come
+ * unevenly that would be long, and a question costs nothing but a few packets: so silence of
+ * ICE_FAILOVER_PATIENCE_MAX_US is asked about, too, but when that was in vain, not again within
+ * ICE_FAILOVER_VAIN_US. A path with longer pauses than ICE_FAILOVER_PAUSE_MAX_US is not watched:
+ * nobody misses anything on it.
  *
- * Questions cost nothing but a few packets: a peer that has only stopped sending answers over the
- * path in use, and all is well. It must fail to, while another path answers, for the peer to move.
+ * What moves the peer is not its silence but its answers: it must fail to answer over the path in
+ * use, for longer than answers take there, while it answers over another one. A peer that has only
+ * stopped sending answers over the path in use, and all is well.
  */
 #pragma once
 
 #include "base/random.h"
 #include "base/time.h"
 
-#define ICE_FAILOVER_PATIENCE_MIN_US (80 * TIME_US_PER_MS)
+#define ICE_FAILOVER_PATIENCE_MIN_US (50 * TIME_US_PER_MS)
+#define ICE_FAILOVER_PATIENCE_MAX_US (100 * TIME_US_PER_MS)
+#define ICE_FAILOVER_VAIN_US         (500 * TIME_US_PER_MS)
 #define ICE_FAILOVER_PAUSE_MAX_US    (250 * TIME_US_PER_MS)
 /** From the first question until another path may take over: three of them have left by then. */
-#define ICE_FAILOVER_DECIDE_US (60 * TIME_US_PER_MS)
-/** What the path in use may answer later than another one: both were away, as in a short outage. */
-#define ICE_FAILOVER_GRACE_US (30 * TIME_US_PER_MS)
+#define ICE_FAILOVER_DECIDE_US (50 * TIME_US_PER_MS)
+/**
+ * What the path in use may answer later than it usually does, and later than another one: both were
+ * away, as in a short outage.
+ */
+#define ICE_FAILOVER_GRACE_US (25 * TIME_US_PER_MS)
 /** Between questions at first; it doubles from the third one on, up to a second. */
 #define ICE_FAILOVER_INTERVAL_US (20 * TIME_US_PER_MS)
 /** Questions end after so long: the peer is gone, or its own restart of ICE will tell. */
@@ -34,6 +43,7 @@ struct ice_failover {
     uint64_t heard_us;    /**< when something came over the path in use last; 0: nothing yet */
     uint64_t pause_us;    /**< the longest pause of late */
     uint64_t silent_us;   /**< when the first question left; 0: it is not silent */
+    uint64_t vain_us;     /**< when a silence began that was none after all; 0: none has */
     uint64_t next_us;     /**< when the next questions are due, while it is silent */
     uint64_t answered_us; /**< when another path answered first; 0: none has */
     uint32_t answered;    /**< which ones have: a bit for each index */
@@ -62,5 +72,8 @@ bool ice_failover_matches(const struct ice_failover *failover, const uint8_t tra
 void ice_failover_answered(struct ice_failover *failover, uint64_t now_us, uint8_t index);
 /** The path with this index is gone, or another one now: its question has no answer any more. */
 void ice_failover_forget(struct ice_failover *failover, uint8_t index);
-/** When one of the paths in `answered` is to take over; TIME_NEVER while there is none. */
-uint64_t ice_failover_decide_us(const struct ice_failover *failover);
+/**
+ * When one of the paths in `answered` is to take over; TIME_NEVER while there is none. `rtt_us`:
+ * how long the path in use took to answer before; 0: not known.
+ */
+uint64_t ice_failover_decide_us(const struct ice_failover *failover, uint32_t rtt_us);

@@ -42,12 +42,16 @@ static bool watched(const struct ice_lite *ice)
            ice->consent.state != ICE_CONSENT_EXPIRED;
 }
 
+static uint64_t decide_us(const struct ice_lite *ice)
+{
+    return ice_failover_decide_us(&ice->failover, ice_lite_rtt_us(ice));
+}
+
 uint64_t ice_lite_failover_deadline(const struct ice_lite *ice)
 {
     if (!watched(ice))
         return TIME_NEVER;
-    uint64_t deadline_us =
-        time_earlier(ice_failover_due_us(&ice->failover), ice_failover_decide_us(&ice->failover));
+    uint64_t deadline_us = time_earlier(ice_failover_due_us(&ice->failover), decide_us(ice));
     return ice->claim.left > 0 ? time_earlier(deadline_us, ice->claim.next_us) : deadline_us;
 }
 
@@ -69,7 +73,7 @@ static void take_over(struct ice_lite *ice, uint64_t now_us, int8_t index)
 
 void ice_lite_failover_tick(struct ice_lite *ice, uint64_t now_us)
 {
-    if (!watched(ice) || ice_failover_decide_us(&ice->failover) > now_us)
+    if (!watched(ice) || decide_us(ice) > now_us)
         return;
     int8_t best = ICE_LITE_NONE;
     for (int8_t i = 0; i < ice->path_count; i++) {

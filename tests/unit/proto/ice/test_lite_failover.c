@@ -115,6 +115,99 @@ static void test_another_path_takes_over_within_a_fraction_of_a_second(void **st
     }
 }
 
+/** From the end of the path in use until each end uses the other one. */
+struct moves {
+    uint64_t server_us, client_us;
+};
+
+/** `gap_us`: a pause that comes once a second before the path ends. */
+static struct moves leave(struct two_ways *world, uint64_t gap_us)
+{
+    for (int i = 0; i < 10; i++) {
+        network_run(world->net, gap_us);
+        talk(world, time_from_s(1), STEP_US);
+    }
+    bool wifi = server_uses(world, &world->wifi);
+    const struct net_address *other = wifi ? &world->mobile : &world->wifi;
+    (wifi ? &world->wifi_gone : &world->mobile_gone)[0] = true;
+    struct moves moves = { 0 };
+    const uint64_t step_us = time_from_ms(1);
+    for (uint64_t passed_us = step_us; passed_us < time_from_s(1); passed_us += step_us) {
+        talk(world, step_us, step_us);
+        struct net_path path;
+        assert_true(node_path(&world->client, &path));
+        if (moves.server_us == 0 && server_uses(world, other))
+            moves.server_us = passed_us;
+        if (moves.client_us == 0 && net_address_equal(&path.local, other))
+            moves.client_us = passed_us;
+    }
+    return moves;
+}
+
+static void test_gaps_stay_under_200_ms_with_a_round_trip_of_60(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct two_ways world;
+        two_ways_start(&world, seed);
+        struct moves moves = leave(&world, 0);
+        // ours are on their way for 30 ms, and so were the last ones on the old path
+        assert_in_range(moves.server_us, 1, time_from_ms(170));
+        assert_in_range(moves.client_us, 1, time_from_ms(200));
+        assert_int_equal(counter(&world.server, ICE_FAILOVERS), 1);
+        two_ways_end(&world);
+    }
+}
+
+static void test_packets_that_come_unevenly_delay_little(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct two_ways world;
+        two_ways_start(&world, seed);
+        struct moves moves = leave(&world, time_from_ms(130));
+        assert_in_range(moves.server_us, 1, time_from_ms(180));
+        assert_in_range(moves.client_us, 1, time_from_ms(210));
+        assert_int_equal(counter(&world.server, ICE_FAILOVERS), 1);
+        two_ways_end(&world);
+    }
+}
+
+static void test_questions_in_vain_are_rare(void **state)
+{
+    (void)state;
+    struct ice_failover failover;
+    uint64_t now_us = time_from_s(1), asked = 0;
+    ice_failover_start(&failover, now_us);
+    // pauses of 60 and 240 ms in turn: silence of 100 ms is usual
+    const uint64_t end_us = now_us + time_from_s(60);
+    for (bool long_one = false; now_us < end_us; long_one = !long_one) {
+        now_us += time_from_ms(long_one ? 240 : 60);
+        if (ice_failover_due_us(&failover) < now_us) {
+            ice_failover_asked(&failover, ice_failover_due_us(&failover));
+            asked++;
+        }
+        ice_failover_heard(&failover, now_us);
+    }
+    assert_in_range(asked, 60, 2 * 60);
+}
+
+static void test_a_path_has_the_time_that_answers_take_there(void **state)
+{
+    (void)state;
+    struct ice_failover failover;
+    uint64_t now_us = time_from_s(1);
+    ice_failover_start(&failover, now_us);
+    ice_failover_asked(&failover, now_us);
+    assert_int_equal(ice_failover_decide_us(&failover, 0), TIME_NEVER);
+    ice_failover_answered(&failover, now_us + time_from_ms(10), 1);
+    assert_int_equal(ice_failover_decide_us(&failover, 0), now_us + ICE_FAILOVER_DECIDE_US);
+    assert_int_equal(ice_failover_decide_us(&failover, 300000),
+                     now_us + 300000 + ICE_FAILOVER_GRACE_US);
+    ice_failover_heard(&failover, now_us + time_from_ms(300));
+    assert_int_equal(ice_failover_decide_us(&failover, 300000), TIME_NEVER);
+}
+
 static void test_a_peer_that_only_stops_sending_stays(void **state)
 {
     (void)state;
@@ -213,6 +306,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_another_path_takes_over_within_a_fraction_of_a_second),
+        cmocka_unit_test(test_gaps_stay_under_200_ms_with_a_round_trip_of_60),
+        cmocka_unit_test(test_packets_that_come_unevenly_delay_little),
+        cmocka_unit_test(test_questions_in_vain_are_rare),
+        cmocka_unit_test(test_a_path_has_the_time_that_answers_take_there),
         cmocka_unit_test(test_a_peer_that_only_stops_sending_stays),
         cmocka_unit_test(test_an_outage_of_all_paths_moves_nothing),
         cmocka_unit_test(test_a_path_with_long_pauses_is_not_watched),
