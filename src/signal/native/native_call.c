@@ -109,6 +109,8 @@ void native_register(struct native_session *session, uint64_t now_us,
         native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL, NULL);
         return;
     }
+    const char *before = call_device_user(&session->device);
+    bool is_new = !before || strcmp(before, request->user) != 0;
     int result =
         call_device_register(calls_of(session), &session->device, request->user, name, by_grants);
     if (result < 0) {
@@ -127,7 +129,7 @@ void native_register(struct native_session *session, uint64_t now_us,
                                                                .ice_servers_count = ice.count });
     native_ice_done(&ice);
     native_send_reply(session, message->id);
-    native_device_registered(session, now_us);
+    native_device_registered(session, now_us, is_new);
 }
 
 static void reply_unregistered(struct native_session *session, const struct wire_message *message,

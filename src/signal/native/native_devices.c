@@ -6,11 +6,13 @@
 
 #define DEVICES_MAX 100
 
-void native_device_registered(struct native_session *session, uint64_t now_us)
+void native_device_registered(struct native_session *session, uint64_t now_us, bool is_new)
 {
     struct call_device *device = &session->device;
     device->remote = session->remote;
     device->since_unix_ms = (int64_t)(native_unix_us(session->native, now_us) / TIME_US_PER_MS);
+    if (is_new)
+        native_messages_catch_up(session);
     messaging_arrived(session->native->config.messaging, device);
 }
 

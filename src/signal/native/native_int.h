@@ -192,13 +192,18 @@ void native_missed_some(struct call_device *device, uint64_t calls, uint64_t mes
 void native_messages_confirmed(struct native_session *session, uint64_t seq);
 /** The session ends. `lost`: its client was not heard any more; what it has not confirmed waits. */
 void native_messages_done(struct native_session *session, bool lost);
+/**
+ * Gives a device that has just come what its user's other devices were handed and have not
+ * confirmed: their connections may be dead.
+ */
+void native_messages_catch_up(struct native_session *session);
 /** Whether the reply to this request is still to come. */
 bool native_is_pending(const struct native_session *session, uint64_t request);
 
 /** ---- native_devices.c ---- */
 
-/** It has a user name now. */
-void native_device_registered(struct native_session *session, uint64_t now_us);
+/** It has a user name now; `is_new`: it had not, or another, and hears what it is given. */
+void native_device_registered(struct native_session *session, uint64_t now_us, bool is_new);
 /** call_device_ops.disconnect. */
 void native_device_revoked(struct call_device *device, uint64_t now_us);
 

@@ -34,7 +34,7 @@ static void register_user(struct native_session *session, uint64_t now_us)
                            result == -EEXIST ? WIRE_ERROR_USER_TAKEN : WIRE_ERROR_SERVER_FULL,
                            NULL);
     else
-        native_device_registered(session, now_us);
+        native_device_registered(session, now_us, true);
 }
 
 /** NULL: the server is full. */
@@ -109,7 +109,7 @@ static void begin_to_hear(struct native_session *session, uint64_t now_us)
         return;
     session->device.ops = &native_call_ops;
     if (call_device_user(&session->device))
-        native_device_registered(session, now_us);
+        native_device_registered(session, now_us, true);
 }
 
 void signal_native_begin_login(struct signal_native *native, uint64_t now_us,

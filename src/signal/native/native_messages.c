@@ -24,12 +24,10 @@ _Static_assert((int)WIRE_PAST_CALL_RESULT_ANSWERED == (int)PAST_CALL_ANSWERED &&
 
 /** ---- what a device hears ---- */
 
-/** In case the client is gone before it confirms it. */
-static void remember(struct native_session *session, const struct user_message *message)
+/** What was sent last is a message to its user: in case the client is gone before it confirms it. */
+static void remember(struct native_session *session, const char *id)
 {
     struct native_unconfirmed *unconfirmed = &session->unconfirmed;
-    if (!session->device.verified || strcmp(message->to, call_device_user(&session->device)) != 0)
-        return;
     if (unconfirmed->count == UNCONFIRMED_MAX) {
         unconfirmed->count--;
         memmove(unconfirmed->items, unconfirmed->items + 1,
@@ -42,7 +40,7 @@ static void remember(struct native_session *session, const struct user_message *
     }
     struct native_handed *handed = &unconfirmed->items[unconfirmed->count++];
     handed->seq = session->replay.next_seq - 1;
-    snprintf(handed->id, sizeof(handed->id), "%s", message->id);
+    snprintf(handed->id, sizeof(handed->id), "%s", id);
 }
 
 void native_message_came(struct call_device *device, const struct user_message *message)
@@ -59,7 +57,8 @@ void native_message_came(struct call_device *device, const struct user_message *
                                         .missed = message->missed };
     wire_write_event_message(native_out(session->native), &event);
     native_send_event(session);
-    remember(session, message);
+    if (device->verified && strcmp(message->to, call_device_user(device)) == 0)
+        remember(session, message->id);
 }
 
 void native_missed_some(struct call_device *device, uint64_t calls, uint64_t messages)
@@ -89,7 +88,7 @@ void native_messages_done(struct native_session *session, bool lost)
     struct native_unconfirmed *unconfirmed = &session->unconfirmed;
     struct messaging *messaging = session->native->config.messaging;
     const char *user = call_device_user(&session->device);
-    // what another device of the user's has, the user has
+    // what another device of the user's has, the user has: who came later was given it, too
     bool to_take_back = lost && !list_empty(&session->away_node) && user &&
                         session->device.verified &&
                         message_audience(messaging->calls, user, &session->device).connected == 0;
@@ -100,6 +99,51 @@ void native_messages_done(struct native_session *session, bool lost)
     free(session->pending);
     session->pending = NULL;
     session->pending_count = 0;
+}
+
+/** ---- what a newcomer is given ---- */
+
+/** The session of a device of ours that gets messages; NULL: it is another's. */
+static struct native_session *hearing_session(struct call_device *device)
+{
+    return device->ops == &native_call_ops ? container_of(device, struct native_session, device)
+                                           : NULL;
+}
+
+/** Gives `session` what the other one has not confirmed; `given` has the ids that it got before. */
+static void give_unconfirmed(struct native_session *session, const struct native_session *other,
+                             struct map *given)
+{
+    const struct native_unconfirmed *unconfirmed = &other->unconfirmed;
+    for (size_t i = 0; i < unconfirmed->count && given->count < UNCONFIRMED_MAX; i++) {
+        const struct native_handed *handed = &unconfirmed->items[i];
+        if (map_set(given, bytes_of_text(handed->id), session))
+            continue;
+        if (handed->seq >= native_replay_oldest(&other->replay)) {
+            native_send_body(session, native_replay_get(&other->replay, handed->seq));
+            remember(session, handed->id);
+        } else { // the other one cannot get it any more either: it comes from the disk
+            messaging_take_back(session->native->config.messaging,
+                                call_device_user(&session->device), handed->id);
+        }
+    }
+}
+
+void native_messages_catch_up(struct native_session *session)
+{
+    struct call_device *device = &session->device;
+    const struct call_directory *calls = session->native->config.calls;
+    const char *user = call_device_user(device);
+    struct call_device *other = NULL;
+    struct map given = { 0 };
+    if (!user || !device->verified || !hearing_session(device) || session->relays)
+        return;
+    while ((other = call_user_next(calls, user, other))) {
+        const struct native_session *theirs = hearing_session(other);
+        if (theirs && theirs != session)
+            give_unconfirmed(session, theirs, &given);
+    }
+    map_done(&given);
 }
 
 /** ---- requests that wait for the disk ---- */

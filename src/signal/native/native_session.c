@@ -151,7 +151,12 @@ void native_resume(struct native_connection *connection, uint64_t now_us,
     }
     displace(session);
     if (!native_replay_reaches(&session->replay, request->last_seq)) {
-        // it can never be resumed: the client's view of the room is broken
+        // it can never be resumed: the client's view of the room is broken, and what it did not get
+        // waits for it to come anew
+        if (request->last_seq < session->replay.next_seq)
+            native_confirm(session, request->last_seq);
+        if (list_empty(&session->away_node))
+            native_session_detach(session, now_us);
         native_session_end(session, now_us, true);
         native_refuse_bare(connection, message->id, WIRE_ERROR_RESUME_LOST, NULL);
         return;

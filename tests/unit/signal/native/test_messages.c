@@ -86,15 +86,23 @@ static void test_a_message_to_an_away_client_comes_with_its_resume(void **state)
 
 static const char key_text[] = "a key of sixteen bytes and more";
 
-static void enter_with_token(struct client *client, const char *user)
+/** Valid until the next call. */
+static const char *token_of(const char *user)
 {
+    static char text[512];
     struct token_grants grants = { 0 };
     snprintf(grants.user, sizeof(grants.user), "%s", user);
     char *token = token_mint(&grants, bytes_of_text(key_text), 1700000000);
-    client_hello(client);
-    client_must(client,
-                json_pack("{s:s,s:s,s:s}", "type", "register", "user", user, "token", token));
+    snprintf(text, sizeof(text), "%s", token);
     free(token);
+    return text;
+}
+
+static void enter_with_token(struct client *client, const char *user)
+{
+    client_hello(client);
+    client_must(client, json_pack("{s:s,s:s,s:s}", "type", "register", "user", user, "token",
+                                  token_of(user)));
 }
 
 static void test_devices_are_listed_and_one_is_disconnected_for_good(void **state)
@@ -151,6 +159,66 @@ static void test_other_devices_of_the_sender_see_what_it_sent(void **state)
     client_done(&phone);
     client_done(&desk);
     client_done(&ben);
+}
+
+/** The client has all that it was sent. */
+static void confirm(struct client *client)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "{\"type\":\"ping\",\"last_seq\":%llu}",
+             (unsigned long long)client->last_seq);
+    client_say(client, text);
+}
+
+/** The next message that came says this. */
+static void hears_text(struct client *client, const char *text)
+{
+    json_t *event = client_hears(client, "message");
+    if (!event)
+        fail_msg("nothing where \"%s\" was expected", text);
+    assert_string_equal(text_at(event, "text"), text);
+}
+
+static void test_who_comes_gets_what_a_dead_device_was_handed(void **state)
+{
+    (void)state;
+    world_stop();
+    world_start(&(struct native_config){ .token_key = bytes_of_text(key_text) });
+    struct client ada, phone, desk, tablet, late;
+    enter_with_token(&ada, "ada");
+    enter_with_token(&phone, "ben");
+    client_must(&ada, text_to("ben", "read by the phone"));
+    hears_text(&phone, "read by the phone");
+    confirm(&phone);
+    // from here on nobody reads what the phone is sent, and nobody knows
+    client_must(&ada, text_to("ben", "one"));
+    client_must(&ada, text_to("ben", "two"));
+    enter_with_token(&desk, "ben");
+    hears_text(&desk, "one");
+    hears_text(&desk, "two");
+    client_must(&ada, text_to("ben", "three"));
+    hears_text(&desk, "three");
+    // each comes once to each device, however many have it
+    enter_with_token(&tablet, "ben");
+    hears_text(&tablet, "one");
+    hears_text(&tablet, "two");
+    hears_text(&tablet, "three");
+    client_must(&tablet, json_pack("{s:s,s:s,s:s}", "type", "register", "user", "ben", "token",
+                                   token_of("ben")));
+    assert_int_equal(client_heard(&tablet, "message"), 0);
+    assert_int_equal(client_heard(&desk, "message"), 0);
+    // and no more when all who are alive have confirmed it
+    client_break(&phone, 1006);
+    world_pass(3600 * S);
+    confirm(&desk);
+    confirm(&tablet);
+    enter_with_token(&late, "ben");
+    assert_int_equal(client_heard(&late, "message"), 0);
+    client_done(&ada);
+    client_done(&phone);
+    client_done(&desk);
+    client_done(&tablet);
+    client_done(&late);
 }
 
 static bool is_account(void *owner, const char *name)
@@ -212,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_message_reaches_the_other_user),
+        TEST(test_who_comes_gets_what_a_dead_device_was_handed),
         TEST(test_who_cannot_send_is_told_why),
         TEST(test_devices_are_listed_and_one_is_disconnected_for_good),
         TEST(test_other_devices_of_the_sender_see_what_it_sent),
