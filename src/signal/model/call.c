@@ -46,9 +46,19 @@ struct call_record call_record_begin(const struct call_device *caller, uint64_t 
     return record;
 }
 
-/** Forgets a call that nobody has heard of. */
-static void discard(struct call_directory *directory, struct call *call)
+/** Nobody counts it as ringing any more. */
+static void end_attempt(struct call_directory *directory, struct call *call, uint64_t now_us,
+                        bool settled)
 {
+    if (call->attempt)
+        call_attempt_end(&directory->attempts, call->attempt, now_us, settled);
+    call->attempt = NULL;
+}
+
+/** Forgets a call that nobody has heard of. */
+static void discard(struct call_directory *directory, struct call *call, uint64_t now_us)
+{
+    end_attempt(directory, call, now_us, false);
     list_remove(&call->ringing_node);
     map_remove(&directory->calls, bytes_of_text(call->record.id));
     metric_subtract(&directory->metrics[CALL_METRIC_CALLS], 1);
@@ -75,6 +85,8 @@ int call_new(struct call_directory *directory, struct call_device *caller, uint6
     metric_add(&directory->metrics[CALL_METRIC_CALLS], 1);
     metric_add(&directory->metrics[CALL_METRIC_STARTED], 1);
     call->glare = plan->glare;
+    if (!plan->replaced) // which rings at nobody
+        call->attempt = call_attempt_begin(&directory->attempts, caller, request->to, now_us);
     if (plan->leaving)
         memcpy(call->leaves, plan->leaving->call->record.id, CALL_ID_SIZE);
     if (plan->replaced)
@@ -88,7 +100,7 @@ int call_new(struct call_directory *directory, struct call_device *caller, uint6
     if (call_wants_anchor(directory, caller, plan)) {
         int error = call_anchored_begin(directory, call, request->sdp, &offer);
         if (error) {
-            discard(directory, call);
+            discard(directory, call, now_us);
             return error;
         }
     }
@@ -135,6 +147,7 @@ void call_end(struct call_directory *directory, struct call *call, uint64_t now_
     if (call->state == CALL_ACCEPTED)
         touch_users(directory, call);
     call_change(call, CALL_INPUT_END);
+    end_attempt(directory, call, now_us, reason == CALL_ENDED_GLARE);
     list_remove(&call->ringing_node);
     map_remove(&directory->calls, bytes_of_text(call->record.id));
     metric_subtract(&directory->metrics[CALL_METRIC_CALLS], 1);
@@ -196,6 +209,7 @@ int call_accept(struct call_directory *directory, struct call_device *device, ui
             return error;
     }
     call_change(call, CALL_INPUT_ACCEPT);
+    end_attempt(directory, call, now_us, true);
     call->record.accepted_us = now_us;
     call->record.callee_binding = device->binding;
     list_remove(&call->ringing_node);

@@ -103,6 +103,45 @@ static void find_whom(const struct call_directory *directory, const char *to,
         find_callees(directory, to, plan);
 }
 
+/** A call that rings at the device, and gives way to one of another caller; NULL: none. */
+static struct call *find_insistent(const struct call_directory *directory,
+                                   const struct call_device *device, uint64_t now_us,
+                                   const struct call_attempt *own)
+{
+    const struct call_side *side;
+    list_each(side, &device->sides, device_node)
+    {
+        struct call *call = side->call;
+        if (!call_side_is_caller(side) && call->attempt && call->attempt != own &&
+            call_attempt_gives_way(&directory->attempts, call->attempt, now_us))
+            return call;
+    }
+    return NULL;
+}
+
+/** Who rings again and again does not keep others from ringing. */
+static void have_insistent_give_way(struct call_directory *directory, uint64_t now_us,
+                                    const char *to, const struct call_attempt *own,
+                                    struct call_plan *plan)
+{
+    struct call_device *device = NULL;
+    struct call *call = NULL;
+    if (call_attempt_gives_way(&directory->attempts, own, now_us) ||
+        presence_of(directory, to).presence == PRESENCE_DND)
+        return;
+    while (!call && (device = call_user_next(directory, to, device)))
+        call = find_insistent(directory, device, now_us, own);
+    device = map_find(&directory->links, bytes_of_text(to));
+    if (!call && device)
+        call = find_insistent(directory, device, now_us, own);
+    if (!call)
+        return;
+    metric_add(&directory->metrics[CALL_METRIC_GAVE_WAY], 1);
+    call_end(directory, call, now_us, CALL_ENDED_BUSY, NULL);
+    plan->some_busy = false;
+    find_callees(directory, to, plan);
+}
+
 /** Nobody rings; whoever was called may want to know of it later. */
 static int refuse(const struct call_directory *directory, const struct call_device *caller,
                   uint64_t now_us, const struct call_request *request, const struct call_plan *plan)
@@ -127,8 +166,15 @@ int call_start(struct call_directory *directory, struct call_device *device, uin
     if (!has_place(device, plan.leaving))
         return -EALREADY;
     find_whom(directory, request->to, &plan);
+    const struct call_attempt *own = call_attempts_find(&directory->attempts, device, request->to);
+    if (plan.callee_count == 0 && plan.some_busy)
+        have_insistent_give_way(directory, now_us, request->to, own, &plan);
     if (plan.callee_count == 0)
         return refuse(directory, device, now_us, request, &plan);
+    if (!plan.replaced && !call_attempt_may_ring(&directory->attempts, own, now_us)) {
+        metric_add(&directory->metrics[CALL_METRIC_INSISTENT], 1);
+        return -EAGAIN;
+    }
     if (directory->calls.count >= directory->config.call_count_max)
         return -ENOSPC;
     struct call *call = NULL;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "signal/model/call_anchor.h"
+#include "signal/model/call_attempt.h"
 #include "signal/model/call_device.h"
 #include "signal/model/contacts.h"
 
@@ -82,6 +83,7 @@ struct call_directory {
     struct map calls;      /**< struct call by id */
     struct list ringing;   /**< calls by deadline: all ring for the same time */
     struct list gathering; /**< sides whose description waits for candidates, by deadline */
+    struct call_attempts attempts;
     struct presence_board presence;
     struct contact_index shown;
     const char *problem; /**< after -EBADMSG: what is wrong with the description, a sentence */
@@ -114,7 +116,7 @@ struct call_request {
  * Starts a call. Returns 0 with its id; -ENOENT (nobody there), -EBUSY (in a call), -EALREADY (the
  * caller is in calls that it does not hold), -EINVAL (calls itself), -EDEADLK (glare, and the
  * other's call goes on), -EBADMSG (an anchored call with an offer that cannot be: `problem`),
- * -ENOSPC.
+ * -EAGAIN (too many calls of the caller's rang there without an answer: call_attempt.h), -ENOSPC.
  */
 must_check int call_start(struct call_directory *directory, struct call_device *device,
                           uint64_t now_us, const struct call_request *request,

@@ -75,6 +75,7 @@ struct call {
     bool glare;                  /**< it took the place of a call that crossed it */
     char leaves[CALL_ID_SIZE];   /**< the call that its caller leaves for it (transfer); "": none */
     char replaces[CALL_ID_SIZE]; /**< the callee's that it takes the place of; "": none */
+    struct call_attempt *attempt; /**< until it is accepted; NULL: it is not counted */
     uint64_t deadline_us;
     struct list ringing_node;       /**< in call_directory.ringing until accepted */
     struct call_anchored *anchored; /**< its media, when that goes through the server */

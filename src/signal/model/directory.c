@@ -18,6 +18,11 @@ static void set_defaults(struct call_directory_config *config)
         config->call_count_max = 20000;
 }
 
+static void set_costs(struct call_directory *directory)
+{
+    directory->attempts.cost_us = 2 * directory->config.ring_timeout_us;
+}
+
 static void init_keyed(struct map *map, struct random *random)
 {
     uint64_t secret[2] = { random_u64(random), random_u64(random) };
@@ -35,6 +40,8 @@ void call_directory_init(struct call_directory *directory,
     list_init(&directory->ringing);
     uint64_t secret[2] = { random_u64(config->random), random_u64(config->random) };
     presence_board_init(&directory->presence, secret);
+    call_attempts_init(&directory->attempts, secret);
+    set_costs(directory);
     list_init(&directory->gathering);
 }
 
@@ -45,6 +52,7 @@ void call_directory_reload(struct call_directory *directory,
     directory->config = *config;
     directory->config.random = random;
     set_defaults(&directory->config);
+    set_costs(directory);
 }
 
 void call_directory_done(struct call_directory *directory)
@@ -55,6 +63,7 @@ void call_directory_done(struct call_directory *directory)
     map_done(&directory->users);
     map_done(&directory->links);
     map_done(&directory->calls);
+    call_attempts_done(&directory->attempts);
     presence_board_done(&directory->presence);
     contact_index_done(&directory->shown);
 }

@@ -207,6 +207,10 @@ void native_refuse_call(struct native_session *session, const struct wire_messag
     case -EDEADLK:
         native_refuse(session, message, WIRE_ERROR_GLARE, NULL);
         break;
+    case -EAGAIN:
+        native_refuse(session, message, WIRE_ERROR_RATE_LIMITED,
+                      "Too many calls to this user were not answered. Call again later.");
+        break;
     case -ENOSPC:
         native_refuse(session, message, WIRE_ERROR_SERVER_FULL, NULL);
         break;

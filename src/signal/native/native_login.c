@@ -47,6 +47,8 @@ static struct native_session *begin(struct native_connection *connection)
     session->identity = identity_copy(identity->name, identity->user, identity->binding);
     const struct call_device_ops *ops = connection->hears ? &native_call_ops : &native_deaf_ops;
     call_device_init(&session->device, ops, identity->binding);
+    session->device.remote = session->remote;
+    session->device.loopback = net_address_is_loopback(&session->remote);
     session->admitted = true;
     map_set(&session->native->logins, bytes_of_text(identity->name), session);
     native_session_attach(session, connection);

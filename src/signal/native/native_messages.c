@@ -24,7 +24,8 @@ _Static_assert((int)WIRE_PAST_CALL_RESULT_ANSWERED == (int)PAST_CALL_ANSWERED &&
 
 /** ---- what a device hears ---- */
 
-/** What was sent last is a message to its user: in case the client is gone before it confirms it. */
+/** What was sent last is a message to its user: in case the client is gone before it confirms it.
+ */
 static void remember(struct native_session *session, const char *id)
 {
     struct native_unconfirmed *unconfirmed = &session->unconfirmed;

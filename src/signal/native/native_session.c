@@ -24,6 +24,7 @@ struct native_session *native_session_new(struct native_connection *connection)
     call_device_init(&session->device, &native_call_ops, CALL_BINDING_NATIVE);
     list_init(&session->relayed);
     native_contacts_init(session);
+    session->device.remote = session->remote;
     session->device.loopback = net_address_is_loopback(&session->remote);
     map_set(&native->sessions, bytes_of_text(session->id), session);
     native_count(native, NATIVE_METRIC_SESSIONS, 1);

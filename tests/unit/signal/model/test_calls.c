@@ -353,6 +353,106 @@ static void test_calls_are_bounded(void **state)
     go(&carl);
 }
 
+/** A guest from an address: of a stranger, who has names without number. */
+static void enter_from(struct fake_device *fake, const char *user, uint8_t host)
+{
+    enter(fake, CALL_BINDING_NATIVE, user);
+    fake->device.remote = net_address_ipv4(203, 0, 113, host, 5000);
+}
+
+static void test_who_rings_again_and_again_gives_way(void **state)
+{
+    (void)state;
+    struct fake_device stranger, ben, carl, other;
+    char id[CALL_ID_SIZE], second[CALL_ID_SIZE];
+    enter_from(&stranger, "stranger", 1);
+    enter_from(&carl, "carl", 2);
+    enter_from(&other, "other", 1);
+    enter(&ben, CALL_BINDING_NATIVE, "ben");
+    call(&stranger, "ben", id);
+    assert_hears(&ben, "incoming from stranger: v=0 offer");
+    // as any first call it keeps the line
+    assert_int_equal(try_call(&carl, "ben", second), -EBUSY);
+    pass(45 * S);
+    assert_hears(&ben, "ended: timeout");
+    assert_hears(&stranger, "ended: timeout");
+    call(&stranger, "ben", id);
+    assert_hears(&ben, "incoming from stranger: v=0 offer");
+    // the same stranger by another name is the same
+    assert_int_equal(try_call(&other, "ben", second), -EBUSY);
+    call(&carl, "ben", second);
+    assert_hears(&stranger, "ended: busy");
+    assert_hears(&ben, "ended: busy");
+    assert_hears(&ben, "incoming from carl: v=0 offer");
+    // and the line that is another's is not taken by insisting
+    assert_int_equal(try_call(&stranger, "ben", id), -EBUSY);
+    assert_int_equal(accept_call(&ben, second), 0);
+    assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_GAVE_WAY]), 1);
+    go(&stranger);
+    go(&ben);
+    go(&carl);
+    go(&other);
+}
+
+/** Rings and is taken back, until the model refuses. Returns how often it rang. */
+static unsigned ring_until_refused(struct fake_device *caller, struct fake_device *callee,
+                                   const char *to)
+{
+    unsigned count = 0;
+    char id[CALL_ID_SIZE];
+    int result;
+    while ((result = try_call(caller, to, id)) == 0) {
+        assert_int_equal(hang_up(caller, id), 0);
+        callee->count = callee->taken = 0;
+        count++;
+    }
+    assert_int_equal(result, -EAGAIN);
+    return count;
+}
+
+static void test_a_caller_rings_so_often_without_an_answer(void **state)
+{
+    (void)state;
+    struct fake_device stranger, again, ben, dan, ann, desk;
+    char id[CALL_ID_SIZE];
+    enter_from(&stranger, "stranger", 1);
+    enter_from(&again, "again", 1);
+    enter(&ben, CALL_BINDING_NATIVE, "ben");
+    enter(&dan, CALL_BINDING_NATIVE, "dan");
+    assert_int_equal(ring_until_refused(&stranger, &ben, "ben"), CALL_ATTEMPTS_OWED_MAX);
+    assert_int_equal(ring_until_refused(&again, &ben, "ben"), 0);
+    // others may be rung at, others may ring
+    call(&stranger, "dan", id);
+    assert_int_equal(hang_up(&stranger, id), 0);
+    enter_as(&ann, CALL_BINDING_NATIVE, "ann", NULL, true);
+    ann.device.remote = stranger.device.remote;
+    call(&ann, "ben", id);
+    assert_int_equal(hang_up(&ann, id), 0);
+    // time pays
+    pass(2 * 45 * S);
+    assert_int_equal(ring_until_refused(&again, &ben, "ben"), 1);
+    pass(2 * 45 * S);
+    // an answer settles it
+    call(&stranger, "ben", id);
+    assert_int_equal(accept_call(&ben, id), 0);
+    assert_int_equal(hang_up(&stranger, id), 0);
+    assert_int_equal(ring_until_refused(&stranger, &ben, "ben"), CALL_ATTEMPTS_OWED_MAX);
+    // a user is one caller, with all its devices
+    enter_as(&desk, CALL_BINDING_NATIVE, "ann", NULL, true);
+    ring_until_refused(&ann, &dan, "dan");
+    assert_int_equal(ring_until_refused(&desk, &dan, "dan"), 0);
+    // what is paid is forgotten with the next call
+    pass(3600 * S);
+    call(&stranger, "ben", id);
+    assert_int_equal(model.calls.attempts.pairs.count, 1);
+    go(&stranger);
+    go(&again);
+    go(&ben);
+    go(&dan);
+    go(&ann);
+    go(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +467,8 @@ int main(void)
         TEST(test_a_record_is_left_of_each_call),
         TEST(test_a_stranger_has_the_name_of_the_call_that_was_placed),
         TEST(test_calls_are_bounded),
+        TEST(test_who_rings_again_and_again_gives_way),
+        TEST(test_a_caller_rings_so_often_without_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static void test_a_stranger_ends_no_call_of_the_callee(void **state)
     client_enter(&zoe, "zoe");
     client_calls(&ada, &ben, "ben", "ada", "mc_1", true);
     char connection[16];
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < CALL_ATTEMPTS_OWED_MAX; i++) {
         snprintf(connection, sizeof(connection), "mc_e%d", i);
         client_say(&eve, media_message("OFFER", "ben", connection));
         // what rang longest gives way, for both of them
