@@ -604,7 +604,7 @@ export interface UnlinkRequest {
     id?: number;
 }
 
-/** Calls a user or a link. All of the user's free sessions ring. When both sides call each other at once, the call of the user whose name sorts first goes on. The other one either gets the error `glare`, and accepts the incoming call of that user that it has already; or, when its own call came first, it gets `call_ended` with reason `glare` and then that incoming call with `glare` set, and accepts it without asking. */
+/** Calls a user or a link. All of the user's free sessions ring. When both sides call each other at once, the call of the user whose name sorts first goes on. The other one either gets the error `glare`, and accepts the incoming call of that user that it has already; or, when its own call came first, it gets `call_ended` with reason `glare` and then that incoming call with `glare` set, and accepts it without asking. Who rings again and again without an answer gives way to others who call (`call_ended` with reason `busy`), and after ten such calls waits, twice as long as a call rings for each. */
 export interface CallRequest {
     type: "call";
     id?: number;

@@ -1,4 +1,4 @@
-#include "admin/password_admission.h"
+#include "signal/access/password_admission.h"
 
 #include <errno.h>
 #include <stdio.h>
