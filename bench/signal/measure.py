@@ -15,6 +15,7 @@ from servers import KINDS
 from tables import median, print_head, print_row, ratio, show
 
 GENERATOR_CORE = 1
+IDLE_TITLE = "clients that connect, subscribe to one topic, and stay"
 
 
 def rows(quick):
@@ -79,11 +80,11 @@ class Bench:
             for server in servers.values():
                 server.stop()
 
-    def idle_table(self):
-        print_head("clients that connect, subscribe to one topic, and stay",
+    def idle_table(self, transports):
+        print_head(IDLE_TITLE,
                    ["", *[f"{name}: {what}" for what in ("KiB per client", "CPU µs to connect",
                                                          "connects/s") for name in self.names]])
-        for transport in ("tcp", "tls", "ws"):
+        for transport in transports:
             count = 2000 if self.quick or transport == "tls" else 10000
             results = {name: [] for name in self.names}
             for _ in range(3):
@@ -106,10 +107,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build/release")
     parser.add_argument("--quick", action="store_true")
-    bench = Bench(parser.parse_args())
+    parser.add_argument("--only", help="tables whose title has this text, as: 'stay', 'one message'")
+    parser.add_argument("--idle", default="tcp,tls,ws", help="transports of idle clients")
+    options = parser.parse_args()
+    bench = Bench(options)
     for title, group in rows(bench.quick):
-        bench.message_table(title, group)
-    bench.idle_table()
+        if not options.only or options.only in title:
+            bench.message_table(title, group)
+    if not options.only or options.only in IDLE_TITLE:
+        bench.idle_table(options.idle.split(","))
 
 
 main()

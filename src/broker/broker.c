@@ -51,7 +51,8 @@ struct broker *broker_new(const struct broker_config *config, uint64_t now_us)
     broker->next_sys_us = broker->config.sys_interval_us == TIME_NEVER ? TIME_NEVER : now_us;
     broker->journal.is_kept = config->journal;
     broker_topics_init(&broker->topics, broker);
-    map_init(&broker->sessions, broker->topics.secret);
+    index_init(&broker->sessions, broker->topics.secret,
+               index_key_offset(struct broker_session, entry, key));
     list_init(&broker->ready);
     list_init(&broker->holding);
     list_init(&broker->clients);
@@ -84,13 +85,11 @@ struct broker *broker_free(struct broker *broker)
         client->session = NULL;
         broker_client_closed(client, broker->started_us);
     }
-    size_t cursor = 0;
-    void *session;
-    while (map_next(&broker->sessions, &cursor, NULL, &session))
-        broker_session_free(session);
-    map_done(&broker->sessions);
+    struct broker_session *session;
+    index_each(session, &broker->sessions, entry) broker_session_free(session);
+    index_done(&broker->sessions);
     void *will;
-    cursor = 0;
+    size_t cursor = 0;
     while (map_next(&broker->wills, &cursor, NULL, &will))
         broker_message_unref(broker, will);
     map_done(&broker->wills);

@@ -305,6 +305,7 @@ struct bytes broker_client_user(const struct broker_client *client)
 struct bytes broker_client_id(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
-    return session ? bytes_of(session->key + session->user_size + 1, session->client_id_size)
+    return session ? bytes_of(session->key + session->user_size + 1,
+                              session->entry.key_size - session->user_size - 1)
                    : client->coming_id;
 }

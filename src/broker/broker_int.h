@@ -1,6 +1,7 @@
 /** What the files of the broker share. */
 #pragma once
 
+#include "base/index.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "broker/broker.h"
@@ -14,8 +15,6 @@
 #define BROKER_USER_SIZE_MAX 255
 /** "Nothing need be durable." */
 #define BROKER_AT_ONCE 0
-/** `left_us` of a session that was connected when the journal ended. */
-#define BROKER_NOT_LEFT INT64_MIN
 
 /** An encoder's memory that all clients share, one at a time. */
 struct broker_scratch {
@@ -28,7 +27,7 @@ struct broker {
     uint64_t unix_at_zero_us;
     uint64_t started_us;
     uint64_t next_sys_us;
-    struct map sessions; /**< struct broker_session by user, zero byte, client identifier */
+    struct index sessions; /**< by user, zero byte, client identifier */
     struct map wills; /**< struct broker_message of sessions that are lost, by number: restored */
     struct broker_topics topics;
     struct list ready;   /**< struct broker_client with something to send */
@@ -46,32 +45,34 @@ struct broker {
     metric_value metrics[BROKER_METRIC_COUNT];
 };
 
-struct broker_will {
-    struct broker_message *message; /**< NULL: none. `expires_us` counts from its publication */
-    uint32_t delay_s;
+/** What is kept of a session only while its client is away. */
+struct broker_absence {
+    struct broker_session *session;
+    struct list node; /**< in broker.away */
+    struct broker_timer timer;
+    int64_t left_us; /**< when its connection ended; before 0: before this process */
 };
 
 struct broker_session {
+    struct index_entry entry; /**< in broker.sessions */
     struct broker *broker;
-    struct list away_node;        /**< in broker.away */
-    struct broker_client *client; /**< NULL: away */
+    struct broker_client *client;              /**< NULL: away */
+    struct broker_absence *absence;            /**< NULL: it was connected until now */
+    struct broker_subscription *subscriptions; /**< a chain */
+    struct broker_message *will; /**< NULL: none. `expires_us` counts from its publication */
     uint64_t number;
-    char *key; /**< user, zero byte, client identifier */
-    uint16_t user_size;
-    uint16_t client_id_size;
-    bool is_kept;      /**< it outlives its connection: it is in the journal */
-    uint32_t expiry_s; /**< UINT32_MAX: never */
-    int64_t left_us;   /**< when its connection ended; before 0: before this process */
-    struct broker_timer timer;
-    struct broker_will will;
-    struct list subscriptions;
-    uint32_t subscription_count;
     uint64_t match_serial; /**< the last publication that matched */
-    size_t match_index;    /**< its place among the targets */
+    uint32_t match_index;  /**< its place among the targets */
+    uint32_t subscription_count;
+    uint32_t expiry_s; /**< UINT32_MAX: never */
+    uint32_t will_delay_s;
     struct broker_queue queue;
     uint16_t *received; /**< QoS 2 messages that came and were not released, sorted */
     uint16_t received_count;
     uint16_t received_capacity;
+    uint8_t user_size;
+    bool is_kept; /**< it outlives its connection: it is in the journal */
+    char key[];   /**< user, zero byte, client identifier */
 };
 
 enum broker_client_state {
@@ -199,6 +200,10 @@ struct broker_session *broker_session_new(struct broker *broker, struct bytes us
  * order). False: no guest is away.
  */
 bool broker_session_end_oldest(struct broker *broker, uint64_t now_us);
+/** Its client is away since then; what follows from that is for broker_session_set_timer. */
+void broker_session_set_left(struct broker_session *session, int64_t left_us);
+/** Its client is here, or was until the process before this one ended. */
+void broker_session_set_present(struct broker_session *session);
 /** Its client is here. */
 void broker_session_attach(struct broker_session *session, struct broker_client *client);
 /** Ends it; a will that still waits is published. */

@@ -47,7 +47,7 @@ static void match_subscription(struct match *match, const struct broker_subscrip
         target = &targets->items[session->match_index];
     } else {
         session->match_serial = match->serial;
-        session->match_index = targets->count;
+        session->match_index = (uint32_t)targets->count;
         target = broker_targets_add(targets);
         target->session = session;
     }
@@ -94,7 +94,8 @@ static void matched(struct broker_topic_visitor *visitor, struct broker_topic *t
     list_each(subscription, &topic->subscribers, topic_node)
         match_subscription(match, subscription);
     struct broker_group *group;
-    list_each(group, &topic->groups, node) match_group(match, group);
+    if (topic->branch)
+        list_each(group, &topic->branch->groups, node) match_group(match, group);
 }
 
 static void retain(struct broker *broker, struct broker_message *message)
@@ -102,7 +103,7 @@ static void retain(struct broker *broker, struct broker_message *message)
     bool removes = message->payload_size == 0;
     bool has_room =
         removes || broker_has_room(broker, message->topic_size +
-                                               BROKER_LEVELS_MAX * sizeof(struct broker_topic));
+                                               BROKER_LEVELS_MAX * BROKER_LEVEL_SIZE_MAX);
     if (!has_room ||
         !broker_topics_retain(&broker->topics, broker_message_topic(message),
                               removes ? NULL : message, broker->config.retained_count_max)) {

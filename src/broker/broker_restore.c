@@ -113,8 +113,10 @@ static int restore_session(struct restoring *restoring, const struct broker_reco
         map_set(&restoring->sessions, map_key_u64(&record->session), session);
     }
     session->expiry_s = record->seconds;
-    session->left_us =
-        record->unix_us ? (int64_t)(record->unix_us - broker->unix_at_zero_us) : BROKER_NOT_LEFT;
+    if (record->unix_us)
+        broker_session_set_left(session, (int64_t)(record->unix_us - broker->unix_at_zero_us));
+    else
+        broker_session_set_present(session);
     return 0;
 }
 
@@ -398,15 +400,15 @@ static void publish_wills(struct broker *broker, uint64_t now_us)
 
 void broker_resume(struct broker *broker, uint64_t now_us)
 {
-    size_t cursor = 0;
-    void *value;
-    while (map_next(&broker->sessions, &cursor, NULL, &value)) {
-        struct broker_session *session = value;
-        if (session->left_us == BROKER_NOT_LEFT)
+    struct broker_session *session;
+    index_each(session, &broker->sessions, entry)
+    {
+        struct broker_absence *absence = session->absence;
+        if (!absence) {
             broker_session_lost(session, now_us);
-        else {
+        } else {
             // of a clock that was set back meanwhile
-            session->left_us = min_of(session->left_us, (int64_t)now_us);
+            absence->left_us = min_of(absence->left_us, (int64_t)now_us);
             broker_session_set_timer(session);
         }
     }

@@ -25,47 +25,40 @@ struct broker_session *broker_session_find(const struct broker *broker, struct b
 {
     char *key = memory_allocate(1, user.size + 1 + client_id.size);
     size_t size = write_key(user, client_id, key);
-    struct broker_session *session = map_find(&broker->sessions, bytes_of(key, size));
+    struct index_entry *entry = index_find(&broker->sessions, bytes_of(key, size));
     free(key);
-    return session;
+    return entry ? container_of(entry, struct broker_session, entry) : NULL;
 }
 
 static struct bytes key_of(const struct broker_session *session)
 {
-    return bytes_of(session->key, (size_t)session->user_size + 1 + session->client_id_size);
+    return bytes_of(session->key, session->entry.key_size);
 }
 
-static void timer_expired(struct broker_timer *timer, uint64_t now_us)
+static size_t size_of(size_t key_size)
 {
-    broker_session_timer(container_of(timer, struct broker_session, timer), now_us);
-}
-
-static size_t size_of(struct bytes user, struct bytes client_id)
-{
-    return sizeof(struct broker_session) + user.size + 1 + client_id.size;
+    return sizeof(struct broker_session) + key_size;
 }
 
 bool broker_session_has_room(const struct broker *broker, struct bytes user, struct bytes client_id)
 {
+    // it will be away some day
+    size_t size = size_of(user.size + 1 + client_id.size) + sizeof(struct broker_absence);
     return broker->sessions.count < broker->config.session_count_max &&
-           broker_has_room(broker, size_of(user, client_id));
+           broker_has_room(broker, size);
 }
 
 struct broker_session *broker_session_new(struct broker *broker, struct bytes user,
                                           struct bytes client_id)
 {
-    struct broker_session *session = memory_new(struct broker_session);
-    broker->state_bytes += size_of(user, client_id);
+    size_t key_size = user.size + 1 + client_id.size;
+    struct broker_session *session = memory_allocate(1, size_of(key_size));
+    broker->state_bytes += size_of(key_size);
     session->broker = broker;
     session->number = ++broker->next_session;
-    session->key = memory_allocate(1, user.size + 1 + client_id.size);
-    write_key(user, client_id, session->key);
-    session->user_size = (uint16_t)user.size;
-    session->client_id_size = (uint16_t)client_id.size;
-    broker_timer_init(&session->timer, timer_expired);
-    list_init(&session->subscriptions);
-    list_init(&session->away_node);
-    map_set(&broker->sessions, key_of(session), session);
+    session->user_size = (uint8_t)user.size;
+    session->entry.key_size = (uint32_t)write_key(user, client_id, session->key);
+    index_add(&broker->sessions, &session->entry);
     metric_add(&broker->metrics[BROKER_METRIC_SESSIONS], 1);
     return session;
 }
@@ -73,28 +66,58 @@ struct broker_session *broker_session_new(struct broker *broker, struct bytes us
 void broker_session_free(struct broker_session *session)
 {
     struct broker *broker = session->broker;
-    broker_timer_set(&broker->wheel, &session->timer, TIME_NEVER);
-    list_remove(&session->away_node);
+    broker_session_set_present(session);
     broker_unsubscribe_all(session);
     broker_queue_done(broker, &session->queue);
-    broker_message_unref(broker, session->will.message);
-    map_remove(&broker->sessions, key_of(session));
+    broker_message_unref(broker, session->will);
+    index_remove(&broker->sessions, &session->entry);
     metric_subtract(&broker->metrics[BROKER_METRIC_SESSIONS], 1);
-    broker->state_bytes -= sizeof(*session) + key_of(session).size;
+    broker->state_bytes -= size_of(session->entry.key_size);
     free(session->received);
-    free(session->key);
     free(session);
+}
+
+/** ---- here or away ---- */
+
+static void timer_expired(struct broker_timer *timer, uint64_t now_us)
+{
+    broker_session_timer(container_of(timer, struct broker_absence, timer)->session, now_us);
+}
+
+void broker_session_set_left(struct broker_session *session, int64_t left_us)
+{
+    if (!session->absence) {
+        session->absence = memory_new(struct broker_absence);
+        session->absence->session = session;
+        list_init(&session->absence->node);
+        broker_timer_init(&session->absence->timer, timer_expired);
+        session->broker->state_bytes += sizeof(*session->absence);
+    }
+    session->absence->left_us = left_us;
+}
+
+void broker_session_set_present(struct broker_session *session)
+{
+    struct broker_absence *absence = session->absence;
+    if (!absence)
+        return;
+    broker_timer_set(&session->broker->wheel, &absence->timer, TIME_NEVER);
+    list_remove(&absence->node);
+    session->broker->state_bytes -= sizeof(*absence);
+    session->absence = NULL;
+    free(absence);
 }
 
 /** ---- the journal's view ---- */
 
 struct broker_record broker_record_of_session(const struct broker_session *session)
 {
-    bool away = !session->client && session->left_us != BROKER_NOT_LEFT;
-    uint64_t left_us = session->broker->unix_at_zero_us + (uint64_t)session->left_us;
+    const struct broker_absence *absence = session->absence;
+    uint64_t left_us =
+        absence ? session->broker->unix_at_zero_us + (uint64_t)absence->left_us : 0;
     return (struct broker_record){ .type = BROKER_RECORD_SESSION,
                                    .session = session->number,
-                                   .unix_us = away ? left_us : 0,
+                                   .unix_us = left_us,
                                    .seconds = session->expiry_s,
                                    .name = key_of(session) };
 }
@@ -144,10 +167,11 @@ void broker_session_set_will(struct broker_session *session, struct broker_messa
                              uint32_t delay_s)
 {
     struct broker *broker = session->broker;
-    if (session->will.message)
+    if (session->will)
         journal_number(session, BROKER_RECORD_WILL_END);
-    broker_message_unref(broker, session->will.message);
-    session->will = (struct broker_will){ .message = message, .delay_s = delay_s };
+    broker_message_unref(broker, session->will);
+    session->will = message;
+    session->will_delay_s = delay_s;
     // of sessions that are not kept as well: who saw them come is to hear that they are gone
     if (message)
         broker_journal_message(broker, BROKER_RECORD_WILL, session->number, delay_s, message);
@@ -165,10 +189,10 @@ void broker_will_publish(struct broker *broker, uint64_t now_us, struct broker_m
 
 static void publish_will(struct broker_session *session, uint64_t now_us)
 {
-    struct broker_message *message = session->will.message;
+    struct broker_message *message = session->will;
     if (!message)
         return;
-    session->will.message = NULL;
+    session->will = NULL;
     journal_number(session, BROKER_RECORD_WILL_END);
     broker_will_publish(session->broker, now_us, message, session);
 }
@@ -198,7 +222,7 @@ bool broker_session_end_oldest(struct broker *broker, uint64_t now_us)
     if (list_empty(&broker->away))
         return false;
     struct broker_session *oldest =
-        container_of(broker->away.next, struct broker_session, away_node);
+        container_of(broker->away.next, struct broker_absence, node)->session;
     broker_count(broker, BROKER_METRIC_DISPLACED);
     broker_session_end(oldest, now_us);
     return true;
@@ -209,24 +233,24 @@ void broker_session_attach(struct broker_session *session, struct broker_client 
     session->client = client;
     // what was sent and not acknowledged goes out again, from the oldest on (5.0, 4.4)
     session->queue.sent_count = 0;
-    list_remove(&session->away_node);
-    broker_timer_set(&session->broker->wheel, &session->timer, TIME_NEVER);
+    broker_session_set_present(session);
 }
 
 void broker_session_set_timer(struct broker_session *session)
 {
+    struct broker_absence *absence = session->absence;
     bool is_guest = session->user_size == 0;
-    if (is_guest && list_empty(&session->away_node))
-        list_append(&session->broker->away, &session->away_node);
-    uint64_t expiry_us = after(session->left_us, session->expiry_s);
+    if (is_guest && list_empty(&absence->node))
+        list_append(&session->broker->away, &absence->node);
+    uint64_t expiry_us = after(absence->left_us, session->expiry_s);
     uint64_t will_us =
-        session->will.message ? after(session->left_us, session->will.delay_s) : TIME_NEVER;
-    broker_timer_set(&session->broker->wheel, &session->timer, time_earlier(expiry_us, will_us));
+        session->will ? after(absence->left_us, session->will_delay_s) : TIME_NEVER;
+    broker_timer_set(&session->broker->wheel, &absence->timer, time_earlier(expiry_us, will_us));
 }
 
 void broker_session_timer(struct broker_session *session, uint64_t now_us)
 {
-    if (after(session->left_us, session->expiry_s) <= now_us) {
+    if (after(session->absence->left_us, session->expiry_s) <= now_us) {
         broker_count(session->broker, BROKER_METRIC_EXPIRED);
         broker_session_end(session, now_us);
         return;
@@ -238,7 +262,6 @@ void broker_session_timer(struct broker_session *session, uint64_t now_us)
 void broker_session_left(struct broker_session *session, uint64_t now_us, bool with_will)
 {
     session->client = NULL;
-    session->left_us = (int64_t)now_us;
     session->queue.sent_count = 0;
     if (!with_will)
         broker_session_set_will(session, NULL, 0);
@@ -246,15 +269,16 @@ void broker_session_left(struct broker_session *session, uint64_t now_us, bool w
         broker_session_end(session, now_us);
         return;
     }
+    broker_session_set_left(session, (int64_t)now_us);
     journal_session(session);
-    if (session->will.message && session->will.delay_s == 0)
+    if (session->will && session->will_delay_s == 0)
         publish_will(session, now_us);
     broker_session_set_timer(session);
 }
 
 void broker_session_lost(struct broker_session *session, uint64_t now_us)
 {
-    session->left_us = (int64_t)now_us;
+    broker_session_set_left(session, (int64_t)now_us);
     journal_session(session);
     broker_session_set_timer(session);
 }

@@ -29,7 +29,7 @@ static void write_content(struct snapshot *snapshot, enum broker_record_type typ
 static void write_retained(struct broker_topic_visitor *visitor, struct broker_topic *topic)
 {
     struct snapshot *snapshot = container_of(visitor, struct snapshot, visitor);
-    write_content(snapshot, BROKER_RECORD_RETAINED, 0, 0, topic->retained);
+    write_content(snapshot, BROKER_RECORD_RETAINED, 0, 0, topic->retained->message);
 }
 
 static void write_entry(struct snapshot *snapshot, const struct broker_session *session,
@@ -49,9 +49,8 @@ static void write_session(struct snapshot *snapshot, const struct broker_session
 {
     struct broker_record record = broker_record_of_session(session);
     write_record(snapshot, &record);
-    const struct broker_subscription *subscription;
-    list_each(subscription, &session->subscriptions, session_node)
-    {
+    for (const struct broker_subscription *subscription = session->subscriptions; subscription;
+         subscription = subscription->next) {
         uint8_t filter[BROKER_FILTER_SIZE_MAX];
         record = broker_record_of_subscription(subscription, filter);
         write_record(snapshot, &record);
@@ -71,22 +70,22 @@ uint8_t *broker_snapshot(const struct broker *broker, size_t *ret_size)
 {
     struct snapshot snapshot = { .visitor = { .matched = write_retained }, .broker = broker };
     broker_topics_all_retained(&broker->topics, &snapshot.visitor);
-    size_t cursor = 0;
-    void *value;
-    while (map_next(&broker->sessions, &cursor, NULL, &value)) {
-        const struct broker_session *session = value;
+    const struct broker_session *session;
+    index_each(session, &broker->sessions, entry)
+    {
         if (session->is_kept)
             write_session(&snapshot, session);
-        if (session->will.message)
-            write_content(&snapshot, BROKER_RECORD_WILL, session->number, session->will.delay_s,
-                          session->will.message);
+        if (session->will)
+            write_content(&snapshot, BROKER_RECORD_WILL, session->number, session->will_delay_s,
+                          session->will);
     }
-    cursor = 0;
+    size_t cursor = 0;
+    void *value;
     struct bytes number;
     while (map_next(&broker->wills, &cursor, &number, &value)) {
-        uint64_t session;
-        memcpy(&session, number.data, sizeof(session));
-        write_content(&snapshot, BROKER_RECORD_WILL, session, 0, value);
+        uint64_t of_session;
+        memcpy(&of_session, number.data, sizeof(of_session));
+        write_content(&snapshot, BROKER_RECORD_WILL, of_session, 0, value);
     }
     map_done(&snapshot.messages);
     *ret_size = snapshot.size;

@@ -12,8 +12,10 @@
 
 static struct broker_group *group_find(const struct broker_topic *topic, struct bytes name)
 {
+    if (!topic->branch)
+        return NULL;
     struct broker_group *group;
-    list_each(group, &topic->groups, node)
+    list_each(group, &topic->branch->groups, node)
     {
         if (bytes_equal(bytes_of(group->name, group->name_size), name))
             return group;
@@ -21,39 +23,38 @@ static struct broker_group *group_find(const struct broker_topic *topic, struct 
     return NULL;
 }
 
-static struct broker_group *group_get(struct broker_topic *topic, struct bytes name)
+static struct broker_group *group_get(struct broker_topics *topics, struct broker_topic *topic,
+                                      struct bytes name)
 {
     struct broker_group *group = group_find(topic, name);
     if (group)
         return group;
     group = memory_allocate(1, sizeof(*group) + name.size);
-    topic->topics->broker->state_bytes += sizeof(*group) + name.size;
+    topics->broker->state_bytes += sizeof(*group) + name.size;
     group->topic = topic;
     group->name_size = name.size;
     memcpy(group->name, name.data, name.size);
     list_init(&group->members);
-    list_append(&topic->groups, &group->node);
+    list_append(&broker_topic_branch(topics, topic)->groups, &group->node);
     return group;
 }
 
-static struct broker_subscription *subscription_find(const struct broker_session *session,
-                                                     const struct broker_topic *topic,
-                                                     const struct broker_group *group)
+/** Where a session has its subscription in the chain, or the chain's end. */
+static struct broker_subscription **subscription_place(struct broker_session *session,
+                                                       const struct broker_topic *topic,
+                                                       const struct broker_group *group)
 {
-    struct broker_subscription *subscription;
-    list_each(subscription, &session->subscriptions, session_node)
-    {
-        if (subscription->topic == topic && subscription->group == group)
-            return subscription;
-    }
-    return NULL;
+    struct broker_subscription **at = &session->subscriptions;
+    while (*at && !((*at)->topic == topic && (*at)->group == group))
+        at = &(*at)->next;
+    return at;
 }
 
-struct broker_subscription *broker_subscription_to(const struct broker_session *session,
+struct broker_subscription *broker_subscription_to(struct broker_session *session,
                                                    struct bytes filter)
 {
     struct broker_topic *topic = broker_topics_find(&session->broker->topics, filter);
-    return topic ? subscription_find(session, topic, NULL) : NULL;
+    return topic ? *subscription_place(session, topic, NULL) : NULL;
 }
 
 bool broker_client_has_subscribed(const struct broker_client *client, struct bytes filter)
@@ -61,12 +62,14 @@ bool broker_client_has_subscribed(const struct broker_client *client, struct byt
     return broker_subscription_to(client->session, filter);
 }
 
-static void subscription_free(struct broker_subscription *subscription)
+/** Ends the subscription at a place of the chain, which has the next one then. */
+static void subscription_end(struct broker_subscription **at)
 {
+    struct broker_subscription *subscription = *at;
     struct broker_session *session = subscription->session;
     struct broker_group *group = subscription->group;
+    *at = subscription->next;
     list_remove(&subscription->topic_node);
-    list_remove(&subscription->session_node);
     session->subscription_count--;
     metric_subtract(&session->broker->metrics[BROKER_METRIC_SUBSCRIPTIONS], 1);
     if (group && list_empty(&group->members)) {
@@ -74,15 +77,15 @@ static void subscription_free(struct broker_subscription *subscription)
         session->broker->state_bytes -= sizeof(*group) + group->name_size;
         free(group);
     }
-    broker_topics_prune(subscription->topic);
+    broker_topics_prune(&session->broker->topics, subscription->topic);
     session->broker->state_bytes -= sizeof(*subscription);
     free(subscription);
 }
 
 void broker_unsubscribe_all(struct broker_session *session)
 {
-    struct broker_subscription *subscription;
-    list_each(subscription, &session->subscriptions, session_node) subscription_free(subscription);
+    while (session->subscriptions)
+        subscription_end(&session->subscriptions);
 }
 
 int broker_subscribe(struct broker_session *session, struct bytes filter,
@@ -95,29 +98,30 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
     bool is_inner = session->client && session->client->inner;
     // as if every level of it were new
     if (!is_inner && !broker_has_room(broker, sizeof(struct broker_subscription) + filter.size +
-                                                  BROKER_LEVELS_MAX * sizeof(struct broker_topic)))
+                                                  BROKER_LEVELS_MAX * BROKER_LEVEL_SIZE_MAX))
         return MQTT_QUOTA_EXCEEDED;
     struct broker_topic *topic = broker_topics_make(&broker->topics, share.filter);
     if (!topic)
         return MQTT_TOPIC_FILTER_INVALID;
     struct broker_group *group = share.group.size > 0 ? group_find(topic, share.group) : NULL;
     struct broker_subscription *subscription =
-        share.group.size > 0 && !group ? NULL : subscription_find(session, topic, group);
+        share.group.size > 0 && !group ? NULL : *subscription_place(session, topic, group);
     *ret_new = !subscription;
     if (!subscription) {
         if (!is_inner && session->subscription_count >= broker->config.subscription_count_max) {
-            broker_topics_prune(topic);
+            broker_topics_prune(&broker->topics, topic);
             return MQTT_QUOTA_EXCEEDED;
         }
         if (share.group.size > 0)
-            group = group_get(topic, share.group);
+            group = group_get(&broker->topics, topic, share.group);
         subscription = memory_new(struct broker_subscription);
         broker->state_bytes += sizeof(*subscription);
         subscription->session = session;
         subscription->topic = topic;
         subscription->group = group;
         list_append(group ? &group->members : &topic->subscribers, &subscription->topic_node);
-        list_append(&session->subscriptions, &subscription->session_node);
+        subscription->next = session->subscriptions;
+        session->subscriptions = subscription;
         session->subscription_count++;
         metric_add(&broker->metrics[BROKER_METRIC_SUBSCRIPTIONS], 1);
     }
@@ -137,10 +141,11 @@ bool broker_unsubscribe(struct broker_session *session, struct bytes filter)
     struct broker_group *group = share.group.size > 0 ? group_find(topic, share.group) : NULL;
     if (share.group.size > 0 && !group)
         return false;
-    struct broker_subscription *subscription = subscription_find(session, topic, group);
-    if (subscription)
-        subscription_free(subscription);
-    return subscription;
+    struct broker_subscription **at = subscription_place(session, topic, group);
+    if (!*at)
+        return false;
+    subscription_end(at);
+    return true;
 }
 
 /** ---- retained messages for a new subscription ---- */
@@ -156,7 +161,7 @@ struct replay {
 static void replay_one(struct broker_topic_visitor *visitor, struct broker_topic *topic)
 {
     struct replay *replay = container_of(visitor, struct replay, visitor);
-    struct broker_message *message = topic->retained;
+    struct broker_message *message = topic->retained->message;
     if (message->expires_us <= replay->now_us)
         return;
     broker_deliver(replay->session, replay->now_us,
@@ -353,14 +358,15 @@ void broker_client_prune(struct broker_client *client,
                          bool (*keep)(void *owner, struct bytes filter), void *owner)
 {
     struct broker_session *session = client->session;
-    struct broker_subscription *subscription;
-    list_each(subscription, &session->subscriptions, session_node)
-    {
+    struct broker_subscription **at = &session->subscriptions;
+    while (*at) {
         uint8_t text[BROKER_FILTER_SIZE_MAX];
-        struct bytes filter = broker_record_of_subscription(subscription, text).name;
-        if (keep(owner, filter))
+        struct bytes filter = broker_record_of_subscription(*at, text).name;
+        if (keep(owner, filter)) {
+            at = &(*at)->next;
             continue;
-        subscription_free(subscription);
+        }
+        subscription_end(at);
         journal_unsubscription(session, filter);
     }
 }

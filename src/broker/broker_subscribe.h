@@ -15,7 +15,7 @@ must_check int broker_subscribe(struct broker_session *session, struct bytes fil
 /** Returns whether there was one. */
 bool broker_unsubscribe(struct broker_session *session, struct bytes filter);
 /** Its own one to a filter, not shared; NULL: it has none. */
-struct broker_subscription *broker_subscription_to(const struct broker_session *session,
+struct broker_subscription *broker_subscription_to(struct broker_session *session,
                                                    struct bytes filter);
 
 /** A filter with its "$share" and group. */

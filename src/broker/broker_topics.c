@@ -6,42 +6,53 @@
 #include "broker/broker_int.h"
 #include "proto/mqtt/mqtt_topic.h"
 
-static void set_retained(struct broker_topic *topic, struct broker_message *message)
-{
-    struct broker_topics *topics = topic->topics;
-    struct broker *broker = topics->broker;
-    topics->retained_count += (message != NULL);
-    topics->retained_count -= (topic->retained != NULL);
-    metric_set(&broker->metrics[BROKER_METRIC_RETAINED], topics->retained_count);
-    if (message)
-        broker_message_ref(message);
-    broker_message_unref(broker, topic->retained);
-    topic->retained = message;
-    broker_timer_set(&broker->wheel, &topic->expiry, message ? message->expires_us : TIME_NEVER);
-    broker_topics_prune(topic);
-}
+/** ---- nodes ---- */
 
-static void retained_expired(struct broker_timer *timer, uint64_t now_us)
+static size_t size_of(const struct broker_topic *topic)
 {
-    (void)now_us;
-    set_retained(container_of(timer, struct broker_topic, expiry), NULL);
+    return sizeof(*topic) + topic->entry.key_size;
 }
 
 static struct broker_topic *topic_new(struct broker_topics *topics, struct broker_topic *parent,
                                       struct bytes level)
 {
     struct broker_topic *topic = memory_allocate(1, sizeof(*topic) + level.size);
-    topics->broker->state_bytes += sizeof(*topic) + level.size;
-    topic->topics = topics;
     topic->parent = parent;
-    broker_timer_init(&topic->expiry, retained_expired);
-    map_init(&topic->children, topics->secret);
     list_init(&topic->subscribers);
-    list_init(&topic->groups);
-    topic->level_size = level.size;
+    topic->entry.key_size = (uint32_t)level.size;
     if (level.size > 0)
         memcpy(topic->level, level.data, level.size);
+    topics->broker->state_bytes += size_of(topic);
     return topic;
+}
+
+struct broker_branch *broker_topic_branch(struct broker_topics *topics, struct broker_topic *topic)
+{
+    if (!topic->branch) {
+        topic->branch = memory_new(struct broker_branch);
+        index_init(&topic->branch->children, topics->secret,
+                   index_key_offset(struct broker_topic, entry, level));
+        list_init(&topic->branch->groups);
+        topics->broker->state_bytes += sizeof(*topic->branch);
+    }
+    return topic->branch;
+}
+
+static void branch_free(struct broker_topics *topics, struct broker_topic *topic)
+{
+    if (!topic->branch)
+        return;
+    index_done(&topic->branch->children);
+    free(topic->branch);
+    topic->branch = NULL;
+    topics->broker->state_bytes -= sizeof(*topic->branch);
+}
+
+static void topic_free(struct broker_topics *topics, struct broker_topic *topic)
+{
+    branch_free(topics, topic);
+    topics->broker->state_bytes -= size_of(topic);
+    free(topic);
 }
 
 void broker_topics_init(struct broker_topics *topics, struct broker *broker)
@@ -57,25 +68,36 @@ static bool is(struct bytes level, char character)
     return level.size == 1 && level.data[0] == character;
 }
 
+/** The child of a level that is no wildcard; NULL: there is none. */
+static struct broker_topic *named_child(const struct broker_topic *topic, struct bytes level)
+{
+    if (!topic->branch)
+        return NULL;
+    struct index_entry *entry = index_find(&topic->branch->children, level);
+    return entry ? container_of(entry, struct broker_topic, entry) : NULL;
+}
+
 static struct broker_topic *child_of(const struct broker_topic *topic, struct bytes level)
 {
+    const struct broker_branch *branch = topic->branch;
     if (is(level, '+'))
-        return topic->plus;
+        return branch ? branch->plus : NULL;
     if (is(level, '#'))
-        return topic->rest;
-    return map_find(&topic->children, level);
+        return branch ? branch->rest : NULL;
+    return named_child(topic, level);
 }
 
 static struct broker_topic *child_new(struct broker_topics *topics, struct broker_topic *topic,
                                       struct bytes level)
 {
     struct broker_topic *child = topic_new(topics, topic, level);
+    struct broker_branch *branch = broker_topic_branch(topics, topic);
     if (is(level, '+'))
-        topic->plus = child;
+        branch->plus = child;
     else if (is(level, '#'))
-        topic->rest = child;
+        branch->rest = child;
     else
-        map_set(&topic->children, level, child);
+        index_add(&branch->children, &child->entry);
     return child;
 }
 
@@ -108,31 +130,38 @@ struct broker_topic *broker_topics_find(const struct broker_topics *topics, stru
     return topic;
 }
 
+static bool branch_is_needed(const struct broker_branch *branch)
+{
+    return branch->plus || branch->rest || branch->children.count > 0 ||
+           !list_empty(&branch->groups);
+}
+
 static bool is_needed(const struct broker_topic *topic)
 {
-    return !topic->parent || topic->retained || topic->plus || topic->rest ||
-           topic->children.count > 0 || !list_empty(&topic->subscribers) ||
-           !list_empty(&topic->groups);
+    return !topic->parent || topic->branch || topic->retained || !list_empty(&topic->subscribers);
 }
 
-static void topic_free(struct broker_topic *topic)
+static void leave_parent(struct broker_topic *topic)
 {
-    topic->topics->broker->state_bytes -= sizeof(*topic) + topic->level_size;
-    map_done(&topic->children);
-    free(topic);
+    struct broker_branch *branch = topic->parent->branch;
+    if (branch->plus == topic)
+        branch->plus = NULL;
+    else if (branch->rest == topic)
+        branch->rest = NULL;
+    else
+        index_remove(&branch->children, &topic->entry);
 }
 
-void broker_topics_prune(struct broker_topic *topic)
+void broker_topics_prune(struct broker_topics *topics, struct broker_topic *topic)
 {
-    while (!is_needed(topic)) {
+    for (;;) {
+        if (topic->branch && !branch_is_needed(topic->branch))
+            branch_free(topics, topic);
+        if (is_needed(topic))
+            break;
         struct broker_topic *parent = topic->parent;
-        if (parent->plus == topic)
-            parent->plus = NULL;
-        else if (parent->rest == topic)
-            parent->rest = NULL;
-        else
-            map_remove(&parent->children, bytes_of(topic->level, topic->level_size));
-        topic_free(topic);
+        leave_parent(topic);
+        topic_free(topics, topic);
         topic = parent;
     }
 }
@@ -141,13 +170,13 @@ size_t broker_topic_text(const struct broker_topic *topic, uint8_t *out, size_t 
 {
     size_t size = 0;
     for (const struct broker_topic *at = topic; at->parent; at = at->parent)
-        size += at->level_size + (at->parent->parent ? 1 : 0);
+        size += at->entry.key_size + (at->parent->parent ? 1 : 0);
     if (size > capacity)
         return size;
     uint8_t *end = out + size;
     for (const struct broker_topic *at = topic; at->parent; at = at->parent) {
-        end -= at->level_size;
-        memcpy(end, at->level, at->level_size);
+        end -= at->entry.key_size;
+        memcpy(end, at->level, at->entry.key_size);
         if (at->parent->parent)
             *--end = '/';
     }
@@ -156,28 +185,25 @@ size_t broker_topic_text(const struct broker_topic *topic, uint8_t *out, size_t 
 
 /** ---- matching ---- */
 
-static void visit_rest(struct broker_topic *topic, struct broker_topic_visitor *visitor)
-{
-    if (topic->rest)
-        visitor->matched(visitor, topic->rest);
-}
-
 /** `rest.data` NULL: the topic's levels are used up. */
 static void match(struct broker_topic *topic, struct bytes rest, bool hidden,
                   struct broker_topic_visitor *visitor)
 {
-    if (!hidden)
-        visit_rest(topic, visitor);
+    const struct broker_branch *branch = topic->branch;
+    if (branch && branch->rest && !hidden)
+        visitor->matched(visitor, branch->rest);
     if (!rest.data) {
         visitor->matched(visitor, topic);
         return;
     }
+    if (!branch)
+        return;
     struct bytes level = mqtt_level_take(&rest);
-    struct broker_topic *child = map_find(&topic->children, level);
+    struct broker_topic *child = named_child(topic, level);
     if (child)
         match(child, rest, false, visitor);
-    if (topic->plus && !hidden)
-        match(topic->plus, rest, false, visitor);
+    if (branch->plus && !hidden)
+        match(branch->plus, rest, false, visitor);
 }
 
 void broker_topics_match(const struct broker_topics *topics, struct bytes topic,
@@ -187,25 +213,32 @@ void broker_topics_match(const struct broker_topics *topics, struct bytes topic,
     match(topics->root, topic, broker_is_reserved(topics->broker, topic), visitor);
 }
 
-static void visit_all(struct broker_topic *topic, bool at_root,
+/** Whether a wildcard finds a child: at the front not the server's own topics. */
+static bool is_found(const struct broker_topics *topics, const struct broker_topic *child)
+{
+    return child->parent->parent ||
+           !broker_is_reserved(topics->broker, bytes_of(child->level, child->entry.key_size));
+}
+
+static void visit_all(const struct broker_topics *topics, struct broker_topic *topic, bool hides,
                       struct broker_topic_visitor *visitor)
 {
     visitor->steps++;
     if (topic->retained)
         visitor->matched(visitor, topic);
-    size_t cursor = 0;
-    void *child;
-    struct bytes level;
-    while (map_next(&topic->children, &cursor, &level, &child)) {
-        if (!at_root || !broker_is_reserved(topic->topics->broker, level))
-            visit_all(child, false, visitor);
+    if (!topic->branch)
+        return;
+    struct broker_topic *child;
+    index_each(child, &topic->branch->children, entry)
+    {
+        if (!hides || is_found(topics, child))
+            visit_all(topics, child, hides, visitor);
     }
 }
 
-static void retained(struct broker_topic *topic, struct bytes rest,
-                     struct broker_topic_visitor *visitor)
+static void visit_retained(const struct broker_topics *topics, struct broker_topic *topic,
+                           struct bytes rest, struct broker_topic_visitor *visitor)
 {
-    bool at_root = !topic->parent;
     visitor->steps++;
     if (!rest.data) {
         if (topic->retained)
@@ -214,69 +247,132 @@ static void retained(struct broker_topic *topic, struct bytes rest,
     }
     struct bytes level = mqtt_level_take(&rest);
     if (is(level, '#')) {
-        visit_all(topic, at_root, visitor);
+        visit_all(topics, topic, true, visitor);
         return;
     }
     if (!is(level, '+')) {
-        struct broker_topic *child = map_find(&topic->children, level);
+        struct broker_topic *child = named_child(topic, level);
         if (child)
-            retained(child, rest, visitor);
+            visit_retained(topics, child, rest, visitor);
         return;
     }
-    size_t cursor = 0;
-    void *child;
-    while (map_next(&topic->children, &cursor, &level, &child)) {
-        if (!at_root || !broker_is_reserved(topic->topics->broker, level))
-            retained(child, rest, visitor);
+    if (!topic->branch)
+        return;
+    struct broker_topic *child;
+    index_each(child, &topic->branch->children, entry)
+    {
+        if (is_found(topics, child))
+            visit_retained(topics, child, rest, visitor);
     }
 }
 
 void broker_topics_retained(const struct broker_topics *topics, struct bytes filter,
                             struct broker_topic_visitor *visitor)
 {
-    retained(topics->root, filter, visitor);
+    visit_retained(topics, topics->root, filter, visitor);
 }
 
 void broker_topics_all_retained(const struct broker_topics *topics,
                                 struct broker_topic_visitor *visitor)
 {
-    visit_all(topics->root, false, visitor);
+    visit_all(topics, topics->root, false, visitor);
 }
 
-bool broker_topics_retain(struct broker_topics *topics, struct bytes topic,
+/** ---- retained messages ---- */
+
+static void retained_free(struct broker_topic *topic)
+{
+    struct broker_retained *retained = topic->retained;
+    struct broker *broker = retained->topics->broker;
+    broker_timer_set(&broker->wheel, &retained->expiry, TIME_NEVER);
+    broker_message_unref(broker, retained->message);
+    metric_set(&broker->metrics[BROKER_METRIC_RETAINED], --retained->topics->retained_count);
+    broker->state_bytes -= sizeof(*retained);
+    free(retained);
+    topic->retained = NULL;
+}
+
+static void retained_expired(struct broker_timer *timer, uint64_t now_us)
+{
+    (void)now_us;
+    struct broker_retained *retained = container_of(timer, struct broker_retained, expiry);
+    struct broker_topics *topics = retained->topics;
+    struct broker_topic *topic = retained->topic;
+    retained_free(topic);
+    broker_topics_prune(topics, topic);
+}
+
+static struct broker_retained *retained_new(struct broker_topics *topics,
+                                            struct broker_topic *topic)
+{
+    struct broker_retained *retained = memory_new(struct broker_retained);
+    *retained = (struct broker_retained){ .topics = topics, .topic = topic };
+    broker_timer_init(&retained->expiry, retained_expired);
+    topics->broker->state_bytes += sizeof(*retained);
+    metric_set(&topics->broker->metrics[BROKER_METRIC_RETAINED], ++topics->retained_count);
+    return retained;
+}
+
+static void set_retained(struct broker_topics *topics, struct broker_topic *topic,
+                         struct broker_message *message)
+{
+    if (!topic->retained)
+        topic->retained = retained_new(topics, topic);
+    struct broker_retained *retained = topic->retained;
+    broker_message_ref(message);
+    broker_message_unref(topics->broker, retained->message);
+    retained->message = message;
+    broker_timer_set(&topics->broker->wheel, &retained->expiry, message->expires_us);
+}
+
+static void remove_retained(struct broker_topics *topics, struct bytes name)
+{
+    struct broker_topic *topic = broker_topics_find(topics, name);
+    if (!topic || !topic->retained)
+        return;
+    retained_free(topic);
+    broker_topics_prune(topics, topic);
+}
+
+bool broker_topics_retain(struct broker_topics *topics, struct bytes name,
                           struct broker_message *message, uint32_t count_max)
 {
-    struct broker_topic *at =
-        message ? broker_topics_make(topics, topic) : broker_topics_find(topics, topic);
-    if (!at)
-        return !message;
-    if (message && !at->retained && topics->retained_count >= count_max) {
-        broker_topics_prune(at);
+    if (!message) {
+        remove_retained(topics, name);
+        return true;
+    }
+    struct broker_topic *topic = broker_topics_make(topics, name);
+    if (!topic)
+        return false;
+    if (!topic->retained && topics->retained_count >= count_max) {
+        broker_topics_prune(topics, topic);
         return false;
     }
-    if (message || at->retained)
-        set_retained(at, message);
+    set_retained(topics, topic, message);
     return true;
 }
 
-static void free_all(struct broker_topic *topic)
+static void free_all(struct broker_topics *topics, struct broker_topic *topic)
 {
-    size_t cursor = 0;
-    void *child;
-    while (map_next(&topic->children, &cursor, NULL, &child))
-        free_all(child);
-    if (topic->plus)
-        free_all(topic->plus);
-    if (topic->rest)
-        free_all(topic->rest);
-    ensure(list_empty(&topic->subscribers) && list_empty(&topic->groups));
-    broker_message_unref(topic->topics->broker, topic->retained);
-    topic_free(topic);
+    struct broker_branch *branch = topic->branch;
+    if (branch) {
+        struct broker_topic *child;
+        index_each(child, &branch->children, entry) free_all(topics, child);
+        if (branch->plus)
+            free_all(topics, branch->plus);
+        if (branch->rest)
+            free_all(topics, branch->rest);
+        ensure(list_empty(&branch->groups));
+    }
+    ensure(list_empty(&topic->subscribers));
+    if (topic->retained)
+        retained_free(topic);
+    topic_free(topics, topic);
 }
 
 void broker_topics_done(struct broker_topics *topics)
 {
-    free_all(topics->root);
+    free_all(topics, topics->root);
     topics->root = NULL;
 }
 

@@ -4,8 +4,8 @@
  */
 #pragma once
 
+#include "base/index.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "broker/broker_message.h"
 #include "broker/broker_wheel.h"
 #include "proto/mqtt/mqtt_packet.h"
@@ -22,8 +22,8 @@ struct broker_group {
 };
 
 struct broker_subscription {
-    struct list topic_node;   /**< in the subscribers of its topic, or the members of its group */
-    struct list session_node; /**< in broker_session.subscriptions */
+    struct list topic_node; /**< in the subscribers of its topic, or the members of its group */
+    struct broker_subscription *next; /**< of its session */
     struct broker_session *session;
     struct broker_topic *topic;
     struct broker_group *group; /**< NULL: it is not shared */
@@ -31,19 +31,33 @@ struct broker_subscription {
     uint32_t id; /**< subscription identifier; 0: none */
 };
 
-struct broker_topic {
-    struct broker_topics *topics;
-    struct broker_topic *parent;
+/** What most nodes lack: others below them, and shared subscriptions. */
+struct broker_branch {
     struct broker_topic *plus; /**< the child "+" */
     struct broker_topic *rest; /**< the child "#" */
-    struct map children;       /**< the others, by their level */
-    struct list subscribers;
+    struct index children;     /**< the others, by their level */
     struct list groups;
-    struct broker_message *retained; /**< NULL: none */
-    struct broker_timer expiry;      /**< of the retained message */
-    size_t level_size;
+};
+
+struct broker_retained {
+    struct broker_message *message;
+    struct broker_timer expiry;
+    struct broker_topics *topics;
+    struct broker_topic *topic;
+};
+
+struct broker_topic {
+    struct index_entry entry; /**< among the children of its parent */
+    struct broker_topic *parent;
+    struct broker_branch *branch;     /**< NULL: it has nothing of that */
+    struct broker_retained *retained; /**< NULL: no message is */
+    struct list subscribers;
     uint8_t level[];
 };
+
+/** What one more level of a filter or topic may take, without its text. */
+#define BROKER_LEVEL_SIZE_MAX                                                                      \
+    (sizeof(struct broker_topic) + sizeof(struct broker_branch) + sizeof(struct broker_retained))
 
 struct broker_topics {
     struct broker *broker;
@@ -60,7 +74,9 @@ struct broker_topic *broker_topics_make(struct broker_topics *topics, struct byt
 /** The same where it is; NULL: it is not. */
 struct broker_topic *broker_topics_find(const struct broker_topics *topics, struct bytes filter);
 /** Frees a node that nothing needs, and those above it that were there for its sake. */
-void broker_topics_prune(struct broker_topic *topic);
+void broker_topics_prune(struct broker_topics *topics, struct broker_topic *topic);
+/** What it has beside subscribers, made when it has nothing of that yet. */
+struct broker_branch *broker_topic_branch(struct broker_topics *topics, struct broker_topic *topic);
 /** Writes the text of a node; returns its size, more than `capacity` when it did not fit. */
 size_t broker_topic_text(const struct broker_topic *topic, uint8_t *out, size_t capacity);
 
@@ -83,7 +99,7 @@ void broker_topics_all_retained(const struct broker_topics *topics,
  * Sets or (message NULL) removes the retained message of a topic; a reference is taken. Returns
  * false when there are `count_max` already, or it is too deep.
  */
-bool broker_topics_retain(struct broker_topics *topics, struct bytes topic,
+bool broker_topics_retain(struct broker_topics *topics, struct bytes name,
                           struct broker_message *message, uint32_t count_max);
 
 /** Whom a publication goes to: a list that is used again and again. */

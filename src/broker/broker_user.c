@@ -33,10 +33,9 @@ size_t broker_user_prune(struct broker *broker, uint64_t now_us, struct bytes us
 void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes user)
 {
     broker_user_disconnect(broker, now_us, user, NULL);
-    size_t cursor = 0;
-    void *value;
-    while (map_next(&broker->sessions, &cursor, NULL, &value)) {
-        struct broker_session *session = value;
+    struct broker_session *session;
+    index_each(session, &broker->sessions, entry)
+    {
         if (bytes_equal(bytes_of(session->key, session->user_size), user))
             broker_session_end(session, now_us);
     }
