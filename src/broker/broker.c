@@ -170,9 +170,5 @@ void broker_journal_durable(struct broker *broker, uint64_t position)
     ensure(position <= broker->journal.position);
     broker->journal.durable = max_of(broker->journal.durable, position);
     struct broker_client *client;
-    list_each(client, &broker->holding, hold_node)
-    {
-        list_remove(&client->hold_node);
-        broker_client_ready(client);
-    }
+    list_each(client, &broker->holding, turn_node) broker_client_ready(client);
 }

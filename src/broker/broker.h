@@ -145,7 +145,10 @@ struct metric_set broker_metrics(const struct broker *broker);
 
 /** ---- clients ---- */
 
-/** A connection. `socket` is the caller's. NULL: there are too many. */
+/**
+ * A connection. `socket` is the caller's, and `remote` stays as it is until broker_client_closed.
+ * NULL: there are too many.
+ */
 struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us, void *socket,
                                          const struct net_address *remote);
 /**

@@ -23,10 +23,9 @@ static struct broker_client *client_new(struct broker *broker, uint64_t now_us, 
     client->last_input_us = now_us;
     client->told_receive_max = broker->config.receive_max;
     client->told_alias_max = broker->config.alias_max;
-    client->told_packet_size_max = broker->config.packet_size_max;
+    client->told_packet_size_max = (uint32_t)broker->config.packet_size_max;
     list_append(&broker->clients, &client->node);
-    list_init(&client->ready_node);
-    list_init(&client->hold_node);
+    list_init(&client->turn_node);
     broker_timer_init(&client->timer, timer_expired);
     broker_timer_set(&broker->wheel, &client->timer, now_us + broker->config.connect_timeout_us);
     metric_add(&broker->metrics[BROKER_METRIC_CLIENTS], 1);
@@ -39,7 +38,7 @@ struct broker_client *broker_client_open(struct broker *broker, uint64_t now_us,
     if (metric_get(&broker->metrics[BROKER_METRIC_CLIENTS]) >= broker->config.client_count_max)
         return NULL;
     struct broker_client *client = client_new(broker, now_us, socket);
-    client->remote = *remote;
+    client->remote = remote;
     return client;
 }
 
@@ -83,22 +82,28 @@ void broker_client_closed(struct broker_client *client, uint64_t now_us)
         broker->config.owner->gone(broker->config.owner, client);
     broker_timer_set(&broker->wheel, &client->timer, TIME_NEVER);
     list_remove(&client->node);
-    list_remove(&client->ready_node);
-    list_remove(&client->hold_node);
+    list_remove(&client->turn_node);
     broker_aliases_free(client->aliases_in);
     broker_aliases_free(client->aliases_out);
     broker_control_done(client);
-    if (client->connect)
-        memory_wipe(client->connect, client->connect_size);
-    free(client->connect);
+    broker_arrival_free(client->arrival);
     free(client);
     metric_subtract(&broker->metrics[BROKER_METRIC_CLIENTS], 1);
 }
 
 void broker_client_ready(struct broker_client *client)
 {
-    if (!client->blocked && list_empty(&client->ready_node))
-        list_append(&client->broker->ready, &client->ready_node);
+    if (client->blocked || client->is_ready)
+        return;
+    list_remove(&client->turn_node);
+    list_append(&client->broker->ready, &client->turn_node);
+    client->is_ready = true;
+}
+
+void broker_client_unready(struct broker_client *client)
+{
+    list_remove(&client->turn_node);
+    client->is_ready = false;
 }
 
 void broker_client_end(struct broker_client *client, uint64_t now_us)
@@ -237,15 +242,17 @@ static void handle_frame(struct broker_client *client, uint64_t now_us,
 
 bool broker_client_is_busy(const struct broker_client *client)
 {
-    return client->state == BROKER_CLIENT_ADMITTING || client->control_count >= CONTROLS_BUSY ||
-           client->control_bytes >= CONTROLS_BUSY_BYTES || client->steps >= BROKER_STEPS_BUSY ||
-           broker_journal_is_behind(client->broker);
+    const struct broker_controls *controls = client->controls;
+    bool is_deaf = controls && (controls->count >= CONTROLS_BUSY ||
+                                controls->bytes >= CONTROLS_BUSY_BYTES);
+    return is_deaf || client->state == BROKER_CLIENT_ADMITTING ||
+           client->steps >= BROKER_STEPS_BUSY || broker_journal_is_behind(client->broker);
 }
 
 static size_t packet_size_max(const struct broker_client *client)
 {
     return client->state == BROKER_CLIENT_NEW
-               ? min_of(client->told_packet_size_max, (size_t)CONNECT_SIZE_MAX)
+               ? min_of(client->told_packet_size_max, CONNECT_SIZE_MAX)
                : client->told_packet_size_max;
 }
 
@@ -293,19 +300,22 @@ void *broker_client_socket(const struct broker_client *client)
 
 const struct net_address *broker_client_remote(const struct broker_client *client)
 {
-    return &client->remote;
+    return client->remote;
 }
 
 struct bytes broker_client_user(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
-    return session ? bytes_of(session->key, session->user_size) : client->coming_user;
+    if (session)
+        return bytes_of(session->key, session->user_size);
+    return client->arrival ? client->arrival->user : bytes_of(NULL, 0);
 }
 
 struct bytes broker_client_id(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
-    return session ? bytes_of(session->key + session->user_size + 1,
-                              session->entry.key_size - session->user_size - 1)
-                   : client->coming_id;
+    if (session)
+        return bytes_of(session->key + session->user_size + 1,
+                        session->entry.key_size - session->user_size - 1);
+    return client->arrival ? client->arrival->id : bytes_of(NULL, 0);
 }

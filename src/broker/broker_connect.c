@@ -55,7 +55,7 @@ static void write_properties(struct writer *writer, const struct broker_client *
     if (client->told_alias_max)
         mqtt_write_property_two(writer, MQTT_PROPERTY_TOPIC_ALIAS_MAXIMUM, client->told_alias_max);
     mqtt_write_property_four(writer, MQTT_PROPERTY_MAXIMUM_PACKET_SIZE,
-                             (uint32_t)client->told_packet_size_max);
+                             client->told_packet_size_max);
     if (granted->expiry_was_cut)
         mqtt_write_property_four(writer, MQTT_PROPERTY_SESSION_EXPIRY, client->session->expiry_s);
     if (granted->server_keep_alive_s)
@@ -196,12 +196,12 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
         random_identifier(broker->config.random, assigned, ASSIGNED_ID_LENGTH);
         client_id = bytes_of(assigned, ASSIGNED_ID_LENGTH);
     }
-    client->coming_user = user;
-    client->coming_id = client_id;
+    client->arrival->user = user;
+    client->arrival->id = client_id;
     struct broker_message *will;
     uint64_t before = broker->journal.position;
     int reason = make_will(client, connect, &will);
-    client->coming_user = client->coming_id = bytes_of(NULL, 0);
+    client->arrival->user = client->arrival->id = bytes_of(NULL, 0);
     struct broker_session *session =
         reason ? NULL
                : session_for(client, now_us, user, client_id, connect->clean_start,
@@ -233,6 +233,24 @@ static void accept(struct broker_client *client, uint64_t now_us, const struct m
 
 /** ---- the decision ---- */
 
+void broker_arrival_free(struct broker_arrival *arrival)
+{
+    if (!arrival)
+        return;
+    // it may hold a password
+    if (arrival->body)
+        memory_wipe(arrival->body, arrival->body_size);
+    free(arrival->body);
+    free(arrival);
+}
+
+/** Its CONNECT was accepted or refused. */
+static void arrive(struct broker_client *client)
+{
+    broker_arrival_free(client->arrival);
+    client->arrival = NULL;
+}
+
 static void decided(struct broker_client *client, uint64_t now_us, const struct mqtt_packet *packet,
                     int reason, struct bytes user)
 {
@@ -243,6 +261,7 @@ static void decided(struct broker_client *client, uint64_t now_us, const struct 
     } else {
         refuse(client, now_us, reason);
     }
+    arrive(client);
 }
 
 void broker_handle_connect(struct broker_client *client, uint64_t now_us,
@@ -251,7 +270,7 @@ void broker_handle_connect(struct broker_client *client, uint64_t now_us,
     struct mqtt_packet packet;
     int reason = mqtt_packet_read(frame, MQTT_VERSION_UNKNOWN, &packet);
     const struct mqtt_connect *connect = &packet.connect;
-    client->version = connect->version;
+    client->version = (uint8_t)connect->version;
     client->is_bridge = connect->is_bridge;
     if (reason == 0 && mqtt_has(&packet.properties, MQTT_PROPERTY_AUTHENTICATION_METHOD))
         reason = MQTT_BAD_AUTHENTICATION_METHOD;
@@ -259,8 +278,10 @@ void broker_handle_connect(struct broker_client *client, uint64_t now_us,
         refuse_packet(client, now_us, reason);
         return;
     }
+    client->arrival = memory_new(struct broker_arrival);
     if (client->inner) {
         accept(client, now_us, &packet, client->inner->user);
+        arrive(client);
         return;
     }
     struct broker_login login = { .client_id = connect->client_id,
@@ -268,7 +289,7 @@ void broker_handle_connect(struct broker_client *client, uint64_t now_us,
                                   .password = connect->password,
                                   .has_user = connect->has_user,
                                   .has_password = connect->has_password,
-                                  .remote = client->remote };
+                                  .remote = *client->remote };
     struct broker_owner *owner = client->broker->config.owner;
     struct bytes user = bytes_of(NULL, 0);
     reason = owner->login(owner, client, &login, &user);
@@ -278,8 +299,8 @@ void broker_handle_connect(struct broker_client *client, uint64_t now_us,
     }
     client->state = BROKER_CLIENT_ADMITTING;
     client->is_known = true;
-    client->connect = memory_copy(frame->body.data, frame->body.size);
-    client->connect_size = frame->body.size;
+    client->arrival->body = memory_copy(frame->body.data, frame->body.size);
+    client->arrival->body_size = frame->body.size;
 }
 
 void broker_client_admit(struct broker_client *client, uint64_t now_us, int reason,
@@ -289,12 +310,9 @@ void broker_client_admit(struct broker_client *client, uint64_t now_us, int reas
         return;
     client->state = BROKER_CLIENT_NEW;
     struct mqtt_frame frame = { .type = MQTT_CONNECT,
-                                .body = bytes_of(client->connect, client->connect_size) };
+                                .body = bytes_of(client->arrival->body,
+                                                 client->arrival->body_size) };
     struct mqtt_packet packet;
     ensure(mqtt_packet_read(&frame, MQTT_VERSION_UNKNOWN, &packet) == 0);
     decided(client, now_us, &packet, reason, user);
-    memory_wipe(client->connect, client->connect_size);
-    free(client->connect);
-    client->connect = NULL;
-    client->connect_size = 0;
 }

@@ -18,23 +18,29 @@ struct writer broker_scratch_writer(struct broker *broker, size_t size)
     return writer_of(scratch->data, scratch->capacity);
 }
 
+static struct broker_controls *grow(struct broker_controls *former)
+{
+    uint32_t capacity = former ? former->capacity * 2 : CAPACITY_MIN;
+    struct broker_controls *controls =
+        memory_allocate(1, sizeof(*controls) + capacity * sizeof(controls->ring[0]));
+    controls->capacity = capacity;
+    if (!former)
+        return controls;
+    controls->count = former->count;
+    controls->bytes = former->bytes;
+    for (uint32_t i = 0; i < former->count; i++)
+        controls->ring[i] = former->ring[(former->at + i) & (former->capacity - 1)];
+    free(former);
+    return controls;
+}
+
 static struct broker_control *control_add(struct broker_client *client)
 {
-    if (client->control_count == client->control_capacity) {
-        uint32_t capacity = max_of(client->control_capacity * 2, (uint32_t)CAPACITY_MIN);
-        struct broker_control *controls = memory_allocate(capacity, sizeof(*controls));
-        for (uint32_t i = 0; i < client->control_count; i++) {
-            uint32_t from = (client->control_at + i) & (client->control_capacity - 1);
-            controls[i] = client->controls[from];
-        }
-        free(client->controls);
-        client->controls = controls;
-        client->control_at = 0;
-        client->control_capacity = capacity;
-    }
-    uint32_t at = (client->control_at + client->control_count++) & (client->control_capacity - 1);
+    struct broker_controls *controls = client->controls;
+    if (!controls || controls->count == controls->capacity)
+        client->controls = controls = grow(controls);
     broker_client_ready(client);
-    return &client->controls[at];
+    return &controls->ring[(controls->at + controls->count++) & (controls->capacity - 1)];
 }
 
 bool broker_control_fits(const struct broker_client *client, const struct writer *packet)
@@ -46,13 +52,13 @@ void broker_control_packet(struct broker_client *client, const struct writer *pa
                            uint64_t durable)
 {
     ensure(!packet->failed);
-    client->control_bytes += packet->size;
     *control_add(client) = (struct broker_control){
         .durable = durable,
         .packet = memory_copy(packet->data, packet->size),
         .size = (uint32_t)packet->size,
         .type = packet->data[0] >> 4,
     };
+    client->controls->bytes += packet->size;
 }
 
 void broker_control_ack(struct broker_client *client, enum mqtt_type type, uint16_t packet_id,
@@ -67,10 +73,9 @@ void broker_control_ack(struct broker_client *client, enum mqtt_type type, uint1
 
 void broker_control_done(struct broker_client *client)
 {
-    for (uint32_t i = 0; i < client->control_count; i++)
-        free(client->controls[(client->control_at + i) & (client->control_capacity - 1)].packet);
-    free(client->controls);
+    struct broker_controls *controls = client->controls;
+    for (uint32_t i = 0; controls && i < controls->count; i++)
+        free(controls->ring[(controls->at + i) & (controls->capacity - 1)].packet);
+    free(controls);
     client->controls = NULL;
-    client->control_at = client->control_count = client->control_capacity = 0;
-    client->control_bytes = 0;
 }

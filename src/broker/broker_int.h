@@ -91,6 +91,23 @@ struct broker_control {
     uint8_t type;
 };
 
+/** A ring of them; made for the first one, freed with the last. */
+struct broker_controls {
+    uint32_t at;
+    uint32_t count;
+    uint32_t capacity;
+    size_t bytes; /**< of the packets in it */
+    struct broker_control ring[];
+};
+
+/** A CONNECT until it is accepted or refused. */
+struct broker_arrival {
+    struct bytes user; /**< who it will be, while that is not the session's */
+    struct bytes id;
+    uint8_t *body; /**< of the packet, while its login is being decided */
+    size_t body_size;
+};
+
 /** Topics looked at for one client in a turn: then others have theirs. */
 #define BROKER_STEPS_BUSY 200000u
 
@@ -98,43 +115,36 @@ struct broker_client {
     struct broker *broker;
     void *socket;
     void *context;
-    struct list node;       /**< in broker.clients */
-    struct list ready_node; /**< in broker.ready */
-    struct list hold_node;  /**< in broker.holding */
+    const struct net_address *remote;
+    struct list node;      /**< in broker.clients */
+    struct list turn_node; /**< in broker.ready or broker.holding */
     struct broker_session *session;
     struct broker_timer timer;
-    struct net_address remote;
     uint64_t last_input_us;
-    enum broker_client_state state;
-    enum mqtt_version version;
-    const struct broker_inner *inner; /**< NULL: it came over the network */
-    bool held;                        /**< no messages for now: an inner one */
-    bool is_bridge;                   /**< MQTT_BRIDGE_BIT */
+    const struct broker_inner *inner;   /**< NULL: it came over the network */
+    struct broker_arrival *arrival;     /**< NULL: there is none */
+    struct broker_controls *controls;   /**< NULL: none wait */
+    struct broker_aliases *aliases_in;  /**< the client's; NULL: none yet */
+    struct broker_aliases *aliases_out; /**< ours */
+    uint32_t packet_size_max;           /**< of what it takes */
+    uint32_t steps;                     /**< of BROKER_STEPS_BUSY, since its last output */
+    /** What it was told of us, or will be: other limits are for those who come later. */
+    uint32_t told_packet_size_max;
+    uint16_t told_receive_max;
+    uint16_t told_alias_max;
+    uint16_t keep_alive_s;
+    uint16_t receive_max; /**< what it takes at a time */
+    uint16_t alias_max;
+    uint8_t state;   /**< enum broker_client_state */
+    uint8_t version; /**< enum mqtt_version */
+    bool is_ready;   /**< it is in broker.ready */
+    bool held;       /**< no messages for now: an inner one */
+    bool is_bridge;  /**< MQTT_BRIDGE_BIT */
     bool blocked;
     bool greeted;        /**< CONNACK is out: messages may follow */
     bool is_known;       /**< to the owner: `gone` is due */
     bool normal_end;     /**< it said goodbye: no will */
     bool quiet_problems; /**< it does not want reason strings */
-    uint16_t keep_alive_s;
-    uint16_t receive_max; /**< what it takes at a time */
-    uint16_t alias_max;
-    uint32_t packet_size_max; /**< of what it takes */
-    size_t steps;             /**< of BROKER_STEPS_BUSY, since its last output */
-    /** What it was told of us, or will be: other limits are for those who come later. */
-    uint16_t told_receive_max;
-    uint16_t told_alias_max;
-    size_t told_packet_size_max;
-    struct bytes coming_user; /**< while its CONNECT is accepted: before it has a session */
-    struct bytes coming_id;
-    uint8_t *connect; /**< the frame of a CONNECT whose login is being decided */
-    size_t connect_size;
-    struct broker_control *controls; /**< a ring */
-    uint32_t control_at;
-    uint32_t control_count;
-    uint32_t control_capacity;
-    size_t control_bytes;               /**< of the packets in it */
-    struct broker_aliases *aliases_in;  /**< the client's; NULL: none yet */
-    struct broker_aliases *aliases_out; /**< ours */
 };
 
 static inline void broker_count(struct broker *broker, enum broker_metric metric)
@@ -158,6 +168,8 @@ bool broker_journal_is_behind(const struct broker *broker);
 
 /** It has something to send now. */
 void broker_client_ready(struct broker_client *client);
+/** It has no turn until broker_client_ready. */
+void broker_client_unready(struct broker_client *client);
 /** Ends the connection for a fault of the client's. */
 void broker_client_fault(struct broker_client *client, uint64_t now_us, int reason);
 /** Its socket stays until what is queued has been sent; the session is left at once. */
@@ -177,6 +189,8 @@ struct writer broker_scratch_writer(struct broker *broker, size_t size);
 
 /** ---- broker_connect.c ---- */
 
+/** Accepts NULL. */
+void broker_arrival_free(struct broker_arrival *arrival);
 void broker_handle_connect(struct broker_client *client, uint64_t now_us,
                            const struct mqtt_frame *frame);
 

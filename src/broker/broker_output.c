@@ -14,19 +14,19 @@ struct broker_client *broker_next_ready(struct broker *broker)
 {
     if (list_empty(&broker->ready))
         return NULL;
-    return container_of(broker->ready.next, struct broker_client, ready_node);
+    return container_of(broker->ready.next, struct broker_client, turn_node);
 }
 
 bool broker_client_is_over(const struct broker_client *client)
 {
-    return client->state == BROKER_CLIENT_ENDING && client->control_count == 0;
+    return client->state == BROKER_CLIENT_ENDING && !client->controls;
 }
 
 void broker_client_block(struct broker_client *client, bool blocked)
 {
     client->blocked = blocked;
     if (blocked)
-        list_remove(&client->ready_node);
+        broker_client_unready(client);
     else
         broker_client_ready(client);
 }
@@ -34,6 +34,13 @@ void broker_client_block(struct broker_client *client, bool blocked)
 static bool is_durable(const struct broker *broker, uint64_t position)
 {
     return position <= broker->journal.durable;
+}
+
+/** Until the journal has moved on. */
+static void hold(struct broker_client *client)
+{
+    list_remove(&client->turn_node);
+    list_append(&client->broker->holding, &client->turn_node);
 }
 
 /** ---- room in the scratch memory ---- */
@@ -58,11 +65,11 @@ static bool make_room(struct broker *broker, struct writer *writer, size_t size)
 /** False: some are left, for want of room or of the journal. */
 static bool write_controls(struct broker_client *client, struct writer *writer)
 {
-    while (client->control_count > 0) {
-        struct broker_control *control = &client->controls[client->control_at];
+    struct broker_controls *controls = client->controls;
+    while (controls && controls->count > 0) {
+        struct broker_control *control = &controls->ring[controls->at];
         if (!is_durable(client->broker, control->durable)) {
-            list_remove(&client->hold_node);
-            list_append(&client->broker->holding, &client->hold_node);
+            hold(client);
             return false;
         }
         if (!make_room(client->broker, writer, control->size + 8))
@@ -74,9 +81,9 @@ static bool write_controls(struct broker_client *client, struct writer *writer)
         else
             mqtt_write_ack(writer, client->version, control->type, &control->ack);
         free(control->packet);
-        client->control_bytes -= control->size;
-        client->control_at = (client->control_at + 1) & (client->control_capacity - 1);
-        client->control_count--;
+        controls->bytes -= control->size;
+        controls->at = (controls->at + 1) & (controls->capacity - 1);
+        controls->count--;
     }
     broker_control_done(client);
     return true;
@@ -193,8 +200,7 @@ static enum turn write_inflight(struct broker_client *client, struct writer *wri
     struct broker_queue *queue = &client->session->queue;
     struct broker_entry *entry = &queue->inflight[queue->sent_count];
     if (!is_durable(client->broker, entry->durable)) {
-        list_remove(&client->hold_node);
-        list_append(&client->broker->holding, &client->hold_node);
+        hold(client);
         return TURN_HELD;
     }
     if (entry->state == BROKER_ENTRY_RELEASED) {
@@ -265,13 +271,13 @@ struct bytes broker_client_output(struct broker_client *client, uint64_t now_us)
 {
     struct broker *broker = client->broker;
     struct writer writer = writer_of(broker->scratch.data, broker->scratch.capacity);
-    list_remove(&client->ready_node);
+    broker_client_unready(client);
     client->steps = 0;
     bool done = write_controls(client, &writer);
     enum turn turn = TURN_HELD;
     if (client->state == BROKER_CLIENT_OPEN && client->greeted && !client->held)
         turn = write_messages(client, &writer, now_us);
-    bool held = !list_empty(&client->hold_node);
+    bool held = !list_empty(&client->turn_node);
     if (turn == TURN_FULL || (!done && !held))
         broker_client_ready(client);
     metric_add(&broker->metrics[BROKER_METRIC_BYTES_SENT], writer.size);

@@ -15,17 +15,31 @@ void buffer_init(struct buffer *buffer, size_t limit)
 
 void buffer_done(struct buffer *buffer)
 {
-    free(buffer->data);
-    *buffer = (struct buffer){ .limit = buffer->limit };
+    free(buffer->memory);
+    buffer->memory = NULL;
 }
 
-static void move_to_front(struct buffer *buffer)
+static void move_to_front(struct buffer_memory *memory)
 {
-    size_t size = buffer_size(buffer);
-    if (buffer->start > 0 && size > 0)
-        memmove(buffer->data, buffer->data + buffer->start, size);
-    buffer->start = 0;
-    buffer->end = size;
+    size_t size = memory->end - memory->start;
+    if (memory->start > 0 && size > 0)
+        memmove(memory->data, memory->data + memory->start, size);
+    memory->start = 0;
+    memory->end = size;
+}
+
+static void grow(struct buffer *buffer, size_t needed)
+{
+    struct buffer_memory *memory = buffer->memory;
+    size_t capacity = memory ? memory->capacity : CAPACITY_FIRST;
+    while (capacity < needed)
+        capacity *= 2;
+    if (memory)
+        move_to_front(memory);
+    buffer->memory = memory_resize(memory, sizeof(*memory) + capacity);
+    if (!memory)
+        buffer->memory->start = buffer->memory->end = 0;
+    buffer->memory->capacity = capacity;
 }
 
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
@@ -33,23 +47,19 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
     if (size > buffer_room(buffer))
         return NULL;
     size_t needed = buffer_size(buffer) + size;
-    if (needed > buffer->capacity) {
-        size_t capacity = max_of(buffer->capacity, (size_t)CAPACITY_FIRST);
-        while (capacity < needed)
-            capacity *= 2;
-        move_to_front(buffer);
-        buffer->data = memory_resize(buffer->data, capacity);
-        buffer->capacity = capacity;
-    } else if (buffer->capacity - buffer->end < size) {
-        move_to_front(buffer);
-    }
-    return buffer->data + buffer->end;
+    struct buffer_memory *memory = buffer->memory;
+    if (!memory || needed > memory->capacity)
+        grow(buffer, needed);
+    else if (memory->capacity - memory->end < size)
+        move_to_front(memory);
+    return buffer->memory->data + buffer->memory->end;
 }
 
 void buffer_commit(struct buffer *buffer, size_t size)
 {
-    ensure(size <= buffer->capacity - buffer->end);
-    buffer->end += size;
+    struct buffer_memory *memory = buffer->memory;
+    ensure(size <= memory->capacity - memory->end);
+    memory->end += size;
 }
 
 int buffer_append(struct buffer *buffer, struct bytes bytes)
@@ -67,7 +77,8 @@ int buffer_append(struct buffer *buffer, struct bytes bytes)
 void buffer_consume(struct buffer *buffer, size_t size)
 {
     ensure(size <= buffer_size(buffer));
-    buffer->start += size;
-    if (buffer->start == buffer->end)
+    if (size == buffer_size(buffer))
         buffer_done(buffer);
+    else
+        buffer->memory->start += size;
 }

@@ -3,11 +3,15 @@
 
 #include "base/bytes.h"
 
-struct buffer {
-    uint8_t *data;
+struct buffer_memory {
     size_t capacity;
     size_t start; /**< first byte that was not consumed */
     size_t end;
+    uint8_t data[];
+};
+
+struct buffer {
+    struct buffer_memory *memory; /**< NULL: it is empty */
     size_t limit;
 };
 
@@ -15,7 +19,7 @@ void buffer_init(struct buffer *buffer, size_t limit);
 void buffer_done(struct buffer *buffer);
 static inline size_t buffer_size(const struct buffer *buffer)
 {
-    return buffer->end - buffer->start;
+    return buffer->memory ? buffer->memory->end - buffer->memory->start : 0;
 }
 static inline size_t buffer_room(const struct buffer *buffer)
 {
@@ -24,7 +28,8 @@ static inline size_t buffer_room(const struct buffer *buffer)
 }
 static inline struct bytes buffer_view(const struct buffer *buffer)
 {
-    return bytes_of(buffer->data ? buffer->data + buffer->start : NULL, buffer_size(buffer));
+    const struct buffer_memory *memory = buffer->memory;
+    return bytes_of(memory ? memory->data + memory->start : NULL, buffer_size(buffer));
 }
 /** Room for at least `size` more bytes behind the content, or NULL when that exceeds the limit. */
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size);

@@ -253,6 +253,12 @@ static struct stream *secure_below(const struct stream *stream)
     return secure_of_const(stream)->below;
 }
 
+static struct net_address secure_address(const struct stream *stream, bool ours)
+{
+    const struct stream *below = secure_of_const(stream)->below;
+    return below->kind->address(below, ours);
+}
+
 static const struct stream_kind secure_kind = {
     .size = sizeof(struct secure_stream),
     .secure = true,
@@ -265,6 +271,7 @@ static const struct stream_kind secure_kind = {
     .detach = secure_detach,
     .attach = secure_attach,
     .alpn = secure_alpn,
+    .address = secure_address,
     .below = secure_below,
 };
 
@@ -277,8 +284,6 @@ static struct stream *make(struct stream *transport, struct tls_stream *tls,
     struct secure_stream *secure = memory_new(struct secure_stream);
     struct stream *stream = &secure->base;
     stream_init(stream, &secure_kind, transport->loop, limits, handler, owner);
-    stream->local = transport->local;
-    stream->remote = transport->remote;
     secure->below = transport;
     secure->tls = tls;
     stream_set_handler(transport, &below_handler, secure);

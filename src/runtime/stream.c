@@ -17,8 +17,27 @@
 
 static void on_deadline(struct loop_timer *timer, uint64_t unused_now unused)
 {
-    struct stream *stream = container_of(timer, struct stream, deadline);
+    struct stream *stream = container_of(timer, struct stream_deadline, timer)->stream;
     stream_die(stream, STREAM_TIMED_OUT, -ETIMEDOUT);
+}
+
+static void set_deadline(struct stream *stream, uint64_t deadline_us)
+{
+    if (!stream->deadline) {
+        stream->deadline = memory_new(struct stream_deadline);
+        stream->deadline->stream = stream;
+        loop_timer_init(&stream->deadline->timer, stream->loop, on_deadline);
+    }
+    loop_timer_set(&stream->deadline->timer, deadline_us);
+}
+
+static void end_deadline(struct stream *stream)
+{
+    if (!stream->deadline)
+        return;
+    loop_timer_cancel(&stream->deadline->timer);
+    free(stream->deadline);
+    stream->deadline = NULL;
 }
 
 static void on_task(struct loop_task *task);
@@ -30,8 +49,8 @@ static void set_limits(struct stream *stream, const struct stream_limits *limits
         limits = &none;
     stream->input.limit = limits->input_bytes ? limits->input_bytes : INPUT_BYTES;
     stream->output.limit = limits->output_bytes ? limits->output_bytes : OUTPUT_BYTES;
-    stream->high_water_bytes =
-        limits->high_water_bytes ? limits->high_water_bytes : HIGH_WATER_BYTES;
+    size_t high_water = limits->high_water_bytes ? limits->high_water_bytes : HIGH_WATER_BYTES;
+    stream->high_water_bytes = (uint32_t)min_of(high_water, (size_t)UINT32_MAX);
 }
 
 void stream_set_limits(struct stream *stream, const struct stream_limits *limits)
@@ -50,7 +69,6 @@ void stream_init(struct stream *stream, const struct stream_kind *kind, struct l
     stream->handler = handler;
     stream->owner = owner;
     set_limits(stream, limits);
-    loop_timer_init(&stream->deadline, loop, on_deadline);
     loop_task_init(&stream->task, on_task);
 }
 
@@ -75,7 +93,7 @@ void stream_leave(struct stream *stream)
 /** Out of the loop in all that the common part has there. */
 static void leave_loop(struct stream *stream)
 {
-    loop_timer_cancel(&stream->deadline);
+    end_deadline(stream);
     loop_task_cancel(&stream->task);
 }
 
@@ -96,18 +114,18 @@ void stream_die(struct stream *stream, enum stream_close_reason reason, int erro
     if (!stream_alive(stream))
         return;
     stream->dead = true;
-    stream->reason = reason;
+    stream->reason = (uint8_t)reason;
     stream->error = error;
     buffer_done(&stream->output);
-    loop_timer_cancel(&stream->deadline);
-    stream->deferred &= ~(unsigned)(STREAM_DEFERRED_WRITABLE | STREAM_DEFERRED_WORK);
+    end_deadline(stream);
+    stream->deferred &= (uint8_t)~(STREAM_DEFERRED_WRITABLE | STREAM_DEFERRED_WORK);
     stream->kind->update(stream);
     stream_defer(stream, STREAM_DEFERRED_CLOSED);
 }
 
 void stream_defer(struct stream *stream, unsigned deferred)
 {
-    stream->deferred |= deferred;
+    stream->deferred |= (uint8_t)deferred;
     loop_task_defer(stream->loop, &stream->task);
 }
 
@@ -143,12 +161,12 @@ void stream_set_handler(struct stream *stream, const struct stream_handler *hand
 
 struct net_address stream_remote(const struct stream *stream)
 {
-    return stream->remote;
+    return stream->kind->address(stream, false);
 }
 
 struct net_address stream_local(const struct stream *stream)
 {
-    return stream->local;
+    return stream->kind->address(stream, true);
 }
 
 bool stream_is_secure(const struct stream *stream)
@@ -340,8 +358,10 @@ void stream_notify_drained(struct stream *stream)
 
 void stream_set_deadline(struct stream *stream, uint64_t deadline_us)
 {
-    if (stream_alive(stream))
-        loop_timer_set(&stream->deadline, deadline_us);
+    if (deadline_us == TIME_NEVER)
+        end_deadline(stream);
+    else if (stream_alive(stream))
+        set_deadline(stream, deadline_us);
 }
 
 void stream_end_output(struct stream *stream)
@@ -363,7 +383,8 @@ void stream_finish(struct stream *stream, uint64_t timeout_us)
     stream->finishing = stream->output_ending = true;
     stream->corked = 0;
     buffer_done(&stream->input);
-    loop_timer_set_after(&stream->deadline, timeout_us);
+    uint64_t now_us = stream->loop->now_us;
+    stream_set_deadline(stream, timeout_us < TIME_NEVER - now_us ? now_us + timeout_us : TIME_NEVER);
     if (stream->opened)
         stream_flush(stream);
     else
@@ -374,13 +395,14 @@ void stream_finish(struct stream *stream, uint64_t timeout_us)
 
 struct stream_parcel {
     struct stream *stream;
+    uint64_t deadline_us;
 };
 
 struct stream_parcel *stream_detach(struct stream *stream)
 {
     ensure(!stream->closed);
     struct stream_parcel *parcel = memory_new(struct stream_parcel);
-    uint64_t deadline_us = stream->deadline.deadline_us;
+    parcel->deadline_us = stream->deadline ? stream->deadline->timer.deadline_us : TIME_NEVER;
     leave_loop(stream);
     stream->kind->detach(stream);
     // The content moves to a new place: frames on our stack may still look at the old one, which
@@ -388,7 +410,6 @@ struct stream_parcel *stream_detach(struct stream *stream)
     parcel->stream = memory_copy(stream, stream->kind->size);
     parcel->stream->busy = 0;
     parcel->stream->loop = NULL;
-    parcel->stream->deadline.deadline_us = deadline_us;
     stream->input = stream->output = (struct buffer){ 0 };
     stream->closed = true;
     if (stream->busy == 0)
@@ -402,10 +423,8 @@ int stream_attach(struct stream_parcel *parcel, struct loop *loop,
     struct stream *stream = parcel->stream;
     stream->loop = loop;
     stream_set_handler(stream, handler, owner);
-    uint64_t deadline_us = stream->deadline.deadline_us;
-    loop_timer_init(&stream->deadline, loop, on_deadline);
     loop_task_init(&stream->task, on_task);
-    loop_timer_set(&stream->deadline, deadline_us);
+    stream_set_deadline(stream, parcel->deadline_us);
     int error = stream->kind->attach(stream);
     if (error < 0) {
         stream_parcel_free(parcel);

@@ -23,6 +23,8 @@ struct stream_kind {
     void (*detach)(struct stream *stream);
     int (*attach)(struct stream *stream);
     const char *(*alpn)(const struct stream *stream);
+    /** Of the two ends, ours or the peer's. */
+    struct net_address (*address)(const struct stream *stream, bool ours);
     /** The stream that this one runs over; NULL for TCP itself. */
     struct stream *(*below)(const struct stream *stream);
 };
@@ -34,35 +36,41 @@ enum stream_deferred {
     STREAM_DEFERRED_CLOSED = 8,
 };
 
+/** Only streams that have a deadline have one. */
+struct stream_deadline {
+    struct loop_timer timer;
+    struct stream *stream;
+};
+
+/** There are as many as clients, and most have nothing to do: what is seldom is not in here. */
 struct stream {
     const struct stream_kind *kind;
     struct loop *loop;
     const struct stream_handler *handler;
     void *owner;
-    struct net_address local;
-    struct net_address remote;
     struct buffer input;
     struct buffer output;
-    size_t high_water_bytes;
-    struct loop_timer deadline;
+    struct stream_deadline *deadline; /**< NULL: it may live for ever */
     struct loop_task task;
-    unsigned deferred; /**< set of enum stream_deferred */
-    unsigned busy;     /**< frames of ours on the stack that use the stream */
-    unsigned corked;
-    bool record_per_write; /**< corking is for the stream below */
-    bool opened;           /**< connected, handshake done */
-    bool paused;           /**< by the owner */
-    bool peer_ended;       /**< nothing more comes in */
-    bool ended_told;
-    bool finishing;     /**< the owner wants nothing more */
-    bool output_ending; /**< the owner writes no more */
-    bool output_ended;  /**< and all of it was taken */
-    bool congested;     /**< `writable` is owed when drained to a quarter */
-    bool drain_wanted;  /**< `writable` is owed when all is gone */
-    bool dead;
-    bool closed; /**< by the owner: freed when `busy` ends */
-    enum stream_close_reason reason;
+    uint32_t high_water_bytes;
     int error;
+    uint16_t busy; /**< frames of ours on the stack that use the stream */
+    uint16_t corked;
+    uint8_t deferred;           /**< set of enum stream_deferred */
+    uint8_t reason;             /**< enum stream_close_reason */
+    bool record_per_write : 1;  /**< corking is for the stream below */
+    bool opened : 1;            /**< connected, handshake done */
+    bool paused : 1;            /**< by the owner */
+    bool peer_ended : 1;        /**< nothing more comes in */
+    bool ended_told : 1;
+    bool finishing : 1;     /**< the owner wants nothing more */
+    bool output_ending : 1; /**< the owner writes no more */
+    bool output_ended : 1;  /**< and all of it was taken */
+    bool congested : 1;     /**< `writable` is owed when drained to a quarter */
+    bool drain_wanted : 1;  /**< `writable` is owed when all is gone */
+    bool dead : 1;
+    bool closed : 1;  /**< by the owner: freed when `busy` ends */
+    bool hung_up : 1; /**< TCP: seen while not reading. Not watched: it would be told every turn */
 };
 
 /** Fills in the common part of a zeroed stream of some kind. */

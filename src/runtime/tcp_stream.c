@@ -16,13 +16,17 @@
 struct tcp_stream {
     struct stream base;
     struct loop_watch watch;
-    int fd;
-    bool hung_up; /**< hang-up seen while not reading: do not watch, it would be told every turn */
+    struct net_address remote;
 };
 
 static struct tcp_stream *tcp_of(struct stream *stream)
 {
     return container_of(stream, struct tcp_stream, base);
+}
+
+static const struct tcp_stream *tcp_of_const(const struct stream *stream)
+{
+    return (const struct tcp_stream *)(const void *)stream; // `base` is the first member
 }
 
 static unsigned wanted_events(const struct tcp_stream *tcp)
@@ -39,11 +43,11 @@ static void tcp_update(struct stream *stream)
 {
     struct tcp_stream *tcp = tcp_of(stream);
     unsigned events = stream_alive(stream) ? wanted_events(tcp) : 0;
-    if (events == 0 && (!stream_alive(stream) || tcp->hung_up)) {
+    if (events == 0 && (!stream_alive(stream) || stream->hung_up)) {
         loop_watch_remove(&tcp->watch);
         return;
     }
-    tcp->hung_up = false;
+    stream->hung_up = false;
     if (tcp->watch.loop) {
         loop_watch_change(&tcp->watch, events);
         return;
@@ -58,7 +62,7 @@ static size_t tcp_take(struct stream *stream, struct bytes bytes)
     struct tcp_stream *tcp = tcp_of(stream);
     if (bytes.size == 0)
         return 0;
-    ssize_t sent = send(tcp->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+    ssize_t sent = send(tcp->watch.fd, bytes.data, bytes.size, MSG_NOSIGNAL);
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR)
             stream_die(stream, STREAM_RESET, -errno);
@@ -70,7 +74,7 @@ static size_t tcp_take(struct stream *stream, struct bytes bytes)
 
 static void tcp_end_output(struct stream *stream)
 {
-    (void)shutdown(tcp_of(stream)->fd, SHUT_WR);
+    (void)shutdown(tcp_of(stream)->watch.fd, SHUT_WR);
     if (stream->peer_ended)
         stream_die(stream, STREAM_ENDED, 0);
 }
@@ -100,12 +104,24 @@ static void tcp_release(struct stream *stream)
     struct tcp_stream *tcp = tcp_of(stream);
     if (stream->loop)
         tcp_detach(stream);
-    close(tcp->fd);
+    close(tcp->watch.fd);
 }
 
 static const char *tcp_alpn(const struct stream *unused_stream unused)
 {
     return "";
+}
+
+static struct net_address tcp_address(const struct stream *stream, bool ours)
+{
+    const struct tcp_stream *tcp = tcp_of_const(stream);
+    if (!ours)
+        return tcp->remote;
+    struct sockaddr_storage name = { 0 };
+    socklen_t size = sizeof(name);
+    if (getsockname(tcp->watch.fd, (struct sockaddr *)&name, &size) < 0)
+        return (struct net_address){ 0 };
+    return sockaddr_read(&name);
 }
 
 static struct stream *tcp_below(const struct stream *unused_stream unused)
@@ -121,7 +137,7 @@ static bool read_some(struct tcp_stream *tcp, size_t *total)
     struct stream *stream = &tcp->base;
     size_t size = min_of((size_t)READ_CHUNK, buffer_room(&stream->input));
     uint8_t *at = buffer_reserve(&stream->input, size);
-    ssize_t got = recv(tcp->fd, at, size, 0);
+    ssize_t got = recv(tcp->watch.fd, at, size, 0);
     if (got < 0) {
         if (errno != EAGAIN && errno != EINTR)
             stream_die(stream, STREAM_RESET, -errno);
@@ -159,35 +175,33 @@ static int socket_error(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
 }
 
-static void read_addresses(struct tcp_stream *tcp)
+/** Remembered: when the connection is gone the system does not know it any more. */
+static void read_remote(struct tcp_stream *tcp)
 {
     struct sockaddr_storage name = { 0 };
     socklen_t size = sizeof(name);
-    if (getsockname(tcp->fd, (struct sockaddr *)&name, &size) == 0)
-        tcp->base.local = sockaddr_read(&name);
-    size = sizeof(name);
-    if (getpeername(tcp->fd, (struct sockaddr *)&name, &size) == 0)
-        tcp->base.remote = sockaddr_read(&name);
+    if (getpeername(tcp->watch.fd, (struct sockaddr *)&name, &size) == 0)
+        tcp->remote = sockaddr_read(&name);
 }
 
 static void finish_connecting(struct tcp_stream *tcp)
 {
-    int error = socket_error(tcp->fd);
+    int error = socket_error(tcp->watch.fd);
     if (error < 0) {
         stream_die(&tcp->base, STREAM_RESET, error);
         return;
     }
-    read_addresses(tcp);
+    read_remote(tcp);
     stream_tell_opened(&tcp->base);
 }
 
 /** A hang-up while nobody reads: an error ends the stream, else it waits for the reader. */
 static void hang_up(struct tcp_stream *tcp)
 {
-    int error = socket_error(tcp->fd);
+    int error = socket_error(tcp->watch.fd);
     if (error < 0)
         stream_die(&tcp->base, STREAM_RESET, error);
-    tcp->hung_up = true;
+    tcp->base.hung_up = true;
 }
 
 static void handle_events(struct tcp_stream *tcp, unsigned events)
@@ -215,8 +229,6 @@ static void on_ready(struct loop_watch *watch, unsigned events)
 
 static int tcp_attach(struct stream *stream)
 {
-    struct tcp_stream *tcp = tcp_of(stream);
-    loop_watch_init(&tcp->watch, tcp->fd, on_ready);
     count_open(stream, true);
     tcp_update(stream);
     return 0;
@@ -232,6 +244,7 @@ static const struct stream_kind tcp_kind = {
     .detach = tcp_detach,
     .attach = tcp_attach,
     .alpn = tcp_alpn,
+    .address = tcp_address,
     .below = tcp_below,
 };
 
@@ -250,7 +263,7 @@ static struct tcp_stream *make(struct loop *loop, int fd, const struct stream_li
 {
     struct tcp_stream *tcp = memory_new(struct tcp_stream);
     stream_init(&tcp->base, &tcp_kind, loop, limits, handler, owner);
-    tcp->fd = fd;
+    loop_watch_init(&tcp->watch, fd, on_ready);
     set_options(fd);
     return tcp;
 }
@@ -273,7 +286,7 @@ int tcp_stream_new(struct loop *loop, int fd, const struct stream_limits *limits
 {
     struct tcp_stream *tcp = make(loop, fd, limits, handler, owner);
     tcp->base.opened = true;
-    read_addresses(tcp);
+    read_remote(tcp);
     return begin(tcp, ret_stream);
 }
 
@@ -316,7 +329,7 @@ int tcp_stream_connect_from(struct loop *loop, const struct net_address *local,
         return error;
     }
     struct tcp_stream *tcp = make(loop, fd, limits, handler, owner);
-    tcp->base.remote = *remote;
+    tcp->remote = *remote;
     return begin(tcp, ret_stream);
 }
 
@@ -327,7 +340,7 @@ static int descriptor_of(struct stream *stream)
 {
     for (struct stream *below; (below = stream->kind->below(stream));)
         stream = below;
-    return tcp_of(stream)->fd;
+    return tcp_of(stream)->watch.fd;
 }
 
 void tcp_stream_set_unsent_limit(struct stream *stream, uint32_t bytes)

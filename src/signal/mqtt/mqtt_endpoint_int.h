@@ -42,16 +42,21 @@ struct mqtt_endpoint {
     bool draining;
 };
 
+/** What a WebSocket has in place of a stream. */
+struct mqtt_websocket {
+    struct websocket *websocket; /**< NULL: it is gone */
+    struct buffer input;         /**< what the broker has not taken */
+    char host[];                 /**< by which it reached us */
+};
+
 /** One connection, of either kind. */
 struct mqtt_socket {
     struct list node;
     struct mqtt_endpoint *endpoint;
     struct broker_client *client; /**< NULL: it is over, what was written still goes out */
     struct stream *stream;        /**< NULL: a WebSocket */
-    struct websocket *websocket;  /**< NULL: a stream */
-    struct buffer input;          /**< of a WebSocket: what the broker has not taken */
+    struct mqtt_websocket *ws;    /**< NULL: a stream */
     struct net_address remote;
-    char *host; /**< of a WebSocket: by which it reached us */
     bool tls_only;
     bool sniffed;    /**< TLS or not is decided */
     bool is_counted; /**< in `limit` */

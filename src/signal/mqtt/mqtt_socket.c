@@ -43,22 +43,23 @@ void mqtt_socket_free(struct mqtt_socket *socket)
 {
     leave_broker(socket);
     stream_close(socket->stream);
-    if (socket->websocket) {
-        websocket_set_context(socket->websocket, NULL);
-        websocket_abort(socket->websocket);
+    if (socket->ws && socket->ws->websocket) {
+        websocket_set_context(socket->ws->websocket, NULL);
+        websocket_abort(socket->ws->websocket);
     }
     if (socket->is_counted)
         address_limit_release(&socket->endpoint->limit, &socket->remote);
     list_remove(&socket->node);
-    buffer_done(&socket->input);
-    free(socket->host);
+    if (socket->ws)
+        buffer_done(&socket->ws->input);
+    free(socket->ws);
     free(socket);
 }
 
 void mqtt_socket_host(const struct mqtt_socket *socket, char out[TURN_HOST_SIZE])
 {
-    if (socket->host) {
-        snprintf(out, TURN_HOST_SIZE, "%s", socket->host);
+    if (socket->ws) {
+        snprintf(out, TURN_HOST_SIZE, "%s", socket->ws->host);
         return;
     }
     struct net_address local = stream_local(socket->stream);
@@ -76,7 +77,7 @@ static bool enter_broker(struct mqtt_socket *socket)
 
 static struct bytes input_of(const struct mqtt_socket *socket)
 {
-    return socket->stream ? stream_input(socket->stream) : buffer_view(&socket->input);
+    return socket->stream ? stream_input(socket->stream) : buffer_view(&socket->ws->input);
 }
 
 static void consume(struct mqtt_socket *socket, size_t size)
@@ -84,7 +85,7 @@ static void consume(struct mqtt_socket *socket, size_t size)
     if (socket->stream)
         stream_consume(socket->stream, size);
     else
-        buffer_consume(&socket->input, size);
+        buffer_consume(&socket->ws->input, size);
 }
 
 /** Gives the broker what has arrived, as long as it takes some. */
@@ -105,7 +106,7 @@ static void feed(struct mqtt_socket *socket)
         if (socket->stream)
             stream_pause(socket->stream, busy);
         else
-            websocket_pause(socket->websocket, busy);
+            websocket_pause(socket->ws->websocket, busy);
     }
     mqtt_endpoint_wake(socket->endpoint);
 }
@@ -114,11 +115,11 @@ static void feed(struct mqtt_socket *socket)
 static ssize_t write_out(struct mqtt_socket *socket, struct bytes output)
 {
     int result = socket->stream ? stream_write(socket->stream, output)
-                                : websocket_send_binary(socket->websocket, output);
+                                : websocket_send_binary(socket->ws->websocket, output);
     if (result < 0)
         return result;
     return (ssize_t)(socket->stream ? stream_unsent(socket->stream)
-                                    : websocket_output_size(socket->websocket));
+                                    : websocket_output_size(socket->ws->websocket));
 }
 
 static void finish(struct mqtt_socket *socket)
@@ -127,7 +128,7 @@ static void finish(struct mqtt_socket *socket)
     if (socket->stream)
         stream_finish(socket->stream, FINISH_US);
     else
-        websocket_close(socket->websocket, WS_CLOSE_NORMAL, "");
+        websocket_close(socket->ws->websocket, WS_CLOSE_NORMAL, "");
 }
 
 void mqtt_socket_send(struct mqtt_socket *socket)
@@ -141,7 +142,7 @@ void mqtt_socket_send(struct mqtt_socket *socket)
         if (socket->stream)
             finish(socket);
         else
-            websocket_abort(socket->websocket);
+            websocket_abort(socket->ws->websocket);
         return;
     }
     if (broker_client_is_over(client)) {
@@ -277,14 +278,16 @@ static void websocket_opened(struct websocket *websocket, struct http_exchange *
     struct mqtt_socket *socket = socket_new(endpoint, websocket_remote(websocket));
     char host[TURN_HOST_SIZE];
     turn_reached_host(exchange, host);
-    socket->host = memory_copy(host, strlen(host));
+    struct mqtt_websocket *ws = memory_allocate(1, sizeof(*ws) + strlen(host) + 1);
+    memcpy(ws->host, host, strlen(host));
+    ws->websocket = websocket;
     size_t packet = endpoint->config.broker.packet_size_max + MQTT_HEADER_SIZE_MAX;
     // the beginning of a packet, and one message: then it is paused while the broker is busy
-    buffer_init(&socket->input, 2 * packet + WEBSOCKET_MESSAGE_EXTRA);
-    socket->websocket = websocket;
+    buffer_init(&ws->input, 2 * packet + WEBSOCKET_MESSAGE_EXTRA);
+    socket->ws = ws;
     websocket_set_context(websocket, socket);
     if (endpoint->draining || !enter_broker(socket)) {
-        socket->websocket = NULL;
+        ws->websocket = NULL;
         mqtt_socket_free(socket);
         websocket_set_context(websocket, NULL);
         websocket_close(websocket, CLOSE_TRY_LATER, "the server is full");
@@ -304,7 +307,7 @@ static void websocket_message(struct websocket *websocket, bool is_text, struct 
         return;
     }
     // packets and frames need not begin together (MQTT-6.0.0-2)
-    if (buffer_append(&socket->input, data) < 0) {
+    if (buffer_append(&socket->ws->input, data) < 0) {
         websocket_close(websocket, CLOSE_POLICY, "too much at once");
         return;
     }
@@ -318,7 +321,7 @@ static void websocket_closed(struct websocket *websocket, uint16_t code, struct 
     struct mqtt_socket *socket = websocket_context(websocket);
     if (!socket)
         return;
-    socket->websocket = NULL;
+    socket->ws->websocket = NULL;
     websocket_set_context(websocket, NULL);
     mqtt_socket_free(socket);
 }

@@ -28,6 +28,7 @@ enum step {
 
 struct socket {
     struct broker_client *client;
+    struct net_address remote;
     uint8_t *unread;
     size_t unread_size;
     bool deaf;
@@ -185,8 +186,8 @@ static void run(struct world *world)
 static void send_bytes(struct world *world, struct socket *socket, struct bytes bytes)
 {
     if (!socket->client) {
-        struct net_address remote = net_address_ipv4(192, 0, 2, 1, 1000);
-        socket->client = broker_client_open(world->broker, world->now_us, socket, &remote);
+        socket->remote = net_address_ipv4(192, 0, 2, 1, 1000);
+        socket->client = broker_client_open(world->broker, world->now_us, socket, &socket->remote);
         ensure(socket->client);
     }
     // a caller reads no more while the broker does not take it

@@ -1,7 +1,10 @@
+#include <stdio.h>
+
 #include "support/check.h"
 
 #include "base/datagram.h"
 #include "base/handle.h"
+#include "base/index.h"
 #include "base/list.h"
 #include "base/map.h"
 
@@ -33,6 +36,56 @@ static void test_map_keeps_entries_over_growth_and_removal(void **state)
         seen++;
     assert_int_equal(seen, 500);
     map_done(&map);
+}
+
+struct fruit {
+    struct index_entry entry;
+    unsigned number;
+    char name[16];
+};
+
+static struct bytes name_of_fruit(unsigned number, char out[16])
+{
+    snprintf(out, 16, "fruit %u", number);
+    return bytes_of_text(out);
+}
+
+static void test_an_index_finds_objects_by_the_keys_they_hold(void **state)
+{
+    (void)state;
+    static const uint64_t secret[2] = { 1, 2 };
+    static struct fruit fruits[1000];
+    struct index index;
+    char name[16];
+    index_init(&index, secret, index_key_offset(struct fruit, entry, name));
+    assert_null(index_find(&index, name_of_fruit(0, name)));
+    assert_null(index_first(&index));
+    for (unsigned i = 0; i < 1000; i++) {
+        fruits[i].number = i;
+        fruits[i].entry.key_size = (uint32_t)name_of_fruit(i, fruits[i].name).size;
+        index_add(&index, &fruits[i].entry);
+    }
+    // the walk may take out where it stands
+    struct fruit *fruit;
+    unsigned seen = 0;
+    index_each(fruit, &index, entry)
+    {
+        seen++;
+        if (fruit->number % 2 == 0)
+            index_remove(&index, &fruit->entry);
+    }
+    assert_int_equal(seen, 1000);
+    assert_int_equal(index.count, 500);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct index_entry *found = index_find(&index, name_of_fruit(i, name));
+        assert_ptr_equal(found, i % 2 ? &fruits[i].entry : NULL);
+    }
+    // the same bytes, but fewer of them
+    assert_null(index_find(&index, bytes_of("fruit 99", 7)));
+    for (unsigned i = 1; i < 1000; i += 2)
+        index_remove(&index, &fruits[i].entry);
+    assert_null(index_first(&index));
+    index_done(&index);
 }
 
 static void test_map_takes_long_keys(void **state)
@@ -127,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map_keeps_entries_over_growth_and_removal),
         cmocka_unit_test(test_map_takes_long_keys),
+        cmocka_unit_test(test_an_index_finds_objects_by_the_keys_they_hold),
         cmocka_unit_test(test_stale_handles_find_nothing),
         cmocka_unit_test(test_list_walk_allows_removal),
         cmocka_unit_test(test_datagrams_of_one_path_and_size_form_runs),

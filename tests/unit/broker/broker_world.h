@@ -40,6 +40,7 @@ struct world {
 struct device {
     struct world *world;
     struct broker_client *client; /**< NULL: its connection is closed */
+    struct net_address remote;
     enum mqtt_version version;
     uint8_t *arrived;
     size_t arrived_size;
@@ -206,8 +207,8 @@ static inline void device_open(struct world *world, struct device *device,
                                enum mqtt_version version)
 {
     *device = (struct device){ .world = world, .version = version };
-    struct net_address remote = net_address_ipv4(192, 0, 2, 1, 1000);
-    device->client = broker_client_open(world->broker, world->now_us, device, &remote);
+    device->remote = net_address_ipv4(192, 0, 2, 1, 1000);
+    device->client = broker_client_open(world->broker, world->now_us, device, &device->remote);
 }
 
 static inline void device_feed(struct device *device)

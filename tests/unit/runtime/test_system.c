@@ -260,8 +260,7 @@ static void test_buffer_keeps_order_and_limit_and_holds_nothing_when_empty(void 
         assert_true(buffer_size(&buffer) <= 10000);
     }
     buffer_consume(&buffer, buffer_size(&buffer));
-    assert_null(buffer.data);
-    assert_int_equal(buffer.capacity, 0);
+    assert_null(buffer.memory);
     buffer_done(&buffer);
 }
 
