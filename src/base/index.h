@@ -50,9 +50,7 @@ static inline struct bytes index_key(const struct index *index, const struct ind
 
 /** Walks all objects; the body may take out and free the current one. */
 #define index_each(object, index, member)                                                          \
-    for (struct index_entry *object##_at = index_first(index),                                     \
-                            *object##_after =                                                      \
-                                object##_at ? index_next(index, object##_at) : NULL;               \
-         object##_at && ((object) = container_of(object##_at, typeof(*(object)), member), true);   \
-         object##_at = object##_after,                                                             \
-                            object##_after = object##_at ? index_next(index, object##_at) : NULL)
+    for (struct index_entry *object##_at = index_first(index), *object##_after;                    \
+         object##_at && (object##_after = index_next(index, object##_at),                          \
+                        (object) = container_of(object##_at, typeof(*(object)), member), true);    \
+         object##_at = object##_after)

@@ -243,8 +243,8 @@ static void handle_frame(struct broker_client *client, uint64_t now_us,
 bool broker_client_is_busy(const struct broker_client *client)
 {
     const struct broker_controls *controls = client->controls;
-    bool is_deaf = controls && (controls->count >= CONTROLS_BUSY ||
-                                controls->bytes >= CONTROLS_BUSY_BYTES);
+    bool is_deaf =
+        controls && (controls->count >= CONTROLS_BUSY || controls->bytes >= CONTROLS_BUSY_BYTES);
     return is_deaf || client->state == BROKER_CLIENT_ADMITTING ||
            client->steps >= BROKER_STEPS_BUSY || broker_journal_is_behind(client->broker);
 }
@@ -307,7 +307,7 @@ struct bytes broker_client_user(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
     if (session)
-        return bytes_of(session->key, session->user_size);
+        return broker_session_user(session);
     return client->arrival ? client->arrival->user : bytes_of(NULL, 0);
 }
 
@@ -315,7 +315,6 @@ struct bytes broker_client_id(const struct broker_client *client)
 {
     const struct broker_session *session = client->session;
     if (session)
-        return bytes_of(session->key + session->user_size + 1,
-                        session->entry.key_size - session->user_size - 1);
+        return broker_session_id(session);
     return client->arrival ? client->arrival->id : bytes_of(NULL, 0);
 }

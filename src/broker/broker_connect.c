@@ -310,8 +310,8 @@ void broker_client_admit(struct broker_client *client, uint64_t now_us, int reas
         return;
     client->state = BROKER_CLIENT_NEW;
     struct mqtt_frame frame = { .type = MQTT_CONNECT,
-                                .body = bytes_of(client->arrival->body,
-                                                 client->arrival->body_size) };
+                                .body =
+                                    bytes_of(client->arrival->body, client->arrival->body_size) };
     struct mqtt_packet packet;
     ensure(mqtt_packet_read(&frame, MQTT_VERSION_UNKNOWN, &packet) == 0);
     decided(client, now_us, &packet, reason, user);

@@ -201,6 +201,17 @@ void broker_count_dropped(const struct broker_session *session, enum broker_metr
 
 /** ---- broker_session.c ---- */
 
+static inline struct bytes broker_session_user(const struct broker_session *session)
+{
+    return bytes_of(session->key, session->user_size);
+}
+
+static inline struct bytes broker_session_id(const struct broker_session *session)
+{
+    size_t before = (size_t)session->user_size + 1;
+    return bytes_of(session->key + before, session->entry.key_size - before);
+}
+
 struct broker_session *broker_session_find(const struct broker *broker, struct bytes user,
                                            struct bytes client_id);
 /** Whether there may be another one. */

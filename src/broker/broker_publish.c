@@ -102,8 +102,8 @@ static void retain(struct broker *broker, struct broker_message *message)
 {
     bool removes = message->payload_size == 0;
     bool has_room =
-        removes || broker_has_room(broker, message->topic_size +
-                                               BROKER_LEVELS_MAX * BROKER_LEVEL_SIZE_MAX);
+        removes ||
+        broker_has_room(broker, message->topic_size + BROKER_LEVELS_MAX * BROKER_LEVEL_SIZE_MAX);
     if (!has_room ||
         !broker_topics_retain(&broker->topics, broker_message_topic(message),
                               removes ? NULL : message, broker->config.retained_count_max)) {

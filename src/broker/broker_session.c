@@ -113,8 +113,7 @@ void broker_session_set_present(struct broker_session *session)
 struct broker_record broker_record_of_session(const struct broker_session *session)
 {
     const struct broker_absence *absence = session->absence;
-    uint64_t left_us =
-        absence ? session->broker->unix_at_zero_us + (uint64_t)absence->left_us : 0;
+    uint64_t left_us = absence ? session->broker->unix_at_zero_us + (uint64_t)absence->left_us : 0;
     return (struct broker_record){ .type = BROKER_RECORD_SESSION,
                                    .session = session->number,
                                    .unix_us = left_us,
@@ -243,8 +242,7 @@ void broker_session_set_timer(struct broker_session *session)
     if (is_guest && list_empty(&absence->node))
         list_append(&session->broker->away, &absence->node);
     uint64_t expiry_us = after(absence->left_us, session->expiry_s);
-    uint64_t will_us =
-        session->will ? after(absence->left_us, session->will_delay_s) : TIME_NEVER;
+    uint64_t will_us = session->will ? after(absence->left_us, session->will_delay_s) : TIME_NEVER;
     broker_timer_set(&session->broker->wheel, &absence->timer, time_earlier(expiry_us, will_us));
 }
 

@@ -292,8 +292,8 @@ static uint8_t subscribe_one(struct broker_client *client, uint64_t now_us,
     bool replay =
         asked->options.retain_handling == 0 || (asked->options.retain_handling == 1 && is_new);
     if (replay && share.group.size == 0 && broker_has_room_to_replay(client->session))
-        client->steps += (uint32_t)
-            replay_retained(client->session, now_us, share.filter, asked->options.qos, id);
+        client->steps += (uint32_t)replay_retained(client->session, now_us, share.filter,
+                                                   asked->options.qos, id);
     tell_owner(client, now_us, asked->filter, true);
     return asked->options.qos;
 }

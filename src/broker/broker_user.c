@@ -16,13 +16,12 @@ void broker_user_disconnect(struct broker *broker, uint64_t now_us, struct bytes
 size_t broker_user_prune(struct broker *broker, uint64_t now_us, struct bytes user,
                          bool (*keep)(void *owner, struct bytes client_id), void *owner)
 {
-    size_t cursor = 0, count = 0;
-    void *value;
-    while (map_next(&broker->sessions, &cursor, NULL, &value)) {
-        struct broker_session *session = value;
-        bool is_theirs = bytes_equal(bytes_of(session->key, session->user_size), user);
-        struct bytes id = bytes_of(session->key + session->user_size + 1, session->client_id_size);
-        if (!is_theirs || session->client || (keep && keep(owner, id)))
+    size_t count = 0;
+    struct broker_session *session;
+    index_each(session, &broker->sessions, entry)
+    {
+        bool is_theirs = bytes_equal(broker_session_user(session), user);
+        if (!is_theirs || session->client || (keep && keep(owner, broker_session_id(session))))
             continue;
         broker_session_end(session, now_us);
         count++;
@@ -36,7 +35,7 @@ void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes use
     struct broker_session *session;
     index_each(session, &broker->sessions, entry)
     {
-        if (bytes_equal(bytes_of(session->key, session->user_size), user))
+        if (bytes_equal(broker_session_user(session), user))
             broker_session_end(session, now_us);
     }
 }

@@ -118,7 +118,7 @@ void stream_die(struct stream *stream, enum stream_close_reason reason, int erro
     stream->error = error;
     buffer_done(&stream->output);
     end_deadline(stream);
-    stream->deferred &= (uint8_t)~(STREAM_DEFERRED_WRITABLE | STREAM_DEFERRED_WORK);
+    stream->deferred &= (uint8_t) ~(STREAM_DEFERRED_WRITABLE | STREAM_DEFERRED_WORK);
     stream->kind->update(stream);
     stream_defer(stream, STREAM_DEFERRED_CLOSED);
 }
@@ -384,7 +384,8 @@ void stream_finish(struct stream *stream, uint64_t timeout_us)
     stream->corked = 0;
     buffer_done(&stream->input);
     uint64_t now_us = stream->loop->now_us;
-    stream_set_deadline(stream, timeout_us < TIME_NEVER - now_us ? now_us + timeout_us : TIME_NEVER);
+    stream_set_deadline(stream,
+                        timeout_us < TIME_NEVER - now_us ? now_us + timeout_us : TIME_NEVER);
     if (stream->opened)
         stream_flush(stream);
     else

@@ -56,12 +56,12 @@ struct stream {
     int error;
     uint16_t busy; /**< frames of ours on the stack that use the stream */
     uint16_t corked;
-    uint8_t deferred;           /**< set of enum stream_deferred */
-    uint8_t reason;             /**< enum stream_close_reason */
-    bool record_per_write : 1;  /**< corking is for the stream below */
-    bool opened : 1;            /**< connected, handshake done */
-    bool paused : 1;            /**< by the owner */
-    bool peer_ended : 1;        /**< nothing more comes in */
+    uint8_t deferred;          /**< set of enum stream_deferred */
+    uint8_t reason;            /**< enum stream_close_reason */
+    bool record_per_write : 1; /**< corking is for the stream below */
+    bool opened : 1;           /**< connected, handshake done */
+    bool paused : 1;           /**< by the owner */
+    bool peer_ended : 1;       /**< nothing more comes in */
     bool ended_told : 1;
     bool finishing : 1;     /**< the owner wants nothing more */
     bool output_ending : 1; /**< the owner writes no more */
