@@ -162,6 +162,8 @@ void data_peer_flush(struct data_hub *hub, uint64_t now_us, struct data_peer *pe
             return;
         peer->progress_us = now_us;
         drop_first(hub, channel);
+        if (channel->ending && list_empty(&channel->backlog))
+            data_channel_doom(hub, channel, DATA_METRIC_CLOSED_TWIN);
         // the others get their turn
         list_remove(&channel->by_peer);
         list_append(&peer->channels, &channel->by_peer);

@@ -22,6 +22,7 @@ struct data_hub *data_hub_new(const struct data_hub_config *config)
     list_init(&hub->doomed);
     list_init(&hub->backlogged);
     list_init(&hub->waiting);
+    list_init(&hub->twinless);
     return hub;
 }
 
@@ -48,6 +49,7 @@ struct data_label *data_label_get(struct data_hub *hub, struct blob *name)
     list_init(&label->locals);
     list_init(&label->remotes);
     list_init(&label->held);
+    list_init(&label->twinless);
     map_set(&hub->labels, blob_bytes(name), label);
     return label;
 }
@@ -62,6 +64,7 @@ void data_label_changed(struct data_hub *hub, struct data_label *label)
 static void settle_label(struct data_hub *hub, uint64_t now_us, struct data_label *label)
 {
     list_remove(&label->changed);
+    data_twin_settle(hub, now_us, label);
     bool empty = list_empty(&label->locals) && list_empty(&label->remotes);
     if (empty)
         map_remove(&hub->labels, blob_bytes(label->name));
@@ -76,6 +79,7 @@ static void settle_label(struct data_hub *hub, uint64_t now_us, struct data_labe
     if (!empty)
         return;
     list_remove(&label->changed);
+    list_remove(&label->twinless);
     blob_unref(label->name);
     free(label);
 }
@@ -91,6 +95,12 @@ struct data_channel *data_channel_find(const struct data_peer *peer, uint16_t st
             return channel;
     }
     return NULL;
+}
+
+/** One that is used once in the whole process. */
+static uint64_t next_number(struct data_hub *hub)
+{
+    return (uint64_t)hub->config.worker << 48 | ++hub->last_number;
 }
 
 static bool has_label(const struct data_peer *peer, const struct data_label *label)
@@ -149,31 +159,18 @@ void data_settle(struct data_hub *hub, uint64_t now_us)
     }
 }
 
-void data_hub_opened(struct data_hub *hub, uint64_t now_us, handle session, uint16_t stream,
-                     const struct rtc_data_channel *channel)
+struct data_channel *data_channel_add(struct data_hub *hub, struct data_peer *peer, uint16_t stream,
+                                      struct data_label *label,
+                                      const struct rtc_data_channel *channel)
 {
-    struct data_peer *peer = data_peer_find(hub, session);
-    if (!peer || peer->member.room == 0)
-        return;
-    data_hub_closed(hub, now_us, session, stream);
-    struct blob *name = data_name_new(peer->member.room, channel->label, channel->protocol);
-    if (!name)
-        return;
-    struct data_label *label = data_label_get(hub, name);
-    blob_unref(name);
-    // one message would come to it twice, and a member could multiply what others send
-    if (has_label(peer, label)) {
-        data_count(hub, DATA_METRIC_CLOSED_DUPLICATE, 1);
-        hub->config.ops->close(hub->config.owner, session, stream);
-        return;
-    }
     struct data_channel *made = memory_new(struct data_channel);
-    made->number = (uint64_t)hub->config.worker << 48 | ++hub->last_number;
+    made->number = next_number(hub);
     made->stream = stream;
     made->peer = peer;
     made->label = label;
     made->reliable = channel->reliability == RTC_DATA_RELIABLE;
-    made->envelope = data_name_has_envelope(label->name);
+    made->negotiated = channel->negotiated;
+    made->envelope = peer->member.room != 0 && data_name_has_envelope(label->name);
     list_init(&made->untold);
     list_init(&made->doomed);
     list_init(&made->backlog);
@@ -182,6 +179,41 @@ void data_hub_opened(struct data_hub *hub, uint64_t now_us, handle session, uint
     peer->stats.channels++;
     data_count(hub, DATA_METRIC_CHANNELS, 1);
     data_channel_tell(hub, made);
+    return made;
+}
+
+/** Of all channels in a room that are called so, or of this one of a call alone. */
+static struct data_label *label_for(struct data_hub *hub, const struct data_peer *peer,
+                                    const struct rtc_data_channel *channel)
+{
+    struct blob *name =
+        peer->member.call != 0
+            ? data_call_name_new(next_number(hub), peer->session, peer->member.call, channel)
+            : data_name_new(peer->member.room, channel->label, channel->protocol);
+    struct data_label *label = name ? data_label_get(hub, name) : NULL;
+    blob_unref(name);
+    return label;
+}
+
+void data_hub_opened(struct data_hub *hub, uint64_t now_us, handle session, uint16_t stream,
+                     const struct rtc_data_channel *channel)
+{
+    struct data_peer *peer = data_peer_find(hub, session);
+    if (!peer || (peer->member.room == 0 && peer->member.call == 0))
+        return;
+    data_hub_closed(hub, now_us, session, stream);
+    struct data_label *label = label_for(hub, peer, channel);
+    if (!label)
+        return;
+    // one message would come to it twice, and a member could multiply what others send
+    if (has_label(peer, label)) {
+        data_count(hub, DATA_METRIC_CLOSED_DUPLICATE, 1);
+        hub->config.ops->close(hub->config.owner, session, stream);
+        return;
+    }
+    data_channel_add(hub, peer, stream, label, channel);
+    data_twin_label(hub, now_us, label);
+    data_settle(hub, now_us);
 }
 
 void data_hub_closed(struct data_hub *hub, uint64_t now_us, handle session, uint16_t stream)
@@ -190,6 +222,8 @@ void data_hub_closed(struct data_hub *hub, uint64_t now_us, handle session, uint
     struct data_channel *channel = peer ? data_channel_find(peer, stream) : NULL;
     if (!channel)
         return;
+    if (channel->negotiated && !channel->used)
+        data_twin_unknown(hub, channel->label);
     close_channel(hub, channel);
     data_settle(hub, now_us);
 }
@@ -248,6 +282,7 @@ void data_hub_tick(struct data_hub *hub, uint64_t now_us)
 {
     data_tell_again(hub);
     data_find_stalled(hub, now_us);
+    data_twin_tick(hub, now_us);
     struct list *last = hub->waiting.previous;
     for (bool more = !list_empty(&hub->waiting); more;) {
         struct data_peer *peer = container_of(hub->waiting.next, struct data_peer, held_node);

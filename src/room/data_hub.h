@@ -11,6 +11,11 @@
  * that its own transport slows it down. Who falls behind DATA_BACKLOG_MAX, or takes nothing for
  * DATA_STALL_US, loses the channel. Unreliable messages do not wait at all.
  *
+ * In a call a channel has a twin on the other side, which the hub opens with the same label,
+ * protocol and reliability: what comes over one goes out over the other, and both end together.
+ * Messages wait until the twin is there, for DATA_TWIN_WAIT_US at most; then the channel ends here.
+ * So does a negotiated one of whose stream the other side has made another use.
+ *
  * No I/O: transports are reached through the operations table.
  */
 #pragma once
@@ -41,6 +46,8 @@ extern const struct metric_description data_metric_descriptions[DATA_METRIC_COUN
 #define DATA_BACKLOG_ALL_MAX (256 * 1024 * 1024)
 /** A receiver that takes nothing of its backlog for so long has stalled. */
 #define DATA_STALL_US (10 * TIME_US_PER_S)
+/** How long a channel of a call waits for its twin: as long as a side may take to connect. */
+#define DATA_TWIN_WAIT_US (30 * TIME_US_PER_S)
 
 enum data_message_kind {
     DATA_CHANNEL_HERE,  /**< a channel was opened on `worker`: channel, member, name */
@@ -48,6 +55,7 @@ enum data_message_kind {
     DATA_CHANNEL_SLOW,  /**< its receiver does not keep up: channel */
     DATA_CHANNEL_READY, /**< and does again: channel */
     DATA_PARCEL,        /**< parcel, for channels of the receiving worker */
+    DATA_TWIN_REFUSED,  /**< the other side of a call takes no channel of this name: name */
 };
 
 /** What workers tell each other. By value; `name` and `parcel` are references for the receiver. */
@@ -64,6 +72,9 @@ struct data_hub_ops {
     /** rtc_peer_data_send: 0, -EAGAIN, -EMSGSIZE, or another error when the channel is gone. */
     int (*send)(void *owner, uint64_t now_us, handle session, uint16_t stream, struct blob *message,
                 bool text);
+    /** rtc_peer_data_open: 0, -ENOTCONN or -EAGAIN when it may go later, or another error. */
+    int (*open)(void *owner, uint64_t now_us, handle session,
+                const struct rtc_data_channel *channel, uint16_t *ret_stream);
     /** Closes a channel that a receiver loses; the hub has forgotten it. */
     void (*close)(void *owner, handle session, uint16_t stream);
     /** A session has something to send, or its messages may be read again. */
@@ -82,7 +93,8 @@ struct data_hub_config {
 
 /** Who a session belongs to. */
 struct data_member {
-    uint64_t room;             /**< its number; 0: in no room, nothing reaches anybody */
+    uint64_t room;             /**< its number; 0: in no room */
+    handle call;               /**< the session of the other side; 0: in no call */
     char id[DATA_MEMBER_SIZE]; /**< by which it is addressed, and named as sender */
     bool may_send;
 };
@@ -101,7 +113,7 @@ void data_hub_peer_remove(struct data_hub *hub, uint64_t now_us, handle session)
 /** Whether what the member sends is passed on. */
 void data_hub_permit(struct data_hub *hub, handle session, bool may_send);
 
-/** A member opened a channel (RTC_DATA_OPENED). */
+/** A member opened a channel (RTC_DATA_OPENED, but for those of `open`). */
 void data_hub_opened(struct data_hub *hub, uint64_t now_us, handle session, uint16_t stream,
                      const struct rtc_data_channel *channel);
 /** A channel is gone; unknown ones are ignored. */
@@ -121,7 +133,7 @@ void data_hub_message_input(struct data_hub *hub, uint64_t now_us,
                             const struct data_message *message);
 /** Frees what a message that nobody will handle carries. */
 void data_message_discard(const struct data_message *message);
-/** Stalled receivers, and what could not be said to other workers; call about every 20 ms. */
+/** Stalled receivers, twins, what could not be said to other workers; call about every 20 ms. */
 void data_hub_tick(struct data_hub *hub, uint64_t now_us);
 
 /** What one member's channels did, for statistics. */

@@ -24,17 +24,29 @@ struct data_hub {
     struct list doomed;     /**< channels that are to be closed at the end of the call */
     struct list backlogged; /**< peers with a backlog */
     struct list waiting;    /**< peers whose message waits for room in a worker's queue */
+    struct list twinless;   /**< labels of calls' channels without twin, by their deadlines */
     size_t backlog_bytes;
     metric_value metrics[DATA_METRIC_COUNT];
 };
 
-/** The channels of a room with one label and protocol. */
+/** Of the label of a call's channel. */
+enum data_twin {
+    DATA_TWIN_NONE,   /**< there is none: the label is of a room, or nobody took the twin */
+    DATA_TWIN_WANTED, /**< the other side is not there yet */
+    DATA_TWIN_UNSAID, /**< it was refused, and the opener's worker has not heard of it */
+    DATA_TWIN_MADE,   /**< there is one, or was */
+};
+
+/** The channels of a room with one label and protocol, or a call's channel and its twin. */
 struct data_label {
     struct blob *name;
     struct list changed;
     struct list locals;  /**< struct data_channel */
     struct list remotes; /**< struct data_remote */
     struct list held;    /**< peers whose message waits until one of these has room */
+    enum data_twin twin;
+    uint64_t twin_deadline_us; /**< until then it is waited for */
+    struct list twinless;      /**< in the hub's, while there may be one */
 };
 
 /** A session of this worker. */
@@ -74,6 +86,9 @@ struct data_channel {
     enum data_metric doom; /**< why, while in that list */
     bool reliable;
     bool envelope;
+    bool negotiated;
+    bool used;                /**< its client has sent something over it */
+    bool ending;              /**< its twin has gone: it is closed behind its backlog */
     struct list backlog;      /**< struct data_queued */
     struct data_workers here; /**< who knows of it */
     struct data_workers slow; /**< and takes it for slow */
@@ -116,6 +131,10 @@ struct data_channel *data_channel_find(const struct data_peer *peer, uint16_t st
 struct data_label *data_label_get(struct data_hub *hub, struct blob *name);
 /** Its receivers may have room again, or are fewer: looked at in data_settle. */
 void data_label_changed(struct data_hub *hub, struct data_label *label);
+/** A channel of the peer, among those of the label. */
+struct data_channel *data_channel_add(struct data_hub *hub, struct data_peer *peer, uint16_t stream,
+                                      struct data_label *label,
+                                      const struct rtc_data_channel *channel);
 /** Closes the channel at the end of the call; until then it gets nothing more. */
 void data_channel_doom(struct data_hub *hub, struct data_channel *channel, enum data_metric why);
 static inline bool data_channel_is_doomed(const struct data_channel *channel)
@@ -130,6 +149,18 @@ void data_settle(struct data_hub *hub, uint64_t now_us);
 void data_channel_tell(struct data_hub *hub, struct data_channel *channel);
 void data_tell_again(struct data_hub *hub);
 void data_remote_free(struct data_hub *hub, struct data_remote *remote);
+
+// data_twin.c: channels of calls
+/** A label has become known here: of a call's channel, its twin is looked after. */
+void data_twin_label(struct data_hub *hub, uint64_t now_us, struct data_label *label);
+/** Opens the twin if it is for this worker, and ends what has lost its twin. */
+void data_twin_settle(struct data_hub *hub, uint64_t now_us, struct data_label *label);
+/** The client does not know of the negotiated channel that it has here: its twin stays alone. */
+void data_twin_unknown(struct data_hub *hub, struct data_label *label);
+/** Another worker could not make the twin. */
+void data_twin_refused(struct data_hub *hub, const struct blob *name);
+/** Tries again, or gives up. */
+void data_twin_tick(struct data_hub *hub, uint64_t now_us);
 
 // data_backlog.c: the receiver's side
 /** Gives a message to the receiver, or its backlog; one that may get lost goes or is dropped. */

@@ -6,6 +6,7 @@
 
 #include "base/handle.h"
 #include "room/data_envelope.h"
+#include "rtc/data.h"
 
 struct data_parcel {
     _Atomic uint32_t references;
@@ -45,5 +46,15 @@ size_t data_parcel_size(const struct data_parcel *parcel);
  * one key. NULL: the system has no memory.
  */
 must_check struct blob *data_name_new(uint64_t room, struct bytes label, struct bytes protocol);
-/** Whether channels of this name carry the envelope of data_envelope.h. */
+/**
+ * The name of one channel of a call and its twin, which says all that the twin is opened with. A
+ * channel that `from` opens has one of its own, by `number`; a negotiated one has the same
+ * whichever of the two sides is heard first. NULL: the system has no memory.
+ */
+must_check struct blob *data_call_name_new(uint64_t number, handle from, handle to,
+                                           const struct rtc_data_channel *channel);
+/** What such a name says; the texts are views of it. False for one of a room. */
+bool data_call_name_read(const struct blob *name, handle ret_sides[2],
+                         struct rtc_data_channel *ret_channel);
+/** Whether channels of this name of a room carry the envelope of data_envelope.h. */
 bool data_name_has_envelope(const struct blob *name);

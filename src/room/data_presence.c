@@ -84,7 +84,7 @@ void data_remote_free(struct data_hub *hub, struct data_remote *remote)
     free(remote);
 }
 
-static void take_here(struct data_hub *hub, const struct data_message *message)
+static void take_here(struct data_hub *hub, uint64_t now_us, const struct data_message *message)
 {
     struct data_remote *remote = memory_new(struct data_remote);
     remote->number = message->channel;
@@ -93,6 +93,7 @@ static void take_here(struct data_hub *hub, const struct data_message *message)
     remote->label = data_label_get(hub, message->name);
     list_append(&remote->label->remotes, &remote->by_label);
     ensure(!map_set(&hub->remotes, map_key_u64(&remote->number), remote));
+    data_twin_label(hub, now_us, remote->label);
 }
 
 static void set_slow(struct data_hub *hub, struct data_remote *remote, bool slow)
@@ -108,7 +109,7 @@ void data_hub_message_input(struct data_hub *hub, uint64_t now_us,
     struct data_remote *remote = map_find(&hub->remotes, map_key_u64(&message->channel));
     switch (message->kind) {
     case DATA_CHANNEL_HERE:
-        take_here(hub, message);
+        take_here(hub, now_us, message);
         break;
     case DATA_CHANNEL_GONE:
         if (remote)
@@ -121,6 +122,9 @@ void data_hub_message_input(struct data_hub *hub, uint64_t now_us,
         break;
     case DATA_PARCEL:
         data_hub_deliver(hub, now_us, message->parcel);
+        break;
+    case DATA_TWIN_REFUSED:
+        data_twin_refused(hub, message->name);
         break;
     }
     data_message_discard(message);

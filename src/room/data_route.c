@@ -107,6 +107,11 @@ static void pass(struct data_hub *hub, uint64_t now_us, struct data_peer *peer,
 {
     struct data_label *label = data_label_find(hub, parcel->name);
     struct survey found = label ? survey(label, parcel) : (struct survey){ 0 };
+    if (found.count == 0 && label && label->twin == DATA_TWIN_WANTED) {
+        peer->held_sent = false;
+        hold(peer, parcel, &label->held);
+        return;
+    }
     if (found.count == 0) {
         data_count(hub, DATA_METRIC_DROPPED_NOBODY, 1);
         return;
@@ -197,10 +202,12 @@ void data_hub_input(struct data_hub *hub, uint64_t now_us, handle session, uint1
                     bool text, struct blob *message)
 {
     struct data_peer *peer = data_peer_find(hub, session);
-    const struct data_channel *channel = peer ? data_channel_find(peer, stream) : NULL;
+    struct data_channel *channel = peer ? data_channel_find(peer, stream) : NULL;
     ensure(!peer || !peer->held);
-    if (channel && !data_channel_is_doomed(channel))
+    if (channel && !data_channel_is_doomed(channel)) {
+        channel->used = true;
         take(hub, now_us, peer, channel, text, message);
+    }
     blob_unref(message);
     data_settle(hub, now_us);
 }

@@ -42,6 +42,12 @@ static bool is_media(const struct rtc_section *section)
     return section->kind == RTC_KIND_AUDIO || section->kind == RTC_KIND_VIDEO;
 }
 
+/** What one side offers and the other is offered, too: sound, pictures, data channels. */
+static bool is_forwarded(const struct rtc_section *section)
+{
+    return is_media(section) || section->kind == RTC_KIND_DATA;
+}
+
 /** What the other side is where this one is `role`. */
 static enum rtc_role mirrored(enum rtc_role role)
 {
@@ -96,7 +102,7 @@ int pairing_begin(struct pairing *pairing, const struct rtc_negotiation_local *l
     size_t count = 0;
     for (size_t i = 0; result == 0 && i < like->section_count; i++) {
         const struct rtc_section *section = &like->sections[i];
-        if (section->rejected || !is_media(section))
+        if (section->rejected || !is_forwarded(section))
             continue;
         join(pairing, 0, i, count);
         sections[count++] = (struct rtc_offer_section){ .role = mirrored(section->asked),
@@ -104,7 +110,8 @@ int pairing_begin(struct pairing *pairing, const struct rtc_negotiation_local *l
                                                         .extensions = &like->extensions };
     }
     if (result == 0 && count == 0) {
-        *ret_problem = "The offer has neither sound nor picture that the server can forward";
+        *ret_problem = "The offer has neither sound nor pictures nor data channels that the server "
+                       "can forward";
         result = -EINVAL;
     }
     if (result == 0)
@@ -121,7 +128,9 @@ static size_t limits_of(const struct pairing *pairing, int side,
         const struct rtc_section *partner = partner_of(pairing, side, i);
         // a new one may be all that it asks for, until the other side was offered the same
         limits[i] = (struct rtc_section_limit){ .role = RTC_ROLE_BOTH };
-        if (partner)
+        // data channels that the other side has none of end here: clients take their end for one
+        // of the connection
+        if (partner && is_media(partner))
             limits[i] = (struct rtc_section_limit){ .role = mirrored(partner->asked),
                                                     .codecs = partner->codecs,
                                                     .rejected = partner->rejected };
@@ -140,6 +149,26 @@ static int find_free(const struct pairing *pairing, int side, enum rtc_kind kind
     return -ENOENT;
 }
 
+/**
+ * Pairs that both sides have stopped are none any more: whatever comes in the place of one is new,
+ * and finds a partner of its own. The same for what lost its partner to another section.
+ */
+static void forget_stopped(struct pairing *pairing)
+{
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < section_count(pairing, side); i++) {
+            const struct rtc_section *partner = partner_of(pairing, side, i);
+            bool alone =
+                pairing->partners[side][i] == PAIRING_GONE || (partner && partner->rejected);
+            if (!alone || !result_of(pairing, side)->sections[i].rejected)
+                continue;
+            if (partner)
+                pairing->partners[!side][pairing->partners[side][i]] = PAIRING_NONE;
+            pairing->partners[side][i] = PAIRING_NONE;
+        }
+    }
+}
+
 /** Finds partners for what is new on a side; those of what is of another kind now are gone. */
 static void renew(struct pairing *pairing, int side)
 {
@@ -151,7 +180,8 @@ static void renew(struct pairing *pairing, int side)
             pairing->partners[!side][pairing->partners[side][i]] = PAIRING_GONE;
             pairing->partners[side][i] = PAIRING_NONE;
         }
-        if (section->rejected || !is_media(section) || pairing->partners[side][i] != PAIRING_NONE)
+        if (section->rejected || !is_forwarded(section) ||
+            pairing->partners[side][i] != PAIRING_NONE)
             continue;
         int found = find_free(pairing, side, section->kind);
         if (found >= 0)
@@ -184,6 +214,7 @@ int pairing_accept(struct pairing *pairing, int side, const struct rtc_negotiati
         if (pairing->offered[side][i] >= 0)
             join(pairing, side, i, (size_t)pairing->offered[side][i]);
     forget_offer(pairing, side);
+    forget_stopped(pairing);
     return 0;
 }
 
@@ -200,6 +231,7 @@ int pairing_answer(struct pairing *pairing, int side, const struct rtc_negotiati
     if (result < 0)
         return result;
     forget_offer(pairing, side);
+    forget_stopped(pairing);
     renew(pairing, side);
     return 0;
 }
@@ -214,7 +246,8 @@ static enum rtc_role missing(const struct rtc_section *section, const struct rtc
 static bool is_lonely(const struct pairing *pairing, int side, size_t section)
 {
     const struct rtc_section *said = &result_of(pairing, side)->sections[section];
-    return pairing->partners[side][section] == PAIRING_NONE && !said->rejected && is_media(said);
+    return pairing->partners[side][section] == PAIRING_NONE && !said->rejected &&
+           is_forwarded(said);
 }
 
 /** Whether a side has stopped all that it had: its connection has ended, and takes nothing more. */

@@ -30,6 +30,8 @@ struct rtc_data_channel {
     uint16_t priority; /**< share of what is sent (RFC 8831, 6.4): 128 to 1024; 0: 256 */
     struct bytes label;
     struct bytes protocol;
+    bool negotiated; /**< both sides know of it without a word (RFC 8831, 6.6) */
+    uint16_t stream; /**< of a negotiated one; of one that is to be opened: it or one behind it */
 };
 
 enum rtc_data_event_kind {
@@ -56,8 +58,14 @@ struct rtc_data_event {
  */
 bool rtc_peer_data_event(struct rtc_peer *peer, struct rtc_data_event *ret_event);
 /**
+ * From now on a message on a stream that nobody opened opens it, as a negotiated channel, ordered
+ * and reliable for all that is known of it. Otherwise such messages are dropped (counted).
+ */
+void rtc_peer_data_take_negotiated(struct rtc_peer *peer);
+/**
  * Opens a channel; label and protocol are copied. Messages may be sent at once. Returns 0;
  * -ENOTCONN as long as there is no association, -ENOSPC when there are too many channels,
+ * -EADDRINUSE when the stream of a negotiated one is in use,
  * -EMSGSIZE when label or protocol is too long, -EAGAIN when the buffer is full.
  */
 must_check int rtc_peer_data_open(struct rtc_peer *peer, uint64_t now_us,

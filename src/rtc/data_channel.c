@@ -127,14 +127,25 @@ static bool take_over(struct rtc_data *data, struct rtc_data_stream *stream,
     return true;
 }
 
+/** We took a stream for one that both know of, and the other side opens it: they do not. */
+static void give_way(struct rtc_data *data, struct rtc_data_stream *stream,
+                     struct rtc_data_event *ret_event)
+{
+    tell_closed(stream, NULL, ret_event);
+    data_stream_free(data, stream);
+}
+
 static bool take_open(struct rtc_peer *peer, uint16_t id, const struct dcep_open *open,
                       struct rtc_data_event *ret_event)
 {
     struct rtc_data *data = peer->data;
     struct rtc_data_stream *old = data_stream_find(data, id);
     struct rtc_data_event closed = { 0 };
-    bool taken_over = old != NULL;
-    if (old && !take_over(data, old, &closed)) {
+    bool gives_way = old && old->channel.negotiated;
+    bool taken_over = old && !gives_way;
+    if (gives_way)
+        give_way(data, old, &closed);
+    else if (old && !take_over(data, old, &closed)) {
         peer_count(peer, RTC_METRIC_DROPPED_DATA_STREAM, 1);
         return false;
     }
@@ -223,6 +234,24 @@ static bool take_message(const struct sctp_event *event, struct rtc_data_event *
     return true;
 }
 
+static bool takes_unknown(const struct rtc_peer *peer, uint16_t id)
+{
+    return peer->takes_negotiated && peer->data->count < RTC_DATA_CHANNELS_MAX &&
+           id < sctp_streams(peer->data->sctp);
+}
+
+/** A channel that both sides know of: its first message is what we hear of it. */
+static void take_negotiated(struct rtc_peer *peer, uint16_t id, struct rtc_data_event *ret_event)
+{
+    const struct rtc_data_channel channel = { .ordered = true, .negotiated = true, .stream = id };
+    struct rtc_data_stream *stream = stream_new(peer->data, id, &channel);
+    stream->state = RTC_DATA_OPEN;
+    peer_count(peer, RTC_METRIC_DATA_OPENED, 1);
+    *ret_event = (struct rtc_data_event){ .kind = RTC_DATA_OPENED,
+                                          .stream = id,
+                                          .channel = &stream->channel };
+}
+
 static bool take_data(struct rtc_peer *peer, const struct sctp_event *event,
                       struct rtc_data_event *ret_event)
 {
@@ -230,7 +259,8 @@ static bool take_data(struct rtc_peer *peer, const struct sctp_event *event,
     if (event->ppid == DCEP_PPID_CONTROL)
         return take_control(peer, event->stream, blob_bytes(event->message), ret_event);
     struct rtc_data_stream *stream = data_stream_find(data, event->stream);
-    if (!stream || stream->state == RTC_DATA_CLOSING) {
+    bool unknown = !stream && takes_unknown(peer, event->stream);
+    if (!unknown && (!stream || stream->state == RTC_DATA_CLOSING)) {
         peer_count(peer, RTC_METRIC_DROPPED_DATA_STREAM, 1);
         return false;
     }
@@ -238,6 +268,11 @@ static bool take_data(struct rtc_peer *peer, const struct sctp_event *event,
     if (!take_message(event, &message)) {
         peer_count(peer, RTC_METRIC_DROPPED_DATA_MALFORMED, 1);
         return false;
+    }
+    if (unknown) {
+        take_negotiated(peer, event->stream, ret_event);
+        hold(data, &message);
+        return true;
     }
     if (take_ack(peer, stream, ret_event)) { // a message overtook the acknowledgement
         hold(data, &message);
@@ -282,6 +317,34 @@ int rtc_peer_data_send(struct rtc_peer *peer, uint64_t now_us, uint16_t id, stru
     return error == 0 || error == -EAGAIN || error == -EMSGSIZE ? error : -ENOENT;
 }
 
+/** Also one of which RTC_DATA_CLOSED is yet to be told: that would be taken for a newer one's. */
+static bool is_known(const struct rtc_data *data, uint16_t id)
+{
+    for (uint32_t i = 0; i < data->count; i++)
+        if (data->streams[i]->id == id)
+            return true;
+    return false;
+}
+
+static int open_negotiated(struct rtc_peer *peer, const struct rtc_data_channel *channel,
+                           uint16_t *ret_stream)
+{
+    struct rtc_data *data = peer->data;
+    if (data->count == RTC_DATA_CHANNELS_MAX || channel->stream >= sctp_streams(data->sctp))
+        return -ENOSPC;
+    if (is_known(data, channel->stream))
+        return -EADDRINUSE;
+    stream_new(data, channel->stream, channel)->state = RTC_DATA_OPEN;
+    peer_count(peer, RTC_METRIC_DATA_OPENED, 1);
+    *ret_stream = channel->stream;
+    return 0;
+}
+
+void rtc_peer_data_take_negotiated(struct rtc_peer *peer)
+{
+    peer->takes_negotiated = true;
+}
+
 int rtc_peer_data_open(struct rtc_peer *peer, uint64_t now_us,
                        const struct rtc_data_channel *channel, uint16_t *ret_stream)
 {
@@ -290,9 +353,11 @@ int rtc_peer_data_open(struct rtc_peer *peer, uint64_t now_us,
         return -ENOTCONN;
     if (channel->label.size > RTC_DATA_LABEL_MAX || channel->protocol.size > RTC_DATA_LABEL_MAX)
         return -EMSGSIZE;
+    if (channel->negotiated)
+        return open_negotiated(peer, channel, ret_stream);
     // RFC 8832, 6: even ids are the DTLS client's
-    uint32_t id = peer_negotiated(peer)->starts_dtls ? 0 : 1;
-    while (id < sctp_streams(data->sctp) && data_stream_find(data, (uint16_t)id))
+    uint32_t id = (channel->stream & ~UINT32_C(1)) | (peer_negotiated(peer)->starts_dtls ? 0 : 1);
+    while (id < sctp_streams(data->sctp) && is_known(data, (uint16_t)id))
         id += 2;
     if (data->count == RTC_DATA_CHANNELS_MAX || id >= sctp_streams(data->sctp))
         return -ENOSPC;

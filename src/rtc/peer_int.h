@@ -109,6 +109,7 @@ struct rtc_peer {
     struct secure_rtp_session *sending;
     bool keys_shown;       /**< the other side has sent what only its keys can make */
     struct rtc_data *data; /**< data channels; NULL as long as there is no section of them */
+    bool takes_negotiated; /**< channels that were not opened with a word */
 
     // publications
     struct rtc_stream *streams; /**< heap, grows to RTC_STREAMS_MAX */

@@ -54,6 +54,7 @@ static void pair(struct media_host *host, const media_session names[MEDIA_CALL_S
         sides[i]->pairing = pairing;
         sides[i]->side = (enum media_call_side)i;
         sides[i]->other = sides[!i];
+        sides[i]->member.call = names[!i];
     }
     pairing_init(pairing, sides[MEDIA_CALL_CALLER]->negotiation,
                  sides[MEDIA_CALL_CALLEE]->negotiation);

@@ -30,6 +30,15 @@ static int send_message(void *owner, uint64_t now_us, handle session, uint16_t s
     return rtc_peer_data_send(transport->peer, now_us, stream, message, text);
 }
 
+static int open_channel(void *owner, uint64_t now_us, handle session,
+                        const struct rtc_data_channel *channel, uint16_t *ret_stream)
+{
+    struct media_transport *transport = find(owner, session);
+    if (!transport)
+        return -ENOTCONN;
+    return rtc_peer_data_open(transport->peer, now_us, channel, ret_stream);
+}
+
 static void close_channel(void *owner, handle session, uint16_t stream)
 {
     struct media_worker *worker = owner;
@@ -76,6 +85,7 @@ void media_data_received(struct media_worker *worker, const struct data_message 
 
 static const struct data_hub_ops data_ops = {
     .send = send_message,
+    .open = open_channel,
     .close = close_channel,
     .wake = wake,
     .to_worker = to_worker,
@@ -98,7 +108,9 @@ static void take_event(struct media_worker *worker, struct media_transport *tran
     uint64_t now_us = media_now_us(worker);
     switch (event->kind) {
     case RTC_DATA_OPENED:
-        data_hub_opened(worker->data, now_us, transport->session, event->stream, event->channel);
+        if (!event->ours)
+            data_hub_opened(worker->data, now_us, transport->session, event->stream,
+                            event->channel);
         break;
     case RTC_DATA_MESSAGE:
         transport->data_messages++;

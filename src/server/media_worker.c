@@ -99,6 +99,8 @@ void media_worker_adopt(struct media_worker *worker, struct media_transport *tra
     transport->owner = worker;
     loop_timer_init(&transport->timer, &worker->worker->loop, peer_timer_expired);
     exchange_peer_add(worker->exchange, transport->session, transport->peer);
+    if (transport->member.call)
+        rtc_peer_data_take_negotiated(transport->peer);
     transport->data = data_hub_peer_add(worker->data, transport->session, &transport->member);
     media_count(worker, MEDIA_METRIC_ADOPTED);
     media_count(worker, MEDIA_METRIC_SESSIONS);

@@ -1,6 +1,7 @@
 #include "sim/world_data.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,12 @@ static int send_message(void *owner, uint64_t now_us, handle session, uint16_t s
     return rtc_peer_data_send(server_peer(owner, session), now_us, stream, message, text);
 }
 
+static int open_channel(void *owner, uint64_t now_us, handle session,
+                        const struct rtc_data_channel *channel, uint16_t *ret_stream)
+{
+    return rtc_peer_data_open(server_peer(owner, session), now_us, channel, ret_stream);
+}
+
 static void close_channel(void *owner, handle session, uint16_t stream)
 {
     rtc_peer_data_close(server_peer(owner, session), stream);
@@ -44,14 +51,16 @@ static bool to_worker(void *owner, uint16_t worker, const struct data_message *m
     return true;
 }
 
-static const struct data_hub_ops data_ops = { send_message, close_channel, wake, to_worker };
+static const struct data_hub_ops data_ops = { send_message, open_channel, close_channel, wake,
+                                              to_worker };
 
 static void take_server_event(struct data_hub *hub, uint64_t now_us, handle session,
                               const struct rtc_data_event *event)
 {
     switch (event->kind) {
     case RTC_DATA_OPENED:
-        data_hub_opened(hub, now_us, session, event->stream, event->channel);
+        if (!event->ours)
+            data_hub_opened(hub, now_us, session, event->stream, event->channel);
         break;
     case RTC_DATA_MESSAGE:
         data_hub_input(hub, now_us, session, event->stream, event->text, event->message);
@@ -140,6 +149,16 @@ static void send_on(struct world_data_client *client, uint64_t now_us)
     }
 }
 
+static void take_opened(struct world_data_client *client, const struct rtc_data_event *event)
+{
+    struct bytes label = event->channel->label;
+    client->stream = event->stream;
+    client->channel = *event->channel;
+    client->channel.label = client->channel.protocol = bytes_of(NULL, 0);
+    snprintf(client->label, sizeof(client->label), "%.*s", (int)label.size,
+             (const char *)label.data);
+}
+
 static void serve_client(void *owner, uint64_t now_us, struct world_client *client)
 {
     struct world_data_client *mine = data_client(owner, client);
@@ -147,6 +166,8 @@ static void serve_client(void *owner, uint64_t now_us, struct world_client *clie
     while (!mine->lazy && rtc_peer_data_event(client->peer, &event)) {
         if (event.kind == RTC_DATA_MESSAGE)
             take_message(mine, event.message);
+        if (event.kind == RTC_DATA_OPENED && !event.ours)
+            take_opened(mine, &event);
         mine->opened |= event.kind == RTC_DATA_OPENED;
         mine->closed |= event.kind == RTC_DATA_CLOSED;
     }
@@ -182,18 +203,56 @@ void world_data_free(struct world_data *data)
     free(data);
 }
 
-struct world_data_client *world_data_add(struct world_data *data, uint16_t worker)
+static struct world_data_client *add(struct world_data *data, uint16_t worker,
+                                     const struct data_member *like)
 {
     struct world_client *client = world_add_client(data->world, worker);
     struct world_data_client *mine = data_client(data, client);
     mine->client = client;
     world_add_section(client, RTC_KIND_DATA, false);
-    struct data_member member = { .room = 1,
-                                  .id = { 'm', (char)('0' + client->session) },
-                                  .may_send = true };
+    struct data_member member = *like;
+    member.id[0] = 'm';
+    member.id[1] = (char)('0' + client->session);
+    member.may_send = true;
     mine->peer = data_hub_peer_add(data->hubs[worker], client->session, &member);
     world_negotiate(client);
     return mine;
+}
+
+struct world_data_client *world_data_add(struct world_data *data, uint16_t worker)
+{
+    return add(data, worker, &(struct data_member){ .room = 1 });
+}
+
+struct world_data_client *world_data_add_side(struct world_data *data, uint16_t worker,
+                                              handle other)
+{
+    struct world_data_client *mine = add(data, worker, &(struct data_member){ .call = other });
+    rtc_peer_data_take_negotiated(mine->client->server_peer);
+    return mine;
+}
+
+static void open_channel_of(struct world_data_client *client,
+                            const struct rtc_data_channel *channel)
+{
+    struct network *net = client->client->world->net;
+    client->opened = client->closed = false;
+    // keys are there, the association takes another round trip or two
+    int result = -ENOTCONN;
+    for (int i = 0; result == -ENOTCONN && i < 100; i++) {
+        result =
+            rtc_peer_data_open(client->client->peer, network_now(net), channel, &client->stream);
+        if (result == -ENOTCONN)
+            network_run(net, time_from_ms(20));
+    }
+    assert_int_equal(result, 0);
+}
+
+void world_data_open_negotiated(struct world_data_client *client, uint16_t stream)
+{
+    open_channel_of(client, &(struct rtc_data_channel){
+                                .ordered = true, .negotiated = true, .stream = stream });
+    client->opened = true;
 }
 
 void world_data_open(struct world_data_client *client, bool ordered,
@@ -202,17 +261,7 @@ void world_data_open(struct world_data_client *client, bool ordered,
     struct rtc_data_channel channel = {
         .ordered = ordered, .reliability = reliability, .limit = limit, .label = bytes_of_text("c")
     };
-    struct network *net = client->client->world->net;
-    client->opened = client->closed = false;
-    // keys are there, the association takes another round trip or two
-    int result = -ENOTCONN;
-    for (int i = 0; result == -ENOTCONN && i < 100; i++) {
-        result =
-            rtc_peer_data_open(client->client->peer, network_now(net), &channel, &client->stream);
-        if (result == -ENOTCONN)
-            network_run(net, time_from_ms(20));
-    }
-    assert_int_equal(result, 0);
+    open_channel_of(client, &channel);
 }
 
 bool world_data_is_open(const struct world_data *data)

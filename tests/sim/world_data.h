@@ -12,6 +12,8 @@ struct world_data_client {
     bool opened;            /**< acknowledged by the server */
     bool closed;            /**< by the server */
     uint16_t stream;
+    struct rtc_data_channel channel; /**< as the server opened it; without texts */
+    char label[RTC_DATA_LABEL_MAX + 1];
     uint32_t sent;    /**< messages, numbered from 0 */
     uint32_t to_send; /**< messages that it still wants to send */
     size_t size;      /**< of each */
@@ -44,9 +46,14 @@ struct world_data *world_data_new(struct world *world);
 void world_data_free(struct world_data *data);
 /** A client with a data section, connected after world_connect; all are in one room. */
 struct world_data_client *world_data_add(struct world_data *data, uint16_t worker);
+/** The same for a side of a call with the client of session `other`. */
+struct world_data_client *world_data_add_side(struct world_data *data, uint16_t worker,
+                                              handle other);
 /** Opens its channel "c"; the client must be connected. */
 void world_data_open(struct world_data_client *client, bool ordered,
                      enum rtc_data_reliability reliability, uint32_t limit);
+/** Opens it as a channel that both sides know of. */
+void world_data_open_negotiated(struct world_data_client *client, uint16_t stream);
 /** Whether all clients' channels are open. */
 bool world_data_is_open(const struct world_data *data);
 /** `count` messages of `size` bytes more are to be sent, as fast as the transport takes them. */

@@ -1,6 +1,7 @@
 /**
  * A one-to-one call, peer to peer: the server passes descriptions and candidates, sound and
- * picture go directly. While either side holds the call, neither sends. Whether the other side is muted, and texts, travel on a data channel.
+ * picture go directly. While either side holds the call, neither sends. Whether the other side is muted,
+ * and texts, travel on a data channel.
  */
 
 import { openCamera, openMicrophone } from './devices.js';
@@ -57,6 +58,10 @@ export class Call extends Emitter {
     #connection;
     /** @type {RTCDataChannel} */
     #channel;
+    /** Whether the other side has said something there. */
+    #channelIsShared = false;
+    /** @type {RTCDataChannel | null} what a client of another protocol sends and takes texts on */
+    #plainChannel = null;
     #caller;
     #options;
     /** @type {import('./protocol.js').CallIncomingEvent | null} */
@@ -260,14 +265,20 @@ export class Call extends Emitter {
     }
 
     /**
-     * Writes to the other side; texts do not pass the server.
+     * Writes to the other side, by the data channels of the call. A simple-peer client gets the text as
+     * it is, and what it sends comes as a text, too.
      *
      * @param {string} text
      * @throws {RoostError} wrong-state before the call is connected
      */
     chat(text) {
-        if (this.#channel.readyState !== 'open') throw new RoostError('wrong-state');
-        this.#channel.send(JSON.stringify({ type: 'chat', text }));
+        const plain = this.#plainChannel;
+        if (!this.#channelIsShared && plain?.readyState === 'open') {
+            plain.send(text);
+        } else {
+            if (this.#channel.readyState !== 'open') throw new RoostError('wrong-state');
+            this.#channel.send(JSON.stringify({ type: 'chat', text }));
+        }
         this.emit('chat', { text, own: true, time: new Date() });
     }
 
@@ -343,8 +354,11 @@ export class Call extends Emitter {
             this.#tellMuted();
         };
         channel.onmessage = (event) => this.#channelMessage(event.data);
+        this.#channelIsShared = false;
+        this.#plainChannel = null;
         // simple-peer and PeerJS clients take a call for connected when its caller opens a channel
-        if (this.#caller) connection.createDataChannel('call');
+        if (this.#caller) this.#usePlain(connection.createDataChannel('call'));
+        connection.ondatachannel = (event) => this.#usePlain(event.channel);
         connection.onicecandidate = ({ candidate }) => {
             const json = /** @type {import('./protocol.js').Candidate | undefined} */ (candidate?.toJSON());
             this.#candidate(json ?? null);
@@ -640,6 +654,7 @@ export class Call extends Emitter {
 
     /** @param {unknown} data */
     #channelMessage(data) {
+        this.#channelIsShared = true;
         /** @type {Record<string, unknown>} */
         let message;
         try {
@@ -651,8 +666,21 @@ export class Call extends Emitter {
             this.remoteMuted = { audio: message.audio === true, video: message.video === true };
             this.emit('remote-muted', this.remoteMuted);
         } else if (message.type === 'chat' && typeof message.text === 'string') {
-            this.emit('chat', { text: message.text.slice(0, 4096), own: false, time: new Date() });
+            this.#heard(message.text);
         }
+    }
+
+    /** @param {RTCDataChannel} channel */
+    #usePlain(channel) {
+        this.#plainChannel = channel;
+        channel.onmessage = ({ data }) => {
+            if (typeof data === 'string') this.#heard(data);
+        };
+    }
+
+    /** @param {string} text */
+    #heard(text) {
+        this.emit('chat', { text: text.slice(0, 4096), own: false, time: new Date() });
     }
 
     #closeConnection() {

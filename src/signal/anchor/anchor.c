@@ -12,14 +12,18 @@
 /** How long a side may take to connect, and to come back: longer than clients try. */
 #define PATIENCE_US (30 * TIME_US_PER_S)
 
+struct anchored_side {
+    struct call_anchored *anchored;
+    media_session session;
+    bool offered; /**< and its answer is waited for: an offer of its own would cross it */
+    struct list awaited_node; /**< in anchor.awaited while it is not connected, else in none */
+    uint64_t deadline_us;     /**< while it is there */
+};
+
 struct call_anchored {
     char call[16];
-    media_session sides[MEDIA_CALL_SIDES];
+    struct anchored_side sides[MEDIA_CALL_SIDES];
     char *callers_offer; /**< until it is answered */
-    bool offered[MEDIA_CALL_SIDES];
-    bool connected[MEDIA_CALL_SIDES];
-    struct list awaited_node; /**< in anchor.awaited, or in none */
-    uint64_t deadline_us;     /**< while it is there */
 };
 
 _Static_assert((int)CALL_ANCHOR_CALLER == (int)MEDIA_CALL_CALLER &&
@@ -67,10 +71,11 @@ static int begin(struct call_anchor *ops, const char *call, bool loopback, const
     struct call_anchored *anchored = memory_new(struct call_anchored);
     snprintf(anchored->call, sizeof(anchored->call), "%s", call);
     anchored->callers_offer = memory_copy(offer, strlen(offer));
-    list_init(&anchored->awaited_node);
     for (int i = 0; i < MEDIA_CALL_SIDES; i++) {
-        anchored->sides[i] = sides[i];
-        map_set(&anchor->by_media, map_key_u64(&anchored->sides[i]), anchored);
+        struct anchored_side *side = &anchored->sides[i];
+        *side = (struct anchored_side){ .anchored = anchored, .session = sides[i] };
+        list_init(&side->awaited_node);
+        map_set(&anchor->by_media, map_key_u64(&side->session), side);
     }
     anchor->call_count++;
     count(anchor, ANCHOR_METRIC_CALLS);
@@ -81,12 +86,12 @@ static int begin(struct call_anchor *ops, const char *call, bool loopback, const
 
 /** A side is not there, from now on: all have the same patience, so that the list stays in order.
  */
-static void await(struct anchor *anchor, struct call_anchored *anchored, uint64_t now_us)
+static void await(struct anchor *anchor, struct anchored_side *side, uint64_t now_us)
 {
-    if (!list_empty(&anchored->awaited_node))
+    if (!list_empty(&side->awaited_node))
         return;
-    anchored->deadline_us = now_us + PATIENCE_US;
-    list_append(&anchor->awaited, &anchored->awaited_node);
+    side->deadline_us = now_us + PATIENCE_US;
+    list_append(&anchor->awaited, &side->awaited_node);
 }
 
 static int accept_answer(struct call_anchor *ops, struct call_anchored *anchored, uint64_t now_us,
@@ -94,15 +99,15 @@ static int accept_answer(struct call_anchor *ops, struct call_anchored *anchored
 {
     struct anchor *anchor = anchor_of(ops);
     struct media_control *media = anchor->config.media;
-    int error = media->call_accept(media, anchored->sides[MEDIA_CALL_CALLEE], bytes_of_text(answer),
-                                   ret_problem);
+    int error = media->call_accept(media, anchored->sides[MEDIA_CALL_CALLEE].session,
+                                   bytes_of_text(answer), ret_problem);
     if (!error)
-        error = media->call_answer(media, anchored->sides[MEDIA_CALL_CALLER],
+        error = media->call_answer(media, anchored->sides[MEDIA_CALL_CALLER].session,
                                    bytes_of_text(anchored->callers_offer), ret_answer, ret_problem);
     free(anchored->callers_offer);
     anchored->callers_offer = NULL;
-    if (!error)
-        await(anchor, anchored, now_us);
+    for (int i = 0; !error && i < MEDIA_CALL_SIDES; i++)
+        await(anchor, &anchored->sides[i], now_us);
     return error_of(error);
 }
 
@@ -111,9 +116,9 @@ static int offer(struct call_anchor *ops, struct call_anchored *anchored,
                  const char **ret_problem)
 {
     struct media_control *media = anchor_of(ops)->config.media;
-    if (anchored->offered[side])
+    if (anchored->sides[side].offered)
         return -EAGAIN;
-    return error_of(media->call_answer(media, anchored->sides[side], bytes_of_text(text),
+    return error_of(media->call_answer(media, anchored->sides[side].session, bytes_of_text(text),
                                        ret_answer, ret_problem));
 }
 
@@ -121,20 +126,18 @@ static int answer(struct call_anchor *ops, struct call_anchored *anchored,
                   enum call_anchor_side side, const char *text, const char **ret_problem)
 {
     struct media_control *media = anchor_of(ops)->config.media;
-    if (!anchored->offered[side])
-        return -EPROTO;
-    int error = media->call_accept(media, anchored->sides[side], bytes_of_text(text), ret_problem);
-    if (!error)
-        anchored->offered[side] = false;
-    return error_of(error);
+    // one that cannot be used is an answer, too: another may follow, or an offer of the side's own
+    anchored->sides[side].offered = false;
+    return error_of(
+        media->call_accept(media, anchored->sides[side].session, bytes_of_text(text), ret_problem));
 }
 
 static char *due(struct call_anchor *ops, struct call_anchored *anchored,
                  enum call_anchor_side side)
 {
     struct media_control *media = anchor_of(ops)->config.media;
-    char *text = media->call_offer(media, anchored->sides[side]);
-    anchored->offered[side] |= text != NULL;
+    char *text = media->call_offer(media, anchored->sides[side].session);
+    anchored->sides[side].offered |= text != NULL;
     return text;
 }
 
@@ -142,7 +145,7 @@ static bool holds(struct call_anchor *ops, const struct call_anchored *anchored,
                   enum call_anchor_side side)
 {
     struct media_control *media = anchor_of(ops)->config.media;
-    return media->call_holds(media, anchored->sides[side]);
+    return media->call_holds(media, anchored->sides[side].session);
 }
 
 static void end(struct call_anchor *ops, struct call_anchored *anchored)
@@ -150,10 +153,11 @@ static void end(struct call_anchor *ops, struct call_anchored *anchored)
     struct anchor *anchor = anchor_of(ops);
     struct media_control *media = anchor->config.media;
     for (int i = 0; i < MEDIA_CALL_SIDES; i++) {
-        map_remove(&anchor->by_media, map_key_u64(&anchored->sides[i]));
-        media->session_close(media, anchored->sides[i]);
+        struct anchored_side *side = &anchored->sides[i];
+        map_remove(&anchor->by_media, map_key_u64(&side->session));
+        list_remove(&side->awaited_node);
+        media->session_close(media, side->session);
     }
-    list_remove(&anchored->awaited_node);
     anchor->call_count--;
     metric_subtract(&anchor->metrics[ANCHOR_METRIC_CALLS], 1);
     free(anchored->callers_offer);
@@ -172,22 +176,18 @@ static void tell_ended(struct anchor *anchor, struct call_anchored *anchored, ui
 
 bool anchor_media_event(struct anchor *anchor, uint64_t now_us, const struct media_event *event)
 {
-    struct call_anchored *anchored = map_find(&anchor->by_media, map_key_u64(&event->session));
-    if (!anchored)
+    struct anchored_side *side = map_find(&anchor->by_media, map_key_u64(&event->session));
+    if (!side)
         return false;
-    int side = event->session == anchored->sides[MEDIA_CALL_CALLEE];
     switch (event->kind) {
     case MEDIA_EVENT_CONNECTED:
-        anchored->connected[side] = true;
-        if (anchored->connected[!side])
-            list_remove(&anchored->awaited_node);
+        list_remove(&side->awaited_node);
         break;
     case MEDIA_EVENT_DISCONNECTED:
-        anchored->connected[side] = false;
-        await(anchor, anchored, now_us);
+        await(anchor, side, now_us);
         break;
     case MEDIA_EVENT_FAILED:
-        tell_ended(anchor, anchored, now_us,
+        tell_ended(anchor, side->anchored, now_us,
                    event->closed ? ANCHOR_METRIC_CLOSED : ANCHOR_METRIC_FAILED,
                    event->closed ? CALL_ENDED_HANGUP : CALL_ENDED_MEDIA);
         break;
@@ -200,10 +200,10 @@ bool anchor_media_event(struct anchor *anchor, uint64_t now_us, const struct med
 void anchor_tick(struct anchor *anchor, uint64_t now_us)
 {
     while (anchor_deadline(anchor) <= now_us) {
-        struct call_anchored *anchored =
-            container_of(anchor->awaited.next, struct call_anchored, awaited_node);
-        list_remove(&anchored->awaited_node);
-        tell_ended(anchor, anchored, now_us, ANCHOR_METRIC_LOST, CALL_ENDED_MEDIA);
+        struct anchored_side *side =
+            container_of(anchor->awaited.next, struct anchored_side, awaited_node);
+        list_remove(&side->awaited_node);
+        tell_ended(anchor, side->anchored, now_us, ANCHOR_METRIC_LOST, CALL_ENDED_MEDIA);
     }
 }
 
@@ -211,7 +211,7 @@ uint64_t anchor_deadline(const struct anchor *anchor)
 {
     if (list_empty(&anchor->awaited))
         return TIME_NEVER;
-    return container_of(anchor->awaited.next, struct call_anchored, awaited_node)->deadline_us;
+    return container_of(anchor->awaited.next, struct anchored_side, awaited_node)->deadline_us;
 }
 
 /** ---- its life ---- */

@@ -34,8 +34,8 @@ struct anchor_config {
 struct anchor {
     struct call_anchor ops; /**< first: what the model is given */
     struct anchor_config config;
-    struct map by_media; /**< struct call_anchored by media session: two each */
-    struct list awaited; /**< calls of which a side is not connected, by their deadlines */
+    struct map by_media; /**< struct anchored_side by media session: two of each call */
+    struct list awaited; /**< sides that are not connected, by their deadlines */
     uint32_t call_count;
     metric_value metrics[ANCHOR_METRIC_COUNT];
 };

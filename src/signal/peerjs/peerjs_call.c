@@ -129,9 +129,8 @@ static bool forget_oldest(struct peerjs_peer *peer, uint64_t now_us, const struc
     struct peerjs_connection *connection;
     list_each(connection, &peer->connections, node)
     {
-        if (!connection->accepted || !connection->with_peerjs ||
-            (with && !find_call(with, connection->call)) ||
-            call_is_anchored(&peer->device, connection->call))
+        if (!connection->accepted || !connection->outlives_us ||
+            (with && !find_call(with, connection->call)))
             continue;
         peer->peerjs->forgetting = true;
         (void)!call_hangup(calls_of(peer), &peer->device, now_us, connection->call);
@@ -324,6 +323,12 @@ static const struct peerjs_connection *callers_connection(const struct call_even
     return connection ? connection : find_call(caller, "");
 }
 
+/** Media of an anchored call ends with it. */
+static bool outlives_us(const struct peerjs_peer *peer, const struct call_event *event)
+{
+    return event->peer->ops == &peerjs_call_ops && !call_is_anchored(&peer->device, event->call);
+}
+
 static void incoming(struct peerjs_peer *peer, const struct call_event *event)
 {
     const char *user = call_device_user(event->peer);
@@ -335,7 +340,7 @@ static void incoming(struct peerjs_peer *peer, const struct call_event *event)
     struct peerjs_connection *connection = connection_new(peer, with, id);
     snprintf(connection->call, sizeof(connection->call), "%s", event->call);
     connection->incoming = true;
-    connection->with_peerjs = theirs != NULL;
+    connection->outlives_us = outlives_us(peer, event);
     connection->rings = true;
     if (theirs) {
         peerjs_send(peer, peerjs_write_offer(with, peer->id, id, event->sdp, theirs->metadata));
@@ -354,7 +359,7 @@ static void accepted(struct peerjs_peer *peer, struct peerjs_connection *connect
                      const struct call_event *event)
 {
     connection->accepted = true;
-    connection->with_peerjs = event->peer->ops == &peerjs_call_ops;
+    connection->outlives_us = outlives_us(peer, event);
     drop_metadata(peer, connection);
     peerjs_send(peer, peerjs_write_answer(connection->with, peer->id, connection->id, event->sdp));
 }
@@ -374,8 +379,8 @@ static void candidate_came(struct peerjs_peer *peer, const struct peerjs_connect
 static void ended(struct peerjs_peer *peer, struct peerjs_connection *connection,
                   enum call_ended_reason reason)
 {
-    // a PeerJS client that left the server keeps its connections to others of its kind
-    bool goes_on = connection->accepted && connection->with_peerjs && reason == CALL_ENDED_LOST;
+    // a PeerJS client that left the server keeps its direct connections to others of its kind
+    bool goes_on = connection->accepted && connection->outlives_us && reason == CALL_ENDED_LOST;
     if (!goes_on && !peer->peerjs->forgetting) {
         send_close(peer, connection);
         // closed before it was open, a connection tells its page nothing: this does

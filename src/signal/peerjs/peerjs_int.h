@@ -78,7 +78,7 @@ struct peerjs_connection {
     bool incoming;
     bool accepted;
     bool rings;       /**< it is to be told that it rings */
-    bool with_peerjs; /**< the other side is a PeerJS client */
+    bool outlives_us; /**< it goes directly to a PeerJS client: without us it goes on */
 };
 
 /** ---- peerjs_peer.c: coming in and going ---- */

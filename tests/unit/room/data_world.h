@@ -38,7 +38,16 @@ struct client {
     bool woken;
     uint32_t closed_count;
     uint16_t closed_stream; /**< the last that the hub closed */
+    int open_error;         /**< what the transport says to a channel of the hub's; 0: it opens */
+    uint32_t opened_count;
+    uint16_t opened_stream; /**< the last that the hub opened */
+    struct rtc_data_channel opened;
+    char label[RTC_DATA_LABEL_MAX + 1]; /**< and the texts of that one */
+    char protocol[RTC_DATA_LABEL_MAX + 1];
 };
+
+/** Streams of channels that the hub opens: this and those behind. */
+#define OPENED_FIRST 500
 
 struct queue {
     struct data_message messages[QUEUE_MAX];
@@ -82,6 +91,25 @@ static inline int world_send(void *owner, unused uint64_t now_us, handle session
     return 0;
 }
 
+static inline int world_open_channel(void *owner, unused uint64_t now_us, handle session,
+                                     const struct rtc_data_channel *channel, uint16_t *ret_stream)
+{
+    struct client *client = client_of(((struct owner *)owner)->world, session);
+    assert_int_equal(client->worker, ((struct owner *)owner)->worker);
+    if (client->open_error)
+        return client->open_error;
+    client->opened = *channel;
+    snprintf(client->label, sizeof(client->label), "%.*s", (int)channel->label.size,
+             (const char *)channel->label.data);
+    snprintf(client->protocol, sizeof(client->protocol), "%.*s", (int)channel->protocol.size,
+             (const char *)channel->protocol.data);
+    *ret_stream =
+        channel->negotiated ? channel->stream : (uint16_t)(OPENED_FIRST + client->opened_count);
+    client->opened_count++;
+    client->opened_stream = *ret_stream;
+    return 0;
+}
+
 static inline void world_close(void *owner, handle session, uint16_t stream)
 {
     struct client *client = client_of(((struct owner *)owner)->world, session);
@@ -107,6 +135,7 @@ static inline bool world_to_worker(void *owner, uint16_t worker, const struct da
 
 static const struct data_hub_ops world_ops = {
     .send = world_send,
+    .open = world_open_channel,
     .close = world_close,
     .wake = world_wake,
     .to_worker = world_to_worker,
@@ -153,16 +182,28 @@ static inline void world_tick(struct world *world, uint64_t later_us)
     world_run(world);
 }
 
-/** A member "m<session>" of a room, whose transport takes all there is. */
-static inline void world_join(struct world *world, handle session, uint16_t worker, uint64_t room)
+static inline void world_add(struct world *world, handle session, uint16_t worker, uint64_t room,
+                             handle other)
 {
     struct client *client = client_of(world, session);
     *client = (struct client){ .worker = worker, .room_bytes = SIZE_MAX / 2 };
     list_init(&client->given);
     snprintf(client->id, sizeof(client->id), "m%u", (unsigned)session);
-    struct data_member member = { .room = room, .may_send = true };
+    struct data_member member = { .room = room, .call = other, .may_send = true };
     memcpy(member.id, client->id, sizeof(member.id));
     client->peer = data_hub_peer_add(world->hubs[worker], session, &member);
+}
+
+/** A member "m<session>" of a room, whose transport takes all there is. */
+static inline void world_join(struct world *world, handle session, uint16_t worker, uint64_t room)
+{
+    world_add(world, session, worker, room, 0);
+}
+
+/** A side of a call. */
+static inline void world_call(struct world *world, handle session, uint16_t worker, handle other)
+{
+    world_add(world, session, worker, 0, other);
 }
 
 static inline void world_open(struct world *world, handle session, uint16_t stream,

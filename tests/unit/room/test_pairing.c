@@ -158,18 +158,51 @@ static void test_a_call_is_offered_accepted_and_answered(void **state)
     }
 }
 
-static void test_data_channels_are_each_sides_own(void **state)
+static void test_data_channels_are_offered_to_the_other_side(void **state)
 {
     (void)state;
     struct call call;
     call_setup(&call);
     char *offer = sample("chromium-data-channel");
     establish(&call, offer);
-    const struct rtc_negotiated *caller = rtc_negotiation_result(call.sides[CALLER].negotiation);
-    const struct rtc_negotiated *callee = rtc_negotiation_result(call.sides[CALLEE].negotiation);
-    assert_int_equal(callee->section_count, caller->section_count - 1);
-    assert_non_null(rtc_negotiated_data(caller));
-    assert_null(strstr(client_heard(&call, CALLEE), "m=application"));
+    for (int side = 0; side < 2; side++) {
+        const struct rtc_negotiated *agreed = rtc_negotiation_result(call.sides[side].negotiation);
+        assert_non_null(rtc_negotiated_data(agreed));
+    }
+    assert_non_null(strstr(client_heard(&call, CALLEE), "m=application 9"));
+    free(offer);
+    call_teardown(&call);
+}
+
+static void test_who_takes_no_data_channels_leaves_the_others_as_they_are(void **state)
+{
+    (void)state;
+    struct call call;
+    call_setup(&call);
+    char *offer = sample("chromium-data-channel");
+    assert_int_equal(begin(&call, offer), 0);
+    char *answer = client_answer(&call, CALLEE);
+    answer = replaced(answer, "m=application 9", "m=application 0", false);
+    assert_int_equal(accept_answer(&call, CALLEE, answer), 0);
+    assert_int_equal(offer_of(&call, CALLER, offer), 0);
+    assert_non_null(rtc_negotiated_data(rtc_negotiation_result(call.sides[CALLER].negotiation)));
+    check_settled(&call);
+    free(offer);
+    call_teardown(&call);
+}
+
+static void test_a_call_may_be_of_data_channels_alone(void **state)
+{
+    (void)state;
+    struct call call;
+    call_setup(&call);
+    char *offer = sample("chromium-data-channel");
+    char *media = strstr(offer, "m=audio"), *data = strstr(offer, "m=application");
+    memmove(media, data, strlen(data) + 1);
+    offer = replaced(offer, "a=group:BUNDLE 0 1 2", "a=group:BUNDLE 2", false);
+    establish(&call, offer);
+    assert_int_equal(pairing_partner(&call.pairing, CALLEE, 0), 0);
+    assert_false(pairing_holds(&call.pairing, CALLER));
     free(offer);
     call_teardown(&call);
 }
@@ -297,6 +330,36 @@ static void test_a_picture_that_the_other_side_refuses_is_not_offered_twice(void
     call_teardown(&call);
 }
 
+static void test_a_place_that_was_given_up_is_taken_anew(void **state)
+{
+    (void)state;
+    struct call call;
+    call_setup(&call);
+    char *both = sample("chromium-addtrack-sendrecv");
+    assert_int_equal(begin(&call, both), 0);
+    struct rtc_section_limit limits[] = { { .role = RTC_ROLE_BOTH }, { .rejected = true } };
+    call.clients[CALLEE].limits = limits;
+    call.clients[CALLEE].limit_count = 2;
+    assert_int_equal(accept_answer(&call, CALLEE, client_answer(&call, CALLEE)), 0);
+    assert_int_equal(offer_of(&call, CALLER, both), 0);
+    assert_true(section_of(&call, CALLER, 1)->rejected);
+    check_settled(&call);
+    // the caller gives the place to another picture, which the callee is offered as a new one
+    char *again = replaced(strdup(both), "a=mid:1", "a=mid:again", false);
+    again = replaced(again, "a=group:BUNDLE 0 1", "a=group:BUNDLE 0 again", false);
+    assert_int_equal(offer_of(&call, CALLER, again), 0);
+    assert_false(section_of(&call, CALLER, 1)->rejected);
+    offer_again(&call, CALLEE);
+    assert_int_equal(accept_answer(&call, CALLEE, client_answer(&call, CALLEE)), 0);
+    assert_int_equal(section_of(&call, CALLEE, 2)->role, RTC_ROLE_BOTH);
+    assert_int_equal(pairing_partner(&call.pairing, CALLER, 1), 2);
+    assert_int_equal(pairing_partner(&call.pairing, CALLEE, 1), -ENOENT);
+    check_settled(&call);
+    free(again);
+    free(both);
+    call_teardown(&call);
+}
+
 static void test_pictures_that_both_add_at_once_find_each_other(void **state)
 {
     (void)state;
@@ -410,12 +473,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_call_is_offered_accepted_and_answered),
-        cmocka_unit_test(test_data_channels_are_each_sides_own),
+        cmocka_unit_test(test_data_channels_are_offered_to_the_other_side),
+        cmocka_unit_test(test_who_takes_no_data_channels_leaves_the_others_as_they_are),
+        cmocka_unit_test(test_a_call_may_be_of_data_channels_alone),
         cmocka_unit_test(test_the_caller_is_answered_with_what_the_callee_takes),
         cmocka_unit_test(test_a_callee_that_shares_no_codec_ends_the_call),
         cmocka_unit_test(test_hold_is_seen_and_forgotten),
         cmocka_unit_test(test_a_picture_that_one_side_adds_is_offered_to_the_other),
         cmocka_unit_test(test_a_picture_that_the_other_side_refuses_is_not_offered_twice),
+        cmocka_unit_test(test_a_place_that_was_given_up_is_taken_anew),
         cmocka_unit_test(test_pictures_that_both_add_at_once_find_each_other),
         cmocka_unit_test(test_a_call_has_so_many_sections_at_most),
         cmocka_unit_test(test_a_later_offer_with_more_sections_changes_nothing),

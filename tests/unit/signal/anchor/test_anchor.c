@@ -24,6 +24,7 @@ static struct fake {
     bool full;
     const char *refuses; /**< the text that is refused */
     media_session wants_offer;
+    bool offered[16]; /**< by side: its answer is waited for */
     media_session holder;
     bool loopback;
 } fake;
@@ -65,6 +66,7 @@ static int fake_open(struct media_control *self, bool loopback, struct bytes off
     sides[MEDIA_CALL_CALLER] = ++fake.last;
     sides[MEDIA_CALL_CALLEE] = ++fake.last;
     fake.open += 2;
+    fake.offered[fake.last] = true;
     *ret_offer = text_of("offer", fake.last, offer);
     return 0;
 }
@@ -73,9 +75,13 @@ static int fake_accept(struct media_control *self, media_session side, struct by
                        const char **ret_problem)
 {
     (void)self;
-    if (fake.wants_offer == side)
-        fake.wants_offer = 0;
-    return refused(answer, ret_problem) ? -EINVAL : 0;
+    if (!fake.offered[side])
+        return -EPROTO;
+    if (refused(answer, ret_problem))
+        return -EINVAL;
+    fake.offered[side] = false;
+    fake.wants_offer = 0;
+    return 0;
 }
 
 static int fake_answer(struct media_control *self, media_session side, struct bytes offer,
@@ -84,6 +90,7 @@ static int fake_answer(struct media_control *self, media_session side, struct by
     (void)self;
     if (refused(offer, ret_problem))
         return -EINVAL;
+    fake.offered[side] = false; // given up
     *ret_answer = text_of("answer", side, offer);
     return 0;
 }
@@ -91,7 +98,10 @@ static int fake_answer(struct media_control *self, media_session side, struct by
 static char *fake_offer(struct media_control *self, media_session side)
 {
     (void)self;
-    return fake.wants_offer == side ? text_of("offer", side, bytes_of_text("again")) : NULL;
+    if (fake.wants_offer != side || fake.offered[side])
+        return NULL;
+    fake.offered[side] = true;
+    return text_of("offer", side, bytes_of_text("again"));
 }
 
 static bool fake_holds(struct media_control *self, media_session side)
@@ -225,6 +235,27 @@ static void test_a_sides_offer_waits_for_its_answer_to_the_servers(void **state)
     anchor.ops.end(&anchor.ops, anchored);
 }
 
+static void test_after_an_answer_that_cannot_be_used_a_side_may_offer(void **state)
+{
+    (void)state;
+    struct call_anchored *anchored = accepted("c1");
+    const char *problem = NULL;
+    fake.wants_offer = 1;
+    char *text = anchor.ops.due(&anchor.ops, anchored, CALLER);
+    free(text);
+    fake.refuses = "bad";
+    assert_int_equal(anchor.ops.answer(&anchor.ops, anchored, CALLER, "bad", &problem), -EBADMSG);
+    assert_string_equal(problem, "It is refused");
+    assert_int_equal(anchor.ops.offer(&anchor.ops, anchored, CALLER, "mine", &text, &problem), 0);
+    free(text);
+    // what it would have been offered is offered anew
+    text = anchor.ops.due(&anchor.ops, anchored, CALLER);
+    assert_string_equal(text, "offer 1: again");
+    free(text);
+    assert_int_equal(anchor.ops.answer(&anchor.ops, anchored, CALLER, "good", &problem), 0);
+    anchor.ops.end(&anchor.ops, anchored);
+}
+
 static void test_what_cannot_be_anchored_is_refused(void **state)
 {
     (void)state;
@@ -282,6 +313,21 @@ static void test_a_side_that_never_connects_ends_the_call(void **state)
     assert_true(anchor_deadline(&anchor) == TIME_NEVER);
 }
 
+static void test_each_side_has_its_own_time(void **state)
+{
+    (void)state;
+    accepted("c1");
+    report(1, MEDIA_EVENT_CONNECTED, false, 2 * S);
+    report(2, MEDIA_EVENT_CONNECTED, false, 2 * S);
+    report(1, MEDIA_EVENT_DISCONNECTED, false, 50 * S);
+    report(2, MEDIA_EVENT_DISCONNECTED, false, 70 * S);
+    report(1, MEDIA_EVENT_CONNECTED, false, 75 * S);
+    anchor_tick(&anchor, 95 * S);
+    assert_int_equal(told.count, 0);
+    anchor_tick(&anchor, 101 * S);
+    assert_int_equal(told.reason, CALL_ENDED_MEDIA);
+}
+
 static void test_a_side_may_be_away_for_a_while(void **state)
 {
     (void)state;
@@ -312,6 +358,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_media_that_fails_ends_the_call, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_side_that_never_connects_ends_the_call, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_after_an_answer_that_cannot_be_used_a_side_may_offer,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_each_side_has_its_own_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_side_may_be_away_for_a_while, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
