@@ -32,7 +32,10 @@ struct directive {
     const char *hint;
 };
 
-/** The next word, or what stands between quotes; false: the line ends. */
+/**
+ * The next word, or what stands between quotes; false: the line ends. What begins with a quote that
+ * has no end comes with its quote, as no other word does.
+ */
 static bool take_word(struct bytes *rest, struct bytes *ret_word)
 {
     *rest = text_trim(*rest);
@@ -40,8 +43,9 @@ static bool take_word(struct bytes *rest, struct bytes *ret_word)
         return false;
     if (rest->data[0] == '"') {
         struct bytes after = bytes_of(rest->data + 1, rest->size - 1);
-        *ret_word = text_take_until(&after, '"');
-        *rest = after.data ? after : bytes_of(NULL, 0);
+        struct bytes inside = text_take_until(&after, '"');
+        *ret_word = after.data ? inside : *rest;
+        *rest = after;
         return true;
     }
     size_t size = 0;
@@ -215,6 +219,16 @@ static const struct directive *find(struct bytes name)
     return NULL;
 }
 
+static bool has_open_quote(struct bytes line)
+{
+    struct bytes word;
+    while (take_word(&line, &word)) {
+        if (word.size > 0 && word.data[0] == '"')
+            return true;
+    }
+    return false;
+}
+
 static const char *take(struct mqtt_bridge_spec *spec, const struct directive *directive,
                         struct bytes value)
 {
@@ -243,11 +257,21 @@ static const char *take(struct mqtt_bridge_spec *spec, const struct directive *d
     case VALUE_ACCEPTED:
         return text_equal(value, directive->hint) ? NULL : "nothing else is there";
     default:
-        return directive->take(spec, value);
+        return has_open_quote(value) ? "a quote has no end" : directive->take(spec, value);
     }
 }
 
 /** ---- a whole bridge ---- */
+
+// passwords are among the parts: a digest keeps none of them
+void mqtt_bridge_spec_identify(struct mqtt_bridge_spec *spec, struct bytes part)
+{
+    struct hash hash;
+    hash_begin(&hash, HASH_SHA256);
+    hash_add(&hash, bytes_of(spec->identity, sizeof(spec->identity)));
+    hash_add(&hash, part);
+    hash_end(&hash, spec->identity);
+}
 
 bool mqtt_bridge_spec_has_tls(const struct mqtt_bridge_spec *spec)
 {
@@ -305,15 +329,6 @@ static const char *begin_bridge(struct mqtt_bridge_specs *specs, struct bytes na
     return NULL;
 }
 
-static void add_identity(struct mqtt_bridge_spec *spec, struct bytes part)
-{
-    spec->identity = memory_resize(spec->identity, spec->identity_size + part.size + 1);
-    if (part.size > 0)
-        memcpy(spec->identity + spec->identity_size, part.data, part.size);
-    spec->identity_size += part.size;
-    spec->identity[spec->identity_size++] = '\n';
-}
-
 static const char *take_line(struct mqtt_bridge_specs *specs, struct bytes line)
 {
     struct bytes name;
@@ -330,8 +345,8 @@ static const char *take_line(struct mqtt_bridge_specs *specs, struct bytes line)
     if (specs->count == 0)
         return "a bridge begins with connection NAME";
     struct mqtt_bridge_spec *spec = &specs->items[specs->count - 1];
-    add_identity(spec, name);
-    add_identity(spec, line);
+    mqtt_bridge_spec_identify(spec, name);
+    mqtt_bridge_spec_identify(spec, line);
     return take(spec, directive, line);
 }
 
@@ -364,21 +379,20 @@ int mqtt_bridge_specs_parse(struct bytes text, struct mqtt_bridge_specs *ret_spe
 
 /** ---- the end ---- */
 
-static void forget(char **text, size_t size)
-{
-    if (*text)
-        memory_wipe(*text, size);
-    free(*text);
-    *text = NULL;
-}
-
 void mqtt_bridge_spec_done(struct mqtt_bridge_spec *spec)
 {
-    forget(&spec->password, spec->password ? strlen(spec->password) : 0);
-    forget(&spec->identity, spec->identity_size);
-    char *texts[] = { spec->name,          spec->client_id,         spec->user,
-                      spec->password_file, spec->password_variable, spec->notification_topic,
-                      spec->ca_file,       spec->certificate_file,  spec->key_file,
+    if (spec->password)
+        memory_wipe(spec->password, strlen(spec->password));
+    char *texts[] = { spec->name,
+                      spec->password,
+                      spec->client_id,
+                      spec->user,
+                      spec->password_file,
+                      spec->password_variable,
+                      spec->notification_topic,
+                      spec->ca_file,
+                      spec->certificate_file,
+                      spec->key_file,
                       spec->alpn };
     for (size_t i = 0; i < array_size(texts); i++)
         free(texts[i]);

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "bridge/bridge.h"
+#include "crypto/hash.h"
 #include "crypto/tls.h"
 
 #define MQTT_BRIDGES_MAX          64
@@ -59,8 +60,8 @@ struct mqtt_bridge_spec {
     uint32_t queue_bytes_max;
     /** ---- what was loaded ---- */
     struct tls_client_context *tls; /**< NULL: no TLS */
-    char *identity; /**< the lines, and the content of files: another one is another bridge */
-    size_t identity_size;
+    /** A digest of the lines and of the content of files: another one is another bridge. */
+    uint8_t identity[HASH_SHA256_SIZE];
 };
 
 struct mqtt_bridge_specs {
@@ -80,6 +81,8 @@ must_check int mqtt_bridge_specs_parse(struct bytes text, struct mqtt_bridge_spe
  */
 must_check int mqtt_bridge_specs_load(struct mqtt_bridge_specs *specs,
                                       struct text_builder *ret_problem);
+/** What follows is a part of what the bridge is. */
+void mqtt_bridge_spec_identify(struct mqtt_bridge_spec *spec, struct bytes part);
 /** Whether the bridge connects over TLS. */
 bool mqtt_bridge_spec_has_tls(const struct mqtt_bridge_spec *spec);
 /** Accepts a zeroed struct. */

@@ -22,23 +22,6 @@ static void fail(const struct loading *loading, const char *directive, const cha
                        what, sentence);
 }
 
-/** Changed content makes another bridge of it. */
-static void add_identity(struct mqtt_bridge_spec *spec, struct bytes content)
-{
-    size_t size = spec->identity_size + content.size;
-    // not by realloc, which would leave secrets behind
-    char *identity = memory_allocate(1, size + 1);
-    if (spec->identity_size > 0)
-        memcpy(identity, spec->identity, spec->identity_size);
-    if (content.size > 0)
-        memcpy(identity + spec->identity_size, content.data, content.size);
-    if (spec->identity)
-        memory_wipe(spec->identity, spec->identity_size);
-    free(spec->identity);
-    spec->identity = identity;
-    spec->identity_size = size;
-}
-
 static int read(const struct loading *loading, const char *directive, const char *path,
                 size_t size_max, char **ret_text, size_t *ret_size)
 {
@@ -46,11 +29,19 @@ static int read(const struct loading *loading, const char *directive, const char
     if (result < 0)
         fail(loading, directive, path, strerror(-result));
     else
-        add_identity(loading->spec, bytes_of(*ret_text, *ret_size));
+        mqtt_bridge_spec_identify(loading->spec, bytes_of(*ret_text, *ret_size));
     return result;
 }
 
 /** ---- the password ---- */
+
+static void take_password(struct mqtt_bridge_spec *spec, char *password)
+{
+    if (spec->password)
+        memory_wipe(spec->password, strlen(spec->password));
+    free(spec->password);
+    spec->password = password;
+}
 
 static int load_password(const struct loading *loading)
 {
@@ -62,9 +53,8 @@ static int load_password(const struct loading *loading)
                  "there is no such variable in the environment of the server");
             return -ENOENT;
         }
-        free(spec->password);
-        spec->password = memory_copy(value, strlen(value));
-        add_identity(spec, bytes_of_text(value));
+        take_password(spec, memory_copy(value, strlen(value)));
+        mqtt_bridge_spec_identify(spec, bytes_of_text(value));
     }
     if (!spec->password_file)
         return 0;
@@ -77,10 +67,12 @@ static int load_password(const struct loading *loading)
     // editors end it with a line feed
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
         text[--size] = '\0';
-    free(spec->password);
-    spec->password = text;
-    if (size > 0 && strlen(text) == size)
+    if (size > 0 && strlen(text) == size) {
+        take_password(spec, text);
         return 0;
+    }
+    memory_wipe(text, size);
+    free(text);
     fail(loading, "remote_password_file", spec->password_file, "there is no password in it");
     return -EINVAL;
 }

@@ -48,8 +48,7 @@ void mqtt_bridges_set(struct mqtt_bridges *bridges, struct mqtt_bridge_specs *sp
     list_each(bridge, &bridges->list, node)
     {
         struct mqtt_bridge_spec *spec = same_of(specs, bridge);
-        struct bytes was = bytes_of(bridge->spec.identity, bridge->spec.identity_size);
-        if (spec && bytes_equal(was, bytes_of(spec->identity, spec->identity_size))) {
+        if (spec && memcmp(spec->identity, bridge->spec.identity, sizeof(spec->identity)) == 0) {
             mqtt_bridge_spec_done(spec);
             continue;
         }

@@ -1,5 +1,6 @@
 // The file of bridges: what its lines mean, and what is refused, with the line.
 #include "support/check.h"
+#include "support/freed.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -106,7 +107,11 @@ static void test_mistakes_are_named(void **state)
     expect_refused(BRIDGE "address host:0\n", "line 4: a port");
     expect_refused(BRIDGE "address [::1\n", "line 4: an address is");
     expect_refused(BRIDGE "address \"\"\n", "line 4: an address is");
-    expect_refused(BRIDGE "address \"", "line 4: an address is");
+    expect_refused(BRIDGE "address \"", "line 4: a quote has no end");
+    expect_refused(BRIDGE "address good.example \"bad.example\n", "line 4: a quote has no end");
+    expect_refused(BRIDGE "topic \"a b out 1\ntopic \"c\" out\n", "line 4: a quote has no end");
+    expect_refused(BRIDGE "topic a out 1 \"\" \"\"\"\n", "line 4: a quote has no end");
+    expect_refused(BRIDGE "restart_timeout \"1\n", "line 4: a quote has no end");
     expect_refused(BRIDGE "cleansession perhaps\n", "line 4: it is true or false");
     expect_refused(BRIDGE "keepalive_interval 70000\n", "line 4: the number is out of range");
     expect_refused(BRIDGE "keepalive_interval\n", "line 4: it has no value");
@@ -176,6 +181,89 @@ static void test_passwords_come_from_files_and_the_environment(void **state)
     mqtt_bridge_specs_done(&specs);
 }
 
+static const char secret[] = "correct horse battery staple";
+
+/** Writes lines enough to make whatever holds them grow, and the secret in the middle. */
+static void write_bridge(char *text, size_t size, const char *last)
+{
+    struct text_builder builder = text_builder_of(text, size);
+    text_append(&builder, BRIDGE "remote_username u\n");
+    text_append_format(&builder, "remote_password %s one\n", secret);
+    text_append_format(&builder, "remote_password %s two\n", secret);
+    for (unsigned i = 0; i < 50; i++)
+        text_append_format(&builder, "topic a%u out 1\n", i);
+    text_append(&builder, last);
+    assert_false(builder.truncated);
+}
+
+static void test_passwords_leave_no_copies_behind(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/roost-bridge-password-XXXXXX";
+    int fd = mkstemp(path);
+    ssize_t size = (ssize_t)strlen(secret);
+    assert_true(fd >= 0 && write(fd, secret, (size_t)size) == size && close(fd) == 0);
+    char from_file[100], text[4096];
+    snprintf(from_file, sizeof(from_file), "remote_password_file %s\n", path);
+    setenv("BRIDGE_SECRET", secret, 1);
+    const char *const last[] = { "",
+                                 "remote_password_env BRIDGE_SECRET\n",
+                                 from_file,
+                                 "connection second\naddress localhost\ntopic a\n",
+                                 "remote_password_file /nowhere\n",
+                                 "a mistake\n" };
+    for (size_t i = 0; i < array_size(last); i++) {
+        write_bridge(text, sizeof(text), last[i]);
+        if (!freed_watch(secret))
+            skip();
+        struct mqtt_bridge_specs specs;
+        struct text_builder problem = text_builder_of(problem_text, sizeof(problem_text));
+        if (mqtt_bridge_specs_parse(bytes_of_text(text), &specs, &problem) == 0) {
+            bool loaded = mqtt_bridge_specs_load(&specs, &problem) == 0;
+            assert_true(loaded || strstr(last[i], "nowhere"));
+            mqtt_bridge_specs_done(&specs);
+        }
+        assert_int_equal(freed_count(), 0);
+    }
+    unlink(path);
+}
+
+static bool are_same(const char *one, const char *other)
+{
+    struct mqtt_bridge_specs specs[2];
+    assert_int_equal(load(one, &specs[0]), 0);
+    assert_int_equal(load(other, &specs[1]), 0);
+    bool same = memcmp(specs[0].items[0].identity, specs[1].items[0].identity,
+                       sizeof(specs[0].items[0].identity)) == 0;
+    mqtt_bridge_specs_done(&specs[0]);
+    mqtt_bridge_specs_done(&specs[1]);
+    return same;
+}
+
+/** Of what a reload connects anew. */
+static void test_what_makes_another_bridge(void **state)
+{
+    (void)state;
+    assert_true(are_same(BRIDGE, "# but for comments\n" BRIDGE "\n  # and lines without words"));
+    assert_true(are_same(BRIDGE "keepalive_interval 30\n", BRIDGE " keepalive_interval  30 \n"));
+    assert_false(are_same(BRIDGE, BRIDGE "keepalive_interval 30\n"));
+    assert_false(are_same(BRIDGE "keepalive_interval 31\n", BRIDGE "keepalive_interval 30\n"));
+    // the same letters, in other words
+    assert_false(are_same(BRIDGE "topic b out\n", BRIDGE "topic bout\n"));
+    const char *by_variable = BRIDGE "remote_username u\nremote_password_env BRIDGE_SECRET\n";
+    struct mqtt_bridge_specs specs;
+    setenv("BRIDGE_SECRET", "before", 1);
+    assert_int_equal(load(by_variable, &specs), 0);
+    assert_true(are_same(by_variable, by_variable));
+    setenv("BRIDGE_SECRET", "after", 1);
+    struct mqtt_bridge_specs others;
+    assert_int_equal(load(by_variable, &others), 0);
+    assert_memory_not_equal(specs.items[0].identity, others.items[0].identity,
+                            sizeof(specs.items[0].identity));
+    mqtt_bridge_specs_done(&specs);
+    mqtt_bridge_specs_done(&others);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +271,8 @@ int main(void)
         cmocka_unit_test(test_mistakes_are_named),
         cmocka_unit_test(test_a_password_does_not_cross_the_network_as_it_is),
         cmocka_unit_test(test_passwords_come_from_files_and_the_environment),
+        cmocka_unit_test(test_passwords_leave_no_copies_behind),
+        cmocka_unit_test(test_what_makes_another_bridge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
