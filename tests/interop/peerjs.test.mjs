@@ -208,3 +208,16 @@ test('strangers are held within bounds', async () => {
     await Promise.all(many.map((peer) => peer.leave()));
     await until('all are gone', async () => await server.total('peerjs_peers') === 0);
 });
+
+test('peers are listed where that is allowed, and for nobody where guests see nobody', async (context) => {
+    const open = await Server.start({ sanitized: true, set: { 'peerjs.allow_discovery': true } });
+    context.after(() => open.stop());
+    const ada = await Peer.connect('ada', { to: open });
+    context.after(() => ada.socket.close());
+    const { status, body } = await open.fetch('/peerjs/peers');
+    assert.deepEqual([status, JSON.parse(body)], [200, ['ada']]);
+    const closed = await Server.start({ sanitized: true, set: { 'peerjs.allow_discovery': true, 'contacts.guests': false } });
+    context.after(() => closed.stop());
+    assert.equal((await closed.fetch('/peerjs/peers')).status, 401);
+    assert.equal((await server.fetch('/peerjs/peers')).status, 401);
+});

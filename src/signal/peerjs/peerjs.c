@@ -203,7 +203,10 @@ void signal_peerjs_drain(struct signal_peerjs *peerjs)
 
 char *signal_peerjs_list(const struct signal_peerjs *peerjs)
 {
-    const struct map *users = &peerjs->config.calls->users;
+    const struct call_directory *calls = peerjs->config.calls;
+    if (calls->config.hide_guests)
+        return NULL;
+    const struct map *users = &calls->users;
     char **names = memory_new_array(char *, users->count + 1);
     size_t count = 0, cursor = 0;
     struct bytes name;

@@ -94,7 +94,10 @@ void signal_peerjs_drain(struct signal_peerjs *peerjs);
 /** A peer id that nobody has, as GET /{key}/id gives it: a UUID, version 4. */
 #define PEERJS_ID_SIZE 37
 void signal_peerjs_make_id(struct signal_peerjs *peerjs, char ret_id[PEERJS_ID_SIZE]);
-/** The names that can be called, whatever their users speak: a JSON array; the caller frees it. */
+/**
+ * The names that can be called, whatever their users speak: a JSON array; the caller frees it. NULL
+ * where guests see nobody: who asks shows no proof, and is one.
+ */
 char *signal_peerjs_list(const struct signal_peerjs *peerjs);
 /** Whether the key is ours. */
 bool signal_peerjs_is_key(const struct signal_peerjs *peerjs, const char *key);

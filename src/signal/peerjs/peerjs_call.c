@@ -98,8 +98,8 @@ static void wait_or_expire(struct peerjs_peer *peer, uint64_t now_us,
 {
     if (!last_try && peerjs_waiting_add(peer, now_us, message->to, text))
         return;
-    peerjs_count(peer->peerjs,
-                 last_try ? PEERJS_METRIC_DROPPED_EXPIRED : PEERJS_METRIC_DROPPED_FULL);
+    if (last_try)
+        peerjs_count(peer->peerjs, PEERJS_METRIC_DROPPED_EXPIRED);
     if (message->type == PEERJS_TYPE_OFFER)
         send_expire(peer, message->to);
 }

@@ -190,12 +190,12 @@ static void get_peers(struct http_exchange *exchange, void *owner)
     struct peerjs_endpoint *endpoint = owner;
     if (!may_ask(endpoint, exchange))
         return;
-    if (!endpoint->config.allow_discovery) {
+    char *names = endpoint->config.allow_discovery ? signal_peerjs_list(endpoint->peerjs) : NULL;
+    if (!names) {
         // the client knows this status, and tells its page what to configure
         http_exchange_fail(exchange, 401, "Peers are not listed here.");
         return;
     }
-    char *names = signal_peerjs_list(endpoint->peerjs);
     http_exchange_respond(exchange, 200, "application/json", bytes_of_text(names));
     free(names);
 }

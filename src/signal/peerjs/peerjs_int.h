@@ -66,6 +66,7 @@ struct peerjs_peer {
     uint32_t refused;    /**< messages above the rate, less what passed since */
     struct list waiting; /**< struct peerjs_waiting that it sent, the oldest first */
     size_t waiting_count;
+    size_t waiting_size; /**< bytes that they hold */
 };
 
 /** A media connection of a client, and the call that it is. */
@@ -115,7 +116,7 @@ extern const struct call_device_ops peerjs_call_ops;
 
 /** ---- peerjs_waiting.c: messages to nobody ---- */
 
-/** Keeps a message of the peer's to `to`. False when it holds too many. */
+/** Keeps a message of the peer's to `to`. False, and counted, when too much waits already. */
 bool peerjs_waiting_add(struct peerjs_peer *peer, uint64_t now_us, const char *to,
                         struct bytes text);
 /** Whether the peer has messages to that name waiting. */

@@ -8,13 +8,19 @@
 #include "base/time.h"
 #include "signal/peerjs/peerjs_int.h"
 
-/** Of one peer: the offers of a mesh and their candidates. */
-#define WAITING_PER_PEER_MAX 128
+/** Of one sender: the offers of a mesh and their candidates. */
+#define SENDER_COUNT_MAX 128
+#define SENDER_SIZE_MAX  ((size_t)512 << 10)
+/** For one receiver, whom a whole mesh calls: whoever it is, there is room for others. */
+#define RECEIVER_COUNT_MAX 512
+#define RECEIVER_SIZE_MAX  ((size_t)1 << 20)
 
 /** A name that nobody has, and what waits for it. It is gone with the last message. */
 struct peerjs_receiver {
     char name[PEERJS_NAME_SIZE];
     struct list waiting; /**< struct peerjs_waiting, the oldest first */
+    size_t count;        /**< of them */
+    size_t size;         /**< bytes that they hold */
 };
 
 /** In three lists, so that nobody's messages are looked for among those of strangers. */
@@ -43,9 +49,14 @@ static size_t held_size(size_t text_size)
     return sizeof(struct peerjs_waiting) + sizeof(struct peerjs_receiver) + text_size;
 }
 
+static struct peerjs_receiver *find_receiver(const struct signal_peerjs *peerjs, const char *name)
+{
+    return map_find(&peerjs->receivers, bytes_of_text(name));
+}
+
 static struct peerjs_receiver *make_receiver(struct signal_peerjs *peerjs, const char *name)
 {
-    struct peerjs_receiver *receiver = map_find(&peerjs->receivers, bytes_of_text(name));
+    struct peerjs_receiver *receiver = find_receiver(peerjs, name);
     if (receiver)
         return receiver;
     receiver = memory_new(struct peerjs_receiver);
@@ -58,8 +69,12 @@ static struct peerjs_receiver *make_receiver(struct signal_peerjs *peerjs, const
 static void remove_waiting(struct peerjs_waiting *waiting)
 {
     struct signal_peerjs *peerjs = waiting->from->peerjs;
-    peerjs->held_size -= held_size(waiting->size);
+    size_t size = held_size(waiting->size);
+    peerjs->held_size -= size;
     waiting->from->waiting_count--;
+    waiting->from->waiting_size -= size;
+    waiting->to->count--;
+    waiting->to->size -= size;
     list_remove(&waiting->node);
     list_remove(&waiting->from_node);
     list_remove(&waiting->to_node);
@@ -71,12 +86,33 @@ static void remove_waiting(struct peerjs_waiting *waiting)
     free(waiting);
 }
 
+/** Whether there is room for `size` bytes more, which are held then; `ret_why` says why not. */
+static bool take_room(struct peerjs_peer *peer, const char *to, size_t size,
+                      enum peerjs_metric *ret_why)
+{
+    const struct peerjs_receiver *receiver = find_receiver(peer->peerjs, to);
+    if (peer->waiting_count >= SENDER_COUNT_MAX || peer->waiting_size + size > SENDER_SIZE_MAX)
+        *ret_why = PEERJS_METRIC_DROPPED_SENDER_FULL;
+    else if (receiver &&
+             (receiver->count >= RECEIVER_COUNT_MAX || receiver->size + size > RECEIVER_SIZE_MAX))
+        *ret_why = PEERJS_METRIC_DROPPED_RECEIVER_FULL;
+    else if (!peerjs_hold(peer->peerjs, size))
+        *ret_why = PEERJS_METRIC_DROPPED_FULL;
+    else
+        return true;
+    return false;
+}
+
 bool peerjs_waiting_add(struct peerjs_peer *peer, uint64_t now_us, const char *to,
                         struct bytes text)
 {
     struct signal_peerjs *peerjs = peer->peerjs;
-    if (peer->waiting_count >= WAITING_PER_PEER_MAX || !peerjs_hold(peerjs, held_size(text.size)))
+    size_t size = held_size(text.size);
+    enum peerjs_metric why;
+    if (!take_room(peer, to, size, &why)) {
+        peerjs_count(peerjs, why);
         return false;
+    }
     struct peerjs_waiting *waiting = memory_new(struct peerjs_waiting);
     *waiting = (struct peerjs_waiting){ .from = peer,
                                         .to = make_receiver(peerjs, to),
@@ -87,6 +123,9 @@ bool peerjs_waiting_add(struct peerjs_peer *peer, uint64_t now_us, const char *t
     list_append(&peer->waiting, &waiting->from_node);
     list_append(&waiting->to->waiting, &waiting->to_node);
     peer->waiting_count++;
+    peer->waiting_size += size;
+    waiting->to->count++;
+    waiting->to->size += size;
     return true;
 }
 
@@ -118,7 +157,7 @@ static void run(struct peerjs_waiting *waiting, uint64_t now_us)
 void peerjs_waiting_deliver(struct signal_peerjs *peerjs, uint64_t now_us, const char *to)
 {
     struct peerjs_receiver *receiver;
-    while ((receiver = map_find(&peerjs->receivers, bytes_of_text(to))))
+    while ((receiver = find_receiver(peerjs, to)))
         run(container_of(receiver->waiting.next, struct peerjs_waiting, to_node), now_us);
 }
 

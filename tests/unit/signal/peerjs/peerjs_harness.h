@@ -14,7 +14,7 @@
 #include "support/check.h"
 
 #define S         TIME_US_PER_S
-#define INBOX_MAX 512
+#define INBOX_MAX 600
 
 /** One client: what it was sent and is not taken out yet. */
 struct client {

@@ -226,6 +226,16 @@ static void test_whoever_can_be_called_is_listed(void **state)
     client_leave(&ada, 1001);
 }
 
+static void test_nobody_is_listed_for_strangers_where_guests_see_nobody(void **state)
+{
+    (void)state;
+    struct client ada;
+    client_enter(&ada, "ada");
+    world.calls.config.hide_guests = true;
+    assert_null(signal_peerjs_list(world.peerjs));
+    client_leave(&ada, 1001);
+}
+
 static void test_a_client_that_does_not_read_is_closed(void **state)
 {
     (void)state;
@@ -256,6 +266,7 @@ int main(void)
         TEST(test_what_is_no_message_is_counted),
         TEST(test_ids_are_uuids_and_all_differ),
         TEST(test_whoever_can_be_called_is_listed),
+        TEST(test_nobody_is_listed_for_strangers_where_guests_see_nobody),
         TEST(test_a_client_that_does_not_read_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
