@@ -41,6 +41,16 @@ export function iceServersOf(field) {
         ? { urls: url } : { urls: url, username: values.username, credential: values.credential }));
 }
 
+/**
+ * What a fragment (RFC 8840, 9) says of the one transport that all sections share.
+ * @param {string | undefined} sdp
+ */
+function fragmentOf(sdp) {
+    const kept = /^(a=ice-ufrag:|a=ice-pwd:|a=mid:|m=|a=group:)/;
+    const [session, first] = (sdp ?? '').split(/^(?=m=)/m);
+    return `${session}${first ?? ''}`.split(/\r?\n/).filter((line) => kept.test(line));
+}
+
 /** One peer connection that is negotiated by HTTP. */
 export class HttpSession {
     /** @type {RTCPeerConnection} */
@@ -52,8 +62,11 @@ export class HttpSession {
     #etag = '*';
     /** @type {Map<string, string>} addresses of extensions by their names */
     #extensions = new Map();
+    /** @type {string[]} lines that wait to be sent */
+    #candidates = [];
     #closed = false;
     #restarting = false;
+    #trickling = false;
 
     /**
      * @param {string} endpoint URL of the WHIP or WHEP endpoint
@@ -63,16 +76,25 @@ export class HttpSession {
         this.#endpoint = new URL(endpoint, globalThis.location?.href).href;
         this.#token = token;
         this.peerConnection = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...configuration });
+        this.peerConnection.addEventListener('icecandidate', ({ candidate }) => {
+            // without a text: one section has no more, which says nothing of the whole
+            if (candidate && !candidate.candidate) return;
+            this.#candidates.push(candidate ? `a=${candidate.candidate}` : 'a=end-of-candidates');
+            void this.#trickle();
+        });
         this.peerConnection.addEventListener('iceconnectionstatechange', () => {
             if (this.peerConnection.iceConnectionState === 'failed') this.restart().catch(() => {});
         });
     }
 
-    /** Sends the offer. Call it once all tracks are there. */
+    /**
+     * Sends the offer. Call it once all tracks are there. The offer is applied when the server has answered: only then is it
+     * known which ICE servers to gather candidates from (RFC 9725, 4.6). Candidates follow by PATCH.
+     */
     async start() {
         const { peerConnection } = this;
-        await peerConnection.setLocalDescription(await peerConnection.createOffer());
-        const answer = await this.#fetch(this.#endpoint, 'POST', 'application/sdp', peerConnection.localDescription?.sdp ?? '');
+        const offer = await peerConnection.createOffer();
+        const answer = await this.#fetch(this.#endpoint, 'POST', 'application/sdp', offer.sdp);
         const sdp = await answer.text();
         this.#resource = new URL(answer.headers.get('location') ?? '', this.#endpoint).href;
         this.#etag = answer.headers.get('etag') ?? '*';
@@ -81,6 +103,7 @@ export class HttpSession {
         const servers = iceServersOf(answer.headers.get('link'));
         if (servers.length > 0 && !peerConnection.getConfiguration().iceServers?.length)
             peerConnection.setConfiguration({ ...peerConnection.getConfiguration(), iceServers: servers });
+        await peerConnection.setLocalDescription(offer);
         await peerConnection.setRemoteDescription({ type: 'answer', sdp });
     }
 
@@ -91,13 +114,7 @@ export class HttpSession {
         try {
             const { peerConnection } = this;
             const offer = await peerConnection.createOffer({ iceRestart: true });
-            await peerConnection.setLocalDescription(offer);
-            const kept = /^(a=ice-ufrag:|a=ice-pwd:|a=mid:|m=|a=group:)/;
-            const lines = (offer.sdp ?? '').split(/\r?\n/);
-            const second = lines.findIndex((line, at) => line.startsWith('m=') && lines.slice(0, at).some((before) => before.startsWith('m=')));
-            const fragment = (second < 0 ? lines : lines.slice(0, second)).filter((line) => kept.test(line));
-            const answer = await this.#fetch(this.#resource, 'PATCH', 'application/trickle-ice-sdpfrag', `${fragment.join('\r\n')}\r\n`,
-                { 'If-Match': this.#etag });
+            const answer = await this.#patch(fragmentOf(offer.sdp));
             const text = await answer.text();
             this.#etag = answer.headers.get('etag') ?? '*';
             const line = (/** @type {string} */ name) => new RegExp(`^a=${name}:(.*)$`, 'm').exec(text)?.[1].trim() ?? '';
@@ -107,10 +124,35 @@ export class HttpSession {
                 .replace(/^a=ice-pwd:.*$/gm, `a=ice-pwd:${line('ice-pwd')}`)
                 .replace(/^a=candidate:.*\r?\n/gm, '')
                 .replace(/^(a=ice-pwd:.*)$/m, [`$1`, ...candidates].join('\r\n'));
+            this.#candidates = [];
+            await peerConnection.setLocalDescription(offer);
             await peerConnection.setRemoteDescription({ type: 'answer', sdp });
         } finally {
             this.#restarting = false;
+            void this.#trickle();
         }
+    }
+
+    /**
+     * Sends the candidates found so far; those that are found meanwhile go together, next. A server that does not take them
+     * learns of our addresses by our checks.
+     */
+    async #trickle() {
+        if (this.#trickling || this.#restarting) return;
+        this.#trickling = true;
+        try {
+            while (this.#candidates.length > 0 && !this.#closed && !this.#restarting)
+                await this.#patch([...fragmentOf(this.peerConnection.localDescription?.sdp), ...this.#candidates.splice(0)]);
+        } catch {
+            this.#candidates = [];
+        } finally {
+            this.#trickling = false;
+        }
+    }
+
+    /** @param {string[]} fragment lines of an SDP fragment (RFC 8840, 9) */
+    #patch(fragment) {
+        return this.#fetch(this.#resource ?? '', 'PATCH', 'application/trickle-ice-sdpfrag', `${fragment.join('\r\n')}\r\n`, { 'If-Match': this.#etag });
     }
 
     /**

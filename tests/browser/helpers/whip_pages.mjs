@@ -16,9 +16,13 @@ async function blankPage(browser, url) {
  * @param {string} url of the server
  */
 export function whipPages(browser, url) {
-    /** Publishes a picture of one colour and a tone. @param {keyof typeof colours} colour */
-    async function publisher(path, colour, { width = 640, height = 360, by = browser, ...options } = {}) {
+    /**
+     * Publishes a picture of one colour and a tone. prepare: before it does.
+     * @param {keyof typeof colours} colour
+     */
+    async function publisher(path, colour, { width = 640, height = 360, by = browser, prepare, ...options } = {}) {
         const page = await blankPage(by, url);
+        await prepare?.(page);
         await page.bringToFront();
         await addMovingPicture(page);
         await page.evaluate(async (endpoint, fill, chosen, size) => {
@@ -36,8 +40,9 @@ export function whipPages(browser, url) {
     }
 
     /** Watches; `refused` when it may not. */
-    async function viewer(path, { by = browser, options = {} } = {}) {
+    async function viewer(path, { by = browser, options = {}, prepare } = {}) {
         const page = await blankPage(by, url);
+        await prepare?.(page);
         await page.evaluate(async (endpoint, chosen) => {
             const { watch } = await import('/sdk/whep.js');
             globalThis.waits = 0;
