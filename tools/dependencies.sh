@@ -13,8 +13,8 @@ test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-d
 # Node may come from elsewhere than Debian, with npm in one package
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
-# certutil of libnss3-tools: browsers that trust a test's own authority
-browser=(chromium firefox-esr nftables libnss3-tools)
+# certutil of libnss3-tools: browsers that trust a test's own authority; PHP runs what docs/embed.md shows
+browser=(chromium firefox-esr nftables libnss3-tools php-cli)
 # what tests and benchmarks compare with; without them those tests and columns are left out
 optional=(coturn mosquitto gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
           gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0)

@@ -72,9 +72,14 @@ export async function startRoost({ workers = 2, set = {}, binary: chosen } = {})
             rmSync(data, { recursive: true, force: true });
             if (code !== 0) throw new Error(`roost ended with ${code ?? signal}:\n${log.slice(-60).join('\n')}`);
         },
+        /** What `roost token` makes with these arguments. @param {...string} grants */
+        token(...grants) {
+            const signing = set['auth.token_secret'] ? ['--set', `auth.token_secret=${set['auth.token_secret']}`] : [];
+            return execFileSync(chosen ?? binary(), ['token', '--data', join(data, 'data'), ...signing, ...grants], { encoding: 'utf8' }).trim();
+        },
         /** A request of the control API that must succeed; returns its JSON. */
         async api(/** @type {string} */ method, /** @type {string} */ path, /** @type {unknown} */ body) {
-            token ??= execFileSync(chosen ?? binary(), ['token', '--admin', '--data', join(data, 'data')], { encoding: 'utf8' }).trim();
+            token ??= this.token('--admin');
             const response = await fetch(`${url}/api/v1${path}`, { method, body: JSON.stringify(body), headers: { authorization: `Bearer ${token}` } });
             if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
             return response.json();
