@@ -83,14 +83,24 @@ static json_t *congestion_json(const struct rtc_congestion_stats *congestion)
                      "loss", congestion->loss, "limited_by", congestion->limited_by);
 }
 
-static json_t *data_json(const struct data_stats *data)
+static json_t *sctp_json(const struct rtc_data_stats *sctp)
+{
+    if (!sctp->associated)
+        return json_null();
+    return json_pack("{s:b,s:b,s:b,s:b}", "partial_reliability", (int)sctp->partial_reliability,
+                     "interleaving", (int)sctp->interleaving, "stream_reset",
+                     (int)sctp->stream_reset, "zero_checksum", (int)sctp->zero_checksum);
+}
+
+static json_t *data_json(const struct data_stats *data, const struct rtc_data_stats *sctp)
 {
     return json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "channels", (json_int_t)data->channels,
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:o}", "channels", (json_int_t)data->channels,
         "messages_from_participant", (json_int_t)data->messages_in, "bytes_from_participant",
         (json_int_t)data->bytes_in, "messages_to_participant", (json_int_t)data->messages_out,
         "bytes_to_participant", (json_int_t)data->bytes_out, "dropped", (json_int_t)data->dropped,
-        "waiting_bytes", (json_int_t)data->backlog_bytes, "held", (int)data->held);
+        "waiting_bytes", (json_int_t)data->backlog_bytes, "held", (int)data->held, "sctp",
+        sctp_json(sctp));
 }
 
 static json_t *stats_json(const struct sample *sample, const struct media_session_stats *stats)
@@ -108,7 +118,7 @@ static json_t *stats_json(const struct sample *sample, const struct media_sessio
         now->bandwidth_bps ? json_integer((json_int_t)now->bandwidth_bps) : json_null(),
         "allocated_bps", (json_int_t)now->allocated_bps, "wanted_bps", (json_int_t)now->wanted_bps,
         "congestion", congestion_json(&now->congestion), "streams", streams, "data",
-        data_json(&stats->data));
+        data_json(&stats->data, &now->data));
 }
 
 static void refuse(struct http_exchange *exchange, int error)

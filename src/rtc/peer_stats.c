@@ -1,6 +1,7 @@
 #include "rtc/peer_stats.h"
 
 #include "base/time.h"
+#include "rtc/data_int.h"
 #include "rtc/peer_int.h"
 
 static struct rtc_stream_stats *add(struct rtc_peer_stats *stats)
@@ -66,6 +67,20 @@ static struct rtc_congestion_stats congestion_of(const struct bwe *bwe, uint64_t
     };
 }
 
+static struct rtc_data_stats data_of(const struct sctp *sctp)
+{
+    if (!sctp || sctp_streams(sctp) == 0)
+        return (struct rtc_data_stats){ .associated = false };
+    const struct sctp_features features = sctp_features(sctp);
+    return (struct rtc_data_stats){
+        .associated = true,
+        .partial_reliability = features.forward_tsn,
+        .interleaving = features.interleaving,
+        .stream_reset = features.reconfig,
+        .zero_checksum = features.zero_checksum,
+    };
+}
+
 void rtc_peer_read_stats(const struct rtc_peer *peer, uint64_t now_us,
                          struct rtc_peer_stats *ret_stats)
 {
@@ -77,6 +92,7 @@ void rtc_peer_read_stats(const struct rtc_peer *peer, uint64_t now_us,
         .allocated_bps = peer->allocated_bps,
         .wanted_bps = peer->wanted_bps,
         .congestion = congestion_of(peer->bwe, now_us),
+        .data = data_of(peer->data ? peer->data->sctp : NULL),
     };
     if (!rtc_peer_path(peer, &ret_stats->path))
         ret_stats->path = (struct net_path){ 0 };

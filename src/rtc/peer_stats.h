@@ -29,6 +29,15 @@ struct rtc_congestion_stats {
     const char *limited_by;    /**< "nothing", "delay", "loss" or "silence" */
 };
 
+/** What both sides' SCTP speaks, of the extensions that one side may leave out. */
+struct rtc_data_stats {
+    bool associated;          /**< there is an association; else all are false */
+    bool partial_reliability; /**< RFC 3758 */
+    bool interleaving;        /**< I-DATA, RFC 8260 */
+    bool stream_reset;        /**< RFC 6525 */
+    bool zero_checksum;       /**< RFC 9653 */
+};
+
 struct rtc_peer_stats {
     uint64_t at_us; /**< of the monotonic clock: rates are differences of two */
     bool connected;
@@ -38,6 +47,7 @@ struct rtc_peer_stats {
     uint64_t allocated_bps; /**< what the room sends now */
     uint64_t wanted_bps;    /**< what it would send if it could */
     struct rtc_congestion_stats congestion;
+    struct rtc_data_stats data;
     uint32_t stream_count;
     struct rtc_stream_stats streams[RTC_STATS_STREAMS_MAX];
 };

@@ -178,6 +178,8 @@ int sctp_input(struct sctp *sctp, uint64_t now_us, struct bytes packet)
         !tag_is_right(sctp, header.verification_tag, &chunk))
         return sctp_drop(sctp, SCTP_METRIC_DROP_TAG, -EACCES);
     sctp_count(sctp, SCTP_METRIC_PACKETS_RECEIVED, 1);
+    if (sctp_packet_without_checksum(packet))
+        sctp_count(sctp, SCTP_METRIC_PACKETS_UNCHECKED, 1);
     uint32_t seen = 0;
     do {
         uint32_t once = once_per_packet(chunk.type);

@@ -44,6 +44,11 @@ struct sctp_parameter {
  */
 must_check int sctp_packet_parse(struct bytes packet, bool zero_is_right,
                                  struct sctp_header *ret_header, struct reader *ret_chunks);
+/** Of a packet that was taken: nothing stands where the checksum belongs. */
+static inline bool sctp_packet_without_checksum(struct bytes packet)
+{
+    return load_u32(packet.data + 8) == 0;
+}
 /**
  * The next chunk; false at the end, and when what follows is none (the reader has then failed).
  * Padding of the last one may be missing.

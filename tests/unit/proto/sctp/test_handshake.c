@@ -141,6 +141,60 @@ static void test_extensions_are_used_only_when_both_speak_them(void **state unus
     pair_done(&pair);
 }
 
+static bool notes_chunks_of_data(struct pair *pair, int from unused, uint8_t *packet, size_t size)
+{
+    struct sctp_header header;
+    struct reader chunks;
+    struct sctp_chunk chunk;
+    assert_int_equal(sctp_packet_parse(bytes_of(packet, size), true, &header, &chunks), 0);
+    while (sctp_chunk_next(&chunks, &chunk)) {
+        pair->counter += chunk.type == SCTP_I_DATA;
+        assert_int_not_equal(chunk.type, SCTP_DATA);
+    }
+    return false;
+}
+
+static void test_extensions_are_used_when_both_speak_them(void **state unused)
+{
+    struct pair pair;
+    pair_init(&pair, NULL);
+    pair.loses = notes_chunks_of_data;
+    pair_connect(&pair);
+    for (int i = 0; i < 2; i++) {
+        struct sctp_features features = sctp_features(pair.ends[i]);
+        assert_true(features.forward_tsn && features.interleaving && features.reconfig &&
+                    features.zero_checksum);
+    }
+    expect_both_ways(&pair);
+    assert_int_equal(pair.counter, 2);
+    for (int i = 0; i < 2; i++)
+        assert_true(metric_get(&pair.metrics[i][SCTP_METRIC_PACKETS_UNCHECKED]) >= 2);
+    pair_done(&pair);
+}
+
+static void test_each_extension_is_agreed_on_alone(void **state unused)
+{
+    for (int left_out = 0; left_out < 4; left_out++) {
+        const struct sctp_features spoken = { left_out != 0, left_out != 1, left_out != 2,
+                                              left_out != 3 };
+        struct pair pair;
+        pair_init(&pair, NULL);
+        struct sctp_config config = pair_config(&pair, 1);
+        config.features = spoken;
+        sctp_free(pair.ends[1]);
+        pair.ends[1] = sctp_new(&config);
+        pair_connect(&pair);
+        for (int i = 0; i < 2; i++) {
+            struct sctp_features features = sctp_features(pair.ends[i]);
+            assert_memory_equal(&features, &spoken, sizeof(features));
+        }
+        expect_both_ways(&pair);
+        if (left_out == 3)
+            assert_int_equal(metric_get(&pair.metrics[0][SCTP_METRIC_PACKETS_UNCHECKED]), 0);
+        pair_done(&pair);
+    }
+}
+
 static bool notes_checksums(struct pair *pair, int from unused, uint8_t *packet, size_t size unused)
 {
     uint8_t type = packet[12];
@@ -352,6 +406,8 @@ int main(void)
         cmocka_unit_test(test_a_large_cookie_and_a_large_heartbeat_fit_into_packets),
         cmocka_unit_test(test_lost_packets_are_repeated),
         cmocka_unit_test(test_extensions_are_used_only_when_both_speak_them),
+        cmocka_unit_test(test_extensions_are_used_when_both_speak_them),
+        cmocka_unit_test(test_each_extension_is_agreed_on_alone),
         cmocka_unit_test(test_checksums_are_zero_once_both_agree_but_never_in_the_handshake),
         cmocka_unit_test(test_a_side_that_begins_anew_restarts_the_association),
         cmocka_unit_test(test_restarts_are_bounded_by_what_is_not_fetched),

@@ -99,6 +99,7 @@ static void test_a_wrong_checksum_is_refused_and_zero_only_where_agreed(void **s
     store_u32(bytes + 8, 0);
     assert_int_equal(sctp_packet_parse(bytes_of(bytes, size), false, &header, &chunks), -EBADMSG);
     assert_int_equal(sctp_packet_parse(bytes_of(bytes, size), true, &header, &chunks), 0);
+    assert_true(sctp_packet_without_checksum(bytes_of(bytes, size)));
     assert_int_equal(sctp_packet_parse(bytes_of(bytes, 11), true, &header, &chunks), -EINVAL);
 }
 
