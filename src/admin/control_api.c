@@ -58,6 +58,7 @@ const struct control_route control_routes[] = {
     { HTTP_METHOD_PATCH, "/api/v1/users/{user}", control_user_update },
     { HTTP_METHOD_DELETE, "/api/v1/users/{user}", control_user_remove },
     { HTTP_METHOD_GET, "/api/v1/users/{user}/calls", control_user_calls },
+    { HTTP_METHOD_POST, "/api/v1/login", control_login },
     { HTTP_METHOD_POST, "/api/v1/tokens", control_token_make },
     { HTTP_METHOD_GET, "/api/v1/revocations", control_revocations_get },
     { HTTP_METHOD_POST, "/api/v1/revocations", control_revoke },
@@ -72,6 +73,7 @@ int control_api_new(const struct control_api_config *config, struct control_api 
     // also after a failure: routes that were added point here until the server is gone
     *ret_api = api;
     list_init(&api->samples);
+    list_init(&api->logins);
     list_init(&api->captures.items);
     list_init(&api->users.requests);
     for (const struct control_route *row = control_routes; row->pattern; row++) {
@@ -92,6 +94,7 @@ void control_api_detach(struct control_api *api)
     if (!api)
         return;
     api->config.http = NULL;
+    control_login_stop(api);
     control_stats_stop(api);
     control_captures_stop(api);
     control_users_stop(api);
@@ -130,9 +133,10 @@ bool control_admit(struct control_api *api, struct http_exchange *exchange)
         return false;
     }
     http_exchange_add_field(exchange, "WWW-Authenticate", "Bearer");
-    http_exchange_fail(exchange, 401,
-                       result == -ENOENT ? "An admin token is needed (roost token --admin)."
-                                         : token_problem(result));
+    http_exchange_fail(
+        exchange, 401,
+        result == -ENOENT ? "An admin token is needed (roost token --admin, or POST /api/v1/login)."
+                          : token_problem(result));
     return false;
 }
 

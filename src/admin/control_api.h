@@ -1,8 +1,8 @@
 /**
  * The control API: rooms, members, tracks and tokens for the operator's own programs, as REST with
- * JSON under /api/v1. Every route but the document itself needs a token with the admin grant
- * (`roost token --admin`). src/admin/openapi.json says what each takes and gives, and
- * docs/control-api.md shows it.
+ * JSON under /api/v1. Every route but the document itself and the login needs a token with the
+ * admin grant (`roost token --admin`, or of an operator's login). src/admin/openapi.json says what
+ * each takes and gives, and docs/control-api.md shows it.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 struct control_api;
 struct media_host;
 struct history;
+struct user_login;
 struct user_watch;
 
 struct control_api_config {
@@ -24,6 +25,7 @@ struct control_api_config {
     struct media_host *media;     /**< for statistics */
     struct token_verifier *tokens;
     struct user_watch *users;               /**< the users, and where they stand */
+    struct user_login *logins;              /**< their passwords */
     struct history *history;                /**< of calls; NULL: none is kept */
     const struct roost_options *options;    /**< may be reloaded */
     const char *data_dir;                   /**< captures are written into a folder of it */

@@ -29,6 +29,7 @@ struct control_api {
         struct jobs *jobs; /**< NULL before the first request */
         struct job_inbox inbox;
     } users;
+    struct list logins;  /**< of control_login.c */
     struct list samples; /**< of control_stats.c: requests that wait */
     metric_value metrics[CONTROL_API_METRIC_COUNT];
 };
@@ -105,3 +106,7 @@ control_handler control_users_list, control_user_add, control_user_get, control_
 control_handler control_user_remove;
 /** Waits for the store; nothing is answered any more. */
 void control_users_stop(struct control_api *api);
+/** control_login.c */
+control_handler control_login;
+/** Nothing is answered any more. */
+void control_login_stop(struct control_api *api);

@@ -37,6 +37,7 @@ int serve_control_start(struct serve *serve)
         .media = serve->media,
         .tokens = &serve->tokens,
         .users = serve->users,
+        .logins = serve->logins,
         .history = serve->history,
         .options = serve->options,
         .data_dir = serve->data.path,

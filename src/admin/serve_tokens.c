@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/account_token.h"
 #include "admin/serve_int.h"
 #include "admin/token_files.h"
 #include "base/memory.h"
@@ -48,9 +49,18 @@ static int load_revocations(struct serve *serve)
     return result;
 }
 
+static bool stands(void *owner, const struct token_grants *grants)
+{
+    const struct serve *serve = owner;
+    return account_token_stands(serve->users ? user_watch_users(serve->users) : NULL,
+                                data_token_key(&serve->data, serve->options), grants);
+}
+
 int serve_tokens_start(struct serve *serve)
 {
     uint64_t secret[2];
+    serve->tokens.stands = stands;
+    serve->tokens.stands_owner = serve;
     random_fill(&serve->entropy.random, secret, sizeof(secret));
     token_revocations_init(&serve->tokens.revocations, secret);
     set_policy(serve);

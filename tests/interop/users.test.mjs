@@ -269,6 +269,42 @@ sys.stdin.read()`, join(own.dataDir, 'users.db')], { stdio: ['pipe', 'pipe', 'in
         assert.deepEqual(await own.stop(), { status: 0, signal: null });
     });
 
+    test('an operator signs in with its password, for as long as the account stands', async () => {
+        const signIn = async (name, password, fields = {}) => {
+            const { status, body, headers } = await server.fetch('/api/v1/login', { method: 'POST', body: JSON.stringify({ user: name, password, ...fields }) });
+            return { status, headers, ...(body.startsWith('{') ? JSON.parse(body) : { body }) };
+        };
+        const opens = async (token, path = '/api/v1/rooms') => (await server.fetch(path, { headers: { authorization: `Bearer ${token}` } })).status;
+        await must(201, 'POST', '', { name: 'olga', password: 'the password', role: 'operator' });
+        await must(201, 'POST', '', { name: 'mia', password: 'the password', role: 'moderator' });
+        const { status, token, expires } = await signIn('olga', 'the password');
+        assert.equal(status, 200);
+        assert.ok(Math.abs(expires - Date.now() / 1000 - 3600) < 120, `${expires}`);
+        assert.deepEqual([await opens(token), await opens(token, '/api/v1/users')], [200, 200]);
+        // signed, so that nothing of it can be changed; and no more than what it is for
+        assert.deepEqual([await opens(`${token}x`), await opens('')], [401, 401]);
+        assert.equal((await signIn('mia', 'the password')).status, 403);
+        assert.equal((await signIn('olga', 'a guess')).status, 401);
+        assert.equal((await signIn('nobody', 'a guess')).status, 401);
+        for (const fields of [{ valid_s: 0 }, { valid_s: 43201 }, { password: 1 }, { more: true }]) assert.equal((await signIn('olga', 'the password', fields)).status, 400);
+        // what the account loses, its tokens lose
+        const another = async () => (await signIn('olga', 'the password')).token;
+        for (const [change, back] of [[{ role: 'user' }, { role: 'operator' }], [{ disabled: true }, { disabled: false }]]) {
+            const one = await another();
+            assert.equal(await opens(one), 200);
+            await must(200, 'PATCH', '/olga', change);
+            assert.equal(await opens(one), 401);
+            await must(200, 'PATCH', '/olga', back);
+        }
+        const last = await another();
+        await must(200, 'PATCH', '/olga', { password: 'another password' });
+        assert.equal(await opens(last), 401);
+        await must(204, 'DELETE', '/olga');
+        assert.equal(await opens(token), 401);
+        assert.doesNotMatch(server.output, /a guess|the password/);
+        assert.match(server.output, /an operator signed in to the control API/);
+    });
+
     test('a server that is stopped meanwhile ends, and its log says who changed what', async () => {
         const own = await startMqtt();
         const token = (await runCommand(['token', '--admin', '--user', 'the operator', '--data', own.dataDir], { sanitized: true })).output.trim();

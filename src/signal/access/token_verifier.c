@@ -16,6 +16,8 @@ int token_verifier_check(const struct token_verifier *verifier, struct bytes tok
     if (token_revocations_cover(&verifier->revocations, grants.id, grants.user,
                                 grants.issued_unix_s))
         return -EKEYREVOKED;
+    if (verifier->stands && !verifier->stands(verifier->stands_owner, &grants))
+        return -EKEYREVOKED;
     *ret_grants = grants;
     return 0;
 }

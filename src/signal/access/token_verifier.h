@@ -13,6 +13,9 @@ struct token_verifier {
     /** Called when a token names a key that nobody has; NULL: no address to ask. */
     void (*key_missing)(void *owner);
     void *owner;
+    /** Whether a token that is good by itself still holds: false revokes it. NULL: all do. */
+    bool (*stands)(void *owner, const struct token_grants *grants);
+    void *stands_owner;
 };
 
 /** As token_verify_with, and -EKEYREVOKED. */
