@@ -106,7 +106,8 @@ static void start(struct control_api *api, struct http_exchange *exchange, const
     struct user_login_attempt attempt = { .name = bytes_of_text(user),
                                           .password = bytes_of_text(password),
                                           .remote = *http_exchange_remote(exchange),
-                                          .protocol = "control API" };
+                                          .protocol = "control API",
+                                          .is_private = true };
     int result = user_login_check(api->config.logins, &attempt, &login->request,
                                   loop_now_us(api->config.loop));
     if (result == -EINPROGRESS)

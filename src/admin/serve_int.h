@@ -31,6 +31,7 @@
 #include "signal/whip/whip.h"
 #include "store/history.h"
 #include "users/user_login.h"
+#include "users/user_renew.h"
 #include "users/user_watch.h"
 
 #define SERVE_PROBLEM_MAX 512
@@ -78,6 +79,7 @@ struct serve {
 
     struct user_watch *users;             /**< NULL: neither TURN nor signaling runs */
     struct password_admission *passwords; /**< as `logins`, for the native protocol */
+    struct user_renew *renew;             /**< as `logins` */
     struct user_login *logins;            /**< NULL: no signaling */
     struct user_listener user_listener;   /**< of signaling */
     struct history *history;              /**< NULL: nothing is kept */

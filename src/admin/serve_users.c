@@ -16,12 +16,28 @@ static const struct user_list *users_of(void *owner)
     return user_watch_users(serve->users);
 }
 
+static void renew_keys(void *owner, const struct user *user, struct bytes password)
+{
+    struct serve *serve = owner;
+    if (serve->options->auth.renew_keys)
+        user_renew_keys(serve->renew, user, password);
+}
+
+static int start_renewals(struct serve *serve)
+{
+    struct user_renew_config config = { .loop = &serve->loop,
+                                        .path = user_watch_path(serve->users),
+                                        .log = &serve->log };
+    return user_renew_new(&config, &serve->renew);
+}
+
 static int start_logins(struct serve *serve)
 {
     struct user_login_config config = { .loop = &serve->loop,
                                         .random = &serve->entropy.random,
                                         .log = &serve->log,
                                         .users = users_of,
+                                        .renew = renew_keys,
                                         .owner = serve };
     int result = user_login_new(&config, &serve->logins);
     if (result < 0)
@@ -49,11 +65,14 @@ int serve_users_start(struct serve *serve)
         .owner = serve,
     };
     result = user_watch_open(&config, &serve->users, &serve->problem);
+    if (result == 0 && signals)
+        result = start_renewals(serve);
     return result == 0 && signals ? start_logins(serve) : result;
 }
 
 void serve_users_stop(struct serve *serve)
 {
     serve->logins = user_login_free(serve->logins);
+    serve->renew = user_renew_free(serve->renew);
     serve->users = user_watch_close(serve->users);
 }

@@ -82,3 +82,10 @@ bool user_keys_equal(const struct user_keys *one, const struct user_keys *other)
            one->has_digest == other->has_digest &&
            memcmp(one->sha256, other->sha256, sizeof(one->sha256)) == 0;
 }
+
+bool user_keys_same_password(const struct user_keys *one, const struct user_keys *other)
+{
+    bool both = one->has_digest && other->has_digest &&
+                memcmp(one->sha256, other->sha256, sizeof(one->sha256)) == 0;
+    return both || user_keys_equal(one, other);
+}

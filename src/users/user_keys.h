@@ -51,3 +51,5 @@ bool user_keys_admit(const struct user_keys *keys, const char *name, const char 
                      struct bytes password);
 /** Whether they were made of one password at one time: a new password has another salt. */
 bool user_keys_equal(const struct user_keys *one, const struct user_keys *other);
+/** Whether they are of one password, as far as can be told: equal, or with the same digest keys. */
+bool user_keys_same_password(const struct user_keys *one, const struct user_keys *other);

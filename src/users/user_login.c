@@ -51,6 +51,7 @@ struct user_login_work {
     struct login_tag tag;
     struct address_key from; /**< who showed it first */
     bool from_loopback;
+    bool is_private; /**< as somebody showed it */
 
     struct job job;
     /** Of the job's thread while the job is out. */
@@ -141,6 +142,10 @@ static void checked(struct job *job)
     bool admitted = user && !user->disabled;
     if (admitted)
         login_cache_add(&login->cache, &work->tag, now_us);
+    if (admitted && work->is_private && user->keys.scram_sha256.iterations == 0 &&
+        login->config.renew)
+        login->config.renew(login->config.owner, user,
+                            bytes_of(work->password, work->password_size));
     // who comes now, from within `done`, starts anew
     list_remove(&work->node);
     while (!list_empty(&work->requests)) {
@@ -234,6 +239,7 @@ static int begin(struct user_login *login, const struct user *user, const char *
         work = work_start(login, user, name, tag, attempt);
     if (!work)
         return refuse(login, -EBUSY, user, attempt->protocol, &attempt->remote);
+    work->is_private = work->is_private || attempt->is_private;
     request->login = login;
     request->work = work;
     list_append(&work->requests, &request->node);

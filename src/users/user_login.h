@@ -37,6 +37,11 @@ struct user_login_config {
      * or -EAGAIN. NULL: a thread of the object's own does it.
      */
     int (*submit)(void *owner, struct job *job);
+    /**
+     * A user without SCRAM verifiers has signed in with this password, in private: they can be
+     * made. NULL: nobody makes them.
+     */
+    void (*renew)(void *owner, const struct user *user, struct bytes password);
     void *owner;
 };
 
@@ -46,6 +51,7 @@ struct user_login_attempt {
     struct bytes password; /**< secret */
     struct net_address remote;
     const char *protocol; /**< for the log: "mqtt"; a constant */
+    bool is_private;      /**< it came over TLS or from this machine */
 };
 
 /** One attempt in progress: in the memory of who asked, where it stays until it is done. */

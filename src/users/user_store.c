@@ -244,6 +244,20 @@ int user_store_set_keys(struct user_store *store, const char *name, const char *
                                      &values));
 }
 
+int user_store_add_verifiers(struct user_store *store, const char *name, const char *realm,
+                             const struct user_keys *keys, int64_t changed_unix_s)
+{
+    struct values values = {
+        .name = name, .realm = realm, .keys = keys, .now_unix_s = changed_unix_s
+    };
+    return changed_one(
+        store, change(store,
+                      "UPDATE users SET scram_sha256 = :scram_sha256, scram_sha1 = :scram_sha1 "
+                      "WHERE name = :name AND realm = :realm AND changed = :now "
+                      "AND scram_sha256 IS NULL AND sha256_key IS NOT NULL",
+                      &values));
+}
+
 int user_store_set_disabled(struct user_store *store, const char *name, const char *realm,
                             bool disabled)
 {

@@ -81,6 +81,14 @@ must_check int user_store_remove(struct user_store *store, const char *name, con
 /** -ENOENT: nobody has this name. */
 must_check int user_store_set_keys(struct user_store *store, const char *name, const char *realm,
                                    const struct user_keys *keys, int64_t now_unix_s);
+/**
+ * Gives a user who has digest keys alone the SCRAM verifiers of `keys`, made of the password that
+ * was set at `changed_unix_s`, which stays the time of the password. -ENOENT: nobody of this name
+ * has this password still and no verifiers.
+ */
+must_check int user_store_add_verifiers(struct user_store *store, const char *name,
+                                        const char *realm, const struct user_keys *keys,
+                                        int64_t changed_unix_s);
 /** A disabled user is as good as removed, but keeps name and password. -ENOENT as above. */
 must_check int user_store_set_disabled(struct user_store *store, const char *name,
                                        const char *realm, bool disabled);

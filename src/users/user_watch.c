@@ -124,7 +124,7 @@ static void compare(struct user_watch *watch, const struct user *before, const s
     if (!after || after->created_unix_s != before->created_unix_s ||
         (after->disabled && !before->disabled))
         tell(watch, before, USER_IS_GONE);
-    else if (!user_keys_equal(&before->keys, &after->keys))
+    else if (!user_keys_same_password(&before->keys, &after->keys))
         tell(watch, before, USER_IS_REKEYED);
     else if (before->role != after->role || !same_text(before->display_name, after->display_name))
         tell(watch, before, USER_IS_RENAMED);

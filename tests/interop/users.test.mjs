@@ -359,3 +359,30 @@ test('an account that is made takes its name from guests at once, by the command
     await refuses(squatter.request('register', { user: 'ann' }), 'user_taken');
     assert.ok(!squatter.messages.some(({ text }) => text === 'for ann alone'));
 });
+
+test('an account of before, with digest keys alone, gets slow ones when somebody signs in', { timeout: 60000 }, async (context) => {
+    const server = await startMqtt();
+    context.after(() => server.stop());
+    await good(server.dataDir, ['add', 'ann', '--password-stdin', '--digest'], 'the password of ann\n');
+    const old = spawn('python3', ['-c', `
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1])
+store.execute("UPDATE users SET scram_sha256 = NULL, scram_sha1 = NULL")
+store.commit()`, join(server.dataDir, 'users.db')]);
+    assert.deepEqual(await once(old, 'close'), [0, null]);
+    const verifiers = () => readFileSync(join(server.dataDir, 'users.db')).toString('latin1').includes('SCRAM-SHA-256$20000:');
+    assert.ok(!verifiers());
+    const ann = await NativeClient.start(server);
+    context.after(() => ann.goodbye());
+    await ann.request('register', { user: 'ann', password: 'the password of ann' });
+    const line = await server.logged(({ message }) => message === 'an account of before has slow keys now');
+    assert.equal(line.user, 'ann');
+    assert.ok(verifiers());
+    // it is the same password: nobody is sent away
+    await good(server.dataDir, ['add', 'ben', '--generate']);
+    await server.logged(({ message, count }) => message === 'users read again' && count === 2);
+    assert.deepEqual((await ann.request('devices')).devices.length, 1);
+    const again = await NativeClient.start(server);
+    context.after(() => again.goodbye());
+    await again.request('register', { user: 'ann', password: 'the password of ann' });
+});

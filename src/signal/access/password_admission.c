@@ -71,7 +71,9 @@ static int ask(struct admission *self, const struct admission_question *asked)
     struct user_login_attempt attempt = { .name = bytes_of_text(asked->user),
                                           .password = bytes_of_text(asked->password),
                                           .remote = asked->remote,
-                                          .protocol = "native" };
+                                          .protocol = "native",
+                                          // the web server speaks plainly to this machine alone
+                                          .is_private = true };
     question->result = user_login_check(admission->config.logins, &attempt, &question->request,
                                         loop_now_us(admission->config.loop));
     bool waits = question->result == -EINPROGRESS;
