@@ -20,8 +20,10 @@ static void keys_fetched(void *owner)
 static void decided(void *owner, const char *session, const struct admission_answer *answer)
 {
     struct serve *serve = owner;
-    if (serve->signal)
+    if (serve->signal) {
         ws_endpoint_admitted(serve->signal, session, answer);
+        signal_hub_admitted(&serve->hub, session, answer);
+    }
     if (serve->whip)
         whip_endpoint_admitted(serve->whip, session, answer);
     if (serve->peerjs)

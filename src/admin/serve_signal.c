@@ -87,6 +87,8 @@ static struct signal_hub_config hub_config(struct serve *serve)
             .media_way = (enum call_media_way)options->calls.media,
         },
         .anchored_count_max = options->calls.max_anchored,
+        .require_token = options_are_closed(options),
+        .admission = serve->admission ? admission_hook_admission(serve->admission) : NULL,
     };
 }
 

@@ -27,6 +27,8 @@ void room_mark_speakers(struct room *room);
 must_check int room_offer_check(const struct room_member *member, const struct room_offer *offer,
                                 const char **ret_problem);
 
+/** What a track of that kind is when nobody says it. */
+enum room_source room_source_usual(enum media_kind kind);
 /** Stops or resumes the forwarding of one publication, and tells all. */
 void room_set_blocked(struct room_publication *publication, bool blocked);
 

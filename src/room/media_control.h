@@ -63,6 +63,7 @@ struct media_session_config {
     /** The member's id, by which data messages name it; NULL: none. Copied. */
     const char *member;
     bool data_denied; /**< data messages that it sends are not passed on */
+    bool two_way;     /**< a section in which the client sends and receives is a slot, too */
 };
 
 /** A data message of the server's own. Everything is copied. */

@@ -208,6 +208,7 @@ static int open_media(struct room_member *member)
         .loudest = room_loudest_audio(member->room),
         .member = member->id,
         .data_denied = !room_may_send(member),
+        .two_way = member->two_way,
         .playout_delay = room_member_playout_delay(member),
     };
     media_session session;
@@ -217,6 +218,11 @@ static int open_media(struct room_member *member)
     member->media = session;
     map_set(&directory->by_media, map_key_u64(&member->media), member);
     return 0;
+}
+
+enum room_source room_source_usual(enum media_kind kind)
+{
+    return kind == MEDIA_AUDIO ? ROOM_SOURCE_MICROPHONE : ROOM_SOURCE_CAMERA;
 }
 
 static const struct room_track_offer *find_track(const struct room_offer *offer, const char *mid)
@@ -247,7 +253,7 @@ static const struct media_section *find_published(const struct media_answer *ans
 {
     for (size_t i = 0; i < answer->section_count; i++) {
         const struct media_section *section = &answer->sections[i];
-        if (section->role == MEDIA_PUBLISH && section->kind == publication->kind &&
+        if ((section->role & MEDIA_PUBLISH) && section->kind == publication->kind &&
             strcmp(section->mid, publication->mid) == 0)
             return section;
     }
@@ -266,8 +272,9 @@ static void enforce_block(struct room_publication *publication)
 }
 
 static void take_publication(struct room_member *member, const struct media_section *section,
-                             const struct room_track_offer *track)
+                             const struct room_offer *offer)
 {
+    const struct room_track_offer *track = find_track(offer, section->mid);
     struct room_publication *publication = room_member_find_mid(member, section->mid);
     if (publication) {
         if (track && describe(publication, track)) {
@@ -277,6 +284,8 @@ static void take_publication(struct room_member *member, const struct media_sect
         return;
     }
     publication = publish(member, section);
+    if (offer->plain)
+        publication->source = room_source_usual(section->kind);
     if (track)
         describe(publication, track);
     enforce_block(publication);
@@ -296,8 +305,8 @@ static void take_sections(struct room_member *member, const struct room_offer *o
     }
     for (size_t i = 0; i < answer->section_count; i++) {
         const struct media_section *section = &answer->sections[i];
-        if (section->role == MEDIA_PUBLISH && section->kind != MEDIA_DATA)
-            take_publication(member, section, find_track(offer, section->mid));
+        if ((section->role & MEDIA_PUBLISH) && section->kind != MEDIA_DATA)
+            take_publication(member, section, offer);
     }
     room_slots_update(&member->slots, answer->sections, answer->section_count);
     member->asked_audio = member->slots.audio_count;

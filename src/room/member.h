@@ -17,6 +17,8 @@ struct room_offer {
     const struct room_track_offer *tracks;
     size_t track_count;
     bool fresh; /**< a new peer connection: close the former one first */
+    /** Nobody says what the tracks are: sound is of a microphone, video of a camera. */
+    bool plain;
 };
 
 /**

@@ -54,7 +54,7 @@ static enum room_source source_of(const struct outline *outline)
                 return publication->source;
         }
     }
-    return ROOM_SOURCE_OTHER;
+    return outline->offer->plain ? room_source_usual(outline->kind) : ROOM_SOURCE_OTHER;
 }
 
 /** A picture is no microphone, whatever its publisher calls it. */
@@ -97,7 +97,8 @@ static void end_section(struct outline *outline)
         return;
     bool sends = outline->current == DIRECTION_SENDRECV || outline->current == DIRECTION_SENDONLY;
     outline->sending += sends;
-    outline->receiving += outline->current == DIRECTION_RECVONLY;
+    outline->receiving += outline->current == DIRECTION_RECVONLY ||
+                          (outline->member->two_way && outline->current == DIRECTION_SENDRECV);
     if (sends)
         check_source(outline);
 }

@@ -144,6 +144,7 @@ static struct room_member *member_new(struct room *room, const struct room_join 
     member->pass = join->pass;
     member->auto_subscribe = join->auto_subscribe;
     member->loopback = join->loopback;
+    member->two_way = join->two_way;
     member->playout_delay = join->playout_delay;
     member->order = room->next_order++;
     list_init(&member->unsettled_node);

@@ -161,6 +161,7 @@ struct room_member {
     /** Wants what members of this name publish and nothing else; "": see auto_subscribe. */
     char follows[ROOM_MEMBER_SIZE];
     bool loopback;
+    bool two_way;
     struct media_playout_delay playout_delay; /**< not set: the room's */
     enum room_media_state media_state;
     media_session media; /**< 0 before the first offer */
@@ -220,6 +221,7 @@ struct room_join {
     bool moderator;      /**< a token says so; also opens a locked room */
     bool auto_subscribe;
     bool loopback;                            /**< see struct media_session_config */
+    bool two_way; /**< likewise: its client knows calls, not rooms */
     struct media_playout_delay playout_delay; /**< not set: the room's */
     bool hidden;                              /**< see struct room_member */
     bool own_events_only;                     /**< with `hidden` only */

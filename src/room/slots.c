@@ -58,7 +58,7 @@ void room_slots_update(struct room_slots *slots, const struct media_section *sec
     fresh.items = memory_new_array(struct room_slot, max_of(section_count, (size_t)1));
     for (size_t i = 0; i < section_count; i++) {
         const struct media_section *section = &sections[i];
-        if (section->role != MEDIA_SLOT || section->kind == MEDIA_DATA)
+        if (!(section->role & MEDIA_SLOT) || section->kind == MEDIA_DATA)
             continue;
         struct room_slot *slot = &fresh.items[fresh.count++];
         memcpy(slot->mid, section->mid, sizeof(slot->mid));

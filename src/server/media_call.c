@@ -11,14 +11,6 @@ static struct host_session *find_side(struct media_control *control, media_sessi
     return session && session->pairing ? session : NULL;
 }
 
-/** What the server says of itself to a side of a call. */
-static void describe(struct media_host *host, struct host_session *session,
-                     struct host_local *local)
-{
-    media_session_describe(host, session, local);
-    local->local.two_way = true;
-}
-
 void media_call_leave(struct host_session *session)
 {
     if (!session->pairing)
@@ -34,7 +26,7 @@ void media_call_leave(struct host_session *session)
 static int open_sides(struct media_control *control, bool loopback,
                       media_session ret_sides[MEDIA_CALL_SIDES])
 {
-    const struct media_session_config config = { .loopback = loopback };
+    const struct media_session_config config = { .loopback = loopback, .two_way = true };
     int error = media_session_open(control, &config, &ret_sides[MEDIA_CALL_CALLER]);
     if (error)
         return error;
@@ -71,7 +63,7 @@ int media_call_open(struct media_control *control, bool loopback, struct bytes c
     struct host_session *sides[MEDIA_CALL_SIDES];
     pair(host, ret_sides, sides);
     struct host_local local;
-    describe(host, sides[MEDIA_CALL_CALLEE], &local);
+    media_session_describe(host, sides[MEDIA_CALL_CALLEE], &local);
     error = pairing_begin(sides[0]->pairing, &local.local, host->config.random, callers_offer,
                           ret_offer, ret_problem);
     memory_wipe(&local, sizeof(local));
@@ -118,7 +110,7 @@ int media_call_accept(struct media_control *control, media_session side, struct 
     if (!session)
         return -ENOENT;
     struct host_local local;
-    describe(host, session, &local);
+    media_session_describe(host, session, &local);
     int error = pairing_accept(session->pairing, (int)session->side, &local.local,
                                host->config.random, answer, ret_problem);
     memory_wipe(&local, sizeof(local));
@@ -135,7 +127,7 @@ int media_call_answer(struct media_control *control, media_session side, struct 
     if (!session)
         return -ENOENT;
     struct host_local local;
-    describe(host, session, &local);
+    media_session_describe(host, session, &local);
     int error = pairing_answer(session->pairing, (int)session->side, &local.local,
                                host->config.random, offer, ret_answer, ret_problem);
     memory_wipe(&local, sizeof(local));
@@ -151,7 +143,7 @@ char *media_call_offer(struct media_control *control, media_session side)
     if (!session || !pairing_wants_offer(session->pairing, (int)session->side))
         return NULL;
     struct host_local local;
-    describe(host, session, &local);
+    media_session_describe(host, session, &local);
     char *offer =
         pairing_offer(session->pairing, (int)session->side, &local.local, host->config.random);
     memory_wipe(&local, sizeof(local));

@@ -27,6 +27,7 @@ struct host_slot {
 struct host_session {
     handle session;
     bool loopback;
+    bool two_way;
     struct media_playout_delay playout_delay;
     bool playout_delay_told; /**< the client was told one at some time */
     uint32_t loudest;        /**< see media_session_config, as `group` */

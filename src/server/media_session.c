@@ -26,6 +26,7 @@ int media_session_open(struct media_control *control, const struct media_session
         return -ENOSPC;
     }
     session->loopback = config->loopback;
+    session->two_way = config->two_way;
     session->playout_delay = config->playout_delay;
     session->group = config->group;
     session->loudest = config->loudest;
@@ -291,6 +292,7 @@ void media_session_describe(struct media_host *host, struct host_session *sessio
         .fingerprint = bytes_of_text(local->fingerprint),
         .cname = bytes_of_text("roost"),
         .playout_delay = told_playout_delay(session),
+        .two_way = session->two_way,
     };
 }
 

@@ -8,7 +8,17 @@ static void arm(struct signal_hub *hub)
 {
     uint64_t calls_us =
         time_earlier(call_directory_deadline(&hub->calls), anchor_deadline(&hub->anchor));
-    loop_timer_set(&hub->timer, time_earlier(room_directory_deadline(&hub->rooms), calls_us));
+    uint64_t rooms_us =
+        time_earlier(room_directory_deadline(&hub->rooms), focus_deadline(&hub->focus));
+    loop_timer_set(&hub->timer, time_earlier(rooms_us, calls_us));
+}
+
+static void settle(struct signal_hub *hub, uint64_t now_us)
+{
+    do
+        room_directory_settle(&hub->rooms, now_us);
+    while (focus_run(&hub->focus, now_us));
+    arm(hub);
 }
 
 static void tick(struct loop_timer *timer, uint64_t now_us)
@@ -17,7 +27,8 @@ static void tick(struct loop_timer *timer, uint64_t now_us)
     call_directory_tick(&hub->calls, now_us);
     anchor_tick(&hub->anchor, now_us);
     room_directory_tick(&hub->rooms, now_us);
-    arm(hub);
+    focus_tick(&hub->focus, now_us);
+    settle(hub, now_us);
 }
 
 static void media_ended(void *owner, const char *call, uint64_t now_us,
@@ -36,6 +47,16 @@ static struct anchor_config anchor_config(struct signal_hub *hub,
                                    .ended = media_ended };
 }
 
+static struct focus_config focus_config(struct signal_hub *hub,
+                                        const struct signal_hub_config *config)
+{
+    return (struct focus_config){ .rooms = &hub->rooms,
+                                  .calls = &hub->calls,
+                                  .random = config->random,
+                                  .require_token = config->require_token,
+                                  .admission = config->admission };
+}
+
 static struct signal_hub_config complete(struct signal_hub *hub,
                                          const struct signal_hub_config *config)
 {
@@ -44,6 +65,7 @@ static struct signal_hub_config complete(struct signal_hub *hub,
     own.rooms.random = config->random;
     own.calls.random = config->random;
     own.calls.anchor = &hub->anchor.ops;
+    own.calls.rooms = &hub->focus.ops;
     return own;
 }
 
@@ -53,6 +75,8 @@ void signal_hub_init(struct signal_hub *hub, const struct signal_hub_config *con
     hub->loop = config->loop;
     struct anchor_config anchored = anchor_config(hub, config);
     anchor_init(&hub->anchor, &anchored);
+    struct focus_config rooms = focus_config(hub, config);
+    focus_init(&hub->focus, &rooms);
     room_directory_init(&hub->rooms, &own.rooms);
     call_directory_init(&hub->calls, &own.calls);
     messaging_init(&hub->messaging, &hub->calls, config->history, config->random);
@@ -62,6 +86,7 @@ void signal_hub_init(struct signal_hub *hub, const struct signal_hub_config *con
 void signal_hub_done(struct signal_hub *hub)
 {
     loop_timer_cancel(&hub->timer);
+    focus_done(&hub->focus, loop_now_us(hub->loop));
     messaging_done(&hub->messaging);
     call_directory_done(&hub->calls);
     anchor_done(&hub->anchor);
@@ -73,6 +98,8 @@ void signal_hub_reload(struct signal_hub *hub, const struct signal_hub_config *c
     struct signal_hub_config own = complete(hub, config);
     struct anchor_config anchored = anchor_config(hub, config);
     anchor_reload(&hub->anchor, &anchored);
+    struct focus_config rooms = focus_config(hub, config);
+    focus_reload(&hub->focus, &rooms);
     room_directory_reload(&hub->rooms, &own.rooms);
     call_directory_reload(&hub->calls, &own.calls);
     arm(hub);
@@ -80,8 +107,7 @@ void signal_hub_reload(struct signal_hub *hub, const struct signal_hub_config *c
 
 void signal_hub_changed(struct signal_hub *hub)
 {
-    room_directory_settle(&hub->rooms, loop_now_us(hub->loop));
-    arm(hub);
+    settle(hub, loop_now_us(hub->loop));
 }
 
 void signal_hub_media_ready(struct signal_hub *hub)
@@ -93,8 +119,14 @@ void signal_hub_media_ready(struct signal_hub *hub)
         if (!anchor_media_event(&hub->anchor, now_us, &event))
             room_directory_media_event(&hub->rooms, now_us, &event);
     }
-    room_directory_settle(&hub->rooms, now_us);
-    arm(hub);
+    settle(hub, now_us);
+}
+
+void signal_hub_admitted(struct signal_hub *hub, const char *session,
+                         const struct admission_answer *answer)
+{
+    focus_admitted(&hub->focus, session, answer);
+    signal_hub_changed(hub);
 }
 
 size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets, size_t capacity)
@@ -104,6 +136,7 @@ size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets,
         call_directory_metrics(&hub->calls),
         messaging_metrics(&hub->messaging),
         anchor_metrics(&hub->anchor),
+        focus_metrics(&hub->focus),
     };
     size_t count = min_of(capacity, array_size(all));
     memcpy(sets, all, count * sizeof(all[0]));

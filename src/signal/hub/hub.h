@@ -8,6 +8,7 @@
 #include "room/directory.h"
 #include "runtime/loop.h"
 #include "signal/anchor/anchor.h"
+#include "signal/focus/focus.h"
 #include "signal/messaging/messaging.h"
 #include "signal/model/calls.h"
 
@@ -16,8 +17,10 @@ struct signal_hub_config {
     struct random *random;              /**< the system's; required */
     struct media_control *media;        /**< required */
     struct room_directory_config rooms; /**< `media` and `random` are filled in */
-    struct call_directory_config calls; /**< `random` and `anchor` are filled in */
+    struct call_directory_config calls; /**< `random`, `anchor` and `rooms` are filled in */
     uint32_t anchored_count_max;        /**< calls whose media goes through us */
+    bool require_token;                 /**< who calls a room must have shown a token */
+    struct admission *admission;        /**< or is asked about; NULL: nobody decides */
     struct history *history;            /**< of messages and calls; NULL: nothing is kept */
 };
 
@@ -27,6 +30,7 @@ struct signal_hub {
     struct call_directory calls;
     struct messaging messaging;
     struct anchor anchor;
+    struct focus focus;
     struct loop_timer timer;
 };
 
@@ -39,5 +43,8 @@ void signal_hub_reload(struct signal_hub *hub, const struct signal_hub_config *c
 void signal_hub_changed(struct signal_hub *hub);
 /** The owner of media was woken: takes its events. */
 void signal_hub_media_ready(struct signal_hub *hub);
+/** What `admission` says of a session that may be a call to a room. */
+void signal_hub_admitted(struct signal_hub *hub, const char *session,
+                         const struct admission_answer *answer);
 /** Writes at most `capacity` metric sets; returns how many. */
 size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets, size_t capacity);

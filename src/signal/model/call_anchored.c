@@ -18,6 +18,8 @@ bool call_wants_anchor(const struct call_directory *directory, const struct call
                        const struct call_plan *plan)
 {
     const struct call_directory_config *config = &directory->config;
+    if (plan->callees[0]->binding == CALL_BINDING_ROOM)
+        return false; // its media is the server's own
     // all that ring get one offer: a single one of another language decides for all
     return config->anchor && config->media_way != CALL_MEDIA_WAY_DIRECT &&
            (config->media_way == CALL_MEDIA_WAY_ANCHORED || !speak_alike(caller, plan));

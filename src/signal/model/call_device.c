@@ -216,7 +216,7 @@ void call_name_claim(struct call_directory *directory, uint64_t now_us, const ch
 int call_device_register(struct call_directory *directory, struct call_device *device,
                          const char *user_name, const char *name, bool verified)
 {
-    if (!verified && is_account(directory, user_name))
+    if ((!verified && is_account(directory, user_name)) || call_address_room(user_name, NULL))
         return -EACCES;
     if (verified)
         put_guests_out(directory, user_name, device);
@@ -357,9 +357,10 @@ int call_device_link(struct call_directory *directory, struct call_device *devic
     const struct call_user *user = map_find(&directory->users, bytes_of_text(link));
     const struct call_device *holder = map_find(&directory->links, bytes_of_text(link));
     bool own = holder == device || (user && user == device->user);
+    bool of_room = call_address_room(link, NULL); // a room is always there to be called
     if (!own && ((user && all_busy(user)) || (!user && holder && call_device_is_busy(holder))))
         return -EBUSY;
-    bool comes_to_wait = !user && !holder;
+    bool comes_to_wait = !user && !holder && !of_room;
     if (comes_to_wait && is_account(directory, link)) // calls to it would reach a stranger
         return -EACCES;
     if (comes_to_wait &&

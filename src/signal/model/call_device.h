@@ -73,7 +73,7 @@ void call_device_done(struct call_directory *directory, struct call_device *devi
  * Makes the device callable as `user`, instead of what it was before. `verified`: something vouches
  * for its right to the name. Returns 0, -EEXIST (another device has the name, and this one is not
  * verified; one that is takes it from those that are not, who are told), -EACCES (an account's
- * name, not verified) or -ENOSPC.
+ * name, not verified, or a room's address) or -ENOSPC.
  */
 must_check int call_device_register(struct call_directory *directory, struct call_device *device,
                                     const char *user, const char *name, bool verified);

@@ -91,16 +91,32 @@ static int settle_glare(struct call_directory *directory, const struct call_devi
     return 0;
 }
 
-/** Whom it rings: the device that the caller is handed on to, or all of the callee's. */
-static void find_whom(const struct call_directory *directory, const char *to,
-                      struct call_plan *plan)
+static int find_room(const struct call_directory *directory, const struct call_request *request,
+                     const char *room, struct call_plan *plan)
 {
+    struct call_rooms *rooms = directory->config.rooms;
+    int result = rooms ? rooms->answerer(rooms, room, request->grants, &plan->callees[0]) : -ENOENT;
+    plan->callee_count = result == 0;
+    return result == -ENOENT ? 0 : result;
+}
+
+/**
+ * Whom it rings: the device that the caller is handed on to, all of the callee's, or the one that
+ * answers for a room. None: nobody is there.
+ */
+static int find_whom(const struct call_directory *directory, const struct call_request *request,
+                     struct call_plan *plan)
+{
+    char room[CALL_NAME_SIZE];
     if (plan->leaving)
         plan->replaced = call_transfer_replaced(directory, plan->leaving);
     if (plan->replaced)
         plan->callees[plan->callee_count++] = plan->replaced->device;
+    else if (strlen(request->to) < sizeof(room) && call_address_room(request->to, room))
+        return find_room(directory, request, room, plan);
     else
-        find_callees(directory, to, plan);
+        find_callees(directory, request->to, plan);
+    return 0;
 }
 
 /** A call that rings at the device, and gives way to one of another caller; NULL: none. */
@@ -165,7 +181,11 @@ int call_start(struct call_directory *directory, struct call_device *device, uin
         return result;
     if (!has_place(device, plan.leaving))
         return -EALREADY;
-    find_whom(directory, request->to, &plan);
+    result = find_whom(directory, request, &plan);
+    if (result < 0 && plan.leaving)
+        call_transfer_failed(plan.leaving, CALL_ENDED_REJECTED);
+    if (result < 0)
+        return result;
     const struct call_attempt *own = call_attempts_find(&directory->attempts, device, request->to);
     if (plan.callee_count == 0 && plan.some_busy)
         have_insistent_give_way(directory, now_us, request->to, own, &plan);

@@ -15,6 +15,7 @@
 #include "signal/model/call_anchor.h"
 #include "signal/model/call_attempt.h"
 #include "signal/model/call_device.h"
+#include "signal/model/call_rooms.h"
 #include "signal/model/contacts.h"
 
 #define CALL_ID_SIZE        12
@@ -25,6 +26,7 @@
 #define CALL_GATHER_US TIME_US_PER_S
 
 struct call;
+struct token_grants;
 
 /** What is left of a call when it is over. Times are the loop's; 0: it never came to that. */
 struct call_record {
@@ -57,6 +59,7 @@ struct call_directory_config {
     bool hide_guests;         /**< guests and users do not see each other in lists */
     enum call_media_way media_way;
     struct call_anchor *anchor; /**< who carries the media of anchored calls; NULL: nobody */
+    struct call_rooms *rooms;   /**< who answers for rooms; NULL: they cannot be called */
     void *owner;                /**< given to the functions */
     /** Whether the name is an account's, so that its user must be verified. NULL: none is. */
     bool (*is_account)(void *owner, const char *name);
@@ -92,7 +95,7 @@ struct call_directory {
 
 void call_directory_init(struct call_directory *directory,
                          const struct call_directory_config *config);
-/** Keeps `random` and `anchor`; all else of `config` counts from now on. */
+/** Keeps `random`, `anchor` and `rooms`; all else of `config` counts from now on. */
 void call_directory_reload(struct call_directory *directory,
                            const struct call_directory_config *config);
 /** After the bindings have taken out their devices. */
@@ -110,13 +113,16 @@ struct call_request {
     /** The call that the caller was told to leave for this one (CALL_EVENT_TRANSFER). NULL: none.
      */
     const char *transfer;
+    /** What a token lets the caller do in the room that it calls. NULL: none was shown. */
+    const struct token_grants *grants;
 };
 
 /**
  * Starts a call. Returns 0 with its id; -ENOENT (nobody there), -EBUSY (in a call), -EALREADY (the
  * caller is in calls that it does not hold), -EINVAL (calls itself), -EDEADLK (glare, and the
  * other's call goes on), -EBADMSG (an anchored call with an offer that cannot be: `problem`),
- * -EAGAIN (too many calls of the caller's rang there without an answer: call_attempt.h), -ENOSPC.
+ * -EACCES (the caller may not come into that room), -EAGAIN (too many calls of the caller's rang
+ * there without an answer: call_attempt.h), -ENOSPC.
  */
 must_check int call_start(struct call_directory *directory, struct call_device *device,
                           uint64_t now_us, const struct call_request *request,

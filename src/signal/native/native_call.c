@@ -1,7 +1,9 @@
 // Calls: being reachable, calling, and what passes within a call.
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "signal/native/native_int.h"
 
 _Static_assert((int)WIRE_CALL_MEDIA_AUDIO == (int)CALL_MEDIA_AUDIO &&
@@ -75,6 +77,13 @@ static void take_abilities(struct native_session *session, const bool *trickle,
         session->device.transfers = *transfers;
 }
 
+/** What a token for rooms allows counts for calls to them, too. */
+static void keep_grants(struct native_session *session, const struct token_grants *grants)
+{
+    free(session->grants);
+    session->grants = grants->room[0] ? memory_copy(grants, sizeof(*grants)) : NULL;
+}
+
 void native_register(struct native_session *session, uint64_t now_us,
                      const struct wire_message *message)
 {
@@ -121,6 +130,7 @@ void native_register(struct native_session *session, uint64_t now_us,
                    request->has_transfers ? &request->transfers : NULL);
     if (request->has_relay)
         native_relay_set(session, request->relay);
+    keep_grants(session, &grants);
     struct native_ice ice;
     native_ice_init(&ice, session, now_us);
     wire_write_result_register(native_out(session->native), message->id,
@@ -204,6 +214,10 @@ void native_refuse_call(struct native_session *session, const struct wire_messag
     case -EBADMSG:
         native_refuse(session, message, WIRE_ERROR_OFFER_INVALID, calls_of(session)->problem);
         break;
+    case -EACCES:
+        native_refuse(session, message, WIRE_ERROR_NOT_PERMITTED,
+                      "You may not come into that room: it takes a token that is for it.");
+        break;
     case -EDEADLK:
         native_refuse(session, message, WIRE_ERROR_GLARE, NULL);
         break;
@@ -219,19 +233,47 @@ void native_refuse_call(struct native_session *session, const struct wire_messag
     }
 }
 
+/**
+ * Whether the session may call that address; else the request is refused, or waits. `ret_grants`:
+ * what it may do in a room.
+ */
+static bool admit_call(struct native_session *session, uint64_t now_us,
+                       const struct wire_message *message, struct token_grants *ret_grants)
+{
+    const struct wire_request_call *request = &message->request.call;
+    char room[CALL_NAME_SIZE];
+    if (call_address_room(request->to, room)) {
+        struct admission_question question = { .purpose = ADMISSION_JOIN,
+                                               .room = room,
+                                               .name = request->name,
+                                               .token = request->token };
+        if (session->grants && !request->token) {
+            *ret_grants = *session->grants;
+            return true;
+        }
+        return native_admit(session, now_us, message, &question, ret_grants);
+    }
+    if (session->native->config.require_token && !session->admitted) {
+        native_refuse(session, message, WIRE_ERROR_TOKEN_REQUIRED, NULL);
+        return false;
+    }
+    return true;
+}
+
 void native_call(struct native_session *session, uint64_t now_us,
                  const struct wire_message *message)
 {
     const struct wire_request_call *request = &message->request.call;
-    if (session->native->config.require_token && !session->admitted) {
-        native_refuse(session, message, WIRE_ERROR_TOKEN_REQUIRED, NULL);
+    struct token_grants grants;
+    if (!admit_call(session, now_us, message, &grants))
         return;
-    }
+    bool by_grants = request->token || session->grants || session->native->config.admission;
     struct call_request start = { .to = request->to,
                                   .sdp = request->sdp,
                                   .name = request->name,
                                   .media = (enum call_media)request->media,
-                                  .transfer = request->transfer };
+                                  .transfer = request->transfer,
+                                  .grants = by_grants ? &grants : NULL };
     char id[CALL_ID_SIZE];
     take_abilities(session, request->has_trickle ? &request->trickle : NULL,
                    request->has_transfers ? &request->transfers : NULL);

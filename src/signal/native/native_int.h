@@ -136,6 +136,7 @@ struct native_session {
     bool name_is_fixed;         /**< a token gave the member's name */
     bool admitted;              /**< showed a valid token or password */
     bool moderates;             /**< its account is a moderator's, in rooms that ask no token */
+    struct token_grants *grants; /**< of the token it registered with, if that is for rooms */
     struct native_parked parked;
     struct call_device device;
     bool relays;                      /**< speaks `relay` instead of calls */

@@ -159,6 +159,7 @@ static void begin(struct native_session *session, uint64_t now_us,
         .to = to,
         .sdp = data->sdp,
         .media = strstr(data->sdp, "\nm=video ") ? CALL_MEDIA_VIDEO : CALL_MEDIA_AUDIO,
+        .grants = session->grants,
     };
     char id[CALL_ID_SIZE];
     int result = call_start(calls_of(session), &session->device, now_us, &request, id);

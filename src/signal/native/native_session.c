@@ -240,5 +240,6 @@ void native_session_free(struct native_session *session)
     native_relay_done(session);
     memory_wipe(session->token, sizeof(session->token));
     native_identity_done(&session->identity);
+    free(session->grants);
     free(session);
 }

@@ -25,7 +25,7 @@ static void enter_with(struct peerjs_peer *peer, uint64_t now_us, const struct t
         refuse_token(peer, "The token is for another id.");
         return;
     }
-    peerjs_enter(peer, now_us, grants->name[0] ? grants->name : NULL, true);
+    peerjs_enter(peer, now_us, grants);
 }
 
 static void check_token(struct peerjs_peer *peer, uint64_t now_us, uint64_t now_unix_s,
@@ -36,7 +36,7 @@ static void check_token(struct peerjs_peer *peer, uint64_t now_us, uint64_t now_
         if (config->require_token)
             refuse_token(peer, "This server lets people in by token only: new Peer(id, {token}).");
         else
-            peerjs_enter(peer, now_us, NULL, false);
+            peerjs_enter(peer, now_us, NULL);
         return;
     }
     struct token_grants grants;

@@ -182,6 +182,7 @@ static int start(struct peerjs_peer *peer, uint64_t now_us, const struct peerjs_
         .to = message->to,
         .sdp = message->sdp,
         .media = strstr(message->sdp, "\nm=video ") ? CALL_MEDIA_VIDEO : CALL_MEDIA_AUDIO,
+        .grants = peer->grants,
     };
     return call_start(calls_of(peer), &peer->device, now_us, &request, ret_id);
 }

@@ -55,6 +55,7 @@ struct peerjs_peer {
     uint8_t place[HASH_SHA256_SIZE]; /**< of its id and token: who shows both is the same client */
     char *token;                     /**< ASKING: as it was shown; else NULL */
     bool for_keys;                   /**< ASKING: the keys of its token are being fetched */
+    struct token_grants *grants;     /**< what its token allows in rooms; NULL: it is of none */
     struct net_address remote;
     struct call_device device;
     struct list connections; /**< struct peerjs_connection; bounded by the device's calls */
@@ -88,8 +89,8 @@ struct peerjs_connection {
 void peerjs_send(struct peerjs_peer *peer, char *text);
 /** Closes the peer's socket from our side; the peer lives on until it is gone. */
 void peerjs_close(struct peerjs_peer *peer, uint16_t code, const char *reason);
-/** The peer is let in: it takes its name, and hears so. */
-void peerjs_enter(struct peerjs_peer *peer, uint64_t now_us, const char *name, bool verified);
+/** The peer is let in, by `grants` (NULL: as a guest): it takes its name, and hears so. */
+void peerjs_enter(struct peerjs_peer *peer, uint64_t now_us, const struct token_grants *grants);
 /** Tells the client why it does not come in, and closes. */
 void peerjs_refuse(struct peerjs_peer *peer, enum peerjs_metric reason, const char *type,
                    const char *sentence);

@@ -72,6 +72,7 @@ void peerjs_peer_end(struct peerjs_peer *peer, uint64_t now_us, enum call_ended_
     map_remove(&peerjs->sessions, bytes_of_text(peer->session));
     address_limit_release(&peerjs->address_limit, &peer->remote);
     forget_token(peer);
+    free(peer->grants);
     free(peer);
 }
 
@@ -131,9 +132,18 @@ static void take_place(struct peerjs_peer *peer, struct peerjs_peer *newcomer, c
     peerjs_send(peer, peerjs_write_notice("OPEN", NULL));
 }
 
-void peerjs_enter(struct peerjs_peer *peer, uint64_t now_us, const char *name, bool verified)
+/** What its token allows in rooms counts for calls to them. */
+static void keep_grants(struct peerjs_peer *peer, const struct token_grants *grants)
+{
+    free(peer->grants);
+    peer->grants = grants && grants->room[0] ? memory_copy(grants, sizeof(*grants)) : NULL;
+}
+
+void peerjs_enter(struct peerjs_peer *peer, uint64_t now_us, const struct token_grants *grants)
 {
     struct signal_peerjs *peerjs = peer->peerjs;
+    const char *name = grants && grants->name[0] ? grants->name : NULL;
+    bool verified = grants != NULL;
     struct peerjs_peer *before = map_find(&peerjs->places, place_of(peer));
     forget_token(peer);
     if (before) {
@@ -145,8 +155,10 @@ void peerjs_enter(struct peerjs_peer *peer, uint64_t now_us, const char *name, b
         peerjs_count(peerjs, PEERJS_METRIC_OPENED);
         peerjs_send(peer, peerjs_write_notice("OPEN", NULL));
     }
-    if (peer->state == PEERJS_OPEN)
+    if (peer->state == PEERJS_OPEN) {
+        keep_grants(peer, grants);
         peerjs_waiting_deliver(peerjs, now_us, peer->id);
+    }
 }
 
 /** Who shows this id and token is the same client. */

@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "proto/sdp/sdp.h"
 #include "proto/sdp/sdp_fragment.h"
 #include "signal/access/ban_key.h"
 #include "signal/whip/whip_int.h"
@@ -76,32 +75,6 @@ static void refuse(struct whip_result *result, unsigned status, const char *prob
     result->problem = problem;
 }
 
-/** What a member who publishes by WHIP calls its sections: there is nobody else to say it. */
-static size_t describe_tracks(struct bytes offer, struct room_track_offer tracks[2],
-                              char mids[2][MEDIA_MID_MAX])
-{
-    struct sdp *sdp = NULL;
-    size_t count = 0;
-    if (sdp_parse(offer, &sdp, NULL) < 0)
-        return 0;
-    bool seen[2] = { false, false };
-    for (size_t i = 0; i < sdp->sections.count; i++) {
-        const struct sdp_section *section = &sdp->sections.items[i];
-        bool video = section->media == SDP_MEDIA_VIDEO;
-        if ((!video && section->media != SDP_MEDIA_AUDIO) || seen[video] ||
-            text_copy(mids[count], MEDIA_MID_MAX, section->mid) < 0)
-            continue;
-        seen[video] = true;
-        tracks[count] = (struct room_track_offer){
-            .mid = mids[count],
-            .source = video ? ROOM_SOURCE_CAMERA : ROOM_SOURCE_MICROPHONE,
-        };
-        count++;
-    }
-    sdp_free(sdp);
-    return count;
-}
-
 /** The ICE session's name, as an entity tag (RFC 9110, 8.8.3). */
 static void take_etag(struct whip_session *session, const char *answer)
 {
@@ -116,11 +89,7 @@ static void take_etag(struct whip_session *session, const char *answer)
 static int offer(struct whip_session *session, struct bytes sdp, char **ret_answer,
                  const char **ret_problem)
 {
-    struct room_track_offer tracks[2];
-    char mids[2][MEDIA_MID_MAX];
-    struct room_offer request = { .sdp = sdp, .tracks = tracks };
-    if (!session->viewer)
-        request.track_count = describe_tracks(sdp, tracks, mids);
+    const struct room_offer request = { .sdp = sdp, .plain = !session->viewer };
     struct media_answer answer;
     *ret_problem = "The offer cannot be answered.";
     int result = room_member_offer(session->member, &request, &answer, ret_problem);
