@@ -221,7 +221,7 @@ struct room_join {
     bool moderator;      /**< a token says so; also opens a locked room */
     bool auto_subscribe;
     bool loopback;                            /**< see struct media_session_config */
-    bool two_way; /**< likewise: its client knows calls, not rooms */
+    bool two_way;                             /**< likewise: its client knows calls, not rooms */
     struct media_playout_delay playout_delay; /**< not set: the room's */
     bool hidden;                              /**< see struct room_member */
     bool own_events_only;                     /**< with `hidden` only */

@@ -31,6 +31,7 @@ struct fake_session {
     bool publishes;
     char member[16];
     bool data_denied;
+    bool two_way;
     struct media_playout_delay playout_delay;
     uint32_t loudest; /**< as it was opened */
 };
@@ -79,6 +80,7 @@ static inline int fake_session_open(struct media_control *control,
     assert_true(session->name != 0);
     snprintf(session->member, sizeof(session->member), "%s", config->member);
     session->data_denied = config->data_denied;
+    session->two_way = config->two_way;
     session->playout_delay = config->playout_delay;
     session->loudest = config->loudest;
     *ret_session = session->name;
@@ -134,6 +136,8 @@ static inline void fake_read_offer(struct bytes sdp, struct fake_session *sessio
                 memcpy(current->filled_mid, before->filled_mid, MEDIA_MID_MAX);
                 current->blocked = before->blocked;
             }
+        } else if (current && text_equal(line, "a=sendrecv")) {
+            current->section.role = session->two_way ? MEDIA_BOTH : MEDIA_PUBLISH;
         } else if (current && text_equal(line, "a=recvonly")) {
             current->section.role = MEDIA_SLOT;
         } else if (current && text_equal(line, "a=inactive")) {
@@ -142,7 +146,7 @@ static inline void fake_read_offer(struct bytes sdp, struct fake_session *sessio
     }
     free(old.sections);
     for (size_t i = 0; i < session->count; i++)
-        session->publishes |= session->sections[i].section.role == MEDIA_PUBLISH;
+        session->publishes |= (session->sections[i].section.role & MEDIA_PUBLISH) != 0;
 }
 
 static inline int fake_offer(struct media_control *control, media_session name, struct bytes sdp,
@@ -173,7 +177,7 @@ static inline int fake_slot_set(struct media_control *control, media_session sub
     struct fake_media *media = fake_media_of(control);
     struct fake_section *slot = fake_session_section(fake_media_find(media, subscriber), slot_mid);
     assert_non_null(slot);
-    assert_int_equal(slot->section.role, MEDIA_SLOT);
+    assert_true(slot->section.role & MEDIA_SLOT);
     media->slot_sets++;
     slot->filled_by = publisher;
     if (!publisher)
@@ -181,7 +185,7 @@ static inline int fake_slot_set(struct media_control *control, media_session sub
     const struct fake_section *from =
         fake_session_section(fake_media_find(media, publisher), publish_mid);
     assert_non_null(from);
-    assert_int_equal(from->section.role, MEDIA_PUBLISH);
+    assert_true(from->section.role & MEDIA_PUBLISH);
     assert_int_equal(from->section.kind, slot->section.kind);
     snprintf(slot->filled_mid, MEDIA_MID_MAX, "%s", publish_mid);
     return 0;
@@ -193,7 +197,7 @@ static inline int fake_slot_wish(struct media_control *control, media_session su
     struct fake_section *slot =
         fake_session_section(fake_media_find(fake_media_of(control), subscriber), slot_mid);
     assert_non_null(slot);
-    assert_int_equal(slot->section.role, MEDIA_SLOT);
+    assert_true(slot->section.role & MEDIA_SLOT);
     slot->wish = *wish;
     return 0;
 }
@@ -292,7 +296,7 @@ static inline void fake_media_report(struct fake_media *media, enum media_event_
 
 /**
  * An offer from a short form, one letter pair per section: 'a' or 'v', then '+' (sends), '-'
- * (receives) or '0' (inactive). Mids count from 0. The caller frees.
+ * (receives), '*' (both) or '0' (inactive). Mids count from 0. The caller frees.
  */
 static inline char *fake_offer_text(const char *form)
 {
@@ -306,6 +310,7 @@ static inline char *fake_offer_text(const char *form)
                            form[0] == 'a' ? "audio" : "video", mid++,
                            form[1] == '+'   ? "sendonly"
                            : form[1] == '-' ? "recvonly"
+                           : form[1] == '*' ? "sendrecv"
                                             : "inactive");
     }
     assert_false(builder.truncated);

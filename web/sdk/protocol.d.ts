@@ -608,8 +608,10 @@ export interface UnlinkRequest {
 export interface CallRequest {
     type: "call";
     id?: number;
-    /** User name or link. */
+    /** User name, link, or a room as `NAME@rooms`: see [calls.md](calls.md#rooms). */
     to: string;
+    /** To call a room, where those who join need a token; absent: the one of `register`, if it is for rooms. */
+    token?: string;
     /** The offer. */
     sdp: string;
     /** Display name of a caller who is not registered. */

@@ -48,8 +48,8 @@ void focus_admitted(struct focus *focus, const char *id, const struct admission_
         leg->caller.has_grants = true;
         leg->caller.grants = answer->grants;
     } else {
-        leg->refused = answer->result == -EAGAIN ? FOCUS_METRIC_REFUSED_UNDECIDED
-                                                 : FOCUS_METRIC_REFUSED_TOKEN;
+        leg->refused =
+            answer->result == -EAGAIN ? FOCUS_METRIC_REFUSED_UNDECIDED : FOCUS_METRIC_REFUSED_TOKEN;
     }
     focus_leg_wake(leg);
 }

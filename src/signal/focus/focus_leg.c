@@ -188,8 +188,8 @@ static int enter(struct focus_leg *leg, uint64_t now_us)
     const struct token_grants *grants = &caller->grants;
     struct room *room;
     char ban_key[ROOM_BAN_KEY_SIZE];
-    int result = room_directory_open(leg->focus->config.rooms, now_us, leg->room, grants->moderator,
-                                     &room);
+    int result =
+        room_directory_open(leg->focus->config.rooms, now_us, leg->room, grants->moderator, &room);
     if (result < 0)
         return result;
     ban_key_write(grants, &caller->remote, caller->name, ban_key);

@@ -132,10 +132,8 @@ void signal_hub_admitted(struct signal_hub *hub, const char *session,
 size_t signal_hub_metrics(const struct signal_hub *hub, struct metric_set *sets, size_t capacity)
 {
     const struct metric_set all[] = {
-        room_directory_metrics(&hub->rooms),
-        call_directory_metrics(&hub->calls),
-        messaging_metrics(&hub->messaging),
-        anchor_metrics(&hub->anchor),
+        room_directory_metrics(&hub->rooms), call_directory_metrics(&hub->calls),
+        messaging_metrics(&hub->messaging),  anchor_metrics(&hub->anchor),
         focus_metrics(&hub->focus),
     };
     size_t count = min_of(capacity, array_size(all));

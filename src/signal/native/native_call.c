@@ -243,10 +243,9 @@ static bool admit_call(struct native_session *session, uint64_t now_us,
     const struct wire_request_call *request = &message->request.call;
     char room[CALL_NAME_SIZE];
     if (call_address_room(request->to, room)) {
-        struct admission_question question = { .purpose = ADMISSION_JOIN,
-                                               .room = room,
-                                               .name = request->name,
-                                               .token = request->token };
+        struct admission_question question = {
+            .purpose = ADMISSION_JOIN, .room = room, .name = request->name, .token = request->token
+        };
         if (session->grants && !request->token) {
             *ret_grants = *session->grants;
             return true;

@@ -132,10 +132,10 @@ struct native_session {
     uint64_t last_request_id;
     struct native_replay replay;
     struct room_observer observer;
-    struct room_member *member; /**< NULL: in no room */
-    bool name_is_fixed;         /**< a token gave the member's name */
-    bool admitted;              /**< showed a valid token or password */
-    bool moderates;             /**< its account is a moderator's, in rooms that ask no token */
+    struct room_member *member;  /**< NULL: in no room */
+    bool name_is_fixed;          /**< a token gave the member's name */
+    bool admitted;               /**< showed a valid token or password */
+    bool moderates;              /**< its account is a moderator's, in rooms that ask no token */
     struct token_grants *grants; /**< of the token it registered with, if that is for rooms */
     struct native_parked parked;
     struct call_device device;
