@@ -6,9 +6,10 @@
  *     const client = await clients.peerjs.register(page, 'ada');
  *     await client.call('ben');
  *
- * A client has call(to), accept(), reject(), hangup(), state() and videoDecoded(). `state` is one of
- * idle, calling, incoming, connected, ended; a language that does not tell an end of a call before
- * it is answered stays in what was before. The unmodified library runs in the page; only the glue
+ * A client has call(to), accept(), reject(), hangup(), state(), reason() and videoDecoded(). `state` is
+ * one of idle, calling, incoming, connected, ended; a language that does not tell an end of a call
+ * before it is answered stays in what was before (`isSilent` says whether it still rings). A call that
+ * is refused at once has ended with the word of the refusal as its reason. The unmodified library runs in the page; only the glue
  * that a site would write is here.
  */
 
@@ -41,11 +42,31 @@ async function openPage(browser, url, prepare) {
                 return reports.filter((report) => report.type === 'inbound-rtp' && report.kind === 'video')
                     .reduce((sum, report) => sum + (report.framesDecoded ?? 0), 0);
             },
-            async candidateType() {
+            /** Another call: nothing is known of how it ends. */
+            begin(state) {
+                this.state = state;
+                this.reason = null;
+            },
+            end(reason) {
+                this.state = 'ended';
+                this.reason = reason;
+            },
+            /** Calls, and knows why where that is refused at once. */
+            async place(to, options) {
+                this.begin('calling');
+                await Promise.resolve(this.call(to, options)).catch((error) => this.end(error.code ?? error.message));
+            },
+            isSilent() {
+                return this.state === 'ended';
+            },
+            async path() {
                 const reports = this.connection ? [...(await this.connection.getStats()).values()] : [];
                 const chosen = reports.find(({ type }) => type === 'transport')?.selectedCandidatePairId;
                 const pair = reports.find(({ id }) => id === chosen);
-                return reports.find(({ id }) => id === pair?.localCandidateId)?.candidateType;
+                return pair && {
+                    localType: reports.find(({ id }) => id === pair.localCandidateId).candidateType,
+                    remotePort: reports.find(({ id }) => id === pair.remoteCandidateId).port,
+                };
             },
             /** Chromium decodes what somebody shows. */
             show(stream) {
@@ -64,7 +85,7 @@ const client = (page, language, user) => ({
     language,
     user,
     /** @param {string} to @param {object} [options] the language's own */
-    call: (to, options = {}) => page.evaluate((name, given) => globalThis.test.call(name, given), to, options),
+    call: (to, options = {}) => page.evaluate((name, given) => globalThis.test.place(name, given), to, options),
     async accept() {
         await until(`${user} is called`, () => page.evaluate(() => globalThis.test.state === 'incoming'), 30000);
         await page.evaluate(() => globalThis.test.accept());
@@ -79,11 +100,13 @@ const client = (page, language, user) => ({
     },
     hangup: () => page.evaluate(() => globalThis.test.hangup()),
     state: () => page.evaluate(() => globalThis.test.state),
+    /** It does not ring (any longer). */
+    isSilent: () => page.evaluate(() => globalThis.test.isSilent()),
     /** Why the last call ended, where the language says so. */
     reason: () => page.evaluate(() => globalThis.test.reason),
     videoDecoded: () => page.evaluate(() => globalThis.test.decoded()),
-    /** Of the pair in use: host, srflx, prflx or relay, at the own end. */
-    candidateType: () => page.evaluate(() => globalThis.test.candidateType()),
+    /** What is in use: `localType` (host, srflx, prflx or relay) of the own end, `remotePort` of the other. */
+    path: () => page.evaluate(() => globalThis.test.path()),
 });
 
 /** The native protocol by its SDK. */
@@ -99,16 +122,14 @@ const native = {
             test.client.on('incoming-call', (call) => test.use(call, 'incoming'));
             test.use = (call, state) => {
                 test.current = call;
-                test.state = state;
+                test.begin(state);
                 call.on('track', (track) => track.kind === 'video' && test.show(new MediaStream([track])));
                 call.on('state', (now) => {
                     if (now === 'connected') test.state = 'connected';
                     test.connection = call.peerConnection;
                 });
                 call.on('ended', (reason) => {
-                    if (test.current !== call) return;
-                    test.state = 'ended';
-                    test.reason = reason;
+                    if (test.current === call) test.end(reason);
                 });
             };
             test.call = async (to) => test.use(await test.client.call(to, { tracks: test.stream().getTracks() }), 'calling');
@@ -134,12 +155,13 @@ const peerjs = {
             peer.on('error', (error) => {
                 test.errors.push(error.type);
                 // so a page hears that nobody answers
-                if (error.type === 'peer-unavailable' && test.state === 'calling') test.state = 'ended';
-                test.reason = error.type;
+                if (error.type === 'peer-unavailable' && test.state === 'calling') test.end(error.type);
             });
+            // it tells its page nothing of the end of a call that was not answered, and forgets the connection
+            test.isSilent = () => test.state === 'ended' || !peer.connections[test.current.peer]?.includes(test.current);
             test.use = (connection, state) => {
                 test.current = connection;
-                test.state = state;
+                test.begin(state);
                 connection.on('stream', (stream) => {
                     test.show(stream);
                     test.connection = connection.peerConnection;
@@ -204,14 +226,13 @@ const mqtt = {
             };
             const end = (reason) => {
                 test.connection?.close();
-                test.state = 'ended';
-                test.reason = reason;
+                test.end(reason);
             };
             const events = {
                 call_incoming(event) {
                     ({ call } = event);
                     offer = event;
-                    test.state = 'incoming';
+                    test.begin('incoming');
                     ask('call_ringing', { call });
                 },
                 call_accepted: ({ sdp }) => test.connection.setRemoteDescription({ type: 'answer', sdp }),
@@ -235,7 +256,6 @@ const mqtt = {
             await client.subscribeAsync(`${front}/event`, { qos: 1 });
             test.iceServers = (await ask('ice_servers')).ice_servers;
             test.call = async (to) => {
-                test.state = 'calling';
                 ({ call } = await ask('call', { to, media: 'video', sdp: await describe(begin()) }));
             };
             test.accept = async () => {
@@ -293,14 +313,13 @@ const simplePeer = {
                     if (request === 2) (type === 'ok' ? resolve : reject)(message);
                     if (type !== 'relay') return;
                     if (data.type === 'bye') {
-                        test.reason = data.reason;
-                        if (test.with === from) test.state = 'ended';
+                        if (test.with === from) test.end(data.reason);
                         stop(from, false);
                     } else if (peers.has(from)) {
                         peers.get(from).signal(data);
                     } else if (data.type === 'offer') {
                         test.with = from;
-                        test.state = 'incoming';
+                        test.begin('incoming');
                         waiting = [data];
                     } else {
                         waiting.push(data);
@@ -313,7 +332,6 @@ const simplePeer = {
             await registered;
             test.call = (to) => {
                 test.with = to;
-                test.state = 'calling';
                 test.start(to, { initiator: true });
             };
             test.accept = () => {
