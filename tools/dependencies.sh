@@ -9,16 +9,16 @@ build=(gcc libc6-dev cmake ninja-build pkg-config python3 brotli
 [ "$(uname -m)" = x86_64 ] && build+=(libipsec-mb-dev)
 # the build configures its tests too, so cmocka belongs to both
 test=(libcmocka-dev libsrtp2-dev clang lld clang-format clang-tidy libclang-rt-dev
-      curl openssl python3-websockets man-db git procps iproute2 mosquitto-clients)
+      curl openssl python3-websockets man-db git procps iproute2 mosquitto mosquitto-clients)
 # Node may come from elsewhere than Debian, with npm in one package
 command -v node >/dev/null || test+=(nodejs)
 command -v npm >/dev/null || test+=(npm)
 # certutil of libnss3-tools: browsers that trust a test's own authority; PHP runs what docs/embed.md shows
 browser=(chromium firefox-esr nftables libnss3-tools php-cli)
 # what tests and benchmarks compare with; without them those tests and columns are left out
-optional=(coturn mosquitto gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+optional=(coturn gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
           gstreamer1.0-nice python3-gst-1.0 gir1.2-gst-plugins-bad-1.0)
-measured=(janus)
+measured=(janus mosquitto)
 
 packages=()
 optional_wanted=0
@@ -78,8 +78,8 @@ install_packages() {
     fi
 }
 
-# Debian's packages start their servers (coturn on port 3478, roost's own), and with every boot: a
-# masked unit does not.
+# Debian's packages start their servers (coturn on port 3478, roost's own; mosquitto), and with every
+# boot: a masked unit does not.
 mask_service() {
     local unit=/etc/systemd/system/$1.service as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -113,6 +113,9 @@ if [ "${#packages[@]}" -gt 0 ]; then
         echo "dependencies.sh: no dpkg here; make sure of: ${packages[*]}" >&2
     else
         mapfile -t missing < <(missing_packages "${packages[@]}")
+        for package in "${missing[@]}"; do
+            [ "$package" != mosquitto ] || mask_service mosquitto
+        done
         [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
     fi
 fi

@@ -7,12 +7,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Authority } from '../support/certificate.mjs';
-import { MosquittoBroker, freePort, mosquittoMissing } from '../support/mosquitto.mjs';
+import { MosquittoBroker, freePort } from '../support/mosquitto.mjs';
 import { Client, startMqtt } from '../support/mqtt.mjs';
 import { until } from '../support/until.mjs';
 
 const patience = 30000;
-const skip = mosquittoMissing();
 const password = 'a password with spaces';
 const folder = mkdtempSync(join(tmpdir(), 'roost-bridges-'));
 const file = (name, ...lines) => {
@@ -49,7 +48,7 @@ async function received(client, publisher, topic, count) {
     return client.inbox.splice(0).filter(({ text }) => text !== 'end');
 }
 
-describe('roost bridges to Mosquitto', { skip, timeout: 240000, concurrency: 3 }, () => {
+describe('roost bridges to Mosquitto', { timeout: 240000, concurrency: 3 }, () => {
     for (const protocol of ['mqttv50', 'mqttv311']) {
         test(`${protocol}: messages of every quality cross both ways, with their retain flag, and none comes back`, async () => {
             const far = await mosquitto();
@@ -266,7 +265,7 @@ describe('roost bridges to Mosquitto', { skip, timeout: 240000, concurrency: 3 }
     });
 });
 
-describe('over TLS', { skip, timeout: 120000 }, () => {
+describe('over TLS', { timeout: 120000 }, () => {
     let authority, other, far;
     before(async () => {
         authority = closing(new Authority(['localhost', '127.0.0.1']));
@@ -302,7 +301,7 @@ describe('over TLS', { skip, timeout: 120000 }, () => {
     });
 });
 
-describe("Mosquitto's own bridge to roost", { skip, timeout: 120000 }, () => {
+describe("Mosquitto's own bridge to roost", { timeout: 120000 }, () => {
     for (const protocol of ['mqttv50', 'mqttv311']) {
         test(`${protocol}: both ways, and none comes back`, async () => {
             const near = closing(await startMqtt());

@@ -9,16 +9,6 @@ import { until } from './until.mjs';
 
 const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 
-/** Why a test that needs it is left out, or false. */
-export function mosquittoMissing() {
-    try {
-        execFileSync('sh', ['-c', 'command -v mosquitto'], { env: environment, stdio: 'ignore' });
-        return false;
-    } catch {
-        return "Mosquitto is not installed (Debian's package mosquitto)";
-    }
-}
-
 /** A port that nothing listens on now: Mosquitto takes no 0. */
 export async function freePort() {
     const server = createServer();

@@ -304,7 +304,8 @@ const simplePeer = {
                 peer.on('connect', () => (test.state = 'connected'));
                 peer.on('data', (data) => (test.got ??= []).push(String(data)));
                 peer.on('error', (error) => (test.errors ??= []).push(error.code));
-                peer.on('close', () => stop(name, true));
+                // another object may have taken its place by then
+                peer.on('close', () => peers.get(name) === peer && stop(name, true));
             };
             let waiting = [];
             const registered = new Promise((resolve, reject) => {

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -18,7 +21,15 @@ struct bench {
     struct journal_file *file;
     unsigned written;
     bool fails_to_compact;
+    struct log_sink sink;
+    struct log log;
+    unsigned failures; /**< what was logged as an error */
 };
+
+static void count_failures(struct log_sink *sink, const struct log_record *record)
+{
+    container_of(sink, struct bench, sink)->failures += record->level == LOG_LEVEL_ERROR;
+}
 
 static void written(void *owner)
 {
@@ -49,8 +60,11 @@ static void bench_init(struct bench *bench)
     *bench = (struct bench){ .folder = "/tmp/roost-journal-XXXXXX" };
     assert_non_null(mkdtemp(bench->folder));
     assert_int_equal(loop_init(&bench->loop), 0);
+    bench->sink.write = count_failures;
+    bench->log.sink = &bench->sink;
     bench->config = (struct journal_file_config){ .loop = &bench->loop,
                                                   .folder = bench->folder,
+                                                  .log = &bench->log,
                                                   .written = written,
                                                   .compact = compact,
                                                   .owner = bench };
@@ -210,6 +224,91 @@ static void test_a_journal_that_cannot_be_made_short_is_kept(void **state)
     bench_done(&bench);
 }
 
+/** Files of this process may be so long: as if the disk were full then. */
+static void allow_bytes(rlim_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size < limit.rlim_max ? size : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_a_full_disk_is_waited_for(void **state)
+{
+    (void)state;
+    struct bench bench;
+    signal(SIGXFSZ, SIG_IGN);
+    bench_init(&bench);
+    reopen(&bench, "");
+    write_batch(&bench, "one ");
+    // half of the next one fits
+    allow_bytes(16 + 12 + 4);
+    journal_file_write(bench.file, memory_copy("two three ", 10), 10);
+    turn_until(&bench.loop, bench.failures == 1);
+    // and is tried again in vain
+    for (uint64_t end_us = clock_now_us() + 1200000; clock_now_us() < end_us;)
+        loop_turn(&bench.loop, 10000);
+    assert_true(journal_file_is_busy(bench.file));
+    assert_int_equal(bench.written, 1);
+    assert_int_equal(bench.failures, 1);
+    allow_bytes(RLIM_INFINITY);
+    turn_until(&bench.loop, bench.written == 2);
+    assert_false(journal_file_is_busy(bench.file));
+    write_batch(&bench, "four");
+    reopen(&bench, "one two three four");
+    // which is told again when it happens again
+    allow_bytes(20);
+    journal_file_write(bench.file, memory_copy("five six ", 9), 9);
+    turn_until(&bench.loop, bench.failures == 2);
+    allow_bytes(RLIM_INFINITY);
+    turn_until(&bench.loop, bench.written == 4);
+    reopen(&bench, "one two three fourfive six ");
+    bench_done(&bench);
+}
+
+static void test_an_end_on_a_full_disk_keeps_what_was_written(void **state)
+{
+    (void)state;
+    struct bench bench;
+    signal(SIGXFSZ, SIG_IGN);
+    bench_init(&bench);
+    reopen(&bench, "");
+    write_batch(&bench, "one ");
+    allow_bytes(16 + 8);
+    bench.file = journal_file_close(bench.file, memory_copy("last", 4), 4);
+    assert_int_equal(bench.failures, 1);
+    allow_bytes(RLIM_INFINITY);
+    reopen(&bench, "one ");
+    allow_bytes(8);
+    journal_file_write(bench.file, memory_copy("two ", 4), 4);
+    turn_until(&bench.loop, bench.failures == 2);
+    // what comes behind something that is missing is not written either
+    bench.file = journal_file_close(bench.file, memory_copy("last", 4), 4);
+    assert_int_equal(bench.failures, 3);
+    allow_bytes(RLIM_INFINITY);
+    reopen(&bench, "one ");
+    bench_done(&bench);
+}
+
+static void test_a_snapshot_that_cannot_be_written_is_done_without(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    bench.config.compact_bytes = 20;
+    reopen(&bench, "");
+    char path[128];
+    snprintf(path, sizeof(path), "%s/00000001.snapshot", bench.folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    write_batch(&bench, "abcdefghij");
+    turn_until(&bench.loop, bench.failures == 1);
+    // it has begun another file, and goes on with that
+    write_batch(&bench, "x");
+    assert_int_equal(rmdir(path), 0);
+    reopen(&bench, "abcdefghijx");
+    bench_done(&bench);
+}
+
 static void test_one_process_at_a_time(void **state)
 {
     (void)state;
@@ -251,6 +350,9 @@ int main(void)
         cmocka_unit_test(test_what_is_cut_or_overwritten_is_left_out),
         cmocka_unit_test(test_a_long_journal_is_made_short),
         cmocka_unit_test(test_a_journal_that_cannot_be_made_short_is_kept),
+        cmocka_unit_test(test_a_full_disk_is_waited_for),
+        cmocka_unit_test(test_an_end_on_a_full_disk_keeps_what_was_written),
+        cmocka_unit_test(test_a_snapshot_that_cannot_be_written_is_done_without),
         cmocka_unit_test(test_one_process_at_a_time),
         cmocka_unit_test(test_a_damaged_snapshot_is_told),
     };
