@@ -13,6 +13,10 @@
 /** Or for longer, with pictures left out, when there is room for 2/5 of it. */
 #define THIN_PARTS 2
 #define THIN_OF    5
+/** A lone one that just fits stays for so long when it does not, if it adds so little to a queue.
+ */
+#define HOLD_US  (3 * TIME_US_PER_S)
+#define HOLD_BPS 50000
 
 void allocate_state_init(struct allocate_state *state)
 {
@@ -59,15 +63,22 @@ struct division {
     uint8_t *chosen;
 };
 
+static bool has_thin_room(const struct division *division, uint64_t rate_bps)
+{
+    return division->left_bps * THIN_OF >= rate_bps * THIN_PARTS;
+}
+
 /** Whether the worst step of an item is sent although there is not enough for it. */
 static bool is_worth_it(const struct division *division, size_t index, uint64_t rate_bps, bool up)
 {
     const struct allocate_state *state = division->items[index].state;
     if (!division->nothing_yet || division->chosen[index] != ALLOCATE_NONE)
         return false;
-    // the pace holds it down to what there is: some pictures are better than none
+    // the pace holds it down to what there is: some pictures are better than none, and an estimate
+    // that dips for a moment is no reason to begin anew with a key frame
     if (division->explored)
-        return division->left_bps * THIN_OF >= rate_bps * THIN_PARTS;
+        return has_thin_room(division, rate_bps) ||
+               (!up && rate_bps <= HOLD_BPS && division->now_us - state->thin_us < HOLD_US);
     // no picture at all tells nothing about the path: one is tried now and then
     return up || state->fresh || division->now_us - state->raised_us < TRIAL_US;
 }
@@ -76,17 +87,25 @@ static bool is_worth_it(const struct division *division, size_t index, uint64_t 
 static bool take_step(struct division *division, size_t index, uint8_t step)
 {
     const struct allocate_item *item = &division->items[index];
-    const struct allocate_state *state = item->state;
+    struct allocate_state *state = item->state;
+    bool first = division->chosen[index] == ALLOCATE_NONE;
     uint64_t have = bitrate_of(item, division->chosen[index]);
     uint64_t rate = bitrate_of(item, step);
     uint64_t cost = rate > have ? rate - have : 0;
     bool up = is_above(step, state->step);
     bool fits = cost + (up ? rate / SPARE_SHARE : 0) <= division->left_bps;
     uint64_t up_after_us = state->up_after_us;
-    // any picture is worth more than calm: where there is room for it, it never waits for long
-    if (fits && division->chosen[index] == ALLOCATE_NONE && state->pause_us > PAUSE_MIN_US)
-        up_after_us -= state->pause_us - PAUSE_MIN_US;
     bool plenty = cost + rate <= division->left_bps;
+    if (first) {
+        // any picture is worth more than calm: where there is room for it, it never waits for long
+        if (cost <= division->left_bps && state->pause_us > PAUSE_MIN_US)
+            up_after_us -= state->pause_us - PAUSE_MIN_US;
+        // a path that was wide until now has a queue to get rid of first
+        if (plenty)
+            state->thin_us = 0;
+        else if (cost <= division->left_bps)
+            state->thin_us = division->now_us;
+    }
     if (up && !plenty && division->now_us < up_after_us)
         return false;
     if (!fits && !is_worth_it(division, index, rate, up))
@@ -127,7 +146,7 @@ static int next_priority(const struct allocate_item *items, size_t count, int be
 }
 
 static void remember(const struct allocate_item *item, uint64_t now_us, uint8_t chosen,
-                     uint8_t wanted)
+                     uint8_t wanted, bool explored)
 {
     struct allocate_state *state = item->state;
     // what was lowered because less is wanted or sent is no sign of a narrow path
@@ -135,7 +154,9 @@ static void remember(const struct allocate_item *item, uint64_t now_us, uint8_t 
     if (state->fresh || is_above(chosen, state->step))
         state->raised_us = now_us;
     if (narrow && !state->fresh && is_above(state->step, chosen)) {
-        bool mistake = state->raised_us > 0 && now_us - state->raised_us < MISTAKE_US;
+        // that the lowest fits no longer, where it did, is no sign that going up was wrong
+        bool mistake = state->raised_us > 0 && now_us - state->raised_us < MISTAKE_US &&
+                       !(explored && chosen == ALLOCATE_NONE && state->thin_us > 0);
         state->pause_us = mistake ? min_of(max_of(state->pause_us * 2, PAUSE_MIN_US), PAUSE_MAX_US)
                                   : PAUSE_MIN_US;
         state->up_after_us = now_us + state->pause_us;
@@ -178,7 +199,7 @@ void allocate_divide(uint64_t now_us, uint64_t available_bps, bool starved, bool
             // nothing comes yet: the first that does is welcome
             allocate_state_init(items[i].state);
         } else {
-            remember(&items[i], now_us, chosen[i], wanted[i]);
+            remember(&items[i], now_us, chosen[i], wanted[i], explored);
         }
     }
     *ret_sums = sums;

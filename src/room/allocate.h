@@ -22,6 +22,7 @@ struct allocate_state {
     bool fresh;   /**< never divided: what comes out is no way up or down */
     uint64_t up_after_us;
     uint64_t raised_us;
+    uint64_t thin_us;  /**< when its lowest step fitted last, and nothing better; 0: better does */
     uint64_t pause_us; /**< the last one before going up again */
 };
 

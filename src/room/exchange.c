@@ -318,8 +318,8 @@ static void sweep(struct exchange *exchange, uint64_t now_us)
     while (map_next(&exchange->tracks, &cursor, NULL, &value)) {
         struct track *track = value;
         track_expire(track, now_us, gop_age_us);
+        track_measure(track, now_us);
         if (track->video) {
-            track_measure(track, now_us);
             ask_for_key_frames(exchange, track, now_us);
             exchange_demand_tick(exchange, track, now_us);
         }

@@ -5,7 +5,10 @@
 
 /** How often a peer's bandwidth is divided anew when nothing presses. */
 #define DIVIDE_US (250 * TIME_US_PER_MS)
-/** Of a voice: Opus on the wire, as browsers send it. Half of it are headers. */
+/**
+ * Of a voice, even while it is silent: Opus on the wire, as browsers send it. Half of it are
+ * headers, which packets that are repeated in others do without.
+ */
 #define AUDIO_BPS 60000
 /** What is not given away: retransmissions, reports, and what the estimate is wrong by. */
 #define RESERVE_SHARE 20
@@ -20,6 +23,17 @@ static void describe(struct subscription *subscription, uint64_t now_us, enum sh
     item->paused = subscription->wish.paused || shed == SHED_VIDEO;
     ladder_describe(subscription->track, now_us, &subscription->wish, item);
     ladder_shed(item, shed);
+}
+
+/** What a sound takes of the path. */
+static uint64_t audio_bps_of(const struct subscription *subscription)
+{
+    if (subscription->track->unheard)
+        return 0;
+    const struct layer_rates *rates = &subscription->track->layers[0].rates;
+    uint64_t bps = max_of(rates->bitrate_bps[MEDIA_POINT_BEST], (uint64_t)AUDIO_BPS);
+    const struct redundancy *redundancy = &subscription->redundancy;
+    return bps + bps / 2 * redundancy_allowed(redundancy);
 }
 
 static enum media_pause pause_of(const struct subscription *subscription, enum shed_level shed)
@@ -64,6 +78,16 @@ static void settle(struct exchange *exchange, const struct exchange_peer *peer, 
                pause_of(subscription, exchange_shed_level(exchange, peer, subscription)));
 }
 
+/** Sound is repeated for those who lose packets, but not so that no picture has room beside it. */
+static void limit_redundancy(struct exchange_peer *peer, uint64_t left_bps)
+{
+    for (size_t i = 0; i < peer->section_count; i++) {
+        struct subscription *subscription = peer->subscriptions[i];
+        if (subscription && subscription->track && !subscription->track->video)
+            redundancy_crowd(&subscription->redundancy, left_bps);
+    }
+}
+
 static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64_t now_us,
                    uint64_t bandwidth_bps)
 {
@@ -77,7 +101,7 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
         if (!subscription || !subscription->track)
             continue;
         if (!subscription->track->video) {
-            audio_bps += subscription->track->unheard ? 0 : AUDIO_BPS;
+            audio_bps += audio_bps_of(subscription);
             continue;
         }
         enum shed_level level = exchange_shed_level(exchange, peer, subscription);
@@ -95,6 +119,7 @@ static void divide(struct exchange *exchange, struct exchange_peer *peer, uint64
                     rtc_peer_explores(peer->rtc), items, count, &sums);
     for (size_t i = 0; i < count; i++)
         settle(exchange, peer, sections[i], now_us);
+    limit_redundancy(peer, bandwidth_bps > 0 && sums.wanted_bps > left_bps ? left_bps : UINT64_MAX);
     peer->allocated_bps = sums.allocated_bps + audio_bps;
     rtc_peer_set_demand(peer->rtc, now_us, sums.allocated_bps + audio_bps,
                         sums.wanted_bps + audio_bps);

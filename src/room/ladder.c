@@ -27,14 +27,32 @@ static uint8_t point_of(const struct track *track, uint64_t now_us, uint8_t row,
     return media_point(media_point_spatial(track_row_point(track, now_us, row)), temporal);
 }
 
-/** Width times height. Where it is not known, each row has half the sides of the next. */
+/** Of simulcast layers: the largest that was ever sent, though it may rest now. */
+static uint8_t largest_layer(const struct track *track)
+{
+    uint8_t best = ROWS - 1;
+    while (best > 0 && track->layers[best].last_packet_us == 0)
+        best--;
+    return best;
+}
+
+/**
+ * Width times height. Where it is not known, each row has half the sides of the next, up to the
+ * largest, which need not be sent now.
+ */
 static uint64_t pixels_of(const struct track *track, uint64_t now_us, uint8_t row, uint8_t best)
 {
     uint16_t width, height;
     track_row_size(track, now_us, row, &width, &height);
     if (width > 0)
         return (uint64_t)width * height;
-    track_row_size(track, now_us, best, &width, &height);
+    if (track->simulcast) {
+        best = largest_layer(track);
+        width = track->layers[best].width;
+        height = track->layers[best].height;
+    } else {
+        track_row_size(track, now_us, best, &width, &height);
+    }
     uint64_t pixels = width > 0 ? (uint64_t)width * height : PIXELS_GUESS;
     return pixels >> (2 * (best - row));
 }
@@ -134,9 +152,7 @@ void ladder_shed(struct allocate_item *item, enum shed_level level)
 /** Of simulcast layers: those that rest are known by what they sent before. */
 static uint8_t wanted_layers(const struct track *track, const struct media_wish *wish)
 {
-    int best = ROWS - 1;
-    while (best > 0 && track->layers[best].last_packet_us == 0)
-        best--;
+    uint8_t best = largest_layer(track);
     const struct track_layer *top = &track->layers[best];
     uint64_t pixels = top->width > 0 ? (uint64_t)top->width * top->height : PIXELS_GUESS;
     for (uint8_t row = 0; row < best; row++) {

@@ -10,12 +10,21 @@
 #define LOSS_TWO 15
 /** One repetition less after so long without a loss. */
 #define RELEASE_US (10 * TIME_US_PER_S)
+/** A packet repeated in each takes about 40 kbit/s: a fifth of the room that pictures have. */
+#define DEPTH_NEEDS_BPS 200000
+/** A packet repeated in each takes about 40 kbit/s: a fifth of the room that pictures have. */
+#define DEPTH_NEEDS_BPS 200000
+
+uint8_t redundancy_allowed(const struct redundancy *redundancy)
+{
+    return min_of(redundancy->depth, (uint8_t)(REDUNDANCY_DEPTH_MAX - redundancy->denied));
+}
 
 uint8_t redundancy_depth(struct redundancy *redundancy, uint64_t now_us,
                          const struct rtc_reported *reported)
 {
     if (reported->at_us == redundancy->reported_us)
-        return redundancy->depth;
+        return redundancy_allowed(redundancy);
     redundancy->reported_us = reported->at_us;
     if (reported->fraction_lost >= LOSS_ONE) {
         uint8_t wanted = reported->fraction_lost >= LOSS_TWO ? 2 : 1;
@@ -27,7 +36,13 @@ uint8_t redundancy_depth(struct redundancy *redundancy, uint64_t now_us,
         redundancy->depth--;
         redundancy->lossless_since_us = now_us;
     }
-    return redundancy->depth;
+    return redundancy_allowed(redundancy);
+}
+
+void redundancy_crowd(struct redundancy *redundancy, uint64_t left_bps)
+{
+    uint64_t room = min_of(left_bps / DEPTH_NEEDS_BPS, (uint64_t)REDUNDANCY_DEPTH_MAX);
+    redundancy->denied = (uint8_t)(REDUNDANCY_DEPTH_MAX - room);
 }
 
 static size_t pass(struct packet *packet, uint8_t payload_type, uint8_t *out)

@@ -53,8 +53,7 @@ bool track_put(struct track *track, uint64_t now_us, struct packet *packet)
     }
     layer->last_packet_us = now_us;
     track->last_packet_us = now_us;
-    if (track->video)
-        layer_rates_packet(&layer->rates, now_us, info);
+    layer_rates_packet(&layer->rates, now_us, info);
     track->simulcast |= info->layer > 0;
     if (info->width > 0 && info->height > 0) {
         layer->width = info->width;

@@ -302,8 +302,8 @@ test('layers rest when it is known how many there are, or not at all when it cha
 test('a camera is sent in as many sizes as it is large enough for, a small one at a low rate', () => {
     const sent = (width, height, options = {}, source = 'camera') => roomEncodings(source,
         { kind: 'video', contentHint: '', getSettings: () => ({ width, height }) }, options).map(({ maxBitrate }) => maxBitrate / 1000);
-    assert.deepEqual(sent(1280, 720), [150, 500, 1500]);
-    assert.deepEqual(sent(360, 640), [150, 700]);
+    assert.deepEqual(sent(1280, 720), [60, 450, 1500]);
+    assert.deepEqual(sent(360, 640), [60, 700]);
     assert.deepEqual(sent(320, 240), [400]);
     assert.deepEqual(sent(320, 240, { codec: 'video/VP9' }), [400]);
     assert.deepEqual(sent(undefined, undefined), [1500], 'not known yet');

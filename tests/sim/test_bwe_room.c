@@ -28,12 +28,24 @@ static void set_path(struct call *call, uint64_t bps, uint64_t delay_us)
     network_pipe_set(network_uplink(call->subscriber->endpoint), &config);
 }
 
-static struct call begin(uint64_t seed, uint64_t bps)
+/** What the SDK publishes, and how Chromium encodes it. */
+static void publish_as_the_sdk(struct world_client *publisher)
+{
+    publisher->temporal_layers = true;
+    publisher->layers[0].bitrate_bps = 60000;
+    publisher->layers[0].every = 2;
+    publisher->layers[1].bitrate_bps = 450000;
+    publisher->layers[2].bitrate_bps = 1500000;
+}
+
+static struct call begin_with(uint64_t seed, uint64_t bps, void (*prepare)(struct world_client *))
 {
     struct call call = { .world = world_new(seed) };
     call.publisher = world_add_client(call.world, 0);
     call.subscriber = world_add_client(call.world, 1);
     world_add_simulcast(call.publisher);
+    if (prepare)
+        prepare(call.publisher);
     world_add_section(call.publisher, RTC_KIND_AUDIO, true);
     world_add_section(call.subscriber, RTC_KIND_VIDEO, false);
     world_add_section(call.subscriber, RTC_KIND_AUDIO, false);
@@ -48,10 +60,16 @@ static struct call begin(uint64_t seed, uint64_t bps)
     return call;
 }
 
+static struct call begin(uint64_t seed, uint64_t bps)
+{
+    return begin_with(seed, bps, NULL);
+}
+
 /** What a stretch of time brought. */
 struct stretch {
     double sound;        /**< share of its frames that came */
     double pictures;     /**< per second */
+    double decoded;      /**< of these, what a decoder can make something of */
     uint32_t sound_late; /**< frames, at most */
     uint32_t queue_ms;   /**< by the estimator, at most */
     uint32_t settled_ms; /**< until the layer was `wanted` and stayed so for 2 s; else UINT32_MAX */
@@ -62,7 +80,8 @@ static struct stretch run(struct call *call, uint32_t seconds, uint32_t wanted_l
     struct stretch stretch = { .settled_ms = UINT32_MAX };
     const struct world_received *video = &call->subscriber->received[VIDEO];
     const struct world_received *audio = &call->subscriber->received[AUDIO];
-    uint32_t frames = video->frames, sounds = audio->distinct, published = call->publisher->frame;
+    uint32_t frames = video->frames, decoded = video->decoder.decoded, sounds = audio->distinct,
+             published = call->publisher->frame;
     uint32_t good_ms = 0;
     for (uint32_t ms = 0; ms < seconds * 1000; ms += 20) {
         network_run(call->world->net, time_from_ms(20));
@@ -76,14 +95,16 @@ static struct stretch run(struct call *call, uint32_t seconds, uint32_t wanted_l
     }
     stretch.sound = (double)(audio->distinct - sounds) / (call->publisher->frame - published);
     stretch.pictures = (double)(video->frames - frames) / seconds;
+    stretch.decoded = (double)(video->decoder.decoded - decoded) / seconds;
     return stretch;
 }
 
 static void print(const char *what, const struct stretch *stretch)
 {
-    printf("%s: layer after %u ms, %.1f pictures/s, sound %.1f %%, late at most %u ms, queue at "
+    printf("%s: layer after %u ms, %.1f pictures/s (%.1f decoded), sound %.1f %%, late at most %u "
+           "ms, queue at "
            "most %u ms\n",
-           what, stretch->settled_ms, stretch->pictures, stretch->sound * 100,
+           what, stretch->settled_ms, stretch->pictures, stretch->decoded, stretch->sound * 100,
            stretch->sound_late * 33, stretch->queue_ms);
 }
 
@@ -121,6 +142,32 @@ static void test_layers_follow_the_path_and_sound_stays_whole(void **state)
     print("3 Mbit/s, later", &end);
     assert_true(end.sound > 0.99 && end.pictures > 28);
     assert_in_range(end.queue_ms, 0, 100);
+    world_free(call.world);
+}
+
+static void test_pictures_move_over_100_kbps_beside_whole_sound(void **state)
+{
+    (void)state;
+    struct call call = begin_with(47, 3000000, publish_as_the_sdk);
+    struct stretch wide = run(&call, 10, 2);
+    print("3 Mbit/s, as the SDK sends", &wide);
+    assert_true(wide.decoded > 27);
+    set_path(&call, 500000, 20000);
+    struct stretch narrow = run(&call, 20, 1);
+    print("500 kbit/s", &narrow);
+    assert_true(narrow.decoded > 13 && narrow.sound > 0.98);
+    // the first temporal layer of the smallest size just fits beside the sound
+    set_path(&call, 100000, 20000);
+    struct stretch least = run(&call, 20, 0);
+    print("100 kbit/s", &least);
+    assert_true(least.decoded > 2 && least.sound > 0.96);
+    struct stretch later = run(&call, 40, 0);
+    print("100 kbit/s, later", &later);
+    assert_true(later.decoded > 3 && later.sound > 0.98);
+    set_path(&call, 3000000, 20000);
+    struct stretch again = run(&call, 20, 2);
+    print("3 Mbit/s", &again);
+    assert_in_range(again.settled_ms, 0, 8000);
     world_free(call.world);
 }
 
@@ -208,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers_follow_the_path_and_sound_stays_whole),
+        cmocka_unit_test(test_pictures_move_over_100_kbps_beside_whole_sound),
         cmocka_unit_test(test_a_join_over_a_thin_path_does_not_fill_it),
         cmocka_unit_test(test_two_on_one_access_line_share_it),
         cmocka_unit_test(test_a_path_that_was_cut_carries_pictures_again),

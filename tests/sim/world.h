@@ -20,7 +20,22 @@
 #define WORLD_SECTIONS 6
 #define WORLD_LAYERS   3
 
+#define WORLD_DECODER_PICTURES 64
+
 struct world;
+
+/** A picture that came, in part or whole, by what its publisher wrote into it. */
+struct world_decoding {
+    uint32_t frame, reference; /**< the same: a key frame */
+    uint8_t layer, parts, seen;
+    bool decoded;
+};
+
+/** A receiver's decoder: a picture counts when all of it came, and what it refers to, too. */
+struct world_decoder {
+    struct world_decoding pictures[WORLD_DECODER_PICTURES]; /**< by frame */
+    uint32_t decoded;
+};
 
 /** Frames of one received section. */
 struct world_received {
@@ -38,12 +53,17 @@ struct world_received {
     uint32_t delay;          /**< its last value, 24 bits */
     uint32_t last_timestamp; /**< of the packet that told `last_frame` */
     struct rtc_clock clock;  /**< of the last sender report */
+    struct world_decoder decoder;
     uint8_t seen[65536 / 8];
 };
 
 /** One simulcast layer of a client, told by mid and rid. */
 struct world_layer {
     bool paused;
+    uint32_t bitrate_bps; /**< 0: its pictures are a few packets of the same size */
+    uint32_t every;       /**< has every second picture, third...; 0: all */
+    uint32_t since_key, pictures, last_frame[2]; /**< by temporal layer */
+    uint8_t tl0;
     uint16_t sequence;
     struct rtp_rewriter rewriter;
     struct secure_rtp_sender index;
@@ -83,18 +103,21 @@ struct world_client {
     struct rtc_playout_delay playout_delay; /**< what the server shall tell it */
     bool sends_red;                         /**< its sound, with two packets repeated in each */
     uint8_t audio_level;                    /**< of its sound, -dBov (RFC 6464); 0: not told */
+    bool temporal_layers;                   /**< its video (VP8, VP9) comes in three frame rates */
     uint32_t key_frame_parts; /**< packets of its key frames; 0: as many as of others */
     uint32_t frame;
     uint32_t video_timestamp; /**< of frame 0 */
     uint32_t frame_us;        /**< of its media clock between two frames; 0: 30 a second */
     int32_t fast_ppm;         /**< how much faster its media clock goes than its wall clock */
     uint32_t key_frames_asked;
+    uint64_t layers_asked; /**< key frames, until now */
     bool key_frame_next;
     uint64_t next_frame_us;
     uint64_t output[WORLD_SECTIONS];
     struct packet_ring sent[WORLD_SECTIONS]; /**< for NACKs */
     struct datagram_batch repairs;
-    struct world_layer layers[WORLD_LAYERS]; /**< of its simulcast section */
+    struct world_layer
+        layers[WORLD_LAYERS]; /**< of its simulcast; the last one is of other video */
     struct world_received received[WORLD_SECTIONS];
 };
 

@@ -43,6 +43,8 @@ static void count_received(struct world_client *client, uint16_t section, struct
         received->layer = payload.data[payload.size - 9];
         received->last_timestamp = info->timestamp;
         received->publisher = load_u32(payload.data + payload.size - 4);
+        if (client->sections[section].kind == RTC_KIND_VIDEO)
+            world_decode(&received->decoder, payload);
     }
 }
 

@@ -5,12 +5,8 @@
 #include "rtc/peer_int.h"
 #include "support/check.h"
 
-#define FRAME_US              33333
-#define PACKETS_A_FRAME       4
-#define PACKET_PAYLOAD        1000
-#define AUDIO_PAYLOAD         160
-#define KEY_FRAME_EVERY       300
-#define LAYER_KEY_FRAME_EVERY 30
+#define FRAME_US      33333
+#define AUDIO_PAYLOAD 160
 
 struct rtc_outgoing world_outgoing(const struct world_client *client, uint16_t section,
                                    const struct media_info *info)
@@ -21,25 +17,6 @@ struct rtc_outgoing world_outgoing(const struct world_client *client, uint16_t s
         .timestamp = info->timestamp,
         .payload_type = video ? RTC_CLIENT_VP8 : RTC_CLIENT_OPUS,
     };
-}
-
-/** Each layer is four times as dear as the one below it. */
-static uint16_t layer_payload(uint32_t layer)
-{
-    return (uint16_t)(PACKET_PAYLOAD >> (2 * (WORLD_LAYERS - 1 - layer)));
-}
-
-static bool is_key_frame(const struct world_client *client)
-{
-    bool simulcast = client->layers[0].rewriter.one_byte.size > 0;
-    return client->key_frame_next ||
-           client->frame % (simulcast ? LAYER_KEY_FRAME_EVERY : KEY_FRAME_EVERY) == 0;
-}
-
-static uint32_t parts_of_frame(const struct world_client *client)
-{
-    return is_key_frame(client) && client->key_frame_parts > 0 ? client->key_frame_parts
-                                                               : PACKETS_A_FRAME;
 }
 
 /** From one frame to the next on a clock of so many kHz. */
@@ -54,58 +31,63 @@ uint64_t world_frame_us(const struct world_client *publisher)
     return (uint64_t)(nominal_us - nominal_us * publisher->fast_ppm / 1000000);
 }
 
-/**
- * One RTP payload: a VP8 descriptor (RFC 7741, 4.2) and header, filler, and at its end the frame's
- * number and the publisher's name.
- */
-static void fill_payload(struct world_client *client, struct packet *packet, uint32_t part,
-                         bool video, uint32_t layer)
+static enum codec_id codec_of(const struct world_client *client, uint16_t section)
 {
-    struct media_info *info = media_info_of(packet);
-    uint8_t *payload = packet->bytes;
-    uint16_t size = video ? layer_payload(layer) : AUDIO_PAYLOAD;
-    memset(payload, 0xaa, size);
-    bool key = is_key_frame(client);
-    if (video) {
-        payload[0] = part == 0 ? 0x10 : 0x00; // S: start of a partition
-        payload[1] = part == 0 ? (key ? 0x10 : 0x11) : 0xaa;
-        static const uint8_t start_code[] = { 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02 };
-        if (part == 0 && key) {
-            memcpy(payload + 4, start_code, sizeof(start_code));
-            uint32_t halvings = WORLD_LAYERS - 1 - layer;
-            payload[7] = (uint8_t)(1280 >> halvings);
-            payload[8] = (uint8_t)(1280 >> halvings >> 8);
-            payload[9] = (uint8_t)(720 >> halvings);
-            payload[10] = (uint8_t)(720 >> halvings >> 8);
-        }
-    }
-    payload[size - 9] = 0;
-    store_u32(payload + size - 8, client->frame);
-    store_u32(payload + size - 4, client->name);
-    *info = (struct media_info){
-        .timestamp = video ? client->video_timestamp + client->frame * units_of_frame(client, 90)
-                           : client->frame * units_of_frame(client, 48),
-        .payload_size = size,
-        .marker = part == (video ? parts_of_frame(client) : 1) - 1,
-        .codec = video ? CODEC_VP8 : CODEC_OPUS,
-    };
-    if (!video && client->audio_level > 0) {
-        packet->bytes[size + 1] = 0x80 | client->audio_level;
-        info->extensions.present = RTP_EXTENSION_BIT(RTP_EXTENSION_AUDIO_LEVEL);
-        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].at = (uint16_t)(size + 1);
-        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].size = 1;
-    }
+    enum codec_id codec = client->sections[section].codec;
+    return codec ? codec : CODEC_VP8;
 }
 
-static void publish_layer(struct world_client *client, uint32_t number,
+/** A part of a picture: its codec's header, filler, and the truth at its end. */
+static struct packet *video_packet(struct world_client *client, uint16_t section, uint32_t layer,
+                                   const struct world_picture *picture, uint32_t part)
+{
+    struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
+    assert_non_null(packet);
+    uint16_t size = picture->payload_size;
+    memset(packet->bytes, 0xaa, size);
+    world_picture_head(client, codec_of(client, section), layer, picture, part, packet->bytes);
+    world_picture_truth(client, layer, picture, packet->bytes + size);
+    *media_info_of(packet) = (struct media_info){
+        .timestamp = client->video_timestamp + client->frame * units_of_frame(client, 90),
+        .payload_size = size,
+        .marker = part + 1 == picture->parts,
+        .codec = (uint8_t)codec_of(client, section),
+    };
+    return packet;
+}
+
+static struct packet *audio_packet(struct world_client *client)
+{
+    struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
+    assert_non_null(packet);
+    memset(packet->bytes, 0xaa, AUDIO_PAYLOAD);
+    world_picture_truth(client, 0, &(struct world_picture){ .parts = 1 },
+                        packet->bytes + AUDIO_PAYLOAD);
+    struct media_info *info = media_info_of(packet);
+    *info = (struct media_info){
+        .timestamp = client->frame * units_of_frame(client, 48),
+        .payload_size = AUDIO_PAYLOAD,
+        .marker = true,
+        .codec = CODEC_OPUS,
+    };
+    if (client->audio_level > 0) {
+        packet->bytes[AUDIO_PAYLOAD + 1] = 0x80 | client->audio_level;
+        info->extensions.present = RTP_EXTENSION_BIT(RTP_EXTENSION_AUDIO_LEVEL);
+        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].at = AUDIO_PAYLOAD + 1;
+        info->extensions.places[RTP_EXTENSION_AUDIO_LEVEL].size = 1;
+    }
+    return packet;
+}
+
+static void publish_layer(struct world_client *client, uint16_t section, uint32_t number,
                           struct datagram_batch *batch)
 {
     struct world_layer *layer = &client->layers[number];
-    for (uint32_t part = 0; !layer->paused && part < parts_of_frame(client); part++) {
-        struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
-        assert_non_null(packet);
-        fill_payload(client, packet, part, true, number);
-        packet->bytes[layer_payload(number) - 9] = (uint8_t)number;
+    struct world_picture picture;
+    if (!world_next_picture(client, number, &picture) || layer->paused)
+        return;
+    for (uint32_t part = 0; part < picture.parts; part++) {
+        struct packet *packet = video_packet(client, section, number, &picture, part);
         const struct media_info *info = media_info_of(packet);
         struct rtp_rewrite fields = { .timestamp = info->timestamp + number * 777777,
                                       .sequence = layer->sequence++,
@@ -133,39 +115,66 @@ void world_send(struct world_client *client, uint16_t section, uint64_t now_us,
     packet_unref(packet);
 }
 
+/** Sound, in RED where the client sends that. */
+static void publish_audio(struct world_client *client, uint16_t section, uint64_t now_us,
+                          struct datagram_batch *batch)
+{
+    struct packet *packet = audio_packet(client);
+    media_info_of(packet)->sequence = client->output[section]++;
+    struct rtc_outgoing outgoing = world_outgoing(client, section, media_info_of(packet));
+    packet_ring_put(&client->sent[section], packet);
+    uint8_t red[REDUNDANCY_SIZE_MAX];
+    size_t red_size = client->sends_red ? redundancy_write(&client->sent[section], packet, 2,
+                                                           RTC_CLIENT_OPUS, red)
+                                        : 0;
+    if (red_size > 0) {
+        outgoing.payload = bytes_of(red, red_size);
+        outgoing.payload_type = RTC_CLIENT_RED;
+    }
+    rtc_sender_send(rtc_peer_sender(client->peer, section), now_us, batch, packet, &outgoing);
+    packet_unref(packet);
+}
+
+static void publish_video(struct world_client *client, uint16_t section, uint64_t now_us,
+                          struct datagram_batch *batch)
+{
+    const uint32_t layer = WORLD_LAYERS - 1;
+    struct world_picture picture;
+    if (!world_next_picture(client, layer, &picture))
+        return;
+    for (uint32_t part = 0; part < picture.parts; part++)
+        world_send(client, section, now_us, batch,
+                   video_packet(client, section, layer, &picture, part));
+}
+
+/**
+ * The client's engine does not know the SSRCs of its layers, and so not when a key frame is wanted
+ * of them: the server's worker has counted.
+ */
+static bool layers_were_asked(struct world_client *client)
+{
+    const struct rtc_thread *thread = &client->world->workers[client->worker].thread;
+    uint64_t asked = metric_get(&thread->counters.values[RTC_METRIC_PLIS_SENT]);
+    bool again = asked != client->layers_asked;
+    client->layers_asked = asked;
+    return again && client->layers[0].bitrate_bps > 0;
+}
+
 void world_publish_frame(struct world_client *client, uint64_t now_us, struct datagram_batch *batch)
 {
+    client->key_frame_next |= layers_were_asked(client);
     for (uint16_t i = 0; i < client->offer.section_count; i++) {
-        struct rtc_sender *sender = rtc_peer_sender(client->peer, i);
-        bool video = client->sections[i].kind == RTC_KIND_VIDEO;
-        if (client->produce) {
+        if (client->produce)
             client->produce(client->producer, i, now_us, batch);
-            continue;
-        }
-        if (client->sections[i].rid_count > 0) {
+        else if (client->sections[i].rid_count > 0)
             for (uint32_t layer = 0; layer < WORLD_LAYERS; layer++)
-                publish_layer(client, layer, batch);
+                publish_layer(client, i, layer, batch);
+        else if (!rtc_peer_sender(client->peer, i))
             continue;
-        }
-        for (uint32_t part = 0; sender && part < (video ? parts_of_frame(client) : 1); part++) {
-            struct packet *packet = packet_pool_take(&client->pool, PACKET_BYTES_MAX);
-            assert_non_null(packet);
-            fill_payload(client, packet, part, video, WORLD_LAYERS - 1);
-            media_info_of(packet)->sequence = client->output[i]++;
-            struct rtc_outgoing outgoing = world_outgoing(client, i, media_info_of(packet));
-            packet_ring_put(&client->sent[i], packet);
-            uint8_t red[REDUNDANCY_SIZE_MAX];
-            size_t red_size =
-                !video && client->sends_red
-                    ? redundancy_write(&client->sent[i], packet, 2, RTC_CLIENT_OPUS, red)
-                    : 0;
-            if (red_size > 0) {
-                outgoing.payload = bytes_of(red, red_size);
-                outgoing.payload_type = RTC_CLIENT_RED;
-            }
-            rtc_sender_send(sender, now_us, batch, packet, &outgoing);
-            packet_unref(packet);
-        }
+        else if (client->sections[i].kind == RTC_KIND_VIDEO)
+            publish_video(client, i, now_us, batch);
+        else
+            publish_audio(client, i, now_us, batch);
     }
     client->frame++;
     client->key_frame_next = false;

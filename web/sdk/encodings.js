@@ -10,14 +10,19 @@ const SIMULCAST_CODECS = ['video/vp8', 'video/h264'];
 /** Pixels of the longer side from which a picture is worth two sizes, and three. */
 const TWO_FROM = 640;
 const THREE_FROM = 960;
+/**
+ * The smallest of several sizes is what the thinnest paths get, beside the sound: half as many pictures as the others,
+ * so that each of them is as clear at a rate of which 100 kbit/s can carry the first temporal layer.
+ */
+const SMALLEST = { rid: 'l', maxBitrate: 60_000, maxFramerate: 15 };
 const SMALL_SIZE = [{ maxBitrate: 400_000 }];
 const TWO_SIZES = [
-    { rid: 'l', maxBitrate: 150_000, scaleResolutionDownBy: 2 },
+    { ...SMALLEST, scaleResolutionDownBy: 2 },
     { rid: 'h', maxBitrate: 700_000, scaleResolutionDownBy: 1 },
 ];
 const THREE_SIZES = [
-    { rid: 'l', maxBitrate: 150_000, scaleResolutionDownBy: 4 },
-    { rid: 'm', maxBitrate: 500_000, scaleResolutionDownBy: 2 },
+    { ...SMALLEST, scaleResolutionDownBy: 4 },
+    { rid: 'm', maxBitrate: 450_000, scaleResolutionDownBy: 2 },
     { rid: 'h', maxBitrate: 1_500_000, scaleResolutionDownBy: 1 },
 ];
 
@@ -29,7 +34,7 @@ const THREE_SIZES = [
  * @returns {Encoding[]}
  */
 export function directEncodings(source, kind) {
-    if (kind === 'audio') return [{ maxBitrate: source === 'microphone' ? 48_000 : 128_000 }];
+    if (kind === 'audio') return [{ maxBitrate: source === 'microphone' ? 32_000 : 128_000 }];
     return [{ maxBitrate: source === 'screen' ? 2_500_000 : 1_500_000 }];
 }
 

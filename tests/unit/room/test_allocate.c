@@ -172,6 +172,50 @@ static void test_with_probes_a_lone_picture_is_thinned_not_tried(void **state)
     call.now_us += time_from_ms(2000);
     divide(&call, 400 * KBPS);
     assert_int_not_equal(call.states[0].step, ALLOCATE_NONE);
+    // a path that was wide until now: at once
+    call.now_us += time_from_ms(250);
+    divide(&call, 50 * KBPS);
+    assert_int_equal(call.states[0].step, ALLOCATE_NONE);
+}
+
+static void test_a_lone_picture_that_just_fits_outlives_a_dip(void **state)
+{
+    (void)state;
+    struct call call = { .explored = true };
+    add(&call, 1);
+    call.items[0].steps[0].bitrate_bps = 30 * KBPS;
+    divide(&call, 35 * KBPS);
+    // another key frame would be dearer
+    for (int i = 0; i < 11; i++) {
+        call.now_us += time_from_ms(250);
+        divide(&call, 10 * KBPS);
+        assert_int_equal(call.states[0].step, 0);
+    }
+    call.now_us += time_from_ms(250);
+    divide(&call, 10 * KBPS);
+    assert_int_equal(call.states[0].step, ALLOCATE_NONE);
+    // a path that was wide until now has a queue to get rid of
+    call.now_us += time_from_s(4);
+    divide(&call, 400 * KBPS);
+    assert_int_not_equal(call.states[0].step, ALLOCATE_NONE);
+    call.now_us += time_from_ms(250);
+    divide(&call, 10 * KBPS);
+    assert_int_equal(call.states[0].step, ALLOCATE_NONE);
+}
+
+static void test_a_first_picture_that_came_and_went_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct call call = { .explored = true };
+    add(&call, 1);
+    for (int i = 0; i < 8; i++) {
+        divide(&call, 160 * KBPS);
+        assert_int_equal(call.states[0].step, 0);
+        call.now_us += time_from_s(4);
+        divide(&call, 10 * KBPS);
+        assert_int_equal(call.states[0].step, ALLOCATE_NONE);
+        call.now_us += time_from_s(2);
+    }
 }
 
 static void test_what_comes_out_first_is_no_way_down(void **state)
@@ -199,6 +243,8 @@ int main(void)
         cmocka_unit_test(test_a_path_that_swings_does_not_make_layers_flap),
         cmocka_unit_test(test_a_lone_picture_that_does_not_fit_is_tried_now_and_then),
         cmocka_unit_test(test_with_probes_a_lone_picture_is_thinned_not_tried),
+        cmocka_unit_test(test_a_lone_picture_that_just_fits_outlives_a_dip),
+        cmocka_unit_test(test_a_first_picture_that_came_and_went_is_not_waited_for),
         cmocka_unit_test(test_what_comes_out_first_is_no_way_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
