@@ -5,40 +5,37 @@
 
 #include "base/memory.h"
 
-// What an idle queue keeps: one small record.
-#define KEPT_CAPACITY 2048
+// A small record and its like.
+#define CAPACITY_MIN 256
 
-void byte_queue_add(struct byte_queue *queue, struct bytes bytes)
+uint8_t *byte_queue_extend(struct byte_queue *queue, size_t size)
 {
-    if (bytes.size == 0)
-        return;
-    if (queue->capacity - queue->end < bytes.size && queue->begin > 0) {
+    if (queue->capacity - queue->end < size && queue->begin > 0) {
         memmove(queue->data, queue->data + queue->begin, byte_queue_size(queue));
         queue->end -= queue->begin;
         queue->begin = 0;
     }
-    if (queue->capacity - queue->end < bytes.size) {
-        size_t wanted = max_of(queue->end + bytes.size, queue->capacity * 2);
-        queue->capacity = max_of(wanted, (size_t)KEPT_CAPACITY);
+    if (queue->capacity - queue->end < size) {
+        size_t wanted = max_of(queue->end + size, queue->capacity * 2);
+        queue->capacity = max_of(wanted, (size_t)CAPACITY_MIN);
         queue->data = memory_resize(queue->data, queue->capacity);
     }
-    memcpy(queue->data + queue->end, bytes.data, bytes.size);
-    queue->end += bytes.size;
+    queue->end += size;
+    return queue->data + queue->end - size;
+}
+
+void byte_queue_add(struct byte_queue *queue, struct bytes bytes)
+{
+    if (bytes.size > 0)
+        memcpy(byte_queue_extend(queue, bytes.size), bytes.data, bytes.size);
 }
 
 void byte_queue_remove(struct byte_queue *queue, size_t size)
 {
     ensure(size <= byte_queue_size(queue));
     queue->begin += size;
-    if (queue->begin < queue->end)
-        return;
-    queue->begin = 0;
-    queue->end = 0;
-    if (queue->capacity > KEPT_CAPACITY) {
-        free(queue->data);
-        queue->data = NULL;
-        queue->capacity = 0;
-    }
+    if (queue->begin == queue->end)
+        byte_queue_done(queue);
 }
 
 void byte_queue_done(struct byte_queue *queue)

@@ -23,9 +23,11 @@ static inline struct bytes byte_queue_view(const struct byte_queue *queue)
 }
 
 void byte_queue_add(struct byte_queue *queue, struct bytes bytes);
-/** Removes from the front; gives memory back when it gets empty after having grown large. */
+/** Makes room for so many bytes (not 0) at the end; they are for the caller to write. */
+uint8_t *byte_queue_extend(struct byte_queue *queue, size_t size);
+/** Removes from the front; gives all memory back when it gets empty. */
 void byte_queue_remove(struct byte_queue *queue, size_t size);
-/** Wipes and frees. */
+/** Frees its memory; it is empty then. */
 void byte_queue_done(struct byte_queue *queue);
 
 /** The two ends of a BIO made by byte_queue_bio; must outlive it. */

@@ -14,9 +14,8 @@
 #include "base/text.h"
 #include "crypto/x509.h"
 
-#define TLS_ALPN_SIZE_MAX    32
-#define TLS_SERVER_NAME_SIZE 256
-#define TLS_ERROR_SIZE       160
+#define TLS_ALPN_SIZE_MAX 32
+#define TLS_ERROR_SIZE    160
 /** Undelivered ciphertext a stream holds; tls_stream_input takes no more. */
 #define TLS_INPUT_SIZE_MAX (64u << 10)
 /** Ciphertext waiting for the network above which tls_stream_write takes no more. */
@@ -110,7 +109,5 @@ void tls_stream_close(struct tls_stream *stream);
 
 /** The protocol selected by ALPN, "" when none. */
 const char *tls_stream_alpn(const struct tls_stream *stream);
-/** Server: the name the client asked for (SNI), "" when none. */
-const char *tls_stream_server_name(const struct tls_stream *stream);
-/** "TLSv1.3", for logs. */
+/** "TLSv1.3", for logs; "" before the handshake is done. */
 const char *tls_stream_version(const struct tls_stream *stream);

@@ -23,6 +23,7 @@ void tls_context_unref(struct tls_context *context)
         return;
     SSL_CTX_free(context->openssl);
     BIO_meth_free(context->bio_method);
+    cipher_provider_free(context->ciphers);
     free(context);
 }
 
@@ -110,6 +111,8 @@ int tls_server_context_new(const struct tls_server_config *config, struct text_b
     SSL_CTX_set_session_id_context(common->openssl, session_id_context,
                                    sizeof(session_id_context) - 1);
     SSL_CTX_set_num_tickets(common->openssl, 1);
+    common->ciphers = cipher_provider_new(CIPHER_BEST);
+    SSL_CTX_set_keylog_callback(common->openssl, tls_stream_note_secret);
     *ret_context = context;
     return 0;
 }

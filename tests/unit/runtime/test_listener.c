@@ -213,7 +213,6 @@ static void test_openssl_s_client_talks_to_a_secure_stream(void **state)
         turn_until(&link->loop, received(&link->server) == 13);
         assert_string_equal(stream_alpn(link->server.stream), "http/1.1");
         const struct tls_stream *tls = secure_stream_tls(link->server.stream);
-        assert_string_equal(tls_stream_server_name(tls), "localhost");
         assert_string_equal(tls_stream_version(tls), i ? "TLSv1.3" : "TLSv1.2");
         say(&link->server, "to the client");
         stream_finish(link->server.stream, 5 * TIME_US_PER_S);
