@@ -227,6 +227,54 @@ static void test_openssl_s_client_talks_to_a_secure_stream(void **state)
     }
 }
 
+/** Reads until `text` was in it. */
+static void read_until(int fd, const char *text)
+{
+    char got[16384];
+    size_t size = 0;
+    do {
+        ssize_t more = read(fd, got + size, sizeof(got) - 1 - size);
+        assert_true(more > 0);
+        size += (size_t)more;
+        got[size] = '\0';
+    } while (!strstr(got, text));
+}
+
+static void test_openssl_s_client_changes_its_keys(void **state)
+{
+    (void)state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    // the last of them is left to OpenSSL's own object
+    static const char *const suites[] = { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                          "TLS_CHACHA20_POLY1305_SHA256" };
+    for (size_t i = 0; i < array_size(suites); i++) {
+        struct link *link = link_new(true);
+        char command[200];
+        snprintf(command, sizeof(command),
+                 "exec openssl s_client -connect 127.0.0.1:%u -tls1_3 -ciphersuites %s 2>&1",
+                 tcp_listener_port(link->listener), suites[i]);
+        int in, out;
+        pid_t pid = spawn(command, &in, &out);
+        turn_until(&link->loop, link->server.opened);
+        say(&link->server, "before");
+        read_until(out, "before");
+        // with the next data: new keys of the client, and the wish for new ones of the server
+        assert_int_equal(write(in, "K\n", 2), 2);
+        read_until(out, "KEYUPDATE");
+        assert_int_equal(write(in, "to the server", 13), 13);
+        turn_until(&link->loop, received(&link->server) == 13);
+        say(&link->server, "to the client");
+        read_until(out, "to the client");
+        stream_finish(link->server.stream, 5 * TIME_US_PER_S);
+        close(in);
+        turn_until(&link->loop, link->server.closed);
+        close(out);
+        waitpid(pid, NULL, 0);
+        link_free(link);
+    }
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -240,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_listener_without_descriptors_closes_connections_and_recovers),
         cmocka_unit_test(test_ipv6_and_ipv4_reach_the_same_listener),
         cmocka_unit_test(test_openssl_s_client_talks_to_a_secure_stream),
+        cmocka_unit_test(test_openssl_s_client_changes_its_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
