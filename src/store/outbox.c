@@ -191,7 +191,8 @@ void outbox_remove(struct outbox *outbox, struct outbox_event *event)
 {
     if (event->state == OUTBOX_NEW) {
         list_remove(&event->node);
-        outbox_event_unref(event); // that of the batch
+        ensure(event->references > 1); // the map's, too
+        outbox_event_unref(event);     // that of the batch
     } else {
         note_removed(&outbox->waiting, event->number);
         write_soon(outbox);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { runCommand } from '../support/server.mjs';
+import { joinByKeyboard, playing } from './helpers/app_pages.mjs';
 import { chromium, roomPage } from './helpers/browsers.mjs';
 import { bothSee, clients } from './helpers/call_clients.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
@@ -64,6 +65,17 @@ for (const language of Object.keys(clients)) {
         await caller.page.close();
     });
 }
+
+test('a private link to a room leads there', async () => {
+    const page = await roomPage(chrome, roost.url, { room: 'linked', name: 'ann' });
+    const guest = await joinByKeyboard(chrome, `${roost.url}/call/linked@rooms`, 'The Guest');
+    await sees(page, 'The Guest');
+    await playing(guest, 2);
+    assert.deepEqual(guest.problems, []);
+    await guest.context.close();
+    await isGone(page, 'The Guest');
+    await page.close();
+});
 
 test('callers of all languages meet in a room that none of them knows to be one', async () => {
     const callers = [];
