@@ -1,4 +1,4 @@
-#include "sim/flow.h"
+#include "sim/flow_int.h"
 
 #include <stdlib.h>
 
@@ -13,8 +13,6 @@
 #define PADDING       1000
 #define PACE_PARTS    5 // 2.5 times the estimate
 #define PACE_OF       2
-#define TCP_BYTES     1448
-#define TCP_RETRY_US  TIME_US_PER_S
 #define RECEIVER_PORT 9000
 
 /** What a packet of a flow begins with. */
@@ -30,7 +28,7 @@ struct flows {
     struct network *net;
     struct network_endpoint *receiver;
     struct net_address receiver_address;
-    struct network_pipe_config path;
+    struct network_pipe_config path, way_back;
     struct flow flows[FLOWS_MAX];
     size_t count;
     uint32_t acknowledged[FLOWS_MAX]; /**< by TCP's receiver: all below */
@@ -51,7 +49,9 @@ static void record(struct flow *flow, uint64_t now_us, const struct head *head, 
         flow->arrivals =
             memory_resize(flow->arrivals, flow->arrival_capacity * sizeof(*flow->arrivals));
     }
-    uint64_t alone_us = flow->config.delay_us + flow->flows->path.delay_us;
+    const struct network_pipe_config *path =
+        flow->config.back ? &flow->flows->way_back : &flow->flows->path;
+    uint64_t alone_us = flow->config.delay_us + path->delay_us;
     uint64_t taken_us = now_us - head->sent_us;
     flow->arrivals[flow->arrival_count++] = (struct flow_arrival){
         .at_ms = (uint32_t)(since_start_us(now_us) / TIME_US_PER_MS),
@@ -74,10 +74,30 @@ static void answer_tcp(struct flows *flows, const struct net_path *path, const s
     datagram_batch_add(&flows->answers, path, &answer, sizeof(answer));
 }
 
+static void media_output(struct flow *flow, uint64_t now_us, struct datagram_batch *batch);
+static uint64_t media_deadline(const struct flow *flow);
+static void media_tick(struct flow *flow, uint64_t now_us);
+static void take_feedback(struct flow *flow, uint64_t now_us, struct bytes datagram);
+
+/** The flow whose media the receiver sends to there; NULL: none. */
+static struct flow *flow_back_to(struct flows *flows, const struct net_address *address)
+{
+    for (size_t i = 0; i < flows->count; i++) {
+        if (flows->flows[i].config.back && net_address_equal(&flows->flows[i].address, address))
+            return &flows->flows[i];
+    }
+    return NULL;
+}
+
 static void receiver_input(void *owner, uint64_t now_us, const struct net_path *path,
                            struct bytes datagram)
 {
     struct flows *flows = owner;
+    struct flow *back = flow_back_to(flows, &path->remote);
+    if (back) {
+        take_feedback(back, now_us, datagram);
+        return;
+    }
     struct head head;
     memcpy(&head, datagram.data, sizeof(head));
     struct flow *flow = &flows->flows[head.flow];
@@ -93,11 +113,24 @@ static uint64_t receiver_deadline(void *owner)
     struct flows *flows = owner;
     uint64_t deadline_us = datagram_batch_empty(&flows->answers) ? TIME_NEVER : 0;
     for (size_t i = 0; i < flows->count; i++) {
-        if (flows->flows[i].config.kind == FLOW_MEDIA)
-            deadline_us =
-                time_earlier(deadline_us, twcc_receiver_deadline(&flows->flows[i].receiver));
+        struct flow *flow = &flows->flows[i];
+        if (flow->config.back)
+            deadline_us = time_earlier(deadline_us, media_deadline(flow));
+        else if (flow->config.kind == FLOW_MEDIA)
+            deadline_us = time_earlier(deadline_us, twcc_receiver_deadline(&flow->receiver));
     }
     return deadline_us;
+}
+
+static void write_feedback(struct flow *flow, uint64_t now_us, const struct net_path *path,
+                           struct datagram_batch *batch)
+{
+    uint8_t bytes[1200];
+    struct writer writer = writer_of(bytes, sizeof(bytes));
+    while (twcc_receiver_output(&flow->receiver, now_us, 1, &writer)) {
+        datagram_batch_add(batch, path, bytes, writer.size);
+        writer = writer_of(bytes, sizeof(bytes));
+    }
 }
 
 static void receiver_output(void *owner, uint64_t now_us, struct datagram_batch *batch)
@@ -112,25 +145,30 @@ static void receiver_output(void *owner, uint64_t now_us, struct datagram_batch 
     datagram_batch_clear(&flows->answers);
     for (size_t i = 0; i < flows->count; i++) {
         struct flow *flow = &flows->flows[i];
-        if (flow->config.kind != FLOW_MEDIA)
-            continue;
-        uint8_t bytes[1200];
-        struct writer writer = writer_of(bytes, sizeof(bytes));
         path = (struct net_path){ .local = flows->receiver_address, .remote = flow->address };
-        while (twcc_receiver_output(&flow->receiver, now_us, 1, &writer)) {
-            datagram_batch_add(batch, &path, bytes, writer.size);
-            writer = writer_of(bytes, sizeof(bytes));
-        }
+        if (flow->config.back)
+            media_output(flow, now_us, batch);
+        else if (flow->config.kind == FLOW_MEDIA)
+            write_feedback(flow, now_us, &path, batch);
     }
 }
 
-static const struct network_ops receiver_ops = { receiver_input, NULL, receiver_deadline,
+static void receiver_tick(void *owner, uint64_t now_us)
+{
+    struct flows *flows = owner;
+    for (size_t i = 0; i < flows->count; i++) {
+        if (flows->flows[i].config.back)
+            media_tick(&flows->flows[i], now_us);
+    }
+}
+
+static const struct network_ops receiver_ops = { receiver_input, receiver_tick, receiver_deadline,
                                                  receiver_output };
 
 // Media
 
-static void send_packet(struct flow *flow, uint64_t now_us, uint32_t number, size_t size,
-                        bool audio, struct datagram_batch *batch)
+void flow_send_packet(struct flow *flow, uint64_t now_us, uint32_t number, size_t size, bool audio,
+                      struct datagram_batch *batch)
 {
     uint8_t bytes[PACKET_BYTES + 300] = { 0 };
     struct head head = {
@@ -140,7 +178,9 @@ static void send_packet(struct flow *flow, uint64_t now_us, uint32_t number, siz
         .audio = audio,
     };
     memcpy(bytes, &head, sizeof(head));
-    struct net_path path = { .local = flow->address, .remote = flow->flows->receiver_address };
+    const struct net_address *receiver = &flow->flows->receiver_address;
+    struct net_path path = { .local = flow->config.back ? *receiver : flow->address,
+                             .remote = flow->config.back ? flow->address : *receiver };
     datagram_batch_add(batch, &path, bytes, size);
     flow->sent_packets++;
     if (flow->config.kind == FLOW_MEDIA)
@@ -188,20 +228,46 @@ static void send_paced(struct flow *flow, uint64_t now_us, struct datagram_batch
         flow->pending_bytes > 0 ? min_of(flow->pending_bytes, (uint32_t)PACKET_BYTES) : PADDING;
     size = max_of(size, (size_t)60);
     flow->pending_bytes -= min_of((uint32_t)size, flow->pending_bytes);
-    send_packet(flow, now_us, flow->sequence, size, false, batch);
+    flow_send_packet(flow, now_us, flow->sequence, size, false, batch);
     flow->next_packet_us = now_us + (uint64_t)((double)size * 8 * 1e6 / pace_bps);
+}
+
+static bool started(const struct flow *flow, uint64_t now_us)
+{
+    return since_start_us(now_us) >= flow->config.start_us;
+}
+
+static uint64_t media_deadline(const struct flow *flow)
+{
+    uint64_t start_us = START_US + flow->config.start_us;
+    if (network_now(flow->flows->net) < start_us)
+        return start_us;
+    uint64_t deadline_us = bwe_deadline(&flow->bwe);
+    if (flow->paused)
+        return deadline_us;
+    if (flow->config.audio_bps > 0)
+        deadline_us = time_earlier(deadline_us, flow->next_audio_us);
+    if (media_has_packet(flow))
+        deadline_us = time_earlier(deadline_us, flow->next_packet_us);
+    return time_earlier(deadline_us, flow->next_frame_us);
+}
+
+static void media_tick(struct flow *flow, uint64_t now_us)
+{
+    if (started(flow, now_us) && bwe_deadline(&flow->bwe) <= now_us)
+        bwe_tick(&flow->bwe, now_us);
 }
 
 static void media_output(struct flow *flow, uint64_t now_us, struct datagram_batch *batch)
 {
-    if (flow->paused)
+    if (flow->paused || !started(flow, now_us))
         return;
     bwe_set_wanted(&flow->bwe, now_us, flow->config.best_bps + flow->config.audio_bps);
     if (flow->bwe.probe.state == BWE_PROBE_WANTED && !flow->config.no_probes)
         bwe_probe_begin(&flow->bwe.probe, now_us);
     if (flow->config.audio_bps > 0 && flow->next_audio_us <= now_us) {
-        send_packet(flow, now_us, flow->sequence,
-                    flow->config.audio_bps * AUDIO_US / TIME_US_PER_S / 8, true, batch);
+        flow_send_packet(flow, now_us, flow->sequence,
+                         flow->config.audio_bps * AUDIO_US / TIME_US_PER_S / 8, true, batch);
         flow->next_audio_us = now_us + AUDIO_US;
     }
     if (flow->next_frame_us <= now_us)
@@ -224,62 +290,6 @@ static void take_feedback(struct flow *flow, uint64_t now_us, struct bytes datag
     }
 }
 
-// TCP
-
-static void take_acknowledgement(struct flow *flow, uint64_t now_us, uint32_t number)
-{
-    if (number > flow->acknowledged) {
-        uint32_t fresh = number - flow->acknowledged;
-        flow->acknowledged = number;
-        flow->duplicates = 0;
-        flow->progress_us = now_us;
-        // RFC 6582: what is still missing of the same event
-        flow->again = number < flow->recover;
-        if (!flow->again)
-            flow->window += flow->window < flow->threshold ? fresh : fresh / flow->window;
-        return;
-    }
-    if (++flow->duplicates != 3 || number < flow->recover)
-        return;
-    flow->threshold = max_of(flow->window / 2, 2.0);
-    flow->window = flow->threshold;
-    flow->recover = flow->next;
-    flow->again = true;
-}
-
-static bool tcp_may_send(const struct flow *flow)
-{
-    uint32_t out = flow->next - flow->acknowledged;
-    return flow->again || out - min_of(flow->duplicates, out) < (uint32_t)flow->window;
-}
-
-static void tcp_output(struct flow *flow, uint64_t now_us, struct datagram_batch *batch)
-{
-    if (flow->done_us > 0)
-        return;
-    uint64_t all = flow->config.transfer_bytes / TCP_BYTES;
-    if (all > 0 && flow->acknowledged >= all) {
-        flow->done_us = now_us;
-        return;
-    }
-    if (flow->progress_us == 0)
-        flow->progress_us = now_us;
-    if (now_us - flow->progress_us >= TCP_RETRY_US) {
-        flow->threshold = max_of(flow->window / 2, 2.0);
-        flow->window = 1;
-        flow->next = flow->acknowledged;
-        flow->recover = flow->acknowledged;
-        flow->duplicates = 0;
-        flow->progress_us = now_us;
-    }
-    if (flow->again) {
-        send_packet(flow, now_us, flow->acknowledged, TCP_BYTES, false, batch);
-        flow->again = false;
-    }
-    while (tcp_may_send(flow))
-        send_packet(flow, now_us, flow->next++, TCP_BYTES, false, batch);
-}
-
 // Both
 
 static void flow_input(void *owner, uint64_t now_us, const struct net_path *path unused,
@@ -287,56 +297,52 @@ static void flow_input(void *owner, uint64_t now_us, const struct net_path *path
 {
     struct flow *flow = owner;
     struct head head;
+    if (flow->config.back) {
+        memcpy(&head, datagram.data, sizeof(head));
+        record(flow, now_us, &head, datagram.size);
+        twcc_receiver_packet(&flow->receiver, now_us, (uint16_t)head.number, 1);
+        return;
+    }
     if (flow->config.kind == FLOW_MEDIA) {
         take_feedback(flow, now_us, datagram);
         return;
     }
     memcpy(&head, datagram.data, sizeof(head));
-    take_acknowledgement(flow, now_us, head.number);
-}
-
-static bool started(const struct flow *flow, uint64_t now_us)
-{
-    return since_start_us(now_us) >= flow->config.start_us;
+    flow_tcp_acknowledged(flow, now_us, head.number);
 }
 
 static uint64_t flow_deadline(void *owner)
 {
     struct flow *flow = owner;
     uint64_t start_us = START_US + flow->config.start_us;
+    if (flow->config.back)
+        return twcc_receiver_deadline(&flow->receiver);
+    if (flow->config.kind == FLOW_MEDIA)
+        return media_deadline(flow);
     if (network_now(flow->flows->net) < start_us)
         return start_us;
-    if (flow->config.kind == FLOW_TCP)
-        return flow->done_us > 0    ? TIME_NEVER
-               : tcp_may_send(flow) ? 0
-                                    : flow->progress_us + TCP_RETRY_US;
-    uint64_t deadline_us = bwe_deadline(&flow->bwe);
-    if (flow->paused)
-        return deadline_us;
-    if (flow->config.audio_bps > 0)
-        deadline_us = time_earlier(deadline_us, flow->next_audio_us);
-    if (media_has_packet(flow))
-        deadline_us = time_earlier(deadline_us, flow->next_packet_us);
-    return time_earlier(deadline_us, flow->next_frame_us);
+    return flow->done_us > 0         ? TIME_NEVER
+           : flow_tcp_may_send(flow) ? 0
+                                     : flow->progress_us + FLOW_TCP_RETRY_US;
 }
 
 static void flow_tick(void *owner, uint64_t now_us)
 {
     struct flow *flow = owner;
-    if (flow->config.kind == FLOW_MEDIA && started(flow, now_us) &&
-        bwe_deadline(&flow->bwe) <= now_us)
-        bwe_tick(&flow->bwe, now_us);
+    if (flow->config.kind == FLOW_MEDIA && !flow->config.back)
+        media_tick(flow, now_us);
 }
 
 static void flow_output(void *owner, uint64_t now_us, struct datagram_batch *batch)
 {
     struct flow *flow = owner;
-    if (!started(flow, now_us))
-        return;
-    if (flow->config.kind == FLOW_MEDIA)
+    struct net_path path = { .local = flow->address, .remote = flow->flows->receiver_address };
+    if (flow->config.back)
+        write_feedback(flow, now_us, &path, batch);
+    else if (flow->config.kind == FLOW_MEDIA)
         media_output(flow, now_us, batch);
-    else
-        tcp_output(flow, now_us, batch);
+    else if (started(flow, now_us))
+        flow_tcp_output(flow, now_us, batch);
 }
 
 static const struct network_ops flow_ops = { flow_input, flow_tick, flow_deadline, flow_output };
@@ -371,6 +377,12 @@ void flows_set_path(struct flows *flows, const struct network_pipe_config *confi
 {
     flows->path = *config;
     network_pipe_set(network_downlink(flows->receiver), config);
+}
+
+void flows_set_way_back(struct flows *flows, const struct network_pipe_config *config)
+{
+    flows->way_back = *config;
+    network_pipe_set(network_uplink(flows->receiver), config);
 }
 
 void flow_set_return_path(struct flow *flow, const struct network_pipe_config *config)

@@ -1,7 +1,8 @@
 /**
  * Flows through one bottleneck, in virtual time: media under the congestion control of proto/bwe,
  * and transfers like TCP's. All end at one receiver, whose downlink is the bottleneck; each has a
- * delay of its own.
+ * delay of its own. Media may go the other way, too, out of the receiver's uplink, in which the
+ * feedback of the others waits then.
  *
  *     struct flows *flows = flows_new(1);
  *     flows_set_path(flows, &(struct network_pipe_config){ .bandwidth_bps = 1000000 });
@@ -31,6 +32,7 @@ struct flow_config {
     /** Media that comes in steps, as layers do: the best that fits is sent. 0 ends; all 0: any. */
     uint64_t levels_bps[FLOW_LEVELS_MAX];
     uint64_t audio_bps;      /**< media: always sent besides, in packets of 20 ms */
+    bool back;               /**< media: from the receiver to the other end */
     bool no_probes;          /**< nobody sends the trains that are wanted */
     uint64_t transfer_bytes; /**< TCP: ends after them; 0: never */
 };
@@ -82,6 +84,8 @@ struct flows *flows_new(uint64_t seed);
 void flows_free(struct flows *flows);
 /** Sets the bottleneck; packets in it are not touched. */
 void flows_set_path(struct flows *flows, const struct network_pipe_config *config);
+/** Sets the way out of the receiver, for all feedback and for media that goes back. */
+void flows_set_way_back(struct flows *flows, const struct network_pipe_config *config);
 /** Impairs the way of feedback of one flow. Its delay is added to the flow's. */
 void flow_set_return_path(struct flow *flow, const struct network_pipe_config *config);
 struct flow *flows_add(struct flows *flows, const struct flow_config *config);

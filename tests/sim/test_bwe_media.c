@@ -1,5 +1,5 @@
-// What a sender of media meets besides a change of capacity: pauses (RFC 8867, 5.8), losses,
-// jitter, a way back that loses or stops, layers that leave the path half empty.
+// What a sender of media meets besides a change of capacity: pauses, losses, jitter, a way back
+// that is thin, loses or stops, layers that leave the path half empty.
 #include <stdio.h>
 
 #include "sim/flow.h"
@@ -163,7 +163,7 @@ static void test_lost_feedback_costs_little(void **state)
 static void test_a_full_way_back_costs_little(void **state)
 {
     (void)state;
-    // RFC 8867, 5.3: feedback waits in a queue of its own
+    // feedback alone fills it; with media in it: test_bwe_shared.c
     struct flows *flows = flows_new(26);
     struct network_pipe_config path = path_of(2000000);
     flows_set_path(flows, &path);

@@ -186,21 +186,51 @@ static void test_a_join_over_a_thin_path_does_not_fill_it(void **state)
     world_free(call.world);
 }
 
-static void test_two_on_one_access_line_share_it(void **state)
+/** Another receiver of the same picture. */
+static struct world_client *join_another(struct call *call)
+{
+    struct world_client *other = world_add_client(call->world, 0);
+    world_add_section(other, RTC_KIND_VIDEO, false);
+    world_negotiate(other);
+    assert_true(world_connect(call->world, time_from_s(10)));
+    world_show(other, 0, call->publisher, 0);
+    return other;
+}
+
+static void test_a_thin_line_of_one_is_nothing_to_another(void **state)
 {
     (void)state;
     struct call call = begin(44, 0);
-    struct world_client *other = world_add_client(call.world, 0);
-    world_add_section(other, RTC_KIND_VIDEO, false);
-    world_negotiate(other);
-    assert_true(world_connect(call.world, time_from_s(10)));
-    world_show(other, 0, call.publisher, 0);
-    // each its own thin line: what one suffers is nothing to the other
+    struct world_client *other = join_another(&call);
     set_path(&call, 500000, 20000);
     struct stretch thin = run(&call, 20, 1);
     print("a thin one", &thin);
     assert_int_equal(other->received[0].layer, 2);
     assert_int_equal(call.subscriber->received[VIDEO].layer, 1);
+    world_free(call.world);
+}
+
+static void test_two_on_one_access_line_share_it(void **state)
+{
+    (void)state;
+    struct call call = begin(44, 0);
+    struct world_client *other = join_another(&call);
+    // all that the server sends goes over it: to both, and reports to the publisher
+    const uint64_t line_bps = 1200000;
+    network_pipe_set(network_uplink(call.world->server),
+                     &(struct network_pipe_config){ .bandwidth_bps = line_bps,
+                                                    .delay_us = 20000,
+                                                    .queue_bytes = (uint32_t)(line_bps / 16) });
+    run(&call, 20, 1);
+    uint32_t decoded = other->received[0].decoder.decoded;
+    struct stretch shared = run(&call, 20, 1);
+    double others = (other->received[0].decoder.decoded - decoded) / 20.0;
+    print("two on 1.2 Mbit/s", &shared);
+    printf("and the other: %.1f decoded\n", others);
+    // room for the middle layer to each, and neither has the line for itself
+    assert_int_equal(call.subscriber->received[VIDEO].layer, 1);
+    assert_int_equal(other->received[0].layer, 1);
+    assert_true(shared.decoded > 25 && others > 25 && shared.sound > 0.98);
     world_free(call.world);
 }
 
@@ -257,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_layers_follow_the_path_and_sound_stays_whole),
         cmocka_unit_test(test_pictures_move_over_100_kbps_beside_whole_sound),
         cmocka_unit_test(test_a_join_over_a_thin_path_does_not_fill_it),
+        cmocka_unit_test(test_a_thin_line_of_one_is_nothing_to_another),
         cmocka_unit_test(test_two_on_one_access_line_share_it),
         cmocka_unit_test(test_a_path_that_was_cut_carries_pictures_again),
         cmocka_unit_test(test_losses_do_not_stop_the_picture),
