@@ -21,6 +21,7 @@ struct bridge {
     bool remote_is_stale;
     bool subscribed;      /**< there, by this process */
     uint8_t unsubscribed; /**< there: counts, for identifiers */
+    uint64_t missed;      /**< of BRIDGE_METRIC_DROPPED_QUEUE, when the last connection began */
     /** Messages of QoS 2 that the other broker takes as QoS 1, by identifier: a bit each. */
     uint8_t lowered[(UINT16_MAX + 1) / 8];
 

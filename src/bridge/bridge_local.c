@@ -138,19 +138,21 @@ static void subscribe_to(struct bridge *bridge, uint64_t now_us,
     give(bridge, now_us, &writer);
 }
 
+/** `after_loss`: the other broker may lack what is retained, of what only we send there. */
 static void subscribe(struct bridge *bridge, uint64_t now_us, uint8_t qos_max,
-                      enum retain_handling retained)
+                      enum retain_handling retained, bool after_loss)
 {
     for (size_t i = 0; i < bridge->config.topics.count; i++) {
         const struct bridge_rule *rule = &bridge->config.topics.rules[i];
         if (!(rule->direction & BRIDGE_OUT))
             continue;
+        bool again = after_loss && bridge_topics_is_one_way(&bridge->config.topics, rule);
         struct mqtt_subscription subscription = {
             .filter = bytes_of_text(rule->local_filter),
             .options = { .qos = min_of(rule->qos, qos_max),
                          .no_local = true,
                          .retain_as_published = true,
-                         .retain_handling = (uint8_t)retained },
+                         .retain_handling = again ? RETAINED_SENT : (uint8_t)retained },
         };
         subscribe_to(bridge, now_us, &subscription);
     }
@@ -220,8 +222,12 @@ void bridge_local_release(struct bridge *bridge, uint64_t now_us, bool session_p
     struct pruning pruning = { bridge, now_us };
     broker_client_prune(bridge->local, is_of_rules, &pruning);
     note_subscriptions_there(bridge, now_us);
-    // changes of retained messages wait in the session: all are sent to one that knows none
-    subscribe(bridge, now_us, remote->qos_max, session_present ? RETAINED_IF_NEW : RETAINED_SENT);
+    // Changes of retained messages wait in the session, but for those that were dropped. All are
+    // sent to one that knows none.
+    uint64_t missed = metric_get(&bridge->metrics[BRIDGE_METRIC_DROPPED_QUEUE]);
+    subscribe(bridge, now_us, remote->qos_max, session_present ? RETAINED_IF_NEW : RETAINED_SENT,
+              missed != bridge->missed);
+    bridge->missed = missed;
 }
 
 /** ---- taking its packets ---- */
@@ -234,7 +240,7 @@ static void greeted(struct bridge *bridge, uint64_t now_us, const struct mqtt_pa
     if (!packet->connack.session_present) {
         bridge->remote_is_stale = true;
         // from now on messages wait, however long the first connection takes
-        subscribe(bridge, now_us, 2, RETAINED_NOT);
+        subscribe(bridge, now_us, 2, RETAINED_NOT, false);
     }
     if (bridge->state == BRIDGE_PREPARING)
         bridge->state = BRIDGE_CALLING;

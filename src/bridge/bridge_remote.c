@@ -76,19 +76,31 @@ void bridge_notify(struct bridge *bridge, uint64_t now_us, bool connected)
         &(struct broker_publication){ .topic = topic, .payload = payload, .retain = true });
 }
 
-static void subscribe(struct bridge *bridge, uint64_t now_us)
+/**
+ * With a session that is kept there retained messages come once, and their changes wait in it. But
+ * not those of QoS 0: rules of it ask for all of them again, where ours are not in their way.
+ */
+static bool asks_again(const struct bridge *bridge, const struct bridge_rule *rule)
 {
+    return rule->qos == 0 && bridge_topics_is_one_way(&bridge->config.topics, rule);
+}
+
+static void subscribe(struct bridge *bridge, uint64_t now_us, bool session_present)
+{
+    bool knows = session_present && bridge->subscribed;
     for (size_t i = 0; i < bridge->config.topics.count; i++) {
         const struct bridge_rule *rule = &bridge->config.topics.rules[i];
-        if (!(rule->direction & BRIDGE_IN))
+        bool again = asks_again(bridge, rule);
+        // before 5.0 every SUBSCRIBE brings all retained messages
+        bool is_known = bridge->version != MQTT_5 && knows && !again;
+        if (!(rule->direction & BRIDGE_IN) || is_known)
             continue;
         struct mqtt_subscription subscription = {
             .filter = bytes_of_text(rule->remote_filter),
-            // retained messages once: later their changes wait in the session
             .options = { .qos = rule->qos,
                          .no_local = true,
                          .retain_as_published = true,
-                         .retain_handling = 1 },
+                         .retain_handling = again ? 0 : 1 },
         };
         mqtt_client_subscribe(&bridge->remote, now_us, SUBSCRIBE_ID(i), &subscription);
     }
@@ -138,9 +150,7 @@ static void welcome(struct bridge *bridge, uint64_t now_us, bool session_present
                                                .version = bridge->version,
                                                .session_present = session_present });
     bridge_notify(bridge, now_us, true);
-    // before 5.0 every SUBSCRIBE brings all retained messages again
-    if (bridge->version == MQTT_5 || !session_present || !bridge->subscribed)
-        subscribe(bridge, now_us);
+    subscribe(bridge, now_us, session_present);
     bridge_local_release(bridge, now_us, session_present);
 }
 

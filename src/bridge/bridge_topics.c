@@ -133,3 +133,21 @@ bool bridge_topics_can_loop(const struct bridge_topics *topics)
     }
     return false;
 }
+
+static bool overlap(const char *one, const char *other)
+{
+    return mqtt_filters_overlap(bytes_of_text(one), bytes_of_text(other));
+}
+
+bool bridge_topics_is_one_way(const struct bridge_topics *topics, const struct bridge_rule *rule)
+{
+    for (size_t i = 0; i < topics->count; i++) {
+        const struct bridge_rule *other = &topics->rules[i];
+        bool is_against = (rule->direction & BRIDGE_OUT && other->direction & BRIDGE_IN) ||
+                          (rule->direction & BRIDGE_IN && other->direction & BRIDGE_OUT);
+        if (is_against && (overlap(rule->local_filter, other->local_filter) ||
+                           overlap(rule->remote_filter, other->remote_filter)))
+            return false;
+    }
+    return true;
+}

@@ -55,3 +55,5 @@ size_t bridge_topics_map(const struct bridge_topics *topics, enum bridge_directi
                          struct bytes topic, uint8_t *out);
 /** Whether what goes out can come in again: some remote topic is carried both ways. */
 bool bridge_topics_can_loop(const struct bridge_topics *topics);
+/** Whether no rule carries any topic of this one's the other way: neither side writes into it. */
+bool bridge_topics_is_one_way(const struct bridge_topics *topics, const struct bridge_rule *rule);

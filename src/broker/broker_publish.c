@@ -61,19 +61,25 @@ static bool is_able(const struct broker_session *session)
     return session->client && !broker_is_full(session);
 }
 
-/** The next member in turn, connected ones first. */
+/**
+ * The next member in turn: of those who are there and have room, else of those it can wait for,
+ * else one of them that may have room when it has looked for what has expired.
+ */
 static void match_group(struct match *match, struct broker_group *group)
 {
-    struct broker_subscription *chosen = NULL, *member;
+    struct broker_subscription *chosen = NULL, *waits = NULL, *full = NULL, *member;
     list_each(member, &group->members, topic_node)
     {
         if (is_able(member->session)) {
             chosen = member;
             break;
         }
-        if (!chosen && member->session->is_kept)
-            chosen = member;
+        if (!waits && member->session->is_kept && !broker_is_full(member->session))
+            waits = member;
+        if (!full && member->session->is_kept)
+            full = member;
     }
+    chosen = chosen ? chosen : waits ? waits : full;
     if (!chosen) {
         broker_count(match->broker, BROKER_METRIC_DROPPED_FULL);
         return;

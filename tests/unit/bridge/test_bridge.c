@@ -93,6 +93,76 @@ static void test_retained_messages_properties_and_expiry_cross(void **state)
     bridge_world_done(&world);
 }
 
+static void retain(struct world *at, const char *payload)
+{
+    broker_publish(at->broker, at->now_us,
+                   &(struct broker_publication){ .topic = bytes_of_text("a/t"),
+                                                 .payload = bytes_of_text(payload),
+                                                 .retain = true });
+}
+
+/** What is retained with QoS 0 while the other broker is away does not wait, and is not lost. */
+static void test_retained_messages_are_the_same_again_after_a_loss(void **state)
+{
+    (void)state;
+    for (enum bridge_protocol protocol = BRIDGE_PROTOCOL_AUTO; protocol <= BRIDGE_PROTOCOL_3_1_1;
+         protocol++) {
+        for (enum bridge_direction direction = BRIDGE_OUT; direction <= BRIDGE_IN; direction++) {
+            struct bridge_world world;
+            struct device ben;
+            bridge_world_init(&world);
+            world.config.protocol = protocol;
+            bridge_rule(&world, "a/#", direction, direction == BRIDGE_OUT ? 1 : 0, "", "");
+            bridge_begin(&world);
+            bridge_up(&world);
+            struct world *from = direction == BRIDGE_OUT ? &world.here : &world.there;
+            struct world *to = direction == BRIDGE_OUT ? &world.there : &world.here;
+            come(to, &ben, "ben");
+            device_subscribe(&ben, "a/#", 0);
+            retain(from, "before");
+            bridge_pump(&world);
+            device_expect_message(&ben, "a/t", "before", 0);
+            link_cut(&world);
+            retain(from, "meanwhile");
+            bridge_up(&world);
+            device_expect_message(&ben, "a/t", "meanwhile", 0);
+            device_expect_nothing(&ben);
+            device_done(&ben);
+            bridge_world_done(&world);
+        }
+    }
+}
+
+/** Neither side's is known to be the newer one. */
+static void test_retained_messages_of_both_are_left_alone(void **state)
+{
+    (void)state;
+    for (enum bridge_protocol protocol = BRIDGE_PROTOCOL_AUTO; protocol <= BRIDGE_PROTOCOL_3_1_1;
+         protocol++) {
+        struct bridge_world world;
+        struct device ann, ben;
+        bridge_world_init(&world);
+        world.config.protocol = protocol;
+        bridge_rule(&world, "a/#", BRIDGE_BOTH, 0, "", "");
+        bridge_begin(&world);
+        bridge_up(&world);
+        retain(&world.here, "before");
+        bridge_pump(&world);
+        link_cut(&world);
+        come(&world.here, &ann, "ann");
+        come(&world.there, &ben, "ben");
+        retain(&world.here, "newer here");
+        bridge_up(&world);
+        device_subscribe(&ann, "a/#", 0);
+        device_expect_message(&ann, "a/t", "newer here", 0);
+        device_subscribe(&ben, "a/#", 0);
+        device_expect_message(&ben, "a/t", "before", 0);
+        device_done(&ann);
+        device_done(&ben);
+        bridge_world_done(&world);
+    }
+}
+
 static void test_messages_wait_within_bounds(void **state)
 {
     (void)state;
@@ -334,6 +404,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_cross_both_ways_and_do_not_come_back),
         cmocka_unit_test(test_retained_messages_properties_and_expiry_cross),
+        cmocka_unit_test(test_retained_messages_are_the_same_again_after_a_loss),
+        cmocka_unit_test(test_retained_messages_of_both_are_left_alone),
         cmocka_unit_test(test_messages_wait_within_bounds),
         cmocka_unit_test(test_attempts_become_rarer),
         cmocka_unit_test(test_a_refusal_is_told),

@@ -132,6 +132,22 @@ static void test_what_can_loop(void **state)
     bridge_topics_done(&topics);
 }
 
+static void test_what_goes_one_way(void **state)
+{
+    (void)state;
+    struct bridge_topics topics = { 0 };
+    assert_null(add(&topics, BRIDGE_OUT, "a/#", "", "up/"));
+    assert_null(add(&topics, BRIDGE_IN, "b/#", "", ""));
+    assert_null(add(&topics, BRIDGE_BOTH, "c", "", ""));
+    assert_null(add(&topics, BRIDGE_IN, "d", "", ""));
+    assert_null(add(&topics, BRIDGE_OUT, "#", "d/", "far/d/")); // d is below "d/#", too
+    assert_null(add(&topics, BRIDGE_IN, "+/e", "x/", "up/"));   // what a/e is called there
+    static const bool one_way[] = { false, true, false, false, false, false };
+    for (size_t i = 0; i < topics.count; i++)
+        assert_int_equal(bridge_topics_is_one_way(&topics, &topics.rules[i]), one_way[i]);
+    bridge_topics_done(&topics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_the_level_above_a_prefix_is_not_the_rules),
         cmocka_unit_test(test_bad_rules_are_refused),
         cmocka_unit_test(test_what_can_loop),
+        cmocka_unit_test(test_what_goes_one_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

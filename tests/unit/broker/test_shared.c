@@ -207,6 +207,36 @@ static void test_a_group_of_slow_members_loses_messages(void **state)
     }
 }
 
+static void test_who_has_no_room_for_more_does_not_take_it_from_others(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage = { .version = version };
+        world_init(&stage.world, &(struct broker_config){ .queue_count_max = 2 });
+        device_come(&stage.world, &stage.ann, version, "ann");
+        stage_keep(&stage, &stage.ben, "ben");
+        device_subscribe(&stage.ben, "$share/g/a", 1);
+        device_subscribe(&stage.ben, "b", 1);
+        device_lose(&stage.ben);
+        struct device eve = { 0 };
+        stage_keep(&stage, &eve, "eve");
+        device_subscribe(&eve, "$share/g/a", 1);
+        device_lose(&eve);
+        // nobody is there, and ben's queue is full of something else
+        for (uint16_t i = 1; i <= 2; i++)
+            device_publish(&stage.ann, "b", "x", 1, i);
+        for (uint16_t i = 3; i <= 4; i++)
+            device_publish(&stage.ann, "a", "for one of them", 1, i);
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_DROPPED_FULL), 0);
+        stage_keep(&stage, &eve, "eve");
+        device_expect_message(&eve, "a", "for one of them", 1);
+        device_expect_message(&eve, "a", "for one of them", 1);
+        device_reset(&eve);
+        stage_done(&stage);
+    }
+}
+
 static void test_no_retained_messages_for_them(void **state)
 {
     (void)state; // 5.0, 4.8.2
@@ -269,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_who_is_there_goes_first),
         cmocka_unit_test(test_a_slow_member_does_not_stop_the_others),
         cmocka_unit_test(test_a_group_of_slow_members_loses_messages),
+        cmocka_unit_test(test_who_has_no_room_for_more_does_not_take_it_from_others),
         cmocka_unit_test(test_no_retained_messages_for_them),
         cmocka_unit_test(test_the_right_is_that_of_the_filter),
         cmocka_unit_test(test_mqtt_4_8_2_2_names_of_groups),
