@@ -277,6 +277,9 @@ size_t broker_client_input(struct broker_client *client, uint64_t now_us, struct
         metric_add(&broker->metrics[BROKER_METRIC_BYTES_RECEIVED], frame.size);
         handle_frame(client, now_us, &frame);
     }
+    // whoever did much goes on after the others, even with nothing to be sent to it
+    if (client->steps >= BROKER_STEPS_BUSY && client->state == BROKER_CLIENT_OPEN)
+        broker_client_ready(client);
     // what a client sends that is being ended is of no use to anyone
     return client->state == BROKER_CLIENT_ENDING ? input.size : taken;
 }

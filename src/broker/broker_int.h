@@ -108,7 +108,7 @@ struct broker_arrival {
     size_t body_size;
 };
 
-/** Topics looked at for one client in a turn: then others have theirs. */
+/** Topics looked at and receivers served for one client in a turn: then others have theirs. */
 #define BROKER_STEPS_BUSY 200000u
 
 struct broker_client {

@@ -16,6 +16,7 @@ struct match {
     struct broker *broker;
     const struct broker_session *from;
     uint64_t serial;
+    uint32_t steps; /**< subscribers and groups that were looked at */
     uint8_t qos;
 };
 
@@ -98,10 +99,18 @@ static void matched(struct broker_topic_visitor *visitor, struct broker_topic *t
     struct match *match = container_of(visitor, struct match, visitor);
     struct broker_subscription *subscription;
     list_each(subscription, &topic->subscribers, topic_node)
+    {
         match_subscription(match, subscription);
+        match->steps++;
+    }
+    if (!topic->branch)
+        return;
     struct broker_group *group;
-    if (topic->branch)
-        list_each(group, &topic->branch->groups, node) match_group(match, group);
+    list_each(group, &topic->branch->groups, node)
+    {
+        match_group(match, group);
+        match->steps++;
+    }
 }
 
 static void retain(struct broker *broker, struct broker_message *message)
@@ -147,6 +156,9 @@ bool broker_route(struct broker *broker, uint64_t now_us, const struct broker_ro
                            .retain = target->retain_as_published && message->retain,
                        });
     }
+    struct broker_client *sender = routing->from ? routing->from->client : NULL;
+    if (sender)
+        sender->steps += match.steps;
     return broker->targets.count > 0;
 }
 

@@ -10,31 +10,43 @@
 
 /** ---- the tree ---- */
 
-static struct broker_group *group_find(const struct broker_topic *topic, struct bytes name)
+static struct bytes group_key(const struct broker_group *group)
 {
-    if (!topic->branch)
-        return NULL;
-    struct broker_group *group;
-    list_each(group, &topic->branch->groups, node)
-    {
-        if (bytes_equal(bytes_of(group->name, group->name_size), name))
-            return group;
-    }
-    return NULL;
+    return bytes_of(group->key, sizeof(group->topic) + group->name_size);
+}
+
+/** Not among the topic's, yet. */
+static struct broker_group *group_new(struct broker_topic *topic, struct bytes name)
+{
+    struct broker_group *group =
+        memory_allocate(1, sizeof(*group) + sizeof(group->topic) + name.size);
+    group->topic = topic;
+    group->name_size = name.size;
+    group->name = (char *)group->key + sizeof(group->topic);
+    memcpy(group->key, &topic, sizeof(group->topic));
+    memcpy(group->name, name.data, name.size);
+    list_init(&group->members);
+    return group;
+}
+
+static struct broker_group *group_find(const struct broker_topics *topics,
+                                       struct broker_topic *topic, struct bytes name)
+{
+    struct broker_group *wanted = group_new(topic, name);
+    struct broker_group *group = map_find(&topics->groups, group_key(wanted));
+    free(wanted);
+    return group;
 }
 
 static struct broker_group *group_get(struct broker_topics *topics, struct broker_topic *topic,
                                       struct bytes name)
 {
-    struct broker_group *group = group_find(topic, name);
+    struct broker_group *group = group_find(topics, topic, name);
     if (group)
         return group;
-    group = memory_allocate(1, sizeof(*group) + name.size);
+    group = group_new(topic, name);
     topics->broker->state_bytes += sizeof(*group) + name.size;
-    group->topic = topic;
-    group->name_size = name.size;
-    memcpy(group->name, name.data, name.size);
-    list_init(&group->members);
+    map_set(&topics->groups, group_key(group), group);
     list_append(&broker_topic_branch(topics, topic)->groups, &group->node);
     return group;
 }
@@ -74,6 +86,7 @@ static void subscription_end(struct broker_subscription **at)
     metric_subtract(&session->broker->metrics[BROKER_METRIC_SUBSCRIPTIONS], 1);
     if (group && list_empty(&group->members)) {
         list_remove(&group->node);
+        map_remove(&session->broker->topics.groups, group_key(group));
         session->broker->state_bytes -= sizeof(*group) + group->name_size;
         free(group);
     }
@@ -103,7 +116,8 @@ int broker_subscribe(struct broker_session *session, struct bytes filter,
     struct broker_topic *topic = broker_topics_make(&broker->topics, share.filter);
     if (!topic)
         return MQTT_TOPIC_FILTER_INVALID;
-    struct broker_group *group = share.group.size > 0 ? group_find(topic, share.group) : NULL;
+    struct broker_group *group =
+        share.group.size > 0 ? group_find(&broker->topics, topic, share.group) : NULL;
     struct broker_subscription *subscription =
         share.group.size > 0 && !group ? NULL : *subscription_place(session, topic, group);
     *ret_new = !subscription;
@@ -138,7 +152,8 @@ bool broker_unsubscribe(struct broker_session *session, struct bytes filter)
     struct broker_topic *topic = broker_topics_find(&session->broker->topics, share.filter);
     if (!topic)
         return false;
-    struct broker_group *group = share.group.size > 0 ? group_find(topic, share.group) : NULL;
+    struct broker_group *group =
+        share.group.size > 0 ? group_find(&session->broker->topics, topic, share.group) : NULL;
     if (share.group.size > 0 && !group)
         return false;
     struct broker_subscription **at = subscription_place(session, topic, group);

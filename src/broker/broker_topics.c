@@ -60,6 +60,7 @@ void broker_topics_init(struct broker_topics *topics, struct broker *broker)
     struct random *random = broker->config.random;
     *topics = (struct broker_topics){ .broker = broker,
                                       .secret = { random_u64(random), random_u64(random) } };
+    map_init(&topics->groups, topics->secret);
     topics->root = topic_new(topics, NULL, bytes_of(NULL, 0));
 }
 
@@ -374,6 +375,7 @@ void broker_topics_done(struct broker_topics *topics)
 {
     free_all(topics, topics->root);
     topics->root = NULL;
+    map_done(&topics->groups);
 }
 
 /** ---- targets ---- */

@@ -6,6 +6,7 @@
 
 #include "base/index.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "broker/broker_message.h"
 #include "broker/broker_wheel.h"
 #include "proto/mqtt/mqtt_packet.h"
@@ -18,7 +19,8 @@ struct broker_group {
     struct list members; /**< struct broker_subscription.topic_node; the next one first */
     struct broker_topic *topic;
     size_t name_size;
-    char name[];
+    char *name;    /**< the end of its key */
+    uint8_t key[]; /**< in broker_topics.groups: the topic, then the name */
 };
 
 struct broker_subscription {
@@ -64,6 +66,7 @@ struct broker_topics {
     struct broker_topic *root;
     uint64_t secret[2];
     uint32_t retained_count;
+    struct map groups; /**< struct broker_group of all topics: one may have very many */
 };
 
 void broker_topics_init(struct broker_topics *topics, struct broker *broker);

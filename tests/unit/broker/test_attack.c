@@ -337,6 +337,40 @@ static void test_filters_that_look_at_every_topic(void **state)
     stage_done(&stage);
 }
 
+/** A message to very many is paid for by who sends it: others have their turn between. */
+static void test_messages_to_a_thousand_groups(void **state)
+{
+    (void)state;
+    each_version(version)
+    {
+        struct stage stage;
+        stage_both(&stage, version);
+        char filter[32];
+        for (unsigned i = 0; i < 900; i++) {
+            snprintf(filter, sizeof(filter), "$share/g%u/a", i);
+            device_subscribe(&stage.ben, filter, 0);
+        }
+        stage.ben.deaf = true;
+        uint8_t packets[8192];
+        struct writer writer = writer_of(packets, sizeof(packets));
+        struct mqtt_publish publish = { .topic = bytes_of_text("a"),
+                                        .payload = bytes_of_text("x") };
+        unsigned count = 0;
+        for (; writer.size + 16 < sizeof(packets); count++)
+            mqtt_write_publish(&writer, version, &publish, bytes_of(NULL, 0));
+        // as it comes from the network: at once
+        struct bytes input = writer_written(&writer);
+        size_t taken = broker_client_input(stage.ann.client, stage.world.now_us, input);
+        uint64_t received = world_metric(&stage.world, BROKER_METRIC_RECEIVED);
+        assert_in_range(received, 200, 250);
+        assert_true(taken < input.size && broker_client_is_busy(stage.ann.client));
+        // and goes on, without anything for it
+        device_send(&stage.ann, bytes_of(input.data + taken, input.size - taken));
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_RECEIVED), count);
+        stage_done(&stage);
+    }
+}
+
 static void test_messages_that_wait_for_many(void **state)
 {
     (void)state; // they are shared; their places in the queues count as well
@@ -490,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_a_bomb_of_retained_messages),
         cmocka_unit_test(test_a_bomb_of_subscriptions),
         cmocka_unit_test(test_filters_that_look_at_every_topic),
+        cmocka_unit_test(test_messages_to_a_thousand_groups),
         cmocka_unit_test(test_messages_that_wait_for_many),
         cmocka_unit_test(test_a_storm_of_wills),
         cmocka_unit_test(test_a_storm_of_takeovers),
