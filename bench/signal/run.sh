@@ -2,9 +2,10 @@
 # roost's MQTT broker and Mosquitto side by side on loopback, a core for the broker and one for the
 # generator: builds, then bench/signal/measure.py.
 #
-#   bench/signal/run.sh [--quick]
+#   bench/signal/run.sh [--quick] [--only TEXT] [--idle TRANSPORTS]
 #
-# --quick: about two minutes; all: about ten. Without mosquitto installed its columns are left out.
+# --quick: about two minutes; all: about ten. --only: tables whose title has the text ("stay": idle
+# clients, of the transports named). Without mosquitto installed its columns are left out.
 # BUILD: where to build (build/release).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
