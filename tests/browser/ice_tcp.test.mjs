@@ -1,7 +1,8 @@
-// Networks that let no UDP through: browsers reach the media server over TCP on the HTTPS port.
+// Networks that let no UDP through: browsers reach the media server over TCP on the HTTPS port, or on TURN's port.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { freePort } from '../support/turn.mjs';
 import { chromium, everyoneMeets, firefox, roomPage } from './helpers/browsers.mjs';
 import { cutUdp } from './helpers/network.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
@@ -43,3 +44,34 @@ for (const [name, start] of [['Chromium', chromium], ['Firefox', firefox]]) {
         }
     });
 }
+
+test("two Chromium pages meet over TCP on TURN's port, where it alone is open", async () => {
+    const port = await freePort();
+    // of what the server says, only this port is reached
+    const prepare = (page) => page.evaluateOnNewDocument((number) => {
+        const { setRemoteDescription } = RTCPeerConnection.prototype;
+        RTCPeerConnection.prototype.setRemoteDescription = function setWithOnePort({ type, sdp }) {
+            const reached = sdp.replace(/^a=candidate:.*\r\n/gm, (line) => (line.includes(` ${number} typ host tcptype passive`) ? line : ''));
+            return setRemoteDescription.call(this, { type, sdp: reached });
+        };
+    }, port);
+    const server = await startRoost({ set: { 'turn.bind': '0.0.0.0', 'media.udp_port': String(port), 'turn.port': String(port) } });
+    const browser = await chromium();
+    try {
+        const pages = await Promise.all(people.map((person) => roomPage(browser, server.url, { room: 'turn-port', ...person, prepare })));
+        await everyoneMeets(pages, people);
+        for (const page of pages) {
+            const path = await page.evaluate(async () => {
+                const reports = [...(await globalThis.test.room.peerConnection.getStats()).values()];
+                const pair = reports.find(({ id }) => id === reports.find(({ type }) => type === 'transport').selectedCandidatePairId);
+                const remote = reports.find(({ id }) => id === pair.remoteCandidateId);
+                return { protocol: remote.protocol, port: remote.port };
+            });
+            assert.deepEqual(path, { protocol: 'tcp', port });
+        }
+        assert.ok(sum(await server.metric('media_streams')) >= 2);
+    } finally {
+        await browser.close();
+        await server.stop();
+    }
+});

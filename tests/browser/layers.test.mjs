@@ -87,3 +87,18 @@ test('what is scrolled away or paused costs nothing and comes back', async () =>
     await until('pictures again', async () => (await frames(viewer)) > before + 10);
     for (const page of [publisher, viewer]) await page.close();
 });
+
+test('a page behind another one gets no pictures, and gets them again when it is seen', async () => {
+    const publisher = await roomPage(chrome, roost.url, { room: 'hidden', name: 'ann', colour: 'red', hertz: 440 });
+    const viewer = await watch('hidden', 'ben', 320, 180);
+    await viewer.bringToFront();
+    await until('pictures', async () => (await frames(viewer)) > 10);
+    const front = await chrome.newPage();
+    await front.bringToFront();
+    await until('it is hidden', () => viewer.evaluate(() => document.visibilityState === 'hidden'));
+    await until('nothing comes', async () => (await bytesInASecond(viewer)) === 0);
+    await viewer.bringToFront();
+    const before = await frames(viewer);
+    await until('pictures again', async () => (await frames(viewer)) > before + 10);
+    for (const page of [publisher, viewer, front]) await page.close();
+});
