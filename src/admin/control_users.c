@@ -50,7 +50,8 @@ struct request {
     struct user_edit edit;
     int result;
     char problem[256];
-    struct user_list users; /**< as they are after it */
+    struct user_list users; /**< as they are after it: those that the answer is about */
+    bool more;              /**< others come behind them */
 };
 
 static void request_free(struct request *request)
@@ -64,8 +65,33 @@ static void request_free(struct request *request)
 
 /** ---- on the job thread ---- */
 
+/** Keeps those that the answer is about; the rest may be many, and goes here. */
+static void take_part(struct request *request, struct user_list *all)
+{
+    size_t at = 0, count = 0;
+    if (request->what == LIST_USERS) {
+        while (at < all->count && strcmp(all->items[at].name, request->name) <= 0)
+            at++;
+        count = min_of(all->count - at, request->limit);
+    } else {
+        const struct user *user = user_list_find(all, bytes_of_text(request->name));
+        at = user ? (size_t)(user - all->items) : 0;
+        count = user != NULL;
+    }
+    request->more = at + count < all->count;
+    request->users.items = memory_new_array(struct user, max_of(count, (size_t)1));
+    request->users.count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct user *user = &all->items[at + i];
+        request->users.items[i] = *user;
+        user->name = user->realm = user->display_name = NULL;
+    }
+    user_list_done(all);
+}
+
 static int work_with(struct request *request, struct user_store *store)
 {
+    struct user_list all;
     int result = 0;
     if (request->what != LIST_USERS && request->what != SHOW_USER) {
         struct entropy entropy;
@@ -75,8 +101,10 @@ static int work_with(struct request *request, struct user_store *store)
         entropy_done(&entropy);
     }
     if (result == 0)
-        result = user_store_read(store, request->realm, &request->users);
-    if (result < 0)
+        result = user_store_read(store, request->realm, &all);
+    if (result == 0)
+        take_part(request, &all);
+    else
         snprintf(request->problem, sizeof(request->problem), "%s", user_store_problem(store));
     return result;
 }
@@ -108,13 +136,9 @@ static json_t *page_json(const struct request *request)
 {
     const struct user_list *users = &request->users;
     json_t *page = json_array();
-    size_t at = 0;
-    while (at < users->count && strcmp(users->items[at].name, request->name) <= 0)
-        at++;
-    size_t end = min_of(users->count, at + request->limit);
-    for (; at < end; at++)
-        json_array_append_new(page, user_json(&users->items[at]));
-    const char *next = end < users->count ? users->items[end - 1].name : NULL;
+    for (size_t i = 0; i < users->count; i++)
+        json_array_append_new(page, user_json(&users->items[i]));
+    const char *next = request->more ? users->items[users->count - 1].name : NULL;
     return json_pack("{s:o,s:s?}", "users", page, "next", next);
 }
 

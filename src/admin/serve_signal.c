@@ -127,12 +127,17 @@ static void user_changed(struct user_listener *listener, const char *name, enum 
         call_name_claim(&serve->hub.calls, now_us, name);
     else
         call_user_sign_out(&serve->hub.calls, now_us, name);
-    signal_hub_changed(&serve->hub);
+}
+
+static void users_told(struct user_listener *listener)
+{
+    signal_hub_changed(&container_of(listener, struct serve, user_listener)->hub);
 }
 
 static void listen_to_users(struct serve *serve)
 {
     serve->user_listener.changed = user_changed;
+    serve->user_listener.told = users_told;
     if (serve->users)
         user_watch_listen(serve->users, &serve->user_listener);
 }

@@ -173,14 +173,21 @@ static void add_secrets(const struct turn_settings_input *input, struct parts *p
     config->secrets = parts->secrets;
 }
 
+static bool may_use_turn(const struct user *user)
+{
+    return !user->disabled && user->keys.has_digest;
+}
+
 static void add_users(const struct turn_settings_input *input, struct parts *parts,
                       struct turn_settings_config *config)
 {
-    parts->users =
-        memory_new_array(struct turn_static_user, max_of(input->users->count, (size_t)1));
+    size_t count = 0; // of many users few may have digest keys
+    for (size_t i = 0; i < input->users->count; i++)
+        count += may_use_turn(&input->users->items[i]);
+    parts->users = memory_new_array(struct turn_static_user, max_of(count, (size_t)1));
     for (size_t i = 0; i < input->users->count; i++) {
         const struct user *user = &input->users->items[i];
-        if (user->disabled || !user->keys.has_digest)
+        if (!may_use_turn(user))
             continue;
         struct turn_static_user *own = &parts->users[config->user_count++];
         own->username = user->name;

@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "proto/mqtt/mqtt_packet.h"
 
+struct map;
 struct broker;
 struct broker_client;
 
@@ -216,13 +217,13 @@ void broker_client_prune(struct broker_client *client,
 /** ---- users ---- */
 
 /**
- * Ends the connections of a user, or those of them that are `chosen` (NULL: all): "administrative
- * action". Their sessions stay. Takes a look at every client.
+ * Ends the connections of users (keys of the map), or those of them that are `chosen` (NULL: all):
+ * "administrative action". Their sessions stay. Takes one look at every client.
  */
-void broker_user_disconnect(struct broker *broker, uint64_t now_us, struct bytes user,
-                            bool (*chosen)(const struct broker_client *client));
-/** Ends all connections and all sessions of a user. Takes a look at every session. */
-void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes user);
+void broker_users_disconnect(struct broker *broker, uint64_t now_us, const struct map *users,
+                             bool (*chosen)(const struct broker_client *client));
+/** Ends all connections and all sessions of users. Takes one look at every session. */
+void broker_users_forget(struct broker *broker, uint64_t now_us, const struct map *users);
 /**
  * Ends those sessions of a user that are away and that `keep` does not want (NULL: all of them).
  * Returns how many. Takes a look at every session.

@@ -1,13 +1,13 @@
 // What the owner decides about a user that is here already.
 #include "broker/broker_int.h"
 
-void broker_user_disconnect(struct broker *broker, uint64_t now_us, struct bytes user,
-                            bool (*chosen)(const struct broker_client *client))
+void broker_users_disconnect(struct broker *broker, uint64_t now_us, const struct map *users,
+                             bool (*chosen)(const struct broker_client *client))
 {
     struct broker_client *client;
     list_each(client, &broker->clients, node)
     {
-        if (client->session && bytes_equal(broker_client_user(client), user) &&
+        if (client->session && map_find(users, broker_client_user(client)) &&
             (!chosen || chosen(client)))
             broker_client_disconnect(client, now_us, MQTT_ADMINISTRATIVE_ACTION);
     }
@@ -29,13 +29,13 @@ size_t broker_user_prune(struct broker *broker, uint64_t now_us, struct bytes us
     return count;
 }
 
-void broker_user_forget(struct broker *broker, uint64_t now_us, struct bytes user)
+void broker_users_forget(struct broker *broker, uint64_t now_us, const struct map *users)
 {
-    broker_user_disconnect(broker, now_us, user, NULL);
+    broker_users_disconnect(broker, now_us, users, NULL);
     struct broker_session *session;
     index_each(session, &broker->sessions, entry)
     {
-        if (bytes_equal(broker_session_user(session), user))
+        if (map_find(users, broker_session_user(session)))
             broker_session_end(session, now_us);
     }
 }

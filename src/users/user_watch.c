@@ -9,6 +9,8 @@
 
 #define DEFAULT_INTERVAL_US TIME_US_PER_S
 #define PROBLEM_MAX         512
+/** Changes that are told in one turn of the loop. */
+#define TOLD_PER_TURN 256
 
 struct user_watch {
     struct loop *loop;
@@ -24,6 +26,9 @@ struct user_watch {
     struct list waiting; /**< looks for the next read */
     struct list looking; /**< looks that the read in progress will be the answer to */
     bool failed;         /**< told already */
+    struct loop_task task;
+    bool closing;
+    size_t told; /**< of the changes, so many */
 
     struct job job;
     /** Of the job's thread while the job is out. */
@@ -33,10 +38,12 @@ struct user_watch {
     uint32_t version;
     dev_t device;
     ino_t inode;
-    bool fresh; /**< `read` is newer than `users` */
+    bool fresh; /**< `read` is newer than `users`, and `changes` is what has changed */
     int error;
     char problem[PROBLEM_MAX];
     struct user_list read;
+    struct user_list former; /**< which the next job lets go */
+    struct user_changes changes;
 };
 
 /** Another file may stand there now: a backup that was put back. */
@@ -96,72 +103,45 @@ static int look(struct user_watch *watch)
 static void work(struct job *job)
 {
     struct user_watch *watch = container_of(job, struct user_watch, job);
+    user_changes_done(&watch->changes);
+    user_list_done(&watch->former);
     watch->error = look(watch);
+    // those in use stay as they are until the job is done
+    if (watch->fresh)
+        user_changes_find(&watch->users, &watch->read, &watch->changes);
 }
 
 /** ---- what has changed ---- */
 
-static void tell(struct user_watch *watch, const struct user *user, enum user_fate fate)
-{
-    struct user_listener *listener;
-    list_each(listener, &watch->listeners, node) listener->changed(listener, user->name, fate);
-}
-
-static bool same_text(const char *one, const char *other)
-{
-    return one && other ? strcmp(one, other) == 0 : one == other;
-}
-
-static void tell_new(struct user_watch *watch, const struct user *from, const struct user *end)
-{
-    for (const struct user *user = from; user < end; user++)
-        tell(watch, user, USER_IS_NEW);
-}
-
-static void compare(struct user_watch *watch, const struct user *before, const struct user *after)
-{
-    // who was removed and made again is somebody else
-    if (!after || after->created_unix_s != before->created_unix_s ||
-        (after->disabled && !before->disabled))
-        tell(watch, before, USER_IS_GONE);
-    else if (!user_keys_same_password(&before->keys, &after->keys))
-        tell(watch, before, USER_IS_REKEYED);
-    else if (before->role != after->role || !same_text(before->display_name, after->display_name))
-        tell(watch, before, USER_IS_RENAMED);
-}
-
-static int order_of(const struct user *one, const struct user *other)
-{
-    int order = strcmp(one->name, other->name);
-    return order ? order : strcmp(one->realm, other->realm);
-}
-
-/** Both are sorted. */
-static void tell_changes(struct user_watch *watch, const struct user_list *before)
-{
-    const struct user_list *after = &watch->users;
-    size_t at = 0;
-    for (size_t i = 0; i < before->count; i++) {
-        const struct user *user = &before->items[i];
-        size_t from = at;
-        while (at < after->count && order_of(&after->items[at], user) < 0)
-            at++;
-        tell_new(watch, after->items + from, after->items + at);
-        bool is_there = at < after->count && order_of(&after->items[at], user) == 0;
-        compare(watch, user, is_there ? &after->items[at] : NULL);
-        at += is_there;
-    }
-    tell_new(watch, after->items + at, after->items + after->count);
-}
-
 static void adopt(struct user_watch *watch)
 {
-    struct user_list before = watch->users;
+    watch->former = watch->users;
     watch->users = watch->read;
     watch->read = (struct user_list){ 0 };
     watch->fresh = false;
-    tell_changes(watch, &before);
-    user_list_done(&before);
+    watch->told = 0;
+}
+
+static void tell(struct user_watch *watch, const struct user_change *change)
+{
+    struct user_listener *listener;
+    list_each(listener, &watch->listeners, node)
+        listener->changed(listener, change->name, change->fate);
+}
+
+/** Returns whether all were told. */
+static bool tell_some(struct user_watch *watch)
+{
+    size_t end = min_of(watch->changes.count, watch->told + TOLD_PER_TURN);
+    while (watch->told < end)
+        tell(watch, &watch->changes.items[watch->told++]);
+    struct user_listener *listener;
+    list_each(listener, &watch->listeners, node)
+    {
+        if (listener->told)
+            listener->told(listener);
+    }
+    return watch->told == watch->changes.count;
 }
 
 void user_watch_listen(struct user_watch *watch, struct user_listener *listener)
@@ -177,23 +157,43 @@ void user_watch_unlisten(struct user_listener *listener)
 
 /** ---- looking ---- */
 
-static void done(struct job *job)
+/** All is known that this look has found. */
+static void finish(struct user_watch *watch, bool changed)
 {
-    struct user_watch *watch = container_of(job, struct user_watch, job);
-    if (watch->error < 0 && !watch->failed && watch->log)
-        log_warning(watch->log, "the users cannot be read, those known before stay in use",
-                    log_text("problem", watch->problem));
-    watch->failed = watch->error < 0;
-    loop_timer_set_after(&watch->timer, list_empty(&watch->waiting) ? watch->interval_us : 0);
-    if (watch->fresh) {
-        adopt(watch);
+    if (changed)
         watch->changed(watch->owner);
-    }
+    loop_timer_set_after(&watch->timer, list_empty(&watch->waiting) ? watch->interval_us : 0);
     while (!list_empty(&watch->looking)) {
         struct user_look *look = container_of(watch->looking.next, struct user_look, node);
         list_remove(&look->node);
         look->done(look);
     }
+}
+
+static void go_on_telling(struct loop_task *task)
+{
+    struct user_watch *watch = container_of(task, struct user_watch, task);
+    if (tell_some(watch))
+        finish(watch, true);
+    else
+        loop_task_defer(watch->loop, task);
+}
+
+static void done(struct job *job)
+{
+    struct user_watch *watch = container_of(job, struct user_watch, job);
+    if (watch->closing)
+        return;
+    if (watch->error < 0 && !watch->failed && watch->log)
+        log_warning(watch->log, "the users cannot be read, those known before stay in use",
+                    log_text("problem", watch->problem));
+    watch->failed = watch->error < 0;
+    if (!watch->fresh) {
+        finish(watch, false);
+        return;
+    }
+    adopt(watch);
+    go_on_telling(&watch->task);
 }
 
 static void due(struct loop_timer *timer, unused uint64_t now_us)
@@ -213,7 +213,7 @@ static void due(struct loop_timer *timer, unused uint64_t now_us)
 void user_watch_look(struct user_watch *watch, struct user_look *look)
 {
     list_append(&watch->waiting, &look->node);
-    // else the job is out, and a new one follows it
+    // else a look is under way, and a new one follows it
     if (loop_timer_armed(&watch->timer))
         loop_timer_set_after(&watch->timer, 0);
 }
@@ -247,6 +247,7 @@ int user_watch_open(const struct user_watch_config *config, struct user_watch **
     list_init(&watch->waiting);
     list_init(&watch->looking);
     loop_timer_init(&watch->timer, config->loop, due);
+    loop_task_init(&watch->task, go_on_telling);
     int result = look(watch);
     if (result < 0)
         text_append(ret_problem, watch->problem);
@@ -262,22 +263,20 @@ int user_watch_open(const struct user_watch_config *config, struct user_watch **
     return 0;
 }
 
-static void ignore(unused void *owner)
-{
-}
-
 struct user_watch *user_watch_close(struct user_watch *watch)
 {
     if (!watch)
         return NULL;
-    watch->changed = ignore; // the job that is out ends here
-    list_init(&watch->listeners);
+    watch->closing = true; // the job that is out ends here
     job_inbox_done(&watch->inbox);
     loop_timer_cancel(&watch->timer);
+    loop_task_cancel(&watch->task);
     jobs_stop(watch->jobs);
     user_store_close(watch->store);
     user_list_done(&watch->users);
     user_list_done(&watch->read);
+    user_list_done(&watch->former);
+    user_changes_done(&watch->changes);
     free(watch->path);
     free(watch->realm);
     free(watch);

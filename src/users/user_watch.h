@@ -1,28 +1,25 @@
 /**
  * The users for a running server: read at the start, and again whenever `roost user` in another
- * process has changed the store. All disk work is done on a thread of its own.
+ * process has changed the store. All disk work is done on a thread of its own, and so is what takes
+ * time with many users: finding out what has changed, and letting go of the users of before.
+ * Changes are told some at a time, so that nothing else waits for a list of a hundred thousand.
  */
 #pragma once
 
 #include "base/log.h"
 #include "runtime/loop.h"
-#include "users/user_store.h"
+#include "users/user_changes.h"
 
 struct user_watch;
-
-/** What became of a user. */
-enum user_fate {
-    USER_IS_NEW,     /**< added: the name is this user's alone from now on */
-    USER_IS_GONE,    /**< removed or disabled: whoever is here as this user has to go */
-    USER_IS_REKEYED, /**< another password: whoever came with the old one has to go */
-    USER_IS_RENAMED, /**< another role or display name */
-};
 
 /** Somebody who wants to know. */
 struct user_listener {
     struct list node;
     /** On the loop's thread; user_watch_users has the new ones already. */
     void (*changed)(struct user_listener *self, const char *name, enum user_fate fate);
+    /** Some were told, perhaps not the last ones: what takes long is done once here. NULL: nothing.
+     */
+    void (*told)(struct user_listener *self);
 };
 
 struct user_watch_config {
@@ -32,8 +29,8 @@ struct user_watch_config {
     const struct log *log; /**< NULL: silent */
     uint64_t interval_us;  /**< how often it looks [1 s] */
     /**
-     * On the loop's thread: the users are others now. user_watch_users has them. Not called for
-     * those found at the start.
+     * On the loop's thread: the users are others now, and all listeners were told. user_watch_users
+     * has them. Not called for those found at the start.
      */
     void (*changed)(void *owner);
     void *owner;
@@ -47,7 +44,7 @@ must_check int user_watch_open(const struct user_watch_config *config,
                                struct user_watch **ret_watch, struct text_builder *ret_problem);
 /** Waits for a read in progress. Accepts NULL; returns NULL. */
 struct user_watch *user_watch_close(struct user_watch *watch);
-/** As last read; valid until `changed` or close. */
+/** As last read; valid within the turn of the loop. */
 const struct user_list *user_watch_users(const struct user_watch *watch);
 /** As configured; they live as long as the watch, for other threads too. `realm` may be NULL. */
 const char *user_watch_path(const struct user_watch *watch);

@@ -121,13 +121,26 @@ static void login_decided(struct mqtt_access *access, struct broker_client *clie
 static void user_changed(struct user_listener *listener, const char *name, enum user_fate fate)
 {
     struct mqtt_endpoint *endpoint = container_of(listener, struct mqtt_endpoint, users);
+    struct map *users = fate == USER_IS_GONE      ? &endpoint->gone
+                        : fate == USER_IS_REKEYED ? &endpoint->rekeyed
+                                                  : NULL;
+    if (users)
+        map_set(users, bytes_of_text(name), endpoint);
+}
+
+static void users_told(struct user_listener *listener)
+{
+    struct mqtt_endpoint *endpoint = container_of(listener, struct mqtt_endpoint, users);
     uint64_t now_us = mqtt_endpoint_now(endpoint);
-    if (fate == USER_IS_GONE)
-        broker_user_forget(endpoint->broker, now_us, bytes_of_text(name));
-    else if (fate == USER_IS_REKEYED)
-        broker_user_disconnect(endpoint->broker, now_us, bytes_of_text(name),
-                               mqtt_access_by_password);
-    mqtt_endpoint_wake(endpoint);
+    if (endpoint->gone.count > 0)
+        broker_users_forget(endpoint->broker, now_us, &endpoint->gone);
+    if (endpoint->rekeyed.count > 0)
+        broker_users_disconnect(endpoint->broker, now_us, &endpoint->rekeyed,
+                                mqtt_access_by_password);
+    if (endpoint->gone.count + endpoint->rekeyed.count > 0)
+        mqtt_endpoint_wake(endpoint);
+    map_done(&endpoint->gone);
+    map_done(&endpoint->rekeyed);
 }
 
 /** ---- time and output ---- */
@@ -305,6 +318,7 @@ int mqtt_endpoint_new(const struct mqtt_endpoint_config *config,
         return result;
     }
     endpoint->users.changed = user_changed;
+    endpoint->users.told = users_told;
     if (config->users)
         user_watch_listen(config->users, &endpoint->users);
     start_presence(endpoint);
@@ -319,6 +333,8 @@ struct mqtt_endpoint *mqtt_endpoint_free(struct mqtt_endpoint *endpoint)
         return NULL;
     close_listeners(endpoint);
     user_watch_unlisten(&endpoint->users);
+    map_done(&endpoint->gone);
+    map_done(&endpoint->rekeyed);
     endpoint->bridges = mqtt_bridges_free(endpoint->bridges);
     struct mqtt_socket *socket;
     list_each(socket, &endpoint->sockets, node) mqtt_socket_free(socket);

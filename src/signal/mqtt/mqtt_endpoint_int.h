@@ -26,6 +26,7 @@ struct mqtt_endpoint {
     struct mqtt_endpoint_config config;
     struct mqtt_access access;
     struct user_listener users;
+    struct map gone, rekeyed; /**< users by name, until they were all looked for at once */
     struct mqtt_calls calls;
     struct mqtt_presence presence;
     struct broker *broker;

@@ -25,6 +25,16 @@ static void stop(struct bridge_world *world, bool forget)
     world->bridge = bridge_free(world->bridge, world->here.now_us);
 }
 
+/** The bridge is thrown out, as a user is whose password has changed. */
+static void throw_out(struct bridge_world *world)
+{
+    struct map users = { 0 };
+    map_set(&users, bytes_of_text("\377bridge"), world);
+    broker_users_disconnect(world->here.broker, world->here.now_us, &users, NULL);
+    map_done(&users);
+    bridge_pump(world);
+}
+
 static uint64_t sessions_of(const struct world *world)
 {
     return world_metric(world, BROKER_METRIC_SESSIONS);
@@ -127,9 +137,7 @@ static void test_the_end_of_a_bridge_ends_its_session(void **state)
             assert_int_equal(bridge_state(world.bridge), BRIDGE_PREPARING);
         }
         if (moment == THROWN_OUT) {
-            broker_user_disconnect(world.here.broker, world.here.now_us,
-                                   bytes_of_text("\377bridge"), NULL);
-            bridge_pump(&world);
+            throw_out(&world);
             assert_int_equal(sessions_of(&world.here), 1);
         }
         stop(&world, true);
@@ -215,8 +223,7 @@ static void test_an_end_by_our_own_broker_is_told(void **state)
     begin_with(&world, &(struct broker_config){ .journal = true });
     bridge_up(&world);
     expect_news(&world, BRIDGE_NEWS_UP);
-    broker_user_disconnect(world.here.broker, world.here.now_us, bytes_of_text("\377bridge"), NULL);
-    bridge_pump(&world);
+    throw_out(&world);
     assert_int_equal(expect_news(&world, BRIDGE_NEWS_HERE), MQTT_ADMINISTRATIVE_ACTION);
     assert_int_equal(bridge_metric(&world, BRIDGE_METRIC_HERE), 1);
     // tried again, and all is well

@@ -24,6 +24,15 @@ static bool come(struct stage *stage, struct device *device, const char *user, c
     return connack.session_present;
 }
 
+/** A map of one name. */
+static struct map named(const char *user)
+{
+    static char there;
+    struct map users = { 0 };
+    map_set(&users, bytes_of_text(user), &there);
+    return users;
+}
+
 static bool only_the_lamp(const struct broker_client *client)
 {
     return text_equal(broker_client_id(client), "lamp");
@@ -35,25 +44,26 @@ static void test_a_user_is_disconnected_and_the_sessions_stay(void **state)
     each_version(version)
     {
         struct stage stage;
+        struct map ann = named("ann");
         stage_empty(&stage, version);
         come(&stage, &stage.ann, "ann", "lamp");
         come(&stage, &stage.ben, "ben", "lamp");
         device_subscribe(&stage.ben, "will", 0);
         struct device other = { 0 };
         come(&stage, &other, "ann", "other");
-        broker_user_disconnect(stage.world.broker, stage.world.now_us, bytes_of_text("ann"),
-                               only_the_lamp);
+        broker_users_disconnect(stage.world.broker, stage.world.now_us, &ann, only_the_lamp);
         world_run(&stage.world);
         device_expect_ended(&stage.ann, MQTT_ADMINISTRATIVE_ACTION);
         device_expect_message(&stage.ben, "will", "lamp", 0);
         device_expect_nothing(&other);
-        broker_user_disconnect(stage.world.broker, stage.world.now_us, bytes_of_text("ann"), NULL);
+        broker_users_disconnect(stage.world.broker, stage.world.now_us, &ann, NULL);
         world_run(&stage.world);
         device_expect_ended(&other, MQTT_ADMINISTRATIVE_ACTION);
         device_expect_message(&stage.ben, "will", "other", 0);
         device_expect_nothing(&stage.ben);
         assert_true(come(&stage, &stage.ann, "ann", "lamp"));
         device_done(&other);
+        map_done(&ann);
         stage_done(&stage);
     }
 }
@@ -64,6 +74,7 @@ static void test_a_user_is_forgotten_with_all_sessions(void **state)
     each_version(version) for (int crash = 0; crash <= 1; crash++)
     {
         struct stage stage;
+        struct map ann = named("ann");
         stage_empty(&stage, version);
         struct device away = { 0 };
         come(&stage, &away, "ann", "away");
@@ -71,7 +82,7 @@ static void test_a_user_is_forgotten_with_all_sessions(void **state)
         come(&stage, &stage.ann, "ann", "lamp");
         come(&stage, &stage.ben, "ben", "lamp");
         assert_int_equal(world_metric(&stage.world, BROKER_METRIC_SESSIONS), 3);
-        broker_user_forget(stage.world.broker, stage.world.now_us, bytes_of_text("ann"));
+        broker_users_forget(stage.world.broker, stage.world.now_us, &ann);
         world_run(&stage.world);
         device_expect_ended(&stage.ann, MQTT_ADMINISTRATIVE_ACTION);
         device_expect_nothing(&stage.ben);
@@ -84,6 +95,7 @@ static void test_a_user_is_forgotten_with_all_sessions(void **state)
         assert_false(come(&stage, &away, "ann", "away"));
         assert_true(come(&stage, &stage.ben, "ben", "lamp"));
         device_done(&away);
+        map_done(&ann);
         stage_done(&stage);
     }
 }

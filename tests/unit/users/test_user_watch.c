@@ -227,6 +227,54 @@ static void listeners_hear_what_became_of_whom(void **state)
     user_watch_unlisten(&ear.listener);
 }
 
+struct counter {
+    struct user_listener listener;
+    struct place *place;
+    unsigned changed, told, most; /**< the most changes that were told at once */
+    unsigned since;
+};
+
+static void count_change(struct user_listener *listener, const char *name, enum user_fate fate)
+{
+    struct counter *counter = container_of(listener, struct counter, listener);
+    assert_int_equal(fate, USER_IS_NEW);
+    assert_non_null(user_list_find(user_watch_users(counter->place->watch), bytes_of_text(name)));
+    counter->changed++;
+    counter->since++;
+}
+
+static void count_told(struct user_listener *listener)
+{
+    struct counter *counter = container_of(listener, struct counter, listener);
+    counter->told++;
+    counter->most = max_of(counter->most, counter->since);
+    counter->since = 0;
+    assert_int_equal(counter->place->changes, 0); // that comes behind the last ones
+}
+
+static void many_changes_are_told_some_at_a_time(void **state)
+{
+    struct place *place = *state;
+    char name[16];
+    open_watch(place);
+    struct counter counter = { .listener = { .changed = count_change, .told = count_told },
+                               .place = place };
+    user_watch_listen(place->watch, &counter.listener);
+    struct user_store *store = open_store(place->path);
+    struct user_keys keys = { .has_digest = true };
+    assert_int_equal(user_store_begin(store), 0);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "user%d", i);
+        assert_int_equal(user_store_add(store, name, "roost", &keys, 1), 0);
+    }
+    assert_int_equal(user_store_end(store, true), 0);
+    user_store_close(store);
+    turn_until_changes(place, 1);
+    assert_int_equal(counter.changed, 1000);
+    assert_true(counter.told > 1 && counter.most < 1000);
+    user_watch_unlisten(&counter.listener);
+}
+
 struct seer {
     struct user_look look;
     struct place *place;
@@ -285,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_file_leaves_the_users_known_before, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(listeners_hear_what_became_of_whom, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_changes_are_told_some_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_changed_something_can_wait_for_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(closing_waits_for_a_read_in_progress, set_up, tear_down),
