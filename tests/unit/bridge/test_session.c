@@ -2,6 +2,8 @@
 // holds for the sessions of clients, and no longer. What keeps a bridge from having it is told.
 #include "bridge_world.h"
 
+#include "base/map.h"
+
 static void begin_with(struct bridge_world *world, const struct broker_config *here)
 {
     bridge_world_init_with(world, here);

@@ -2,6 +2,8 @@
 // them.
 #include "broker_stage.h"
 
+#include "base/map.h"
+
 /** Comes as a user, to a session that is kept, with a will. */
 static bool come(struct stage *stage, struct device *device, const char *user, const char *id)
 {
