@@ -35,8 +35,10 @@ static const struct metric_description descriptions[LOGIN_METRIC_COUNT] = {
 
 struct user_login {
     struct user_login_config config;
-    struct jobs *jobs; /**< NULL: somebody else has them done */
-    struct job_inbox inbox;
+    struct lane {
+        struct jobs *jobs; /**< NULL: somebody else has them done */
+        struct job_inbox inbox;
+    } lanes[2]; /**< for keys of ours, and for slower ones: nobody waits behind those */
     struct list works;
     struct login_cache cache;
     struct login_limits limits;
@@ -197,6 +199,13 @@ static struct user_login_work *work_with(struct user_login *login, const struct 
     return NULL;
 }
 
+static int submit(struct user_login *login, struct user_login_work *work)
+{
+    bool is_slow = work->keys.scram_sha256.iterations > USER_ITERATIONS;
+    return login->config.submit ? login->config.submit(login->config.owner, &work->job)
+                                : job_submit(&login->lanes[is_slow].inbox, &work->job);
+}
+
 /** NULL: the threads have too much to do. */
 static struct user_login_work *work_start(struct user_login *login, const struct user *user,
                                           const char *name, const struct login_tag *tag,
@@ -220,9 +229,7 @@ static struct user_login_work *work_start(struct user_login *login, const struct
     list_init(&work->requests);
     list_append(&login->works, &work->node);
     metric_add(&login->metrics[LOGIN_PENDING], 1);
-    int result = login->config.submit ? login->config.submit(login->config.owner, &work->job)
-                                      : job_submit(&login->inbox, &work->job);
-    if (result == 0)
+    if (submit(login, work) == 0)
         return work;
     work_free(work);
     return NULL;
@@ -296,6 +303,13 @@ void user_login_note_failure(struct user_login *login, const struct net_address 
 
 /** ---- life ---- */
 
+/** One thread: five hundred logins a second, and the other cores are for media. */
+static int lane_start(struct lane *lane, struct loop *loop)
+{
+    int result = jobs_start(1, WORKS_MAX, &lane->jobs);
+    return result < 0 ? result : job_inbox_init(&lane->inbox, loop, lane->jobs);
+}
+
 int user_login_new(const struct user_login_config *config, struct user_login **ret_login)
 {
     struct user_login *login = memory_new(struct user_login);
@@ -304,10 +318,9 @@ int user_login_new(const struct user_login_config *config, struct user_login **r
     list_init(&login->works);
     login_cache_init(&login->cache, config->random);
     login_limits_init(&login->limits, secret);
-    // one thread: five hundred logins a second, and the other cores are for media
-    int result = config->submit ? 0 : jobs_start(1, WORKS_MAX, &login->jobs);
-    if (result == 0 && login->jobs)
-        result = job_inbox_init(&login->inbox, config->loop, login->jobs);
+    int result = 0;
+    for (size_t i = 0; i < array_size(login->lanes) && !config->submit && result == 0; i++)
+        result = lane_start(&login->lanes[i], config->loop);
     if (result < 0)
         user_login_free(login);
     else
@@ -329,8 +342,10 @@ struct user_login *user_login_free(struct user_login *login)
             request->login = NULL;
         }
     }
-    job_inbox_done(&login->inbox);
-    jobs_stop(login->jobs);
+    for (size_t i = 0; i < array_size(login->lanes); i++) {
+        job_inbox_done(&login->lanes[i].inbox);
+        jobs_stop(login->lanes[i].jobs);
+    }
     login_cache_done(&login->cache);
     free(login);
     return NULL;

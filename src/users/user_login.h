@@ -5,7 +5,9 @@
  *     -EINPROGRESS: request.done(&request, result) follows, on the loop's thread, unless
  *                   user_login_cancel(&request) comes first
  *
- * A password takes milliseconds to check, so that is done on a job thread. What is checked at once
+ * A password takes milliseconds to check, so that is done on a job thread; accounts with keys of
+ * other servers that are slower than ours have a thread of their own, so that nobody waits behind
+ * them. What is checked at once
  * is bounded, in all and per address, and the same password of the same user is checked once for
  * all who show it at the moment. A right password is remembered for an hour (login_cache.h). Wrong
  * ones are counted, and limit those who try them (login_limits.h). Whether a name exists shows

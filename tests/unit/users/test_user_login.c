@@ -425,6 +425,46 @@ static void a_thread_of_its_own_does_the_work(void **state)
     loop_done(&loop);
 }
 
+/** Accounts whose keys take long hold up each other alone. */
+static void slow_keys_hold_up_nobody_else(void **state)
+{
+    struct world *world = *state;
+    struct loop loop;
+    struct user_login *login;
+    uint8_t salt[8] = { 1 };
+    assert_int_equal(loop_init(&loop), 0);
+    scram_verifier_make(&world->items[1].keys.scram_sha256, HASH_SHA256,
+                        bytes_of_text("the password of ben"), bytes_of(salt, sizeof(salt)),
+                        SCRAM_ITERATIONS_MAX);
+    struct user_login_config config = {
+        .loop = &loop, .random = &world->random, .users = users_of, .owner = world
+    };
+    assert_int_equal(user_login_new(&config, &login), 0);
+    struct visit slow[3], quick = { .request = { .done = visited } };
+    struct user_login_attempt attempt = { .name = bytes_of_text("ben"),
+                                          .remote = *stranger(),
+                                          .protocol = "test" };
+    char password[16];
+    for (size_t i = 0; i < array_size(slow); i++) {
+        slow[i] = (struct visit){ .request = { .done = visited } };
+        snprintf(password, sizeof(password), "a guess %zu", i);
+        attempt.password = bytes_of_text(password);
+        assert_int_equal(user_login_check(login, &attempt, &slow[i].request, loop_now_us(&loop)),
+                         -EINPROGRESS);
+    }
+    attempt.name = bytes_of_text("ann");
+    attempt.password = bytes_of_text("the password of ann");
+    assert_int_equal(user_login_check(login, &attempt, &quick.request, loop_now_us(&loop)),
+                     -EINPROGRESS);
+    while (!quick.called)
+        loop_turn(&loop, TIME_US_PER_S);
+    assert_int_equal(quick.result, 0);
+    // a hundred thousand times the work was before it
+    assert_int_equal(slow[2].called, 0);
+    user_login_free(login);
+    loop_done(&loop);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -441,6 +481,7 @@ int main(void)
         TEST(proxies_are_not_slowed),
         TEST(what_waits_is_bounded_per_address_and_in_all),
         TEST(a_thread_of_its_own_does_the_work),
+        TEST(slow_keys_hold_up_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
