@@ -50,6 +50,17 @@ static bool admits_digest(const struct user_keys *keys, const char *name, const 
     return same && keys->has_digest;
 }
 
+/** Keys of other servers that are quicker than ours take as long, so that time tells nobody's name.
+ */
+static void spend_the_rest(const struct scram_verifier *verifier, struct bytes password)
+{
+    struct scram_verifier rest = { .kind = HASH_SHA256, .salt_size = USER_SALT_SIZE };
+    if (verifier->iterations >= USER_ITERATIONS)
+        return;
+    rest.iterations = USER_ITERATIONS - verifier->iterations;
+    (void)scram_verifier_admits(&rest, password);
+}
+
 bool user_keys_admit(const struct user_keys *keys, const char *name, const char *realm,
                      struct bytes password)
 {
@@ -60,8 +71,10 @@ bool user_keys_admit(const struct user_keys *keys, const char *name, const char 
     char prepared[USER_PASSWORD_MAX + 1];
     size_t size;
     bool is_text = opaque_string_prepare(password, prepared, sizeof(prepared), &size) == 0;
-    bool admitted = scram_verifier_admits(has_scram ? &keys->scram_sha256 : &nobody,
-                                          is_text ? bytes_of(prepared, size) : bytes_of(NULL, 0));
+    const struct scram_verifier *verifier = has_scram ? &keys->scram_sha256 : &nobody;
+    struct bytes text = is_text ? bytes_of(prepared, size) : bytes_of(NULL, 0);
+    bool admitted = scram_verifier_admits(verifier, text);
+    spend_the_rest(verifier, text);
     memory_wipe(prepared, sizeof(prepared));
     // older stores have made it of the password as it was typed
     if (!has_scram)

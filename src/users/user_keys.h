@@ -45,7 +45,8 @@ void user_keys_make(struct user_keys *keys, const char *name, const char *realm,
                     const char *password, bool with_digest, struct random *random);
 /**
  * Whether this is the password, as somebody typed it. By SCRAM-SHA-256, or where that is missing by
- * the digest key; takes 2 ms either way. False for keys that hold neither.
+ * the digest key; takes 2 ms either way, and longer only for keys of other servers with more
+ * iterations than ours. False for keys that hold neither.
  */
 bool user_keys_admit(const struct user_keys *keys, const char *name, const char *realm,
                      struct bytes password);

@@ -1,6 +1,8 @@
 // What becomes of a password, and what is a user's password afterwards.
 #include "support/hex.h"
 
+#include <time.h>
+
 #include "users/user_keys.h"
 
 static struct user_keys keys_of(const char *password, bool with_digest, uint64_t seed)
@@ -75,6 +77,33 @@ static void without_a_verifier_the_digest_key_decides(void **state)
     assert_true(admits(&mixed, "paper"));
 }
 
+/** What a password costs this thread at least. */
+static uint64_t cost_ns(const struct user_keys *keys)
+{
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 7; i++) {
+        struct timespec begin, end;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+        assert_false(admits(keys, "a guess"));
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+        uint64_t took = (uint64_t)(end.tv_sec - begin.tv_sec) * 1000000000u +
+                        (uint64_t)end.tv_nsec - (uint64_t)begin.tv_nsec;
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
+static void quicker_keys_of_other_servers_cost_as_much(void **state)
+{
+    (void)state;
+    const uint8_t salt[8] = { 1 };
+    struct user_keys own = keys_of("pencil", false, 1), other = own;
+    scram_verifier_make(&other.scram_sha256, HASH_SHA256, bytes_of_text("pencil"),
+                        bytes_of(salt, sizeof(salt)), SCRAM_ITERATIONS_MIN);
+    assert_true(admits(&other, "pencil"));
+    assert_true(cost_ns(&other) * 2 > cost_ns(&own)); // a fifth without
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +111,7 @@ int main(void)
         cmocka_unit_test(salts_differ),
         cmocka_unit_test(digest_keys_are_those_of_turn_and_sip),
         cmocka_unit_test(without_a_verifier_the_digest_key_decides),
+        cmocka_unit_test(quicker_keys_of_other_servers_cost_as_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
