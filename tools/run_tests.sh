@@ -49,6 +49,8 @@ suite_checks() {
     check "layers" python3 tools/check_layers.py
     check "purity: the check itself" python3 tools/check_pure.py --self-test
     check "globals: the check itself" python3 tools/check_globals.py --self-test
+    check "statements of MQTT: the check itself" python3 tools/check_statements.py --self-test
+    check "statements of MQTT" python3 tools/check_statements.py
     check "counting: the check itself" python3 tools/count_tests.py --self-test
     check "naming failures: the check itself" python3 tools/failed_tests.py --self-test
     check "reporting: the check itself" tools/check_test_report.sh

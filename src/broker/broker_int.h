@@ -240,6 +240,8 @@ void broker_session_set_expiry(struct broker_session *session, uint32_t expiry_s
 void broker_session_left(struct broker_session *session, uint64_t now_us, bool publish_will);
 /** It was connected when the process before this one ended. */
 void broker_session_lost(struct broker_session *session, uint64_t now_us);
+/** A will whose time has come is published: at a start, before its client can be back. */
+void broker_session_publish_due_will(struct broker_session *session, uint64_t now_us);
 void broker_session_set_will(struct broker_session *session, struct broker_message *message,
                              uint32_t delay_s);
 /** Its time has come; takes the reference. `from` NULL: of a session that is no more. */

@@ -412,5 +412,7 @@ void broker_resume(struct broker *broker, uint64_t now_us)
             broker_session_set_timer(session);
         }
     }
+    // when every session can get them
+    index_each(session, &broker->sessions, entry) broker_session_publish_due_will(session, now_us);
     publish_wills(broker, now_us);
 }

@@ -281,6 +281,14 @@ void broker_session_lost(struct broker_session *session, uint64_t now_us)
     broker_session_set_timer(session);
 }
 
+void broker_session_publish_due_will(struct broker_session *session, uint64_t now_us)
+{
+    if (!session->will || after(session->absence->left_us, session->will_delay_s) > now_us)
+        return;
+    publish_will(session, now_us);
+    broker_session_set_timer(session);
+}
+
 /** ---- QoS 2 that came ---- */
 
 /** The place of an identifier in the sorted list, or where it would be. */

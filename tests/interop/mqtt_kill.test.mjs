@@ -14,6 +14,8 @@ import { freePort } from '../support/turn.mjs';
 import { until } from '../support/until.mjs';
 
 const KILLS = Number(process.env.ROOST_TEST_KILLS ?? 300);
+/** However slow the machine is. */
+const KILLS_AT_LEAST = Math.min(KILLS, 100);
 const KILLING_MS = 45000;
 
 /** A process of the server; `ready` once it listens, `gone` once it has ended. */
@@ -42,7 +44,7 @@ function startServer(dataDir, port) {
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test('killed over and over, it loses nothing that was acknowledged, and says nothing of QoS 2 twice', { timeout: 300000 }, async (context) => {
+test('killed over and over, it loses nothing that was acknowledged, and says nothing of QoS 2 twice', { timeout: 900000 }, async (context) => {
     const dataDir = mkdtempSync(join(tmpdir(), 'roost-kill-'));
     context.after(() => rmSync(dataDir, { recursive: true, force: true }));
     const port = await freePort();
@@ -50,15 +52,28 @@ test('killed over and over, it loses nothing that was acknowledged, and says not
     context.after(() => server.child.kill('SIGKILL'));
     assert.ok(await server.ready, server.output);
 
-    const clients = ['subscriber', 'one', 'two', 'large'].map((name) => new ExactClient(name, () => port));
+    const version5 = { version: 5, properties: { sessionExpiryInterval: 3600 } };
+    const will = { topic: 'will', payload: 'gone', qos: 2, properties: { contentType: 'last words', userProperties: { of: 'mourned' } } };
+    const clients = [
+        ...['subscriber', 'one'].map((name) => new ExactClient(name, () => port)), new ExactClient('two', () => port, version5),
+        new ExactClient('large', () => port), new ExactClient('subscriber5', () => port, version5), new ExactClient('mourned', () => port, { ...version5, will }),
+    ];
     context.after(() => clients.forEach((client) => client.end()));
-    const [subscriber, ...publishers] = clients;
+    const [subscriber, one, two, large, subscriber5, mourned] = clients;
+    const publishers = [one, two, large];
     assert.deepEqual(await subscriber.subscribe('kill/#', 2), [2]);
+    assert.deepEqual(await subscriber5.subscribe('kill/two', 2), [2]);
+    assert.deepEqual(await subscriber5.subscribe('will', 2), [2]);
+    // its session is over a second after its end, whoever the server is by then
+    const brief = new ExactClient('brief', () => port, { version: 5, properties: { sessionExpiryInterval: 1 } });
+    assert.deepEqual(await brief.subscribe('kill/#', 2), [2]);
+    brief.end();
 
     /** Texts whose message was acknowledged, and those that were sent at all. */
     const acknowledged = new Set();
     const sent = new Set();
     let publishing = true;
+    const propertiesOf = (number) => ({ contentType: 'text/plain', correlationData: Buffer.from(`${number}`), userProperties: { z: '1', a: `${number}` } });
     /** Keeps so many on their way. */
     const publish = async (client, window, padding) => {
         let count = 0;
@@ -68,7 +83,8 @@ test('killed over and over, it loses nothing that was acknowledged, and says not
                 const qos = number % 3 === 0 ? 1 : 2;
                 const text = `${client.clientId} ${qos} ${number}`.padEnd(64);
                 sent.add(text);
-                await client.publish(`kill/${client.clientId}`, text + 'x'.repeat(padding), { qos });
+                const properties = client.version === 5 ? propertiesOf(number) : undefined;
+                await client.publish(`kill/${client.clientId}`, text + 'x'.repeat(padding), { qos, properties });
                 acknowledged.add(text);
             }
         };
@@ -82,8 +98,8 @@ test('killed over and over, it loses nothing that was acknowledged, and says not
     /** Names of all that there were. */
     const made = new Set();
     const begin = Date.now();
-    // on a slow machine longer, until the journal was made shorter
-    const goesOn = () => Date.now() < begin + (made.size > 0 ? KILLING_MS : 2 * KILLING_MS);
+    // on a slow machine longer, until the journal was made shorter and it was killed often enough
+    const goesOn = () => kills < KILLS_AT_LEAST || Date.now() < begin + (made.size > 0 ? KILLING_MS : 2 * KILLING_MS);
     let kills = 0;
     let early = 0;
     for (; kills < KILLS && goesOn(); kills++) {
@@ -121,6 +137,24 @@ test('killed over and over, it loses nothing that was acknowledged, and says not
         const numbers = textsBy(([name, qos]) => name === clientId && qos === '2').map((text) => Number(text.split(' ')[2]));
         assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), 'the order of QoS 2');
     }
+    assert.ok(kills >= KILLS_AT_LEAST, `${kills}`);
+    const fromTwo = (client) => client.inbox.filter(({ topic }) => topic === 'kill/two');
+    await until('5.0 has everything, too', () => new Set(fromTwo(subscriber5).map(({ text }) => text)).size >= new Set(fromTwo(subscriber).map(({ text }) => text)).size);
+    for (const { text, qos, properties } of fromTwo(subscriber5)) {
+        const { contentType, correlationData, userProperties } = propertiesOf(Number(text.trim().split(' ')[2]));
+        assert.deepEqual([properties.contentType, properties.correlationData, { ...properties.userProperties }], [contentType, correlationData, userProperties], text);
+        assert.equal(qos, Number(text.split(' ')[1]));
+    }
+    const exact = fromTwo(subscriber5).filter(({ qos }) => qos === 2).map(({ text }) => text);
+    assert.equal(new Set(exact).size, exact.length, '5.0: QoS 2, and twice');
+    // each connection that was accepted, but for the last one, ended with the server
+    const wills = () => subscriber5.inbox.filter(({ topic }) => topic === 'will');
+    await until(`${mourned.connections} connections and as many wills`, () => wills().length >= mourned.connections - 1);
+    for (const { text, properties } of wills()) assert.deepEqual([text, properties.contentType, { ...properties.userProperties }], ['gone', 'last words', { of: 'mourned' }]);
+    const again = new ExactClient('brief', () => port, { version: 5, properties: { sessionExpiryInterval: 1 } });
+    context.after(() => again.end());
+    await until('it is back', () => again.connections === 1);
+    assert.equal(again.sessionPresent, false, 'a session that has expired');
     for (const client of clients) assert.deepEqual([client.sessionsLost, client.problem], [0, undefined], client.clientId);
     assert.ok(made.size > 0, 'the journal was made shorter meanwhile');
     assert.ok(snapshots().length <= 1 && !readdirSync(join(dataDir, 'mqtt')).some((name) => name.includes('.snapshot.')), 'and nothing was left behind');

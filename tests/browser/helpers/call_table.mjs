@@ -4,10 +4,11 @@ export class Table {
     /** @type {Map<string, Map<string, string>>} column -> row -> what was seen */
     #columns = new Map();
 
-    /** @param {string} column @param {string} row @param {string} [mark] */
-    note(column, row, mark = 'yes') {
+    /** A cell may have several marks. @param {string} column @param {string} row @param {string} mark */
+    note(column, row, mark) {
         const rows = this.#columns.get(column) ?? new Map();
-        this.#columns.set(column, rows.set(row, mark));
+        const marks = [...(rows.get(row)?.split(' and ') ?? []), mark];
+        this.#columns.set(column, rows.set(row, [...new Set(marks)].sort().join(' and ')));
     }
 
     /** Cells in which nothing is written: `column: row`. @param {string[]} columns @param {string[]} rows */

@@ -64,6 +64,23 @@ static inline struct bytes block_bytes(const struct block *block)
     return writer_written(&block->writer);
 }
 
+/** Names and values of the user properties, in their order, one behind the other. */
+static inline void user_properties(const struct mqtt_properties *properties, char ret_names[8],
+                                   char ret_values[8])
+{
+    struct reader reader = reader_of(properties->raw.data, properties->raw.size);
+    struct mqtt_property_entry entry;
+    size_t count = 0;
+    while (mqtt_property_next(&reader, &entry)) {
+        if (entry.property != MQTT_PROPERTY_USER_PROPERTY)
+            continue;
+        assert_true(count < 7 && entry.text.size == 1 && entry.value.size == 1);
+        ret_names[count] = (char)entry.text.data[0];
+        ret_values[count++] = (char)entry.value.data[0];
+    }
+    ret_names[count] = ret_values[count] = 0;
+}
+
 static inline struct bytes nothing(void)
 {
     return bytes_of(NULL, 0);

@@ -308,7 +308,7 @@ static void test_other_users_have_other_sessions(void **state)
     }
 }
 
-static void test_mqtt_3_1_is_spoken(void **state)
+static void test_version_3_1_is_spoken(void **state)
 {
     (void)state;
     struct stage stage;
@@ -363,7 +363,7 @@ int main(void)
         cmocka_unit_test(test_a_login_takes_no_longer_than_a_connection_may),
         cmocka_unit_test(test_mqtt_3_1_4_3_a_second_connection_takes_over),
         cmocka_unit_test(test_other_users_have_other_sessions),
-        cmocka_unit_test(test_mqtt_3_1_is_spoken),
+        cmocka_unit_test(test_version_3_1_is_spoken),
         cmocka_unit_test(test_too_many_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

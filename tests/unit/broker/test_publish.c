@@ -123,15 +123,8 @@ static void test_mqtt_3_3_2_4_properties_are_passed_on_unaltered(void **state)
     assert_true(text_equal(got->response_topic, "r/1"));
     assert_true(bytes_equal(got->correlation_data, bytes_of("\0\xff", 2)));
     assert_true(text_equal(got->content_type, "text/x"));
-    struct reader reader = reader_of(got->raw.data, got->raw.size);
-    struct mqtt_property_entry entry;
-    char names[8] = "", values[8] = "";
-    while (mqtt_property_next(&reader, &entry)) {
-        if (entry.property != MQTT_PROPERTY_USER_PROPERTY)
-            continue;
-        strncat(names, (const char *)entry.text.data, entry.text.size);
-        strncat(values, (const char *)entry.value.data, entry.value.size);
-    }
+    char names[8], values[8];
+    user_properties(got, names, values);
     assert_string_equal(names, "zaz");
     assert_string_equal(values, "123");
     stage_done(&stage);

@@ -144,6 +144,23 @@ static void test_retained_messages_match_filters(void **state)
     }
 }
 
+static void test_they_are_no_part_of_a_session(void **state)
+{
+    (void)state; // 3.1.1: [MQTT-3.1.2-7]
+    each_version(version)
+    {
+        struct stage stage;
+        stage_both(&stage, version);
+        device_retain(&stage.ann, "a", "kept");
+        device_disconnect(&stage.ann, MQTT_SUCCESS);
+        device_reset(&stage.ann);
+        device_come(&stage.world, &stage.ann, version, "ann"); // a session anew
+        device_subscribe(&stage.ben, "a", 0);
+        device_expect_message(&stage.ben, "a", "kept", 0);
+        stage_done(&stage);
+    }
+}
+
 static void test_they_outlive_the_process(void **state)
 {
     (void)state;
@@ -243,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_mqtt_3_3_1_10_retain_handling),
         cmocka_unit_test(test_mqtt_3_3_1_12_retain_as_published),
         cmocka_unit_test(test_retained_messages_match_filters),
+        cmocka_unit_test(test_they_are_no_part_of_a_session),
         cmocka_unit_test(test_they_outlive_the_process),
         cmocka_unit_test(test_the_flag_of_a_replay_is_kept_while_it_waits),
         cmocka_unit_test(test_they_have_a_bound),

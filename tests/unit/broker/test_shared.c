@@ -59,6 +59,38 @@ static void test_groups_and_others_get_copies_of_their_own(void **state)
     }
 }
 
+static void test_mqtt_3_3_4_5_each_copy_has_the_identifier_of_its_subscription(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_both(&stage, MQTT_5);
+    struct mqtt_subscription_options options = { .qos = 1 };
+    device_subscribe_as(&stage.ben, "$share/g/a", options, 7);
+    device_subscribe_as(&stage.ben, "a", options, 9);
+    device_subscribe_as(&stage.ben, "+", options, 11);
+    device_subscribe_as(&stage.ben, "$share/h/a", options, 0);
+    device_publish(&stage.ann, "a", "x", 1, 1);
+    unsigned copies[3] = { 0 }; // of the first group, of the second, and of both plain ones
+    for (int i = 0; i < 3; i++) {
+        struct mqtt_packet packet = device_expect_message(&stage.ben, "a", "x", 1);
+        struct reader reader = reader_of(packet.properties.raw.data, packet.properties.raw.size);
+        struct mqtt_property_entry entry;
+        uint64_t sum = 0, count = 0;
+        while (mqtt_property_next(&reader, &entry)) {
+            assert_int_equal(entry.property, MQTT_PROPERTY_SUBSCRIPTION_ID);
+            sum += entry.number;
+            count++;
+        }
+        copies[0] += count == 1 && sum == 7;
+        copies[1] += count == 0;
+        copies[2] += count == 2 && sum == 9 + 11;
+    }
+    device_expect_nothing(&stage.ben);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(copies[i], 1);
+    stage_done(&stage);
+}
+
 static void test_mqtt_4_8_2_3_the_quality_of_the_member(void **state)
 {
     (void)state;
@@ -293,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mqtt_4_8_2_1_one_member_gets_it_in_turn),
         cmocka_unit_test(test_groups_and_others_get_copies_of_their_own),
+        cmocka_unit_test(test_mqtt_3_3_4_5_each_copy_has_the_identifier_of_its_subscription),
         cmocka_unit_test(test_mqtt_4_8_2_3_the_quality_of_the_member),
         cmocka_unit_test(test_mqtt_4_8_2_4_qos_2_is_completed_to_its_member),
         cmocka_unit_test(test_mqtt_4_8_2_6_a_refused_message_goes_to_nobody),

@@ -1,4 +1,6 @@
 // SUBSCRIBE, UNSUBSCRIBE and their answers (5.0, 3.8 to 3.11).
+#include <stdio.h>
+
 #include "broker_stage.h"
 
 struct asked {
@@ -62,6 +64,57 @@ static void test_mqtt_3_8_4_3_an_equal_filter_replaces(void **state)
         device_publish(&stage.ann, "a", "x", 1, 1);
         device_expect_message(&stage.ben, "a", "x", 1);
         device_expect_nothing(&stage.ben);
+        stage_done(&stage);
+    }
+}
+
+/** More than may be under way: the rest is queued. */
+#define MANY 150
+
+static void test_mqtt_3_8_4_4_nothing_is_lost_while_one_is_replaced(void **state)
+{
+    (void)state; // 3.1.1: [MQTT-3.8.4-3]; the new quality is that of later messages
+    each_version(version) for (int crash = 0; crash <= 1; crash++)
+    {
+        struct stage stage;
+        stage_both(&stage, version);
+        stage_keep(&stage, &stage.ben, "ben");
+        device_subscribe(&stage.ben, "a", 1);
+        char text[8];
+        for (uint16_t i = 0; i < MANY; i++) {
+            snprintf(text, sizeof(text), "%u", i);
+            device_publish(&stage.ann, "a", text, 1, i + 1);
+        }
+        uint16_t under_way[MANY];
+        uint16_t sent = 0;
+        while (device_has_more(&stage.ben)) {
+            snprintf(text, sizeof(text), "%u", sent);
+            under_way[sent++] = device_expect_message(&stage.ben, "a", text, 1).publish.packet_id;
+        }
+        assert_true(sent > 0 && sent < MANY);
+        device_subscribe(&stage.ben, "a", 0);
+        device_expect_nothing(&stage.ben);
+        if (crash) {
+            world_crash(&stage.world);
+            device_forget(&stage.ann);
+            device_forget(&stage.ben);
+            device_reset(&stage.ann);
+            device_come(&stage.world, &stage.ann, version, "ann");
+            assert_true(stage_keep(&stage, &stage.ben, "ben"));
+            for (uint16_t i = 0; i < sent; i++) {
+                snprintf(text, sizeof(text), "%u", i);
+                under_way[i] = device_expect_message(&stage.ben, "a", text, 1).publish.packet_id;
+            }
+        }
+        for (uint16_t i = 0; i < sent; i++)
+            device_ack(&stage.ben, MQTT_PUBACK, under_way[i]);
+        for (uint16_t i = sent; i < MANY; i++) {
+            snprintf(text, sizeof(text), "%u", i);
+            device_expect_message(&stage.ben, "a", text, 1);
+        }
+        device_expect_nothing(&stage.ben);
+        device_publish(&stage.ann, "a", "later", 1, 1);
+        device_expect_message(&stage.ben, "a", "later", 0);
         stage_done(&stage);
     }
 }
@@ -249,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mqtt_3_8_4_1_suback_answers_each_filter),
         cmocka_unit_test(test_mqtt_3_8_4_3_an_equal_filter_replaces),
+        cmocka_unit_test(test_mqtt_3_8_4_4_nothing_is_lost_while_one_is_replaced),
         cmocka_unit_test(test_mqtt_3_8_4_8_the_lesser_quality),
         cmocka_unit_test(test_mqtt_3_8_3_3_no_local),
         cmocka_unit_test(test_subscriptions_have_a_bound),

@@ -251,6 +251,97 @@ static void test_a_will_has_its_properties(void **state)
     stage_done(&stage);
 }
 
+static void test_mqtt_3_1_3_10_the_order_of_a_wills_user_properties(void **state)
+{
+    (void)state; // across the end of the process, too
+    for (int crash = 0; crash <= 1; crash++) {
+        struct stage stage;
+        stage_empty(&stage, MQTT_5);
+        device_connect(&stage.world, &stage.ben, MQTT_5, "ben", false, 3600);
+        device_subscribe(&stage.ben, "will", 1);
+        struct block block;
+        struct writer *writer = block_begin(&block);
+        mqtt_write_user_property(writer, bytes_of_text("z"), bytes_of_text("1"));
+        mqtt_write_property_text(writer, MQTT_PROPERTY_CONTENT_TYPE, bytes_of_text("t"));
+        mqtt_write_user_property(writer, bytes_of_text("a"), bytes_of_text("2"));
+        mqtt_write_user_property(writer, bytes_of_text("z"), bytes_of_text("3"));
+        struct mqtt_connect connect = { .version = MQTT_5,
+                                        .client_id = bytes_of_text("ann"),
+                                        .has_will = true,
+                                        .will = { .topic = bytes_of_text("will"), .qos = 1 } };
+        device_open(&stage.world, &stage.ann, MQTT_5);
+        device_connect_with(&stage.ann, &connect, nothing(), block_bytes(&block));
+        device_expect(&stage.ann, MQTT_CONNACK);
+        if (crash) {
+            world_crash(&stage.world);
+            device_forget(&stage.ann);
+            device_forget(&stage.ben);
+            stage_keep(&stage, &stage.ben, "ben");
+        } else {
+            device_lose(&stage.ann);
+        }
+        struct mqtt_packet packet = device_expect_message(&stage.ben, "will", "", 1);
+        char names[8], values[8];
+        user_properties(&packet.properties, names, values);
+        assert_string_equal(names, "zaz");
+        assert_string_equal(values, "123");
+        stage_done(&stage);
+    }
+}
+
+static void test_who_is_back_at_once_after_a_crash_has_left_its_will(void **state)
+{
+    (void)state; // but for one that was to wait
+    each_version(version) for (uint32_t delay_s = 0; delay_s <= (version == MQTT_5 ? 5 : 0);
+                               delay_s += 5)
+    {
+        struct stage stage;
+        stage_empty(&stage, version);
+        stage_keep(&stage, &stage.ben, "ben");
+        device_subscribe(&stage.ben, "will", 1);
+        struct block block, keep;
+        block_begin(&block);
+        if (delay_s > 0)
+            mqtt_write_property_four(&block.writer, MQTT_PROPERTY_WILL_DELAY, delay_s);
+        block_begin(&keep);
+        if (version == MQTT_5)
+            mqtt_write_property_four(&keep.writer, MQTT_PROPERTY_SESSION_EXPIRY, 3600);
+        struct mqtt_connect connect = { .version = version,
+                                        .client_id = bytes_of_text("ann"),
+                                        .has_will = true,
+                                        .will = { .topic = bytes_of_text("will"), .qos = 1 } };
+        device_open(&stage.world, &stage.ann, version);
+        device_connect_with(&stage.ann, &connect, block_bytes(&keep), block_bytes(&block));
+        device_expect(&stage.ann, MQTT_CONNACK);
+        world_crash(&stage.world);
+        device_forget(&stage.ann);
+        device_forget(&stage.ben);
+        assert_true(stage_keep(&stage, &stage.ann, "ann"));
+        assert_true(stage_keep(&stage, &stage.ben, "ben"));
+        if (delay_s == 0)
+            device_expect_message(&stage.ben, "will", "", 1);
+        world_wait(&stage.world, 100);
+        device_expect_nothing(&stage.ben);
+        stage_done(&stage);
+    }
+}
+
+static void test_nobody_hears_of_who_had_no_will(void **state)
+{
+    (void)state; // 3.1.1: [MQTT-3.1.2-12]
+    each_version(version)
+    {
+        struct stage stage;
+        stage_both(&stage, version);
+        device_subscribe(&stage.ben, "#", 0);
+        device_lose(&stage.ann);
+        world_wait(&stage.world, 10);
+        device_expect_nothing(&stage.ben);
+        assert_int_equal(world_metric(&stage.world, BROKER_METRIC_WILLS), 0);
+        stage_done(&stage);
+    }
+}
+
 static void test_a_will_needs_the_right_to_publish(void **state)
 {
     (void)state;
@@ -286,6 +377,9 @@ int main(void)
         cmocka_unit_test(test_mqtt_3_1_2_8_no_longer_than_the_session),
         cmocka_unit_test(test_a_will_of_a_session_that_is_not_kept_survives_the_process),
         cmocka_unit_test(test_a_will_has_its_properties),
+        cmocka_unit_test(test_mqtt_3_1_3_10_the_order_of_a_wills_user_properties),
+        cmocka_unit_test(test_who_is_back_at_once_after_a_crash_has_left_its_will),
+        cmocka_unit_test(test_nobody_hears_of_who_had_no_will),
         cmocka_unit_test(test_a_will_needs_the_right_to_publish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
