@@ -4,10 +4,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
+DAY_SECONDS ?= 86400
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lab bench lint format docs install fuzz clean dependencies
+.PHONY: help build run test lab day bench lint format docs install fuzz clean dependencies
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,11 @@ test: ## Run every test; ends with "N passed, N failed".
 
 lab: ## Calls between networks of every kind (needs root); the tables go to docs/.
 	@ROOST_LAB=full ROOST_LAB_TABLE=$(CURDIR)/docs/turn.md tools/run_tests.sh lab
+
+day: ## A call of DAY_SECONDS (86400) at its full rate, in virtual time (some minutes).
+	@tools/dependencies.sh build test
+	@tools/build.sh debug sim_room_day
+	@ROOST_SIM_SECONDS=$(DAY_SECONDS) build/debug/sim_room_day
 
 bench: build ## Measure: the load generator against a server of its own.
 	@bench/run.sh

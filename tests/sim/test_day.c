@@ -1,4 +1,9 @@
-// A day of a call in virtual time: numbers and timestamps wrap, clocks drift, viewers come and go.
+// A day of a call in virtual time, a picture now and then: numbers and timestamps wrap, clocks
+// drift, viewers come and go. And minutes of one at its full rate, in which all numbers wrap that
+// count packets and pictures; ROOST_SIM_SECONDS says how many instead (86400 is a day).
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "sim/world.h"
 #include "support/check.h"
 
@@ -94,10 +99,81 @@ static void test_a_day_goes_by_without_drift(void **state)
     world_free(world); // checks that every packet came home
 }
 
+/** The path of the viewer is wide and thin in turn, each for so long. */
+#define STRETCH_S   30
+#define FULL_RATE_S 240
+
+/** Everything that counts begins shortly before its end. */
+static struct world_client *publish_at_full_rate(struct world *world)
+{
+    struct world_client *publisher = world_add_client(world, 0);
+    world_add_simulcast(publisher);
+    world_add_section(publisher, RTC_KIND_AUDIO, true);
+    publisher->temporal_layers = true;
+    publisher->video_timestamp = UINT32_MAX - 90000 * 40;
+    for (uint32_t i = 0; i < WORLD_LAYERS; i++) {
+        publisher->layers[i].sequence = (uint16_t)(65500 - i);
+        publisher->layers[i].pictures = 0x7fff - 1000; // of picture ids of 15 bits
+    }
+    world_negotiate(publisher);
+    return publisher;
+}
+
+static void set_path(struct world_client *viewer, uint64_t bps)
+{
+    network_pipe_set(network_downlink(viewer->endpoint),
+                     &(struct network_pipe_config){ .bandwidth_bps = bps,
+                                                    .delay_us = 20000,
+                                                    .queue_bytes = (uint32_t)(bps / 16) });
+}
+
+static void test_all_that_counts_wraps_at_full_rate(void **state)
+{
+    (void)state;
+    const char *asked = getenv("ROOST_SIM_SECONDS");
+    uint32_t seconds = asked ? (uint32_t)strtoul(asked, NULL, 10) : FULL_RATE_S;
+    struct world *world = world_new(25);
+    struct world_client *publisher = publish_at_full_rate(world);
+    struct world_client *viewer = world_add_client(world, 1);
+    world_add_section(viewer, RTC_KIND_VIDEO, false);
+    world_add_section(viewer, RTC_KIND_AUDIO, false);
+    world_negotiate(viewer);
+    set_path(viewer, 3000000);
+    assert_true(world_connect(world, time_from_s(5)));
+    publisher->publishing = true;
+    network_run(world->net, time_from_s(1));
+    world_show(viewer, 0, publisher, 0);
+    world_show(viewer, 1, publisher, 1);
+    network_run(world->net, time_from_s(5));
+    const struct world_received *video = &viewer->received[0];
+    uint32_t first = publisher->frame, first_decoded = video->decoder.decoded;
+    for (uint32_t s = 0; s < seconds; s += STRETCH_S) {
+        bool wide = s / STRETCH_S % 2 == 0;
+        set_path(viewer, wide ? 3000000 : 450000);
+        uint32_t decoded = video->decoder.decoded, sounds = viewer->received[1].frames;
+        network_run(world->net, time_from_s(STRETCH_S));
+        // the way up takes a few seconds, the way down some pictures
+        assert_int_equal(video->layer, wide ? 2 : 1);
+        assert_true(video->decoder.decoded - decoded > STRETCH_S * 24);
+        assert_true(viewer->received[1].frames - sounds > STRETCH_S * 28);
+    }
+    uint32_t pictures = publisher->frame - first, decoded = video->decoder.decoded - first_decoded;
+    printf("%u s at full rate: %u of %u pictures decoded, %.1f rounds of sequence numbers\n",
+           seconds, decoded, pictures, (double)(video->newest - video->oldest) / 65536);
+    assert_true(decoded > pictures / 10 * 9);
+    // what came is whole, and refers to what came
+    assert_in_range(video->frames - video->decoder.decoded, 0, pictures / 200);
+    assert_true(seconds < 1200 || video->newest - video->oldest > 65536);
+    assert_false(viewer->failed || viewer->server_disconnected);
+    assert_false(publisher->failed || publisher->server_disconnected);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_day_goes_by_without_drift),
+        cmocka_unit_test(test_all_that_counts_wraps_at_full_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
