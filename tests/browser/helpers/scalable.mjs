@@ -47,10 +47,13 @@ export const widthIs = (page, width) => until(`pictures of ${width}`, async () =
     return seen.width === width || Promise.reject(JSON.stringify(seen));
 });
 
-/** A viewer gets smaller pictures when it wishes for them, slower ones too, and all of it again. */
-export async function followsWishes({ chrome, url }, { room, codec, mode, fps, sizes, temporal, encodings, width = 960 }) {
-    const publisher = await roomPage(chrome, url, { room, name: 'ann', publish: false });
-    const viewer = await roomPage(chrome, url, { room, name: 'ben', publish: false });
+/**
+ * A viewer gets smaller pictures when it wishes for them, slower ones too, and all of it again. key: of end-to-end
+ * encryption
+ */
+export async function followsWishes({ chrome, url }, { room, codec, mode, fps, sizes, temporal, encodings, width = 960, key }) {
+    const publisher = await roomPage(chrome, url, { room, name: 'ann', publish: false, key });
+    const viewer = await roomPage(chrome, url, { room, name: 'ben', publish: false, key });
     const modes = await publish(publisher, codec, encodings ?? [{ scalabilityMode: mode, maxBitrate: 1_500_000 }], fps, width);
     assert.ok(modes.every((said) => said === mode), `${codec} ${mode} is encoded: ${modes}`);
     await widthIs(viewer, width);
@@ -64,6 +67,10 @@ export async function followsWishes({ chrome, url }, { room, codec, mode, fps, s
         await wish(viewer, { width, height: (width * 9) / 16, frameRate: 1 });
         await widthIs(viewer, width);
         await rateIs(viewer, `a quarter of ${full.fps} frames`, (seen) => seen > 1 && seen < full.fps * 0.45);
+    }
+    if (key) {
+        const encrypted = () => [...globalThis.test.room.members.values()].flatMap((member) => [...member.tracks.values()]).map((track) => track.encrypted);
+        assert.deepEqual(await viewer.evaluate(encrypted), [true], 'what was decoded came encrypted');
     }
     await wish(viewer, null);
     await widthIs(viewer, width);
