@@ -129,6 +129,45 @@ for (const [from, to] of [['mqtt', 'mqtt'], ['mqtt', 'ws'], ['ws', 'mqtt']]) {
             for (const client of [caller, callee]) assert.equal((await client.event('call_ended', () => true, 30000)).reason, 'timeout');
         });
 
+        test('is held by either side, and taken back', async (context) => {
+            const { caller, callee, call } = await talking(context, from, to);
+            for (const [holds, hears] of [[caller, callee], [callee, caller]]) {
+                for (const held of [true, false]) {
+                    await holds.request('call_hold', { call, held });
+                    const event = await hears.event('call_held');
+                    assert.deepEqual([event.call, event.held], [call, held]);
+                }
+            }
+            await refuses(caller.request('call_hold', { call: 'another', held: true }), 'no_such_call');
+        });
+
+        test('hands its other side on to somebody else, who accepts or does not', async (context) => {
+            const { caller, callee, call, ben } = await talking(context, from, to);
+            const cleo = fresh('cleo');
+            const third = await languages[from](context, cleo, 'lamp');
+            // who has not said so is not handed on
+            await refuses(caller.request('call_transfer', { call, to: cleo }), 'cannot_transfer');
+            await callee.request('register', { user: ben, token: await mint(ben), transfers: true });
+            for (const accepts of [false, true]) {
+                await caller.request('call_transfer', { call, to: cleo });
+                const told = await callee.event('call_transfer');
+                assert.deepEqual([told.call, told.to], [call, cleo]);
+                const { call: next } = await callee.request('call', { to: told.to, sdp: offer, transfer: told.call });
+                assert.equal((await third.event('call_incoming')).from.user, ben);
+                if (accepts) {
+                    await third.request('call_accept', { call: next, sdp: answer });
+                    assert.equal((await callee.event('call_accepted')).call, next);
+                    for (const side of [caller, callee]) {
+                        const ended = await side.event('call_ended', (event) => event.call === call);
+                        assert.equal(ended.reason, 'transferred');
+                    }
+                } else {
+                    await third.request('call_reject', { call: next });
+                    assert.equal((await caller.event('call_transfer_failed')).reason, 'rejected');
+                }
+            }
+        });
+
         test('another device of the user answers', async (context) => {
             const { caller, callee, ben } = await pair(context, from, to);
             const others = [await start(context, ben, 'tablet'), await native(context, ben)];
