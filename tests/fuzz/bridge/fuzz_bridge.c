@@ -89,7 +89,7 @@ static void run(struct world *world)
     } while (client);
     struct bridge_news news;
     while (bridge_next_news(world->bridge, &news))
-        ensure(news.kind <= BRIDGE_NEWS_MESSAGE);
+        ensure(news.kind <= BRIDGE_NEWS_JOURNAL);
     if (bridge_state(world->bridge) == BRIDGE_CLOSING)
         bridge_lost(world->bridge, world->now_us);
 }
