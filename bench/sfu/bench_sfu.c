@@ -24,6 +24,8 @@ enum {
     OPTION_RTP_PORT,
     OPTION_PUBLISHERS,
     OPTION_SUBSCRIBERS,
+    OPTION_COUNTED,
+    OPTION_SINK,
     OPTION_PARTICIPANTS,
     OPTION_BURST,
     OPTION_PAYLOAD,
@@ -36,10 +38,12 @@ static int usage(void)
             "usage: bench_sfu --server IP:PORT [--kind native|whip|videoroom|streaming]\n"
             "                 [--address IP] [--pid PID] [--core N] [--rtp-port PORT]\n"
             "                 [--publishers N] [--subscribers N] [--participants N]\n"
+            "                 [--counted N --sink IP]\n"
             "                 [--video] [--audio] [--simulcast] [--burst PACKETS]\n"
             "                 [--payload BYTES] [--large N] [--live] [--decrypt] [--stamps]\n"
             "                 [--data]\n"
-            "Reads from standard input, and ends with it: \"measure MILLISECONDS\", and\n"
+            "Reads from standard input, and ends with it: \"measure MILLISECONDS\", where only\n"
+            "the first so many publish: \"measure MILLISECONDS PUBLISHERS\", and\n"
             "\"churn MILLISECONDS 0|1\" (1: some leave without a word).\n");
     return 2;
 }
@@ -53,17 +57,26 @@ static bool take_kind(struct load_options *options, const char *name)
     return options->kind != NULL;
 }
 
+static bool take_address(const char *value, struct net_address *ret_address)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "%s:0", value);
+    return net_address_parse(text, ret_address) == 0;
+}
+
 static bool take_option(struct load_options *options, int option, const char *value)
 {
     uint32_t number = value ? (uint32_t)strtoul(value, NULL, 10) : 0;
     switch (option) {
     case OPTION_SERVER:
         return net_address_parse(value, &options->server) == 0;
-    case OPTION_ADDRESS: {
-        char text[64];
-        snprintf(text, sizeof(text), "%s:0", value);
-        return net_address_parse(text, &options->address) == 0;
-    }
+    case OPTION_ADDRESS:
+        return take_address(value, &options->address);
+    case OPTION_SINK:
+        return take_address(value, &options->sink);
+    case OPTION_COUNTED:
+        options->counted = number;
+        return true;
     case OPTION_KIND:
         options->kind = NULL;
         return take_kind(options, value);
@@ -111,6 +124,8 @@ static bool parse(int argc, char **argv, struct load_options *options)
         { "rtp-port", required_argument, NULL, OPTION_RTP_PORT },
         { "publishers", required_argument, NULL, OPTION_PUBLISHERS },
         { "subscribers", required_argument, NULL, OPTION_SUBSCRIBERS },
+        { "counted", required_argument, NULL, OPTION_COUNTED },
+        { "sink", required_argument, NULL, OPTION_SINK },
         { "participants", required_argument, NULL, OPTION_PARTICIPANTS },
         { "burst", required_argument, NULL, OPTION_BURST },
         { "payload", required_argument, NULL, OPTION_PAYLOAD },
@@ -159,9 +174,9 @@ static void obey(struct load *load)
         if (size <= 0)
             return;
         line[size] = '\0';
-        unsigned ms, abrupt;
-        if (sscanf(line, "measure %u", &ms) == 1) {
-            load_measure(load, time_from_ms(ms));
+        unsigned ms, abrupt, publishers = UINT32_MAX;
+        if (sscanf(line, "measure %u %u", &ms, &publishers) >= 1) {
+            load_measure(load, time_from_ms(ms), publishers);
         } else if (sscanf(line, "churn %u %u", &ms, &abrupt) == 2) {
             if (!load_churn(load, time_from_ms(ms), abrupt))
                 return;

@@ -189,6 +189,9 @@ static bool add_publisher(struct load *load, uint32_t participant)
 
 static bool add_subscriber(struct load *load, uint32_t participant, uint32_t others)
 {
+    const struct load_options *options = &load->options;
+    bool counted = options->counted == 0 || load->count - load->first_subscriber < options->counted;
+    load->shared.address = counted ? options->address : options->sink;
     return put_subscriber(load, load->count++, participant, others);
 }
 
@@ -222,7 +225,7 @@ bool load_join(struct load *load)
             return false;
     }
     if (options->live) {
-        load_feed(load, true);
+        load_feed(load, UINT32_MAX);
         load_run(load, -1, time_from_ms(200));
     }
     load->first_subscriber = load->count;
@@ -238,7 +241,7 @@ bool load_join(struct load *load)
     return true;
 }
 
-void load_feed(struct load *load, bool on)
+void load_feed(struct load *load, uint32_t publishers)
 {
     uint64_t now_us = clock_now_us();
     uint32_t feeds = 0, at = 0;
@@ -249,7 +252,7 @@ void load_feed(struct load *load, bool on)
         for (uint32_t j = 0; j < client->feed_count; j++, at++) {
             struct media_feed *feed = &client->feeds[j];
             // spread over the interval, as those of people are
-            feed->next_us = on ? now_us + (uint64_t)feed->interval_us * at / feeds : 0;
+            feed->next_us = i < publishers ? now_us + (uint64_t)feed->interval_us * at / feeds : 0;
         }
     }
 }
@@ -267,7 +270,7 @@ static void leave(struct load *load, uint32_t index, bool abrupt)
 bool load_churn(struct load *load, uint64_t duration_us, bool abrupt)
 {
     uint64_t end_us = clock_now_us() + duration_us;
-    load_feed(load, true);
+    load_feed(load, UINT32_MAX);
     for (uint64_t i = 0; clock_now_us() < end_us; i++) {
         uint32_t index = (uint32_t)(i % load->count);
         bool publishes = load->clients[index]->feed_count > 0;
@@ -277,9 +280,9 @@ bool load_churn(struct load *load, uint64_t duration_us, bool abrupt)
                       : !put_subscriber(load, index, participant, load->options.publishers))
             return false;
         if (publishes)
-            load_feed(load, true);
+            load_feed(load, UINT32_MAX);
         load->returned++;
     }
-    load_feed(load, false);
+    load_feed(load, 0);
     return true;
 }

@@ -11,11 +11,13 @@ struct load_options {
     const struct signaling_kind *kind;
     struct net_address server;
     struct net_address address; /**< of our sockets */
+    struct net_address sink;    /**< of the sockets of subscribers who are not counted */
     uint16_t rtp_port;
     long pid; /**< of the server */
     int core;
     uint32_t publishers; /**< who only publish */
     uint32_t subscribers;
+    uint32_t counted;      /**< so many of them stand for all, the others are sinks; 0: all count */
     uint32_t participants; /**< who do both */
     bool video, audio;     /**< what is published */
     bool simulcast;
@@ -56,13 +58,16 @@ void load_run(struct load *load, int fd, uint64_t duration_us);
  * leaves without a word when `abrupt`. False, with a message, when somebody could not come back.
  */
 bool load_churn(struct load *load, uint64_t duration_us, bool abrupt);
-/** Feeds begin, or rest. */
-void load_feed(struct load *load, bool on);
+/** The feeds of the first so many clients begin, those of the others rest; UINT32_MAX: of all. */
+void load_feed(struct load *load, uint32_t publishers);
 
 // load_report.c
 /** One line of JSON: how many came and went. */
 void load_print_churn(const struct load *load);
 /** One line of JSON: memory, and how long joins took. */
 void load_print_joins(struct load *load);
-/** Measures and prints one line of JSON. Feeds run before, and rest afterwards. */
-void load_measure(struct load *load, uint64_t duration_us);
+/**
+ * Measures and prints one line of JSON. The feeds of the first so many clients run before, and rest
+ * afterwards.
+ */
+void load_measure(struct load *load, uint64_t duration_us, uint32_t publishers);

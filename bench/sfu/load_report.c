@@ -79,10 +79,19 @@ static void add(struct media_counts *sum, const struct media_counts *counts)
     sum->bytes += counts->bytes;
 }
 
-void load_measure(struct load *load, uint64_t duration_us)
+/** The packets of the subscribers who are counted, times how many each of them stands for. */
+static void extrapolate(const struct load_options *options, struct media_counts *counts)
+{
+    if (options->counted == 0)
+        return;
+    counts->packets = counts->packets * options->subscribers / options->counted;
+    counts->bytes = counts->bytes * options->subscribers / options->counted;
+}
+
+void load_measure(struct load *load, uint64_t duration_us, uint32_t publishers)
 {
     const struct load_options *options = &load->options;
-    load_feed(load, true);
+    load_feed(load, publishers);
     load_run(load, -1, SETTLE_US);
     count_anew(load);
     load->shared.measuring = load->shared.measured = true;
@@ -94,13 +103,14 @@ void load_measure(struct load *load, uint64_t duration_us)
     load->shared.measuring = false;
     struct server_usage used = server_usage_since(&before, &now);
     struct server_usage kept = server_usage_since(&load->empty, &now);
-    load_feed(load, false);
+    load_feed(load, 0);
     load_run(load, -1, DRAIN_US);
     struct media_counts all = { 0 }, audio = { 0 };
     for (uint32_t i = 0; i < load->count; i++) {
         add(&all, &load->clients[i]->counts);
         add(&audio, &load->clients[i]->audio);
     }
+    extrapolate(options, &all);
     double per_packet = all.packets ? 1.0 / (double)all.packets : 0;
     uint32_t joined = load->count - load->first_subscriber;
     printf("{\"us\": %.4f, \"waited\": %.4f, \"core\": %.4f, \"pps\": %.0f, \"gbps\": %.4f, "

@@ -8,6 +8,7 @@ figure is the median of those half of its rounds in which the server waited leas
 Rows end when the time is over."""
 
 import argparse
+import itertools
 import json
 import os
 import select
@@ -19,7 +20,7 @@ import time
 
 from network import OneHost
 from process import CORE, pinned
-from servers import KINDS
+from servers import KINDS, read_metrics
 from tables import median, print_head, print_row, ratio, show
 
 QUICK_SECONDS = 110
@@ -40,9 +41,11 @@ class Generator:
         text = self.process.stdout.readline()
         return json.loads(text) if text else None
 
-    def measure(self, seconds):
+    def measure(self, seconds, publishers=None):
+        """`publishers`: so many of them send; None: all."""
+        some = "" if publishers is None else f" {publishers}"
         try:
-            self.process.stdin.write(f"measure {int(seconds * 1000)}\n".encode())
+            self.process.stdin.write(f"measure {int(seconds * 1000)}{some}\n".encode())
             self.process.stdin.flush()
         except BrokenPipeError:
             return None
@@ -58,10 +61,12 @@ class Generator:
 
 
 class Row:
-    """Servers with joined clients. `floors`: name to options of bench_sfu_floor."""
+    """Servers with joined clients. `floors`: name to options of bench_sfu_floor. `priority`: of the
+    generators, beside 1 of the servers."""
 
-    def __init__(self, bench, names, options, floors=None):
+    def __init__(self, bench, names, options, floors=None, priority=1):
         self.bench = bench
+        self.priority = priority
         self.servers = {}
         self.generators = {}
         self.joined = {}
@@ -84,7 +89,8 @@ class Row:
         self.servers[name] = server
         server.start()
         command = [f"{bench.build}/bench/bench_sfu", *server.generator_options(), *options]
-        generator = Generator(bench.network.on_generator(pinned(CORE + 1, command)))
+        generator = Generator(bench.network.on_generator(
+            pinned(CORE + 1, command, self.priority)))
         self.generators[name] = generator
         self.joined[name] = generator.line(JOIN_TIMEOUT)
         self.results[name] = []
@@ -184,12 +190,13 @@ def video_rows(bench):
 
 
 def measure_video(bench):
-    names = bench.names("roost", "roost-alone", "janus", "janus-streaming")
+    names = bench.names("roost", "roost-other", "roost-alone", "janus", "janus-streaming")
     if not bench.quick:
         names += bench.names("janus-shipped")
     print_head("One video to N: CPU µs per forwarded packet",
                ["feed", "N", "floor", "roost", "roost / floor", "floor, each alone",
-                "roost, each alone", "roost / floor, alone", *[n for n in names if "janus" in n],
+                "roost, each alone", "roost / floor, alone",
+                *[n for n in names if "janus" in n or n == "roost-other"],
                 "janus / roost", "janus / roost, alone", "lost"])
     more = []
     for feed, subscribers in video_rows(bench):
@@ -207,7 +214,8 @@ def measure_video(bench):
                        show(ratio(us.get("roost"), us["floor"])), show(us["floor-alone"]),
                        show(us.get("roost-alone")),
                        show(ratio(us.get("roost-alone"), us["floor-alone"])),
-                       *[show(us.get(name)) for name in names if "janus" in name],
+                       *[show(us.get(name)) for name in names
+                         if "janus" in name or name == "roost-other"],
                        show(ratio(us.get("janus"), us.get("roost"))),
                        show(ratio(us.get("janus"), us.get("roost-alone"))), row.lost()])
             for name in present:
@@ -364,6 +372,67 @@ def measure_saturation(bench):
             break
 
 
+SINK_FEED = 9 * 30  # packets a second of a picture
+SINK_COUNTED = 4
+SINK_PICTURES = (1, 2, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20)
+
+
+def swallowed(bench, row, name, subscribers, publishers, cuts):
+    """One round into the sink. Adds `unsent`: what came from the publishers and was not forwarded."""
+    server = row.servers[name]
+    bench.network.open_sink(cuts)
+    try:
+        before = read_metrics(server)
+        result = row.generators[name].measure(bench.seconds, publishers)
+        now = read_metrics(server)
+    finally:
+        bench.network.close_sink()
+    if result:
+        came, went = (now[metric] - before[metric] for metric in
+                      ("roost_rtp_packets_received_total", "roost_media_packets_forwarded_total"))
+        result["unsent"] = 1 - went / (came * subscribers) if came else None
+    time.sleep(1.5)  # those who were cut off are asked for their consent anew
+    return result
+
+
+def measure_sink(bench):
+    """Receivers take nothing of the machine: a few are real and count for all, the others have
+    joined like them, and then what is sent to them goes to a card that swallows it."""
+    names = bench.names("roost", "roost-two")
+    best, full = {}, set()
+    print_head("9-packet bursts to N, of whom all but 4 are behind a card that swallows what it is "
+               "sent; one worker on one core, two on two, of which the generator takes some",
+               ["N", "the card cuts runs", "server", "pictures", "offered packets/s", "packets/s",
+                "CPU µs", "of cores", "lost %", "packets/s of a core at that price"])
+    for subscribers in bench.sizes((600,), (300,)):
+        options = ["--video", "--publishers", str(SINK_PICTURES[-1]),
+                   "--subscribers", str(subscribers), "--counted", str(SINK_COUNTED), "--sink", bench.network.sink_ip]
+        for name in names:
+            with Row(bench, [name], options, priority=2) as row:
+                for cuts, publishers in itertools.product((True, False), SINK_PICTURES):
+                    if (cuts, name) in full:
+                        continue
+                    rounds = [swallowed(bench, row, name, subscribers, publishers, cuts)
+                              for _ in range(2)]
+                    us, pps, core = (median(rounds, key) for key in ("us", "pps", "core"))
+                    unsent = median(rounds, "unsent")
+                    print_row([str(subscribers), "yes" if cuts else "no", name, str(publishers),
+                               f"{SINK_FEED * publishers * subscribers:,}", show(pps, "{:,.0f}"),
+                               show(us), show(core, "{:.1%}"), show(unsent and 100 * unsent),
+                               show(ratio(1e6, us), "{:,.0f}")])
+                    if unsent is not None and unsent < 0.001:
+                        best[cuts, name] = max(pps, best.get((cuts, name), 0))
+                    else:
+                        full.add((cuts, name))
+        if bench.late():
+            break
+    print_head("Most without loss", ["the card cuts runs", *names, "two / one"])
+    for cuts in (True, False):
+        most = [best.get((cuts, name)) for name in names]
+        print_row(["yes" if cuts else "no", *[show(pps, "{:,.0f}") for pps in most],
+                   show(ratio(most[-1], most[0]))])
+
+
 def measure_overload(bench):
     """Round by round: the first one begins when nothing is left out yet."""
     names = bench.names("roost-alone")
@@ -397,6 +466,7 @@ PARTS = {
     "meeting": measure_meeting,
     "cores": measure_cores,
     "saturation": measure_saturation,
+    "sink": measure_sink,
     "overload": measure_overload,
 }
 

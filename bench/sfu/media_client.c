@@ -32,7 +32,7 @@ void media_shared_init(struct media_shared *shared, struct random *random,
     shared->thread.ciphers = cipher_provider_new(CIPHER_BEST);
     shared->thread.unix_offset_us = (int64_t)clock_unix_us() - (int64_t)clock_now_us();
     ensure(dtls_context_new(shared->certificate, NULL, &shared->thread.dtls) == 0);
-    shared->address = *address;
+    shared->address = shared->server = *address;
     shared->video.capacity = shared->audio.capacity = latencies;
     shared->video.latencies_us = memory_new_array(uint32_t, latencies);
     shared->audio.latencies_us = memory_new_array(uint32_t, latencies);
@@ -112,14 +112,14 @@ char *media_client_describe(struct media_client *client)
     return rtc_client_offer_write(&client->offer);
 }
 
-/** Our address, and the server's on the same host. */
+/** Our address, and the server's. */
 static void add_candidates(struct media_client *client, const struct rtc_negotiated *negotiated)
 {
     (void)!rtc_peer_add_local(client->peer, &client->address);
     for (size_t i = 0; i < negotiated->candidate_count; i++) {
         struct ice_candidate candidate;
         if (ice_candidate_parse(negotiated->candidates[i], &candidate) == 0 &&
-            memcmp(candidate.address.ip, client->address.ip, 4) == 0 &&
+            memcmp(candidate.address.ip, client->shared->server.ip, 4) == 0 &&
             rtc_peer_add_remote(client->peer, clock_now_us(), &candidate) == 0)
             return;
     }

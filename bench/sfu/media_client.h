@@ -33,6 +33,7 @@ struct media_shared {
     struct packet_pool pool;
     struct certificate *certificate;
     struct net_address address; /**< where sockets are bound; the port is not used */
+    struct net_address server;  /**< its candidates of other addresses are not used */
     bool decrypts;              /**< receivers decrypt and report */
     bool data;                  /**< subscribers have data channels */
     bool stamps;                /**< arrival is when the kernel had the datagram */
@@ -102,7 +103,8 @@ struct media_client {
     struct media_stream *streams; /**< MEDIA_STREAMS by SSRC */
 };
 
-/** `address` with any port; `latencies`: how many are kept. */
+/** `address`: where sockets are bound and the server is, with any port; `latencies`: how many are
+ * kept. */
 void media_shared_init(struct media_shared *shared, struct random *random,
                        const struct net_address *address, size_t latencies);
 void media_shared_done(struct media_shared *shared);

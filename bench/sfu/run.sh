@@ -4,8 +4,9 @@
 #   bench/sfu/run.sh [--quick] [--only video,join] [--servers roost,janus] [--counts 100,400]
 #
 # --quick: about 2 minutes; all: about 25. Needs root for a network namespace of its own, in which
-# all packets cross loopback. Without Janus installed its columns stay empty. BUILD: where to build
-# (build/release).
+# all packets cross loopback; "sink" needs /dev/net/tun and curl. Without Janus installed its columns
+# stay empty. ROOST_OTHER=PROGRAM, with "roost-other" among the servers: another build is measured
+# beside this one (video). BUILD: where to build (build/release).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build/release}

@@ -48,6 +48,9 @@ class Roost(MediaServer):
     def available(build):
         return os.access(f"{build}/roost", os.X_OK)
 
+    def program(self):
+        return f"{self.build}/roost"
+
     def start(self):
         settings = {
             "server.workers": str(self.workers),
@@ -66,10 +69,11 @@ class Roost(MediaServer):
             "rooms.max_members": "20000",
             "rooms.max_audio_slots": "64",
             "rooms.max_video_slots": "64",
+            "metrics.allow": self.network.server_ip,
         }
         settings.update(self.settings)
         shutil.rmtree(f"{self.folder}/data", ignore_errors=True)
-        command = [f"{self.build}/roost", "serve", "--data", f"{self.folder}/data"]
+        command = [self.program(), "serve", "--data", f"{self.folder}/data"]
         for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
         with open(self.log(), "w", encoding="utf-8") as output:
@@ -84,6 +88,20 @@ class RoostAlone(Roost):
     sends_alone = True
     settings = {"media.gso": "false", "media.gro": "false"}
     port = HTTP_PORT + 1
+
+
+class RoostOther(Roost):
+    """Another build of the server, to compare with: the program that ROOST_OTHER names."""
+
+    name = "roost-other"
+    port = HTTP_PORT + 8
+
+    @staticmethod
+    def available(build):
+        return os.access(os.environ.get("ROOST_OTHER", ""), os.X_OK)
+
+    def program(self):
+        return os.environ["ROOST_OTHER"]
 
 
 class RoostAllVoices(Roost):
@@ -109,6 +127,20 @@ class RoostTwoOnOne(Roost):
     name = "roost-two-on-one"
     workers = 2
     port = HTTP_PORT + 7
+
+
+def read_metrics(server):
+    """The sums of a roost's metrics by name, whatever their labels."""
+    url = f"http://{server.network.server_ip}:{server.port}/metrics"
+    told = subprocess.run(server.network.on_server(["curl", "-sS", url]), check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    sums = {}
+    for line in told.splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            name = name.split("{")[0]
+            sums[name] = sums.get(name, 0) + float(value)
+    return sums
 
 
 JANUS_CONFIG = """
@@ -221,5 +253,5 @@ class JanusStreaming(Janus):
     rtp_port = 15006
 
 
-KINDS = {kind.name: kind for kind in (Roost, RoostAlone, RoostAllVoices, RoostTwo, RoostTwoOnOne,
-                                      Janus, JanusThreads, JanusStreaming)}
+KINDS = {kind.name: kind for kind in (Roost, RoostAlone, RoostOther, RoostAllVoices, RoostTwo,
+                                      RoostTwoOnOne, Janus, JanusThreads, JanusStreaming)}

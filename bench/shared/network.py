@@ -6,7 +6,9 @@ namespaces. Unlike loopback, each card can be told how it sends and receives:
 - the server's card joins what arrives (GRO), or not, as real cards do.
 
 Or one namespace for both, with a card whose address is the host's own: what is sent to it crosses
-loopback, but programs that refuse loopback's addresses take it.
+loopback, but programs that refuse loopback's addresses take it. Clients of its sink's address are
+reached like all others until it is opened: from then on what is sent to them goes to a card that
+swallows it.
 
 Needs root. Namespaces carry this process's id and are removed at the end."""
 
@@ -21,10 +23,14 @@ SERVER_IP = "10.77.0.1"
 GENERATOR_IP = "10.77.0.2"
 CLIENTS = "10.78.0.0/16"
 CLIENT_IP = "10.78.0.0"
+SINK_IP = "10.79.0.1"
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_GSTRINGS, ETHTOOL_GSSET_INFO, ETHTOOL_SFEATURES = 0x1B, 0x37, 0x3B
 ETH_SS_FEATURES = 4
+TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
+IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
+TUN_F_CSUM, TUN_F_USO = 0x01, 0x60
 
 
 def ethtool(card, data):
@@ -69,6 +75,20 @@ def enter(fd):
     import ctypes
     if ctypes.CDLL(None, use_errno=True).setns(fd, 0) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def open_tun(namespace, name):
+    """A card in a namespace whose packets come to the descriptor that is returned. When nobody reads
+    them its queue is soon full, and everything that follows is dropped at once."""
+    with open("/proc/self/ns/net", "rb") as home, open(f"/run/netns/{namespace}", "rb") as away:
+        enter(away.fileno())
+        try:
+            descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+            fcntl.ioctl(descriptor, TUNSETIFF,
+                        struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+        finally:
+            enter(home.fileno())
+    return descriptor
 
 
 class Loopback:
@@ -149,6 +169,7 @@ class OneHost:
     """Everything in one namespace, on the address of its card."""
 
     server_ip = SERVER_IP
+    sink_ip = SINK_IP
 
     def __init__(self):
         self.name = f"bench-{os.getpid()}"
@@ -157,8 +178,10 @@ class OneHost:
             Veth.ip("-n", self.name, "link", "set", "lo", "up")
             Veth.ip("-n", self.name, "link", "add", "card", "type", "veth", "peer", "name", "other")
             Veth.ip("-n", self.name, "address", "add", f"{SERVER_IP}/24", "dev", "card")
-            for card in ("card", "other"):
+            self.sink = open_tun(self.name, "sink")
+            for card in ("card", "other", "sink"):
                 Veth.ip("-n", self.name, "link", "set", card, "up")
+            self.close_sink()
         except Exception:
             self.close()
             raise
@@ -167,6 +190,18 @@ class OneHost:
         return ["ip", "netns", "exec", self.name, *command]
 
     on_generator = on_server
+
+    def close_sink(self):
+        """The sink's address is one of this host, whose programs use it."""
+        Veth.ip("-n", self.name, "route", "flush", SINK_IP)
+        Veth.ip("-n", self.name, "address", "add", f"{SINK_IP}/32", "dev", "lo")
+
+    def open_sink(self, cuts):
+        """What is sent to the address vanishes in a card that takes runs and cuts them itself (USO)
+        or leaves that to the system; its programs are cut off."""
+        fcntl.ioctl(self.sink, TUNSETOFFLOAD, TUN_F_CSUM | (TUN_F_USO if cuts else 0))
+        Veth.ip("-n", self.name, "address", "delete", f"{SINK_IP}/32", "dev", "lo")
+        Veth.ip("-n", self.name, "route", "add", f"{SINK_IP}/32", "dev", "sink")
 
     def close(self):
         subprocess.run(["ip", "netns", "delete", self.name], check=False,

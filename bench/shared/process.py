@@ -9,9 +9,10 @@ import time
 CORE = 0
 
 
-def pinned(core, command):
-    """`command` on one core; as root, before all other programs of the machine."""
-    first = ["chrt", "-f", "1"] if os.geteuid() == 0 else []
+def pinned(core, command, priority=1):
+    """`command` on one core; as root, before all other programs of the machine, and before those of
+    lower priority."""
+    first = ["chrt", "-f", str(priority)] if os.geteuid() == 0 else []
     return [*first, "taskset", "-c", str(core), *command]
 
 
