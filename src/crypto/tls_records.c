@@ -11,8 +11,8 @@
 #define SEALED_SIZE_MAX (TLS_PLAIN_SIZE_MAX + 256)
 /** With one key AES-GCM may seal 2^24.5 full records (5.5). */
 #define KEY_RECORDS_MAX (1u << 24)
-/** An update of keys may be answered with one; more of them than this wait: it is an attack. */
-#define ANSWERS_SIZE_MAX (256u << 10)
+/** Records without data that may come in a row, such as updates of keys: each costs us. */
+#define IDLE_RECORDS_MAX 32
 
 enum content_type {
     CONTENT_ALERT = 21,
@@ -129,8 +129,9 @@ static void change_keys(struct tls_records *records, struct byte_queue *output)
 void tls_records_write(struct tls_records *records, struct byte_queue *output, struct bytes plain)
 {
     ensure(plain.size <= TLS_PLAIN_SIZE_MAX);
-    if (records->out.sequence >= KEY_RECORDS_MAX)
+    if (records->answer_due || records->out.sequence >= KEY_RECORDS_MAX)
         change_keys(records, output);
+    records->answer_due = false;
     seal(records, output, CONTENT_DATA, plain);
 }
 
@@ -159,7 +160,7 @@ static const struct problem unexpected = { TLS_ALERT_UNEXPECTED_MESSAGE,
 static const struct problem forged = { TLS_ALERT_BAD_RECORD_MAC, "a record is not authentic" };
 static const struct problem malformed = { TLS_ALERT_DECODE_ERROR, "a message is malformed" };
 static const struct problem flooded = { TLS_ALERT_UNEXPECTED_MESSAGE,
-                                        "too many updates of keys are not answered yet" };
+                                        "too many records without data came in a row" };
 
 struct record {
     struct bytes content;
@@ -211,8 +212,7 @@ static const struct problem *open_front(struct tls_records *records, struct byte
 }
 
 /** A KeyUpdate: all that clients may send after the handshake, where none were asked to log in. */
-static const struct problem *handle_handshake(struct tls_records *records,
-                                              struct byte_queue *output, struct bytes content)
+static const struct problem *handle_handshake(struct tls_records *records, struct bytes content)
 {
     static const uint8_t update[KEY_UPDATE_SIZE - 1] = { KEY_UPDATE, 0, 0, 1 };
     if (content.size == 0 || content.data[0] != KEY_UPDATE)
@@ -221,11 +221,10 @@ static const struct problem *handle_handshake(struct tls_records *records,
     if (content.size != KEY_UPDATE_SIZE || memcmp(content.data, update, sizeof(update)) != 0 ||
         content.data[KEY_UPDATE_SIZE - 1] > 1)
         return &malformed;
-    if (byte_queue_size(output) > ANSWERS_SIZE_MAX)
-        return &flooded;
     update_keys(records, &records->in);
+    // one answer is enough for many, before the next data (4.6.3); so it never fills the output
     if (content.data[KEY_UPDATE_SIZE - 1] == 1)
-        change_keys(records, output);
+        records->answer_due = true;
     return NULL;
 }
 
@@ -260,13 +259,16 @@ enum tls_record_result tls_records_next(struct tls_records *records, struct byte
             return TLS_RECORD_NONE;
         if (record.type == CONTENT_DATA && record.content.size > 0) {
             byte_queue_remove(input, HEADER_SIZE);
+            records->idle_count = 0;
             records->plain_size = (uint16_t)record.content.size;
             records->trailer_size = (uint16_t)(record.size - HEADER_SIZE - record.content.size);
             break;
         }
         enum tls_record_result result = TLS_RECORD_NONE;
-        if (record.type == CONTENT_HANDSHAKE)
-            problem = handle_handshake(records, output, record.content);
+        if (++records->idle_count > IDLE_RECORDS_MAX)
+            problem = &flooded;
+        else if (record.type == CONTENT_HANDSHAKE)
+            problem = handle_handshake(records, record.content);
         else if (record.type == CONTENT_ALERT)
             result = handle_alert(record.content, ret_problem);
         else if (record.type != CONTENT_DATA)

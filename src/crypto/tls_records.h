@@ -39,6 +39,8 @@ struct tls_records {
     /** The record at the front of the input is decrypted: content not read, and what is behind. */
     uint16_t plain_size;
     uint16_t trailer_size;
+    uint8_t idle_count; /**< records without data that came since the last one with some */
+    bool answer_due;    /**< the peer wants our keys changed, too */
 };
 
 enum tls_record_result {
@@ -56,7 +58,7 @@ void tls_records_init(struct tls_records *records, const struct cipher_provider 
                       struct bytes secret_in, struct bytes secret_out, uint64_t sent);
 /**
  * Decrypts the record at the front of the input, in place, and handles those that carry no data.
- * Answers (KeyUpdate, alerts) go to the output.
+ * Alerts go to the output; a KeyUpdate is answered by the next tls_records_write.
  */
 enum tls_record_result tls_records_next(struct tls_records *records, struct byte_queue *input,
                                         struct byte_queue *output, const char **ret_problem);

@@ -116,13 +116,21 @@ static uint64_t count_records(struct bytes output, size_t at)
     return count;
 }
 
+/** Some small devices have no room for whole records, and say so (RFC 6066, 4). */
+static bool wants_short_records(const struct tls_stream *stream)
+{
+    const SSL_SESSION *session = SSL_get_session(stream->ssl);
+    return session &&
+           SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED;
+}
+
 static bool may_take_over(const struct tls_stream *stream)
 {
     const struct tls_secrets *secrets = stream->secrets;
     uint16_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(stream->ssl));
     return secrets && secrets->client_size > 0 && secrets->client_size == secrets->server_size &&
            (suite == SUITE_AES_128_GCM || suite == SUITE_AES_256_GCM) &&
-           SSL_has_pending(stream->ssl) == 0;
+           !wants_short_records(stream) && SSL_has_pending(stream->ssl) == 0;
 }
 
 /** `before`: the size of the output when the client's last message was not yet handled. */

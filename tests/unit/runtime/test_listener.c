@@ -275,6 +275,32 @@ static void test_openssl_s_client_changes_its_keys(void **state)
     }
 }
 
+static void test_openssl_s_client_gets_short_records_when_it_asks(void **state)
+{
+    (void)state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    struct link *link = link_new(true);
+    char command[200];
+    snprintf(command, sizeof(command),
+             "exec openssl s_client -connect 127.0.0.1:%u -tls1_3 -quiet -maxfraglen 512 2>&1",
+             tcp_listener_port(link->listener));
+    int in, out;
+    pid_t pid = spawn(command, &in, &out);
+    turn_until(&link->loop, link->server.opened);
+    char text[4001];
+    memset(text, 'x', sizeof(text) - 1);
+    memcpy(text + sizeof(text) - 5, "end", 4);
+    say(&link->server, text);
+    stream_finish(link->server.stream, 5 * TIME_US_PER_S);
+    turn_until(&link->loop, link->server.closed);
+    read_until(out, "end"); // it ends a connection with a record that is too long
+    close(in);
+    close(out);
+    waitpid(pid, NULL, 0);
+    link_free(link);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -289,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_ipv6_and_ipv4_reach_the_same_listener),
         cmocka_unit_test(test_openssl_s_client_talks_to_a_secure_stream),
         cmocka_unit_test(test_openssl_s_client_changes_its_keys),
+        cmocka_unit_test(test_openssl_s_client_gets_short_records_when_it_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
