@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admin/serve_int.h"
+#include "runtime/clock.h"
 
 static struct room_directory_config rooms_config(struct serve *serve)
 {
@@ -65,6 +66,12 @@ static void call_ended(void *owner, const struct call_record *record)
     messaging_call_ended(&serve->hub.messaging, record);
 }
 
+static bool grants_stand(void *owner, const struct token_grants *grants)
+{
+    const struct serve *serve = owner;
+    return token_verifier_stands(&serve->tokens, grants, clock_unix_us() / TIME_US_PER_S);
+}
+
 static struct signal_hub_config hub_config(struct serve *serve)
 {
     const struct roost_options *options = serve->options;
@@ -89,6 +96,8 @@ static struct signal_hub_config hub_config(struct serve *serve)
         .anchored_count_max = options->calls.max_anchored,
         .require_token = options_are_closed(options),
         .admission = serve->admission ? admission_hook_admission(serve->admission) : NULL,
+        .grants_stand = grants_stand,
+        .owner = serve,
     };
 }
 

@@ -127,6 +127,18 @@ static int check_join(const struct room *room, const struct room_join *join)
     return room->locked ? -EACCES : 0;
 }
 
+/** Clients that know calls alone have no way to run a room. */
+static bool has_who_runs_it(const struct room *room)
+{
+    const struct room_member *member;
+    list_each(member, &room->members, node)
+    {
+        if (member->moderator || !member->two_way)
+            return true;
+    }
+    return false;
+}
+
 static struct room_member *member_new(struct room *room, const struct room_join *join)
 {
     struct room_member *member = memory_new(struct room_member);
@@ -136,7 +148,8 @@ static struct room_member *member_new(struct room *room, const struct room_join 
     snprintf(member->user, sizeof(member->user), "%s", join->user ? join->user : "");
     snprintf(member->ban_key, sizeof(member->ban_key), "%s", join->ban_key ? join->ban_key : "");
     // the first one that can be seen runs the room
-    member->moderator = join->moderator || (!join->hidden && room->member_count == 0);
+    member->moderator =
+        join->moderator || (!join->hidden && !join->two_way && !has_who_runs_it(room));
     member->hidden = join->hidden;
     member->own_events_only = join->hidden && join->own_events_only;
     snprintf(member->follows, sizeof(member->follows), "%s", join->follows ? join->follows : "");
@@ -233,14 +246,16 @@ static void detach(struct room_member *member, uint64_t now_us)
 /** The last moderator that can be seen leaves: who came first of the others runs the room. */
 static void pass_moderation_on(struct room *room)
 {
-    struct room_member *member;
+    struct room_member *member, *next = NULL;
     list_each(member, &room->members, node)
     {
         if (member->moderator)
             return;
+        if (!next && !member->two_way)
+            next = member;
     }
-    if (!list_empty(&room->members))
-        room_promote(container_of(room->members.next, struct room_member, node));
+    if (next)
+        room_promote(next);
 }
 
 static void watch_leaving(const struct room_member *member, enum room_left_reason reason)

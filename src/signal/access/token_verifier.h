@@ -21,5 +21,8 @@ struct token_verifier {
 /** As token_verify_with, and -EKEYREVOKED. */
 must_check int token_verifier_check(const struct token_verifier *verifier, struct bytes token,
                                     uint64_t now_unix_s, struct token_grants *ret_grants);
+/** Whether what a token granted still holds: it has not expired, and was not revoked since. */
+bool token_verifier_stands(const struct token_verifier *verifier, const struct token_grants *grants,
+                           uint64_t now_unix_s);
 /** What to tell someone whose token gave that error. */
 const char *token_problem(int error);

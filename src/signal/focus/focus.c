@@ -21,6 +21,9 @@ static bool may_come_in(const struct focus_config *config, const char *room,
         return config->admission || !config->require_token;
     // without a room in it, a token vouches for a name alone
     bool of_rooms = grants->room[0] || config->require_token;
+    // what the endpoint says is no token that could be revoked
+    if (!config->admission && config->stands && !config->stands(config->owner, grants))
+        return false;
     return !grants->join_denied && (!of_rooms || token_admits(grants, room));
 }
 
@@ -45,8 +48,7 @@ void focus_admitted(struct focus *focus, const char *id, const struct admission_
     leg->decided = true;
     bool admitted = answer->result == 0 && may_come_in(&focus->config, leg->room, &answer->grants);
     if (admitted) {
-        leg->caller.has_grants = true;
-        leg->caller.grants = answer->grants;
+        focus_caller_take(&leg->caller, &answer->grants);
     } else {
         leg->refused =
             answer->result == -EAGAIN ? FOCUS_METRIC_REFUSED_UNDECIDED : FOCUS_METRIC_REFUSED_TOKEN;

@@ -31,6 +31,12 @@ struct focus_config {
     struct random *random;
     bool require_token;          /**< nobody comes in without grants */
     struct admission *admission; /**< decides instead, for callers without grants; NULL: nobody */
+    /**
+     * Whether grants that were given before still hold: clients call long after they showed their
+     * tokens. NULL: all do.
+     */
+    bool (*stands)(void *owner, const struct token_grants *grants);
+    void *owner;
 };
 
 struct focus {
@@ -44,7 +50,7 @@ struct focus {
 };
 
 void focus_init(struct focus *focus, const struct focus_config *config);
-/** Keeps the three that are required; the rest counts for calls to come. */
+/** Keeps the three that are required, and `stands`; the rest counts for calls to come. */
 void focus_reload(struct focus *focus, const struct focus_config *config);
 /** Ends all calls to rooms. Before rooms and calls are done. */
 void focus_done(struct focus *focus, uint64_t now_us);

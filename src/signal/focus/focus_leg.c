@@ -27,6 +27,23 @@ static void end_soon(struct focus_leg *leg, enum focus_metric why)
     focus_leg_wake(leg);
 }
 
+void focus_caller_take(struct focus_caller *caller, const struct token_grants *grants)
+{
+    char user[TOKEN_NAME_SIZE];
+    memcpy(user, caller->grants.user, sizeof(user));
+    caller->has_grants = true;
+    caller->grants = *grants;
+    if (!grants->user[0])
+        memcpy(caller->grants.user, user, sizeof(user));
+    if (grants->name[0])
+        snprintf(caller->name, sizeof(caller->name), "%s", grants->name);
+    if (grants->room[0])
+        return;
+    caller->grants.moderator = false;
+    caller->grants.record = false;
+    caller->grants.hidden = false;
+}
+
 /** ---- what the model tells ---- */
 
 static void take_offer(struct focus_leg *leg, const char *sdp)
@@ -40,8 +57,8 @@ static void incoming(struct focus_leg *leg, const struct call_event *event)
     const struct call_device *caller = event->peer;
     struct focus_caller *kept = &leg->caller;
     snprintf(leg->call, sizeof(leg->call), "%s", event->call);
-    snprintf(kept->name, sizeof(kept->name), "%s",
-             kept->grants.name[0] ? kept->grants.name : caller->name);
+    if (!kept->name[0])
+        snprintf(kept->name, sizeof(kept->name), "%s", caller->name);
     kept->remote = caller->remote;
     kept->loopback = caller->loopback;
     // a name that something vouches for is as good as one in a token
@@ -110,7 +127,7 @@ struct focus_leg *focus_leg_new(struct focus *focus, const char *room,
     snprintf(leg->room, sizeof(leg->room), "%s", room);
     random_identifier(focus->config.random, leg->id, sizeof(leg->id) - 1);
     if (grants)
-        leg->caller = (struct focus_caller){ .has_grants = true, .grants = *grants };
+        focus_caller_take(&leg->caller, grants);
     call_device_init(&leg->device, &call_ops, CALL_BINDING_ROOM);
     snprintf(leg->device.name, sizeof(leg->device.name), "%s", room);
     list_append(&focus->legs, &leg->node);
@@ -162,8 +179,11 @@ static bool decide(struct focus_leg *leg)
 {
     struct focus *focus = leg->focus;
     struct admission *admission = focus->config.admission;
-    if (leg->decided || leg->caller.has_grants || !admission) {
-        leg->decided = true;
+    if (leg->decided || leg->caller.has_grants)
+        return true;
+    if (!admission) {
+        if (focus->config.require_token) // since it called
+            leg->refused = FOCUS_METRIC_REFUSED_TOKEN;
         return true;
     }
     if (leg->asking)

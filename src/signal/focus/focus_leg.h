@@ -14,6 +14,9 @@ struct focus_caller {
     struct token_grants grants;
 };
 
+/** What speaks for the caller: without a room in it, for its name alone. */
+void focus_caller_take(struct focus_caller *caller, const struct token_grants *grants);
+
 struct focus_leg {
     struct list node;          /**< in focus.legs */
     struct list due_node;      /**< in focus.due, or in none */

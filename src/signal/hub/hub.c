@@ -54,7 +54,9 @@ static struct focus_config focus_config(struct signal_hub *hub,
                                   .calls = &hub->calls,
                                   .random = config->random,
                                   .require_token = config->require_token,
-                                  .admission = config->admission };
+                                  .admission = config->admission,
+                                  .stands = config->grants_stand,
+                                  .owner = config->owner };
 }
 
 static struct signal_hub_config complete(struct signal_hub *hub,

@@ -21,7 +21,10 @@ struct signal_hub_config {
     uint32_t anchored_count_max;        /**< calls whose media goes through us */
     bool require_token;                 /**< who calls a room must have shown a token */
     struct admission *admission;        /**< or is asked about; NULL: nobody decides */
-    struct history *history;            /**< of messages and calls; NULL: nothing is kept */
+    /** Whether what a token granted still holds; NULL: always. */
+    bool (*grants_stand)(void *owner, const struct token_grants *grants);
+    void *owner;             /**< of that */
+    struct history *history; /**< of messages and calls; NULL: nothing is kept */
 };
 
 struct signal_hub {

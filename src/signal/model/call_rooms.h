@@ -12,6 +12,9 @@
 
 #define CALL_ROOM_SUFFIX "@rooms"
 
+/** Rooms that one device may be in by calls at a time: each takes a media session of the server. */
+#define CALL_ROOMS_MAX 4
+
 struct call_device;
 struct token_grants;
 

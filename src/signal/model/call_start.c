@@ -91,10 +91,21 @@ static int settle_glare(struct call_directory *directory, const struct call_devi
     return 0;
 }
 
-static int find_room(const struct call_directory *directory, const struct call_request *request,
-                     const char *room, struct call_plan *plan)
+static bool may_call_room(const struct call_device *device)
+{
+    uint32_t count = 0;
+    const struct call_side *side;
+    list_each(side, &device->sides, device_node) count +=
+        call_side_is_caller(side) && call_address_room(side->call->record.callee, NULL);
+    return count < CALL_ROOMS_MAX;
+}
+
+static int find_room(const struct call_directory *directory, const struct call_device *device,
+                     const struct call_request *request, const char *room, struct call_plan *plan)
 {
     struct call_rooms *rooms = directory->config.rooms;
+    if (!may_call_room(device))
+        return -EALREADY;
     int result = rooms ? rooms->answerer(rooms, room, request->grants, &plan->callees[0]) : -ENOENT;
     plan->callee_count = result == 0;
     return result == -ENOENT ? 0 : result;
@@ -104,8 +115,8 @@ static int find_room(const struct call_directory *directory, const struct call_r
  * Whom it rings: the device that the caller is handed on to, all of the callee's, or the one that
  * answers for a room. None: nobody is there.
  */
-static int find_whom(const struct call_directory *directory, const struct call_request *request,
-                     struct call_plan *plan)
+static int find_whom(const struct call_directory *directory, const struct call_device *device,
+                     const struct call_request *request, struct call_plan *plan)
 {
     char room[CALL_NAME_SIZE];
     if (plan->leaving)
@@ -113,7 +124,7 @@ static int find_whom(const struct call_directory *directory, const struct call_r
     if (plan->replaced)
         plan->callees[plan->callee_count++] = plan->replaced->device;
     else if (strlen(request->to) < sizeof(room) && call_address_room(request->to, room))
-        return find_room(directory, request, room, plan);
+        return find_room(directory, device, request, room, plan);
     else
         find_callees(directory, request->to, plan);
     return 0;
@@ -181,7 +192,7 @@ int call_start(struct call_directory *directory, struct call_device *device, uin
         return result;
     if (!has_place(device, plan.leaving))
         return -EALREADY;
-    result = find_whom(directory, request, &plan);
+    result = find_whom(directory, device, request, &plan);
     if (result < 0 && plan.leaving)
         call_transfer_failed(plan.leaving, CALL_ENDED_REJECTED);
     if (result < 0)

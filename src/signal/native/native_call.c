@@ -156,6 +156,7 @@ void native_unregister(struct native_session *session, uint64_t now_us,
 {
     (void)now_us;
     native_contacts_done(session);
+    keep_grants(session, &(struct token_grants){ 0 });
     reply_unregistered(session, message,
                        call_device_unregister(calls_of(session), &session->device));
 }

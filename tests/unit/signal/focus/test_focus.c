@@ -334,6 +334,111 @@ static void test_the_operators_endpoint_is_asked_for_who_shows_nothing(void **st
     assert_int_equal(counted(FOCUS_METRIC_REFUSED_UNDECIDED), 1);
 }
 
+static bool standing;
+
+static bool stands(void *owner, const struct token_grants *grants)
+{
+    (void)owner;
+    assert_string_equal(grants->id, "a token");
+    return standing;
+}
+
+static void test_a_token_that_was_shown_before_must_still_hold(void **state)
+{
+    (void)state;
+    const struct token_grants grants = { .room = "*", .id = "a token" };
+    focus.config.stands = stands;
+    standing = false; // expired, or revoked
+    assert_int_equal(call_with(&ann, "demo@rooms", "a*", &grants), -EACCES);
+    standing = true;
+    assert_int_equal(call_with(&ann, "demo@rooms", "a*", &grants), 0);
+    run();
+    expect_accepted(&ann);
+}
+
+static void test_a_token_without_a_room_vouches_for_a_name_alone(void **state)
+{
+    (void)state;
+    const struct token_grants grants = {
+        .user = "ann", .name = "Ann", .moderator = true, .hidden = true
+    };
+    host_joins("a*");
+    assert_int_equal(call_with(&ann, "demo@rooms", "a*", &grants), 0);
+    run();
+    expect_accepted(&ann);
+    assert_non_null(find_member("Ann"));
+    assert_string_equal(find_member("Ann")->user, "ann");
+    assert_false(find_member("Ann")->moderator);
+    assert_false(find_member("Ann")->hidden);
+}
+
+static void test_the_operators_endpoint_names_callers(void **state)
+{
+    (void)state;
+    const struct admission_answer answer = { .grants = { .room = "demo", .name = "Dr Ben" } };
+    focus_reload(&focus,
+                 &(struct focus_config){ .require_token = true, .admission = &hook.admission });
+    assert_int_equal(call_with(&ben, "demo@rooms", "a*", NULL), 0);
+    run();
+    assert_string_equal(hook.name, "Ben");
+    focus_admitted(&focus, hook.session, &answer);
+    run();
+    expect_accepted(&ben);
+    assert_non_null(find_member("Dr Ben"));
+    assert_string_equal(find_member("Dr Ben")->user, "ben"); // for which his login speaks
+}
+
+static void test_who_called_before_tokens_were_asked_for_needs_one(void **state)
+{
+    (void)state;
+    focus_reload(&focus,
+                 &(struct focus_config){ .require_token = true, .admission = &hook.admission });
+    assert_int_equal(call_with(&ann, "demo@rooms", "a*", NULL), 0);
+    focus_reload(&focus, &(struct focus_config){ .require_token = true });
+    run();
+    assert_hears(&ann, "ended: rejected");
+    assert_int_equal(hook.asked, 0);
+}
+
+static void test_a_device_is_in_few_rooms_at_a_time(void **state)
+{
+    (void)state;
+    char first[CALL_ID_SIZE];
+    for (int i = 0; i < CALL_ROOMS_MAX; i++) {
+        char to[] = "demo0@rooms";
+        to[4] = (char)('0' + i);
+        assert_int_equal(call_with(&ann, to, "a*", NULL), 0);
+        if (i == 0)
+            memcpy(first, id, sizeof(first));
+        run();
+    }
+    assert_int_equal(call_with(&ann, "other@rooms", "a*", NULL), -EALREADY);
+    assert_int_equal(hang_up(&ann, first), 0);
+    run();
+    assert_int_equal(call_with(&ann, "other@rooms", "a*", NULL), 0);
+    run();
+    assert_int_equal(counted(FOCUS_METRIC_CALLS), CALL_ROOMS_MAX);
+}
+
+static void test_callers_do_not_run_the_room(void **state)
+{
+    (void)state;
+    assert_int_equal(call_with(&ann, "demo@rooms", "a*", NULL), 0);
+    run();
+    assert_false(find_member("ann")->moderator);
+    for (int i = 0; i < 2; i++) { // nor does who leaves leave it to them
+        struct room_member *guest;
+        assert_int_equal(
+            room_join(demo(), &(struct room_join){ .name = "Guest", .observer = &host.observer },
+                      &guest),
+            0);
+        assert_true(guest->moderator);
+        room_leave(guest, model.now_us, ROOM_LEFT_LEFT);
+        run();
+        assert_false(find_member("ann")->moderator);
+    }
+}
+
 static void test_a_call_that_does_not_begin_leaves_nothing(void **state)
 {
     (void)state;
@@ -399,6 +504,12 @@ int main(void)
         TEST(test_media_that_fails_or_stays_away_ends_the_call),
         TEST(test_tokens_decide_where_they_are_asked_for),
         TEST(test_the_operators_endpoint_is_asked_for_who_shows_nothing),
+        TEST(test_a_token_that_was_shown_before_must_still_hold),
+        TEST(test_a_token_without_a_room_vouches_for_a_name_alone),
+        TEST(test_the_operators_endpoint_names_callers),
+        TEST(test_who_called_before_tokens_were_asked_for_needs_one),
+        TEST(test_a_device_is_in_few_rooms_at_a_time),
+        TEST(test_callers_do_not_run_the_room),
         TEST(test_a_call_that_does_not_begin_leaves_nothing),
         TEST(test_no_user_and_no_link_has_the_address_of_a_room),
         TEST(test_the_end_of_the_server_ends_calls),

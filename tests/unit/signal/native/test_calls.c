@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "signal_harness.h"
 
 #include "signal/access/token.h"
@@ -484,6 +486,52 @@ static void test_tokens_guard_calls_where_required(void **state)
     client_done(&eve);
 }
 
+/** What speaks for those who call rooms; it lets nobody in. */
+static bool shown;
+
+static int refuse_all(struct call_rooms *rooms, const char *room, const struct token_grants *grants,
+                      struct call_device **ret_device)
+{
+    (void)rooms;
+    (void)ret_device;
+    assert_string_equal(room, "demo");
+    shown = grants != NULL;
+    return -EACCES;
+}
+
+static void expect_room_call(struct client *client, bool with_grants)
+{
+    shown = !with_grants;
+    assert_string_equal(client_refused(client, call_to("demo@rooms")), "not_permitted");
+    assert_true(shown == with_grants);
+}
+
+static void test_a_token_for_rooms_counts_while_the_session_is_registered_with_it(void **state)
+{
+    (void)state;
+    struct call_rooms rooms = { .answerer = refuse_all };
+    world_stop();
+    world_start(&(struct native_config){ .token_key = bytes_of_text(key_text) });
+    world.calls.config.rooms = &rooms;
+    const struct token_grants grants = { .user = "ada", .room = "*" };
+    char *token = token_mint(&grants, bytes_of_text(key_text), 1700000000);
+    json_t *with_token =
+        json_pack("{s:s,s:s,s:s}", "type", "register", "user", "ada", "token", token);
+    free(token);
+    struct client ada;
+    client_hello(&ada);
+    expect_room_call(&ada, false);
+    client_must(&ada, json_deep_copy(with_token));
+    expect_room_call(&ada, true);
+    client_must(&ada, json_pack("{s:s}", "type", "unregister"));
+    expect_room_call(&ada, false);
+    client_must(&ada, with_token);
+    expect_room_call(&ada, true);
+    client_must(&ada, registration("eve")); // as anybody may, without it
+    expect_room_call(&ada, false);
+    client_done(&ada);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +553,7 @@ int main(void)
         TEST(test_a_call_survives_a_dropped_socket),
         TEST(test_a_caller_who_goes_ends_the_ringing),
         TEST(test_tokens_guard_calls_where_required),
+        TEST(test_a_token_for_rooms_counts_while_the_session_is_registered_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
