@@ -1,5 +1,5 @@
-// A receiver whose link becomes thin: sound stays whole, pictures go on as far as there is a layer for
-// the link, and all comes back with it. The times that it took are in the output.
+// A receiver whose link becomes thin: sound stays whole, pictures go on, small and slow in the end, and
+// all comes back with the link. The times that it took are in the output.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -44,9 +44,10 @@ before(async () => {
     server = await startServer(lab, authority);
     publisher = await openBrowser(lab, { client: lab.server }, authority);
     sender = await enter(publisher.browser, { name: 'ann', simulcast: true, size: [960, 540], busy: true });
-    await until('all three layers are sent', () => sender.evaluate(async () => {
+    // which sizes are sent is the server's to say, once somebody watches
+    await until('pictures are sent', () => sender.evaluate(async () => {
         const reports = [...(await globalThis.test.room.peerConnection.getStats()).values()];
-        return reports.filter(({ type, kind, framesPerSecond }) => type === 'outbound-rtp' && kind === 'video' && framesPerSecond > 8).length === 3;
+        return reports.some(({ type, kind, framesEncoded }) => type === 'outbound-rtp' && kind === 'video' && framesEncoded > 0);
     }), patienceMs, 200);
 });
 
@@ -71,6 +72,7 @@ async function receivedInPage() {
         at: performance.now(),
         frames: sum('video', 'framesDecoded'),
         videoBytes: sum('video', 'bytesReceived'),
+        audioBytes: sum('audio', 'bytesReceived') + sum('audio', 'headerBytesReceived'),
         width: Math.max(0, ...of('video').map(({ frameWidth }) => frameWidth ?? 0)),
         samples: sum('audio', 'totalSamplesReceived'),
         concealed: sum('audio', 'concealedSamples'),
@@ -84,6 +86,7 @@ function between(early, late) {
         framesPerSecond: Math.round(10 * (late.frames - early.frames) / seconds) / 10,
         width: late.width,
         kbps: Math.round((late.videoBytes - early.videoBytes) * 8 / 1000 / seconds),
+        audioKbps: Math.round((late.audioBytes - early.audioBytes) * 8 / 1000 / seconds),
         concealed: Math.round(1000 * (late.concealed - early.concealed) / Math.max(1, late.samples - early.samples)) / 1000,
     };
 }
@@ -115,13 +118,14 @@ async function change(t, page, network, rate, good) {
     const concealedMs = Math.round((late.concealed - begin.concealed) / 48);
     const then = await watch(page, 5000);
     t.diagnostic(`${rate}: after ${seconds.toFixed(1)} s and ${concealedMs} ms of concealed sound: ${then.framesPerSecond} frames/s of width ${then.width}, ` +
-        `${then.kbps} kbit/s of video, ${(100 * then.concealed).toFixed(1)} % of the sound concealed`);
+        `${then.kbps} kbit/s of video, ${then.audioKbps} of sound, ${(100 * then.concealed).toFixed(1)} % of the sound concealed`);
     assert.ok(concealedMs < MISSING_MS, `${concealedMs} ms of sound are missing`);
     return then;
 }
 
 const whole = ({ concealed }) => concealed <= WHOLE;
-const moves = ({ framesPerSecond }) => framesPerSecond > 5;
+// where others use the processor the publisher makes a few pictures a second, of which a part is sent
+const moves = ({ framesPerSecond }) => framesPerSecond > 3;
 const isLarge = (look) => look.width === 960 && moves(look) && whole(look);
 
 test('behind 3 Mbit/s, 500 kbit/s, 100 kbit/s and back', { skip, timeout: 300000 }, async (t) => {
@@ -139,9 +143,14 @@ test('behind 3 Mbit/s, 500 kbit/s, 100 kbit/s and back', { skip, timeout: 300000
         const less = await change(t, page, network, '500kbit', (look) => look.kbps < 500 && whole(look) && moves(look));
         // a smaller picture, or fewer of the large ones
         assert.ok(less.kbps < 500 && whole(less) && moves(less), JSON.stringify(less));
-        // no layer fits here: sound alone
+        // beside the sound there is room for a part of the smallest layer's pictures
         const least = await change(t, page, network, '100kbit', (look) => look.kbps < 100 && whole(look));
         assert.ok(whole(least), JSON.stringify(least));
+        await until('pictures move beside whole sound at 100 kbit/s', async () => {
+            const look = await watch(page, 10000);
+            t.diagnostic(`100kbit: ${JSON.stringify(look)}`);
+            return look.framesPerSecond >= 2 && whole(look);
+        }, 2 * patienceMs, 0);
         const back = await change(t, page, network, '3mbit', isLarge);
         assert.ok(isLarge(back), JSON.stringify(back));
         assert.deepEqual([...sender.problems, ...page.problems], []);
