@@ -105,7 +105,7 @@ static int find_room(const struct call_directory *directory, const struct call_d
 {
     struct call_rooms *rooms = directory->config.rooms;
     if (!may_call_room(device))
-        return -EALREADY;
+        return -EMFILE;
     int result = rooms ? rooms->answerer(rooms, room, request->grants, &plan->callees[0]) : -ENOENT;
     plan->callee_count = result == 0;
     return result == -ENOENT ? 0 : result;

@@ -119,10 +119,10 @@ struct call_request {
 
 /**
  * Starts a call. Returns 0 with its id; -ENOENT (nobody there), -EBUSY (in a call), -EALREADY (the
- * caller is in calls that it does not hold, or in CALL_ROOMS_MAX rooms), -EINVAL (calls itself),
- * -EDEADLK (glare, and the other's call goes on), -EBADMSG (an anchored call with an offer that
- * cannot be: `problem`), -EACCES (the caller may not come into that room), -EAGAIN (too many calls
- * of the caller's rang there without an answer: call_attempt.h), -ENOSPC.
+ * caller is in calls that it does not hold), -EINVAL (calls itself), -EDEADLK (glare, and the
+ * other's call goes on), -EBADMSG (an anchored call with an offer that cannot be: `problem`),
+ * -EACCES (the caller may not come into that room), -EMFILE (it is in CALL_ROOMS_MAX rooms),
+ * -EAGAIN (too many calls of the caller's rang there without an answer: call_attempt.h), -ENOSPC.
  */
 must_check int call_start(struct call_directory *directory, struct call_device *device,
                           uint64_t now_us, const struct call_request *request,

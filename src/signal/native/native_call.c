@@ -209,6 +209,10 @@ void native_refuse_call(struct native_session *session, const struct wire_messag
     case -EALREADY:
         native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL, NULL);
         break;
+    case -EMFILE:
+        native_refuse(session, message, WIRE_ERROR_ALREADY_IN_CALL,
+                      "You are in as many rooms as a client may be in at a time.");
+        break;
     case -EINVAL:
         native_refuse(session, message, WIRE_ERROR_BAD_REQUEST, "You cannot call yourself.");
         break;
