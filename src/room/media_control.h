@@ -186,6 +186,11 @@ struct media_control {
                      media_session ret_sides[MEDIA_CALL_SIDES], char **ret_offer,
                      const char **ret_problem);
     /**
+     * A side of a call takes no offers but the first: what the other one adds later, and the side
+     * would have to be offered, is refused in the answers to it.
+     */
+    void (*call_fix)(struct media_control *self, media_session side);
+    /**
      * Accepts the answer of a side to what it was offered. Returns 0; -EINVAL with a sentence, also
      * when the sides have nothing in common; -EPROTO when no offer waits; -ENOENT.
      */

@@ -15,6 +15,7 @@ void pairing_init(struct pairing *pairing, struct rtc_negotiation *caller,
     pairing->sides[1] = callee;
     memset(pairing->partners, PAIRING_NONE, sizeof(pairing->partners));
     memset(pairing->offered, PAIRING_NONE, sizeof(pairing->offered));
+    memset(pairing->fixed, 0, sizeof(pairing->fixed));
 }
 
 static const struct rtc_negotiated *result_of(const struct pairing *pairing, int side)
@@ -126,12 +127,15 @@ static size_t limits_of(const struct pairing *pairing, int side,
 {
     for (size_t i = 0; i < PAIRING_SECTIONS_MAX; i++) {
         const struct rtc_section *partner = partner_of(pairing, side, i);
+        bool fixed = pairing->fixed[!side] && result_of(pairing, !side);
         // a new one may be all that it asks for, until the other side was offered the same
-        limits[i] = (struct rtc_section_limit){ .role = RTC_ROLE_BOTH };
+        limits[i] =
+            (struct rtc_section_limit){ .role = RTC_ROLE_BOTH, .rejected = fixed && !partner };
         // data channels that the other side has none of end here: clients take their end for one
         // of the connection
         if (partner && is_media(partner))
-            limits[i] = (struct rtc_section_limit){ .role = mirrored(partner->asked),
+            limits[i] = (struct rtc_section_limit){ .role = mirrored(fixed ? partner->role
+                                                                           : partner->asked),
                                                     .codecs = partner->codecs,
                                                     .rejected = partner->rejected };
     }
@@ -263,7 +267,8 @@ bool pairing_wants_offer(const struct pairing *pairing, int side)
 {
     const struct rtc_negotiated *ours = result_of(pairing, side);
     const struct rtc_negotiated *others = result_of(pairing, !side);
-    if (!ours || !others || has_ended(ours) || rtc_negotiation_offering(pairing->sides[side]))
+    if (!ours || !others || pairing->fixed[side] || has_ended(ours) ||
+        rtc_negotiation_offering(pairing->sides[side]))
         return false;
     for (size_t i = 0; i < section_count(pairing, !side); i++)
         if (is_lonely(pairing, !side, i) && ours->section_count < PAIRING_SECTIONS_MAX)

@@ -21,6 +21,9 @@ struct pairing {
     int8_t partners[2][PAIRING_SECTIONS_MAX];
     /** Of an offer that waits for its answer: the partners of its new sections. */
     int8_t offered[2][PAIRING_SECTIONS_MAX];
+    /** Takes no offers but the first; set by the caller. The other side gets no more than both have
+     *  agreed on. */
+    bool fixed[2];
 };
 
 enum {

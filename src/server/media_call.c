@@ -102,6 +102,13 @@ static void agreed(struct media_host *host, struct host_session *session)
     fill(host, session->other);
 }
 
+void media_call_fix(struct media_control *control, media_session side)
+{
+    struct host_session *session = find_side(control, side);
+    if (session)
+        session->pairing->fixed[session->side] = true;
+}
+
 int media_call_accept(struct media_control *control, media_session side, struct bytes answer,
                       const char **ret_problem)
 {

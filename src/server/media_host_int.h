@@ -124,6 +124,7 @@ int media_call_accept(struct media_control *control, media_session side, struct 
 int media_call_answer(struct media_control *control, media_session side, struct bytes offer,
                       char **ret_answer, const char **ret_problem);
 char *media_call_offer(struct media_control *control, media_session side);
+void media_call_fix(struct media_control *control, media_session side);
 bool media_call_holds(struct media_control *control, media_session side);
 /** A side ends: the other is no call's any more. */
 void media_call_leave(struct host_session *session);

@@ -455,5 +455,6 @@ const struct media_control media_session_control = {
     .call_accept = media_call_accept,
     .call_answer = media_call_answer,
     .call_offer = media_call_offer,
+    .call_fix = media_call_fix,
     .call_holds = media_call_holds,
 };

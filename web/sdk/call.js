@@ -4,6 +4,8 @@
  * and texts, travel on a data channel.
  */
 
+import { CallChannels } from './call_channels.js';
+import { CallPause } from './call_pause.js';
 import { openCamera, openMicrophone } from './devices.js';
 import { Emitter } from './emitter.js';
 import { directEncodings } from './encodings.js';
@@ -17,7 +19,6 @@ const CALLEE_WAITS_MS = 3000;
 const RESTART_AGAIN_MS = 4000;
 const RESTART_TRIES = 6;
 const LEFT_AFTER_MS = 1000;
-const CHANNEL_ID = 0;
 
 /**
  * @typedef {'incoming' | 'calling' | 'ringing' | 'connecting' | 'connected' | 'reconnecting' | 'ended'} CallState
@@ -56,12 +57,13 @@ export class Call extends Emitter {
     #state;
     /** @type {RTCPeerConnection} */
     #connection;
-    /** @type {RTCDataChannel} */
-    #channel;
-    /** Whether the other side has said something there. */
-    #channelIsShared = false;
-    /** @type {RTCDataChannel | null} what a client of another protocol sends and takes texts on */
-    #plainChannel = null;
+    /** @type {CallChannels} */
+    #channels;
+    #pause = new CallPause();
+    /** @type {LocalTrack[]} what the last offer would have sent */
+    #offered = [];
+    /** Tracks that the other side's program refused. @type {WeakSet<LocalTrack>} */
+    #refused = new WeakSet();
     #caller;
     #options;
     /** @type {import('./protocol.js').CallIncomingEvent | null} */
@@ -110,7 +112,7 @@ export class Call extends Emitter {
         /** What the other side sends: one stream for the life of the call. */
         this.remoteStream = new MediaStream();
         this.remoteMuted = { audio: false, video: false };
-        [this.#connection, this.#channel] = this.#connect();
+        [this.#connection, this.#channels] = this.#connect();
         if (incoming) this.#take(incoming);
         this.#off = signaling.on('message', (message) => this.#receive(message));
         globalThis.addEventListener?.('online', this.#networkChanged);
@@ -272,13 +274,7 @@ export class Call extends Emitter {
      * @throws {RoostError} wrong-state before the call is connected
      */
     chat(text) {
-        const plain = this.#plainChannel;
-        if (!this.#channelIsShared && plain?.readyState === 'open') {
-            plain.send(text);
-        } else {
-            if (this.#channel.readyState !== 'open') throw new RoostError('wrong-state');
-            this.#channel.send(JSON.stringify({ type: 'chat', text }));
-        }
+        if (!this.#channels.send(text)) throw new RoostError('wrong-state');
         this.emit('chat', { text, own: true, time: new Date() });
     }
 
@@ -306,7 +302,7 @@ export class Call extends Emitter {
     async takeOver(incoming) {
         this.#closeConnection();
         this.#caller = false;
-        [this.#connection, this.#channel] = this.#connect();
+        [this.#connection, this.#channels] = this.#connect();
         this.#ownCandidates = [];
         this.#peerCandidates = [];
         this.#take(incoming);
@@ -344,21 +340,18 @@ export class Call extends Emitter {
             connection.setConfiguration(this.#ice.configuration);
     }
 
-    /** @returns {[RTCPeerConnection, RTCDataChannel]} */
+    /** @returns {[RTCPeerConnection, CallChannels]} */
     #connect() {
         const connection = new RTCPeerConnection(this.#ice.configuration);
-        const channel = connection.createDataChannel('roost', { negotiated: true, id: CHANNEL_ID });
-        channel.onopen = () => {
-            // one that never opened, as the other side declined data, says nothing about the call
-            channel.onclose = () => this.#left(connection);
-            this.#tellMuted();
-        };
-        channel.onmessage = (event) => this.#channelMessage(event.data);
-        this.#channelIsShared = false;
-        this.#plainChannel = null;
-        // simple-peer and PeerJS clients take a call for connected when its caller opens a channel
-        if (this.#caller) this.#usePlain(connection.createDataChannel('call'));
-        connection.ondatachannel = (event) => this.#usePlain(event.channel);
+        const channels = new CallChannels(connection, this.#caller, {
+            open: () => this.#tellMuted(),
+            closed: () => this.#left(connection),
+            muted: (muted) => {
+                this.remoteMuted = muted;
+                this.emit('remote-muted', muted);
+            },
+            text: (text) => this.emit('chat', { text, own: false, time: new Date() }),
+        });
         connection.onicecandidate = ({ candidate }) => {
             const json = /** @type {import('./protocol.js').Candidate | undefined} */ (candidate?.toJSON());
             this.#candidate(json ?? null);
@@ -371,7 +364,7 @@ export class Call extends Emitter {
         connection.onnegotiationneeded = () => this.#apply(() => this.#offer());
         connection.onconnectionstatechange = () => this.#connectionChanged(connection);
         connection.oniceconnectionstatechange = () => this.#connectionChanged(connection);
-        return [connection, channel];
+        return [connection, channels];
     }
 
     /**
@@ -427,7 +420,7 @@ export class Call extends Emitter {
         } else {
             publication.transceiver = connection.addTransceiver(kind);
         }
-        if (this.#isHeld) void this.#pauseSending();
+        if (this.#isHeld) this.#pauseSending();
         if (publication.transceiver && kind === 'video') {
             preferCodec(publication.transceiver, 'video/VP8');
         }
@@ -447,24 +440,14 @@ export class Call extends Emitter {
     #setHeld(held) {
         if (held.local === this.#held.local && held.remote === this.#held.remote) return;
         this.#held = held;
-        void this.#pauseSending();
+        this.#pauseSending();
         this.emit('held', this.held);
     }
 
-    /**
-     * Sends nothing while the call is held. The encodings rest, whatever becomes of the tracks
-     * meanwhile, and nothing is negotiated.
-     */
     #pauseSending() {
-        const work = [...this.#local].map(async ({ publication: { transceiver } }) => {
-            const sender = transceiver?.sender;
-            const parameters = sender?.getParameters();
-            const active = !this.#isHeld;
-            if (!sender || !parameters?.encodings.some((encoding) => encoding.active !== active)) return;
-            for (const encoding of parameters.encodings) encoding.active = active;
-            await sender.setParameters(parameters);
-        });
-        return Promise.all(work).catch(() => {}); // a connection that closes meanwhile sends nothing either
+        const senders = [...this.#local].map(({ publication }) => publication.transceiver?.sender);
+        void this.#pause.encodings(senders, this.#isHeld);
+        this.#pause.directions(this.#connection, this.#held.local);
     }
 
     /** A caller without a camera or microphone still wants to see and hear. */
@@ -516,6 +499,7 @@ export class Call extends Emitter {
             this.#renegotiate = true;
             return;
         }
+        this.#offered = this.localTracks.filter(({ publication }) => publication.transceiver?.direction.startsWith('send'));
         const offer = await connection.createOffer();
         try {
             await this.#signaling.request('call_offer', {
@@ -523,11 +507,25 @@ export class Call extends Emitter {
                 sdp: keepDtlsRole(connection, offer.sdp ?? ''),
             });
         } catch (error) {
+            if (error instanceof RoostError && error.code === 'cannot-renegotiate') {
+                this.#tellRefused();
+                return; // the call goes on as it was
+            }
             if (!(error instanceof RoostError) || error.code !== 'negotiation-pending') throw error;
             this.#renegotiate = true; // their offer comes: answer it, then offer again
             return;
         }
         await connection.setLocalDescription(offer);
+    }
+
+    /** What was offered and the other side's program does not take: said once of each track. */
+    #tellRefused() {
+        const refused = this.#offered.filter(
+            ({ publication: { transceiver } }) => !transceiver?.currentDirection?.startsWith('send'),
+        );
+        if (this.#isHeld || refused.every((local) => this.#refused.has(local))) return;
+        for (const local of refused) this.#refused.add(local);
+        this.emit('error', new RoostError('cannot-renegotiate'));
     }
 
     /** @param {string} sdp the other side's new offer */
@@ -576,6 +574,7 @@ export class Call extends Emitter {
                 this.#apply(async () => {
                     if (this.#connection.signalingState !== 'have-local-offer') return;
                     await this.#connection.setRemoteDescription({ type: 'answer', sdp: message.sdp });
+                    this.#tellRefused();
                     await this.#settled();
                 });
                 break;
@@ -644,43 +643,9 @@ export class Call extends Emitter {
     }
 
     #tellMuted() {
-        if (this.#channel.readyState !== 'open') return;
         /** @param {string} kind */
         const silent = (kind) => ![...this.#local].some((local) => local.kind === kind && !local.muted);
-        this.#channel.send(
-            JSON.stringify({ type: 'muted', audio: silent('audio'), video: silent('video') }),
-        );
-    }
-
-    /** @param {unknown} data */
-    #channelMessage(data) {
-        this.#channelIsShared = true;
-        /** @type {Record<string, unknown>} */
-        let message;
-        try {
-            message = JSON.parse(String(data));
-        } catch {
-            return; // another version's message
-        }
-        if (message.type === 'muted') {
-            this.remoteMuted = { audio: message.audio === true, video: message.video === true };
-            this.emit('remote-muted', this.remoteMuted);
-        } else if (message.type === 'chat' && typeof message.text === 'string') {
-            this.#heard(message.text);
-        }
-    }
-
-    /** @param {RTCDataChannel} channel */
-    #usePlain(channel) {
-        this.#plainChannel = channel;
-        channel.onmessage = ({ data }) => {
-            if (typeof data === 'string') this.#heard(data);
-        };
-    }
-
-    /** @param {string} text */
-    #heard(text) {
-        this.emit('chat', { text: text.slice(0, 4096), own: false, time: new Date() });
+        this.#channels.tellMuted({ audio: silent('audio'), video: silent('video') });
     }
 
     #closeConnection() {

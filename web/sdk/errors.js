@@ -82,6 +82,10 @@ const PROBLEMS = {
         'Try again later, or send them the link.',
     ],
     'user-busy': ['This person is in another call.', 'Try again later.'],
+    'cannot-renegotiate': [
+        'The other side’s program takes nothing new within a call.',
+        'Hang up, and call again with it.',
+    ],
     'already-in-call': ['You are already in a call.', 'Hang up first.'],
     'call-rejected': ['The call was declined.', 'Try again later.'],
     'call-timeout': ['Nobody answered.', 'Try again later, or send them the link.'],

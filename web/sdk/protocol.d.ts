@@ -688,7 +688,7 @@ export interface CallCandidateRequest {
     candidate: Candidate | null;
 }
 
-/** Offers again within an accepted call: other tracks, or an ICE restart. While the other side's offer waits for its answer this is refused with `negotiation_pending`: take the own offer back (rollback), answer, and offer again. */
+/** Offers again within an accepted call: other tracks, or an ICE restart. While the other side's offer waits for its answer this is refused with `negotiation_pending`: take the own offer back (rollback), answer, and offer again. A program that takes no offers within a call (PeerJS) makes it `cannot_renegotiate`, and the call goes on as it was; of an anchored call the answer then refuses what cannot be added. */
 export interface CallOfferRequest {
     type: "call_offer";
     id?: number;
@@ -1240,6 +1240,7 @@ export type ErrorCode =
     | "no_such_call"
     | "call_state"
     | "cannot_transfer"
+    | "cannot_renegotiate"
     | "negotiation_pending";
 
 /** Every request. */

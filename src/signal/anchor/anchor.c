@@ -94,6 +94,12 @@ static void await(struct anchor *anchor, struct anchored_side *side, uint64_t no
     list_append(&anchor->awaited, &side->awaited_node);
 }
 
+static void fix(struct call_anchor *ops, struct call_anchored *anchored, enum call_anchor_side side)
+{
+    struct media_control *media = anchor_of(ops)->config.media;
+    media->call_fix(media, anchored->sides[side].session);
+}
+
 static int accept_answer(struct call_anchor *ops, struct call_anchored *anchored, uint64_t now_us,
                          const char *answer, char **ret_answer, const char **ret_problem)
 {
@@ -226,6 +232,7 @@ void anchor_init(struct anchor *anchor, const struct anchor_config *config)
 {
     *anchor = (struct anchor){ .config = *config,
                                .ops = { .begin = begin,
+                                        .fix = fix,
                                         .accept = accept_answer,
                                         .offer = offer,
                                         .answer = answer,

@@ -164,8 +164,7 @@ int messaging_send(struct messaging *messaging, const struct call_device *device
 
 /** ---- what was missed ---- */
 
-/** Returns whether a device wants more at once. */
-static bool hand_over_missed(struct messaging *messaging, const char *user,
+static void hand_over_missed(struct messaging *messaging, const char *user,
                              const struct history_answer *answer)
 {
     for (size_t i = 0; i < answer->count; i++) {
@@ -185,7 +184,7 @@ static bool hand_over_missed(struct messaging *messaging, const char *user,
         (void)!history_settle(messaging->history, user, HISTORY_MESSAGE,
                               answer->entries[answer->count - 1].id);
     count(messaging, MESSAGING_METRIC_MISSED, answer->count);
-    return message_note_more(messaging->calls, user, answer->more);
+    message_note_more(messaging->calls, user, answer->more);
 }
 
 static void fetch(struct messaging *messaging, const char *user, bool first);
@@ -203,9 +202,9 @@ static void missed_read(const struct history_return *back, const struct history_
     bool first = back->number;
     if (first && (answer->missed_calls > 0 || answer->missed_messages > 0))
         message_tell_missed(messaging->calls, user, answer->missed_calls, answer->missed_messages);
-    bool at_once = hand_over_missed(messaging, user, answer);
-    if (again || at_once)
-        fetch(messaging, user, again);
+    hand_over_missed(messaging, user, answer);
+    if (again)
+        fetch(messaging, user, true);
 }
 
 /** One reading at a time for each user: nothing is handed over twice. */
@@ -251,7 +250,7 @@ void messaging_give_more(struct messaging *messaging, struct call_device *device
     const char *user = call_device_user(device);
     if (!messaging->history || !user || !device->more_waits)
         return;
-    (void)message_note_more(messaging->calls, user, false);
+    message_note_more(messaging->calls, user, false);
     fetch(messaging, user, false);
 }
 

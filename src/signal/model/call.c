@@ -84,7 +84,7 @@ int call_new(struct call_directory *directory, struct call_device *caller, uint6
     map_set(&directory->calls, bytes_of_text(call->record.id), call);
     metric_add(&directory->metrics[CALL_METRIC_CALLS], 1);
     metric_add(&directory->metrics[CALL_METRIC_STARTED], 1);
-    call->glare = plan->glare;
+    call->glare = plan->crossing != NULL;
     if (!plan->replaced) // which rings at nobody
         call->attempt = call_attempt_begin(&directory->attempts, caller, request->to, now_us);
     if (plan->leaving)
@@ -104,6 +104,9 @@ int call_new(struct call_directory *directory, struct call_device *caller, uint6
             return error;
         }
     }
+    // nothing can fail any more: until now the other call would have gone on
+    if (plan->crossing)
+        call_end(directory, plan->crossing, now_us, CALL_ENDED_GLARE, NULL);
     call_describe(directory, call->caller, now_us, CALL_EVENT_INCOMING,
                   offer ? offer : request->sdp);
     *ret_call = call;

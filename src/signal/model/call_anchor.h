@@ -26,6 +26,9 @@ struct call_anchor {
      */
     int (*begin)(struct call_anchor *self, const char *call, bool loopback, const char *offer,
                  struct call_anchored **ret_anchored, char **ret_offer, const char **ret_problem);
+    /** A side takes no offers: the other one gets no more than what the two have agreed on. */
+    void (*fix)(struct call_anchor *self, struct call_anchored *anchored,
+                enum call_anchor_side side);
     /** The answer of the device that accepted. Returns 0 with the answer for the caller; -EBADMSG.
      */
     int (*accept)(struct call_anchor *self, struct call_anchored *anchored, uint64_t now_us,

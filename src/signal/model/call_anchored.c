@@ -91,6 +91,10 @@ int call_anchored_accept(struct call_directory *directory, struct call_side *sid
 {
     struct call_anchor *anchor = directory->config.anchor;
     struct call *call = side->call;
+    if (!side->device->renegotiates)
+        anchor->fix(anchor, call->anchored, CALL_ANCHOR_CALLEE);
+    if (!call->caller->device->renegotiates)
+        anchor->fix(anchor, call->anchored, CALL_ANCHOR_CALLER);
     int error =
         anchor->accept(anchor, call->anchored, now_us, sdp, ret_answer, &directory->problem);
     if (error) {

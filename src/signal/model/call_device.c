@@ -10,8 +10,9 @@
 static const struct {
     const char *text;
     uint32_t call_max;
+    bool renegotiates;
 } bindings[CALL_BINDING_COUNT] = {
-#define CALL_BINDING(id, text, call_max) [CALL_BINDING_##id] = { text, call_max },
+#define CALL_BINDING(id, ...) [CALL_BINDING_##id] = { __VA_ARGS__ },
 #include "signal/model/call_bindings.def"
 #undef CALL_BINDING
 };
@@ -27,6 +28,7 @@ void call_device_init(struct call_device *device, const struct call_device_ops *
     *device = (struct call_device){ .ops = ops,
                                     .binding = binding,
                                     .trickles = true,
+                                    .renegotiates = bindings[binding].renegotiates,
                                     .call_max = bindings[binding].call_max,
                                     .choice = PRESENCE_ONLINE };
     list_init(&device->user_node);
@@ -39,6 +41,7 @@ void call_device_set_binding(struct call_directory *directory, struct call_devic
     ensure(device->side_count == 0);
     device->binding = binding;
     device->call_max = bindings[binding].call_max;
+    device->renegotiates = bindings[binding].renegotiates;
     if (device->user) // who is seen by the languages of its devices
         presence_touch(directory, device->user->name);
 }

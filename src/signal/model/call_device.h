@@ -18,7 +18,7 @@ struct call_user;
 
 /** The languages by which devices are connected. */
 enum call_binding {
-#define CALL_BINDING(id, text, call_max) CALL_BINDING_##id,
+#define CALL_BINDING(id, ...) CALL_BINDING_##id,
 #include "signal/model/call_bindings.def"
 #undef CALL_BINDING
     CALL_BINDING_COUNT,
@@ -45,13 +45,13 @@ struct call_device {
     char link[CALL_NAME_SIZE]; /**< where it waits; "": nowhere */
     char name[CALL_NAME_SIZE]; /**< display name; "": none */
     bool verified;             /**< a token or password vouched for the user name */
-    bool trickles;  /**< [true] its language has candidates apart from descriptions (RFC 8838) */
-    bool transfers; /**< [false] it follows CALL_EVENT_TRANSFER, and calls that replace others */
-    bool loopback;  /**< it reached the server over loopback */
-    bool away;      /**< its connection is lost, and it may come back */
-    enum presence choice; /**< what it says about its user: online, away or dnd */
-    bool unpaced;         /**< [false] it confirms nothing: all that was missed follows at once */
-    bool more_waits;      /**< of what its user missed: see messaging_give_more */
+    bool trickles;     /**< [true] its language has candidates apart from descriptions (RFC 8838) */
+    bool renegotiates; /**< by its binding: it takes offers within a call */
+    bool transfers;    /**< [false] it follows CALL_EVENT_TRANSFER, and calls that replace others */
+    bool loopback;     /**< it reached the server over loopback */
+    bool away;         /**< its connection is lost, and it may come back */
+    enum presence choice;         /**< what it says about its user: online, away or dnd */
+    bool more_waits;              /**< of what its user missed: see messaging_give_more */
     char id[CALL_DEVICE_ID_SIZE]; /**< by which its user knows it, from its first registration on */
     struct net_address remote;    /**< filled in by the binding; NET_NONE: not known */
     int64_t since_unix_ms; /**< of the registration; filled in by the binding; 0: not known */

@@ -26,6 +26,8 @@ int call_pass_offer(struct call_directory *directory, struct call_device *device
         return -EPROTO;
     if (call->anchored)
         return call_anchored_offer(directory, side, sdp);
+    if (!call_side_other(side)->device->renegotiates)
+        return -EOPNOTSUPP;
     bool crosses = call->offering && call->offering != side;
     if (crosses || call_describes(side) || call_describes(call_side_other(side)))
         return -EAGAIN;

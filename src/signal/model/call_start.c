@@ -4,9 +4,15 @@
 
 #include "signal/model/calls_int.h"
 
+/** Places that the device gets back when the call that crosses the new one ends. */
+static uint32_t freed(const struct call_plan *plan, const struct call_device *device)
+{
+    return plan->crossing && call_side_find(device, plan->crossing->record.id) ? 1 : 0;
+}
+
 static void add_callee(struct call_plan *plan, struct call_device *device)
 {
-    if (call_device_is_busy(device))
+    if (device->side_count - freed(plan, device) >= device->call_max)
         plan->some_busy = true;
     else if (plan->callee_count < CALL_CALLEES_MAX)
         plan->callees[plan->callee_count++] = device;
@@ -64,11 +70,12 @@ static struct call *find_crossing(const struct call_directory *directory,
     return NULL;
 }
 
-/** Calls that it holds take no place, nor does one that ends with the new one. */
-static bool has_place(const struct call_device *device, const struct call_side *except)
+/** Calls that it holds take no place, nor do those that end with the new one. */
+static bool has_place(const struct call_device *device, const struct call_plan *plan)
 {
-    return call_device_talking_count(device, except) < device->call_max &&
-           device->side_count < device->call_max + CALL_HELD_MAX;
+    uint32_t back = freed(plan, device);
+    return call_device_talking_count(device, plan->leaving) - back < device->call_max &&
+           device->side_count - back < device->call_max + CALL_HELD_MAX;
 }
 
 /**
@@ -76,18 +83,17 @@ static bool has_place(const struct call_device *device, const struct call_side *
  * whichever came first: so both sides, and one day two servers, come to the same end.
  */
 static int settle_glare(struct call_directory *directory, const struct call_device *caller,
-                        uint64_t now_us, const char *to, struct call_plan *plan)
+                        const char *to, struct call_plan *plan)
 {
     struct call *crossing = find_crossing(directory, caller, to);
     if (!crossing)
         return 0;
-    if (!has_place(caller, call_side_find(caller, crossing->record.id)))
+    plan->crossing = crossing;
+    if (!has_place(caller, plan))
         return -EALREADY;
     metric_add(&directory->metrics[CALL_METRIC_GLARES], 1);
     if (strcmp(caller->user->name, to) > 0)
         return -EDEADLK;
-    call_end(directory, crossing, now_us, CALL_ENDED_GLARE, NULL);
-    plan->glare = true;
     return 0;
 }
 
@@ -187,10 +193,10 @@ int call_start(struct call_directory *directory, struct call_device *device, uin
     if (call_device_is_at(device, request->to))
         return -EINVAL;
     struct call_plan plan = { .leaving = call_transfer_find(device, request) };
-    int result = settle_glare(directory, device, now_us, request->to, &plan);
+    int result = settle_glare(directory, device, request->to, &plan);
     if (result < 0)
         return result;
-    if (!has_place(device, plan.leaving))
+    if (!has_place(device, &plan))
         return -EALREADY;
     result = find_whom(directory, device, request, &plan);
     if (result < 0 && plan.leaving)
@@ -206,7 +212,7 @@ int call_start(struct call_directory *directory, struct call_device *device, uin
         metric_add(&directory->metrics[CALL_METRIC_INSISTENT], 1);
         return -EAGAIN;
     }
-    if (directory->calls.count >= directory->config.call_count_max)
+    if (directory->calls.count >= directory->config.call_count_max + (plan.crossing ? 1 : 0))
         return -ENOSPC;
     struct call *call = NULL;
     result = call_new(directory, device, now_us, request, &plan, &call);

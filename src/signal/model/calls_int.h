@@ -93,8 +93,8 @@ bool call_allows(const struct call *call, enum call_input input);
 struct call_plan {
     struct call_device *callees[CALL_CALLEES_MAX];
     size_t callee_count;
-    bool some_busy; /**< others would have rung */
-    bool glare;
+    bool some_busy;                   /**< others would have rung */
+    struct call *crossing;            /**< one that the new call ends (glare); NULL: none */
     struct call_side *leaving;        /**< the caller's, of the call that it leaves; NULL: none */
     const struct call_side *replaced; /**< the callee's, of a call that ends, too; NULL: none */
 };

@@ -64,17 +64,14 @@ void message_tell_missed(const struct call_directory *directory, const char *nam
     }
 }
 
-bool message_note_more(const struct call_directory *directory, const char *name, bool more)
+void message_note_more(const struct call_directory *directory, const char *name, bool more)
 {
     const struct call_user *user = find_user(directory, name);
-    bool at_once = false;
     if (!user)
-        return false;
+        return;
     struct call_device *device;
     list_each(device, &user->devices, user_node)
     {
         device->more_waits = more;
-        at_once = at_once || (more && device->unpaced && !device->away);
     }
-    return at_once;
 }

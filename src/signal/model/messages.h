@@ -41,8 +41,5 @@ void message_hand_over(const struct call_directory *directory, const char *user,
 /** Tells the devices of a user how much waits for it. */
 void message_tell_missed(const struct call_directory *directory, const char *user, uint64_t calls,
                          uint64_t messages);
-/**
- * Notes with its devices whether more waits for a user than they were given. Returns whether one of
- * them wants it at once.
- */
-bool message_note_more(const struct call_directory *directory, const char *user, bool more);
+/** Notes with its devices whether more waits for a user than they were given. */
+void message_note_more(const struct call_directory *directory, const char *user, bool more);

@@ -357,9 +357,12 @@ void native_call_offer(struct native_session *session, uint64_t now_us,
                        const struct wire_message *message)
 {
     const struct wire_request_call_offer *request = &message->request.call_offer;
-    reply_in_call(
-        session, message,
-        call_pass_offer(calls_of(session), &session->device, now_us, request->call, request->sdp));
+    int result =
+        call_pass_offer(calls_of(session), &session->device, now_us, request->call, request->sdp);
+    if (result == -EOPNOTSUPP)
+        native_refuse(session, message, WIRE_ERROR_CANNOT_RENEGOTIATE, NULL);
+    else
+        reply_in_call(session, message, result);
 }
 
 void native_call_answer(struct native_session *session, uint64_t now_us,

@@ -178,6 +178,8 @@ static void reply(struct native_session *session, const struct wire_message *mes
         native_ok(session, message);
     else if (result == -EAGAIN)
         native_refuse(session, message, WIRE_ERROR_NEGOTIATION_PENDING, NULL);
+    else if (result == -EOPNOTSUPP)
+        native_refuse(session, message, WIRE_ERROR_CANNOT_RENEGOTIATE, NULL);
     else
         native_refuse(session, message, WIRE_ERROR_CALL_STATE, NULL);
 }

@@ -41,8 +41,6 @@ void wire_message_done(struct wire_message *message);
 /** Whether a text that did not come in a message is a slug, in UTF-8. */
 bool wire_is_slug(struct bytes text);
 
-/** The request's name in the protocol. */
-const char *wire_request_name(enum wire_request_type type);
 const char *wire_error_code(enum wire_error error);
 /** The sentence of the schema. */
 const char *wire_error_sentence(enum wire_error error);

@@ -143,11 +143,6 @@ void wire_write_pong(struct json_text *out)
     json_text_close(out, '}');
 }
 
-const char *wire_request_name(enum wire_request_type type)
-{
-    return wire_requests[type].name;
-}
-
 const char *wire_error_code(enum wire_error error)
 {
     return wire_errors[error].code;

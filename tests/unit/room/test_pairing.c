@@ -360,6 +360,26 @@ static void test_a_place_that_was_given_up_is_taken_anew(void **state)
     call_teardown(&call);
 }
 
+static void test_what_a_side_without_later_offers_cannot_take_is_refused(void **state)
+{
+    (void)state;
+    struct call call;
+    call_setup(&call);
+    call.pairing.fixed[CALLEE] = true;
+    char *audio = audio_alone(), *both = sample("chromium-addtrack-sendrecv");
+    char *heard = replaced(strdup(audio), "a=sendrecv", "a=recvonly", true);
+    establish(&call, heard);
+    // neither another section nor another direction, but all the rest
+    assert_int_equal(offer_of(&call, CALLER, both), 0);
+    assert_int_equal(section_of(&call, CALLER, 0)->role, RTC_ROLE_SLOT);
+    assert_true(section_of(&call, CALLER, 1)->rejected);
+    check_settled(&call);
+    free(heard);
+    free(both);
+    free(audio);
+    call_teardown(&call);
+}
+
 static void test_pictures_that_both_add_at_once_find_each_other(void **state)
 {
     (void)state;
@@ -482,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_a_picture_that_one_side_adds_is_offered_to_the_other),
         cmocka_unit_test(test_a_picture_that_the_other_side_refuses_is_not_offered_twice),
         cmocka_unit_test(test_a_place_that_was_given_up_is_taken_anew),
+        cmocka_unit_test(test_what_a_side_without_later_offers_cannot_take_is_refused),
         cmocka_unit_test(test_pictures_that_both_add_at_once_find_each_other),
         cmocka_unit_test(test_a_call_has_so_many_sections_at_most),
         cmocka_unit_test(test_a_later_offer_with_more_sections_changes_nothing),

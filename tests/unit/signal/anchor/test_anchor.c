@@ -27,6 +27,7 @@ static struct fake {
     bool offered[16]; /**< by side: its answer is waited for */
     media_session holder;
     bool loopback;
+    media_session fixed;
 } fake;
 
 static struct anchor anchor;
@@ -69,6 +70,12 @@ static int fake_open(struct media_control *self, bool loopback, struct bytes off
     fake.offered[fake.last] = true;
     *ret_offer = text_of("offer", fake.last, offer);
     return 0;
+}
+
+static void fake_fix(struct media_control *self, media_session side)
+{
+    (void)self;
+    fake.fixed = side;
 }
 
 static int fake_accept(struct media_control *self, media_session side, struct bytes answer,
@@ -132,6 +139,7 @@ static int set_up(void **state)
 {
     (void)state;
     fake = (struct fake){ .control = { .call_open = fake_open,
+                                       .call_fix = fake_fix,
                                        .call_accept = fake_accept,
                                        .call_answer = fake_answer,
                                        .call_offer = fake_offer,
@@ -256,6 +264,15 @@ static void test_after_an_answer_that_cannot_be_used_a_side_may_offer(void **sta
     anchor.ops.end(&anchor.ops, anchored);
 }
 
+static void test_a_side_that_takes_no_offers_is_told_of(void **state)
+{
+    (void)state;
+    struct call_anchored *anchored = accepted("c1");
+    anchor.ops.fix(&anchor.ops, anchored, CALLEE);
+    assert_int_equal(fake.fixed, 2);
+    anchor.ops.end(&anchor.ops, anchored);
+}
+
 static void test_what_cannot_be_anchored_is_refused(void **state)
 {
     (void)state;
@@ -360,6 +377,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_after_an_answer_that_cannot_be_used_a_side_may_offer,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_side_that_takes_no_offers_is_told_of, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_each_side_has_its_own_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_side_may_be_away_for_a_while, set_up, tear_down),
     };

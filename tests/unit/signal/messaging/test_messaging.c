@@ -380,28 +380,6 @@ static void test_many_come_in_pages_as_the_device_takes_them(void **state)
     leave(&ben);
 }
 
-static void test_a_device_that_confirms_nothing_gets_all_at_once(void **state)
-{
-    (void)state;
-    struct gadget ann, ben;
-    enter(&ben, "ben", true);
-    for (int i = 0; i < 250; i++) {
-        struct messaging_receipt receipt;
-        assert_int_equal(messaging_send(&messaging, &ben.device, "ann", "", &back, &receipt),
-                         -EINPROGRESS);
-    }
-    await_count(&answers, 250);
-    call_device_init(&ann.device, &ops, CALL_BINDING_MQTT);
-    ann.heard[0] = 0;
-    ann.device.unpaced = true;
-    assert_int_equal(call_device_register(&calls, &ann.device, "ann", NULL, true), 0);
-    messaging_arrived(&messaging, &ann.device);
-    settle();
-    assert_int_equal(strlen(ann.heard), 250 * strlen("ben:! "));
-    leave(&ann);
-    leave(&ben);
-}
-
 static void test_a_new_account_of_an_old_name_does_not_get_what_was_the_old_ones(void **state)
 {
     (void)state;
@@ -522,7 +500,6 @@ int main(void)
         TEST(test_names_that_a_token_vouched_for_are_known_from_then_on),
         TEST(test_a_device_without_words_for_messages_leaves_them_waiting),
         TEST(test_many_come_in_pages_as_the_device_takes_them),
-        TEST(test_a_device_that_confirms_nothing_gets_all_at_once),
         TEST(test_a_new_account_of_an_old_name_does_not_get_what_was_the_old_ones),
         TEST(test_what_did_not_arrive_waits_again),
         TEST(test_calls_are_kept_and_missed_ones_counted_until_they_were_seen),

@@ -12,6 +12,7 @@ static struct fake_anchor {
     int refuses; /**< the next description, with this error */
     bool due[2];
     bool holds[2];
+    bool fixed[2];
 } anchor;
 
 static char *text_of(const char *what, const char *of)
@@ -44,6 +45,14 @@ static int fake_begin(struct call_anchor *self, const char *call, bool loopback,
     *ret_anchored = (struct call_anchored *)&anchor;
     *ret_offer = text_of("offer", offer);
     return 0;
+}
+
+static void fake_fix(struct call_anchor *self, struct call_anchored *anchored,
+                     enum call_anchor_side side)
+{
+    (void)self;
+    (void)anchored;
+    anchor.fixed[side] = true;
 }
 
 static int fake_accept(struct call_anchor *self, struct call_anchored *anchored, uint64_t now_us,
@@ -111,6 +120,7 @@ static struct fake_device ann, bob;
 static int set_up_anchor(void **state)
 {
     anchor = (struct fake_anchor){ .ops = { .begin = fake_begin,
+                                            .fix = fake_fix,
                                             .accept = fake_accept,
                                             .offer = fake_offer,
                                             .answer = fake_answer,
@@ -267,6 +277,32 @@ static void test_later_offers_are_answered_by_the_server(void **state)
     leave();
 }
 
+static void test_the_media_server_knows_who_takes_no_offers(void **state)
+{
+    (void)state;
+    char id[CALL_ID_SIZE];
+    establish(id);
+    assert_true(anchor.fixed[CALL_ANCHOR_CALLEE]);
+    assert_false(anchor.fixed[CALL_ANCHOR_CALLER]);
+    leave();
+}
+
+static void test_a_crossing_call_goes_on_when_the_new_one_cannot_be(void **state)
+{
+    (void)state;
+    char from_ann[CALL_ID_SIZE], from_bob[CALL_ID_SIZE];
+    two_devices(CALL_BINDING_NATIVE, CALL_BINDING_MQTT);
+    assert_int_equal(try_call(&bob, "ann", from_bob), 0);
+    assert_hears(&ann, "incoming from bob: offer of v=0 offer");
+    anchor.refuses = -ENOSPC;
+    assert_int_equal(try_call(&ann, "bob", from_ann), -ENOSPC);
+    assert_hears(&ann, "nothing");
+    assert_hears(&bob, "nothing");
+    assert_int_equal(call_accept(&model.calls, &ann.device, model.now_us, from_bob, "v=0 ann"), 0);
+    assert_hears(&bob, "accepted by ann: answer of v=0 ann");
+    leave();
+}
+
 static void test_hold_is_told_once(void **state)
 {
     (void)state;
@@ -307,6 +343,8 @@ int main(void)
         ANCHOR_TEST(test_what_cannot_be_anchored_is_no_call),
         ANCHOR_TEST(test_an_answer_that_does_not_fit_ends_the_call),
         ANCHOR_TEST(test_later_offers_are_answered_by_the_server),
+        ANCHOR_TEST(test_the_media_server_knows_who_takes_no_offers),
+        ANCHOR_TEST(test_a_crossing_call_goes_on_when_the_new_one_cannot_be),
         ANCHOR_TEST(test_hold_is_told_once),
         ANCHOR_TEST(test_media_that_ends_hangs_up),
     };

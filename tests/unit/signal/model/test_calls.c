@@ -153,8 +153,6 @@ static void test_a_device_is_busy_when_its_places_are_taken(void **state)
     // each call is its own: what happens in one concerns nobody else
     assert_int_equal(call_pass_offer(&model.calls, &mesh.device, model.now_us, ids[5], "v=0 five"),
                      0);
-    assert_int_equal(
-        call_pass_offer(&model.calls, &callers[7].device, model.now_us, ids[7], "v=0 seven"), 0);
     assert_hears(&callers[5], "accepted by mesh: v=0 answer");
     assert_hears(&callers[5], "offer: v=0 five");
     assert_int_equal(call_pass_offer(&model.calls, &callers[5].device, model.now_us, ids[7], "v=0"),
@@ -245,6 +243,25 @@ static void test_of_two_calls_that_cross_one_goes_on(void **state)
     assert_hears(&bob, "incoming by glare from ann: v=0 offer");
     assert_int_equal(accept_call(&bob, from_ann), 0);
     assert_int_equal(metric_get(&model.calls.metrics[CALL_METRIC_GLARES]), 2);
+    go(&ann);
+    go(&bob);
+}
+
+static void test_a_device_that_takes_no_offers_is_not_offered_anything_later(void **state)
+{
+    (void)state;
+    struct fake_device ann, bob;
+    char id[CALL_ID_SIZE];
+    enter(&ann, CALL_BINDING_NATIVE, "ann");
+    enter(&bob, CALL_BINDING_PEERJS, "bob");
+    call(&ann, "bob", id);
+    assert_int_equal(accept_call(&bob, id), 0);
+    assert_hears(&bob, "incoming from ann: v=0 offer");
+    assert_int_equal(call_pass_offer(&model.calls, &ann.device, model.now_us, id, "v=0 more"),
+                     -EOPNOTSUPP);
+    assert_hears(&bob, "nothing");
+    // the call goes on as it was, and nothing is under way
+    assert_int_equal(call_pass_offer(&model.calls, &bob.device, model.now_us, id, "v=0 mine"), 0);
     go(&ann);
     go(&bob);
 }
@@ -463,6 +480,7 @@ int main(void)
         TEST(test_a_busy_device_lets_the_users_others_ring),
         TEST(test_who_wants_no_calls_is_busy),
         TEST(test_of_two_calls_that_cross_one_goes_on),
+        TEST(test_a_device_that_takes_no_offers_is_not_offered_anything_later),
         TEST(test_between_devices_of_many_calls_both_go_on),
         TEST(test_a_record_is_left_of_each_call),
         TEST(test_a_stranger_has_the_name_of_the_call_that_was_placed),

@@ -48,6 +48,14 @@ static int anchor_begin(struct call_anchor *self, const char *call, bool loopbac
     return 0;
 }
 
+static void anchor_fix(struct call_anchor *self, struct call_anchored *anchored,
+                       enum call_anchor_side side)
+{
+    (void)self;
+    (void)anchored;
+    (void)side;
+}
+
 static int anchor_accept(struct call_anchor *self, struct call_anchored *anchored, uint64_t now_us,
                          const char *answer, char **ret_answer, const char **ret_problem)
 {
@@ -95,9 +103,11 @@ static void test_without_the_server_only_direct_connections_go_on(void **state)
     talk_and_get_lost(&ada);
     client_is_quiet(&ada);
     client_leave(&ada, 1001);
-    struct call_anchor anchor = {
-        .begin = anchor_begin, .accept = anchor_accept, .holds = anchor_holds, .end = anchor_end
-    };
+    struct call_anchor anchor = { .begin = anchor_begin,
+                                  .fix = anchor_fix,
+                                  .accept = anchor_accept,
+                                  .holds = anchor_holds,
+                                  .end = anchor_end };
     world.calls.config.anchor = &anchor;
     world.calls.config.media_way = CALL_MEDIA_WAY_ANCHORED;
     talk_and_get_lost(&ada);
