@@ -108,7 +108,7 @@ server_builds() {
 }
 
 suite_interop() {
-    server_builds && build "the load generator" release bench_sfu || return
+    server_builds && build "the load generators" release bench_sfu bench_mqtt || return
     node_suite interop $((2 * JOBS)) tests/interop
 }
 

@@ -7,6 +7,7 @@ A figure is the median of those half of its rounds in which the broker waited le
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 
 from network import Loopback
@@ -59,7 +60,9 @@ class Bench:
                    server.process.pid, "--core", 0, "--seconds", 1, *options]
         done = subprocess.run(pinned(GENERATOR_CORE, [str(word) for word in command]),
                               capture_output=True, text=True, timeout=120)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        if done.returncode != 0:
+            sys.exit(f"the load generator failed: {' '.join(map(str, command))}\n{done.stderr}")
+        return json.loads(done.stdout)
 
     def message_table(self, title, group):
         print_head(title, ["", *[f"{name}: CPU µs per message" for name in self.names],

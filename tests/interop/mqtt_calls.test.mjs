@@ -14,7 +14,7 @@ import { until } from '../support/until.mjs';
 
 const secret = 'a secret of at least thirty-two bytes';
 const offer = 'v=0\r\noffer', answer = 'v=0\r\nanswer';
-const denied = 0x87;
+const denied = 0x87, revoked = 0x98;
 let server, impatient, serial = 0;
 
 // direct: descriptions are passed on as they are, and need not be any; browser/mqtt_call.test.mjs has real ones
@@ -338,6 +338,22 @@ describe('a device', { concurrency: 4, timeout: 120000 }, () => {
         context.after(() => other.client.mqtt.end(true));
         assert.equal((await caller.event('call_ended')).reason, 'lost');
         await ring(other);
+    });
+
+    test('is seen among the devices of its user, who sends it away', async (context) => {
+        const ann = fresh('ann');
+        const lamp = await start(context, ann, 'lamp');
+        const desk = await native(context, ann);
+        const { call } = await (await start(context, fresh('ben'))).request('call', { to: ann, sdp: offer });
+        await lamp.event('call_incoming');
+        const { devices } = await desk.request('devices');
+        assert.deepEqual(devices.map(({ binding }) => binding).sort(), ['mqtt', 'native']);
+        await desk.request('device_revoke', { device: devices.find(({ binding }) => binding === 'mqtt').device });
+        await lamp.client.closed;
+        assert.equal(lamp.client.goodbye, revoked);
+        // the call rings on where the user is left
+        await desk.request('call_accept', { call, sdp: answer });
+        assert.deepEqual((await desk.request('devices')).devices.map(({ binding }) => binding), ['native']);
     });
 
     test('joins a room with a token for it', async (context) => {

@@ -24,6 +24,11 @@ before(async () => {
 });
 after(async () => assert.deepEqual(await server?.stop(), { status: 0, signal: null }));
 
+async function mint(user) {
+    const { output } = await runCommand(['token', '--set', `auth.token_secret=${secret}`, '--user', user]);
+    return output.trim();
+}
+
 class Peer {
     inbox = [];
 
@@ -158,10 +163,6 @@ test('a call with the native protocol, and a socket that is lost within it', asy
 test('tokens vouch for ids', async () => {
     const strict = await Server.start({ sanitized: true, set: { 'auth.token_secret': secret, 'auth.require_token': true, 'calls.media': 'direct' } });
     try {
-        const mint = async (user) => {
-            const { output } = await runCommand(['token', '--set', `auth.token_secret=${secret}`, '--user', user]);
-            return output.trim();
-        };
         assert.equal((await Peer.connect('ann', { to: strict })).greeting.type, 'ERROR');
         assert.match((await Peer.connect('ann', { to: strict, token: await mint('ben') })).greeting.payload.msg, /another id/);
         assert.match((await Peer.connect('ann', { to: strict, token: `${await mint('ann')}x` })).greeting.payload.msg, /not valid/);
@@ -182,6 +183,22 @@ test('tokens vouch for ids', async () => {
     } finally {
         assert.deepEqual(await strict.stop(), { status: 0, signal: null });
     }
+});
+
+test('a user sees the device of this language among its own, with others, and sends it away', async (context) => {
+    const peer = await Peer.connect('devices', { token: await mint('devices') });
+    const [own, watcher] = [await NativeClient.start(server), await NativeClient.start(server)];
+    for (const client of [own, watcher]) context.after(() => client.goodbye());
+    await own.request('register', { user: 'devices', token: await mint('devices') });
+    await watcher.request('register', { user: 'watcher', token: await mint('watcher') });
+    const listed = async () => (await watcher.request('contacts', { prefix: 'devices' })).contacts[0].bindings.toSorted();
+    assert.deepEqual(await listed(), ['native', 'peerjs']);
+    const { devices } = await own.request('devices');
+    const { device } = devices.find(({ binding }) => binding === 'peerjs');
+    await own.request('device_revoke', { device });
+    assert.equal(await peer.closed, 4001);
+    await until('it is not listed', async () => (await listed()).join() === 'native');
+    assert.equal((await own.request('devices')).devices.length, 1);
 });
 
 test('strangers are held within bounds', async () => {
