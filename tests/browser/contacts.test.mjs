@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { chromium } from './helpers/browsers.mjs';
+import { bothSee, clients } from './helpers/call_clients.mjs';
 import { startRoost, until } from './helpers/roost.mjs';
 
 /** @type {Awaited<ReturnType<typeof startRoost>>} */
@@ -124,6 +125,32 @@ test('messages come at once, wait for who is away, and stay', async () => {
     await shows(again, '.conversation .chat-log', 'Here I am');
     await shows(again, '.conversation .chat-log', 'While you are away');
     await close(again, grace);
+});
+
+test('somebody who speaks another language is there, is called, and calls', async () => {
+    for (const language of ['mqtt', 'simple-peer']) {
+        const [adasName, gracesName] = await people();
+        const ada = await signIn(adasName);
+        const page = await clients[language].open(chrome, roost.url);
+        const password = `${gracesName} has a password`;
+        const grace = await clients[language].register(page, gracesName, language === 'mqtt' ? { token: password } : { password });
+        await shows(ada, row(gracesName), 'Online');
+        await open(ada, gracesName);
+        await ada.click('[aria-label="Call with video"]');
+        await grace.accept();
+        await Promise.all([sees(ada), bothSee(grace)]);
+        await grace.hangup();
+        await ada.waitForSelector('.contacts');
+        await grace.call(adasName);
+        await ada.waitForSelector('dialog.incoming');
+        assert.match(await text(ada, 'dialog.incoming'), /Grace Hopper/);
+        await ada.click('dialog.incoming .primary');
+        await Promise.all([sees(ada), bothSee(grace)]);
+        await ada.click('.control-button.leave');
+        await until('the other one knows of the end', async () => (await grace.state()) === 'ended');
+        await page.close();
+        await close(ada);
+    }
 });
 
 test('a call with video, answered and hung up; the history tells', async () => {
