@@ -100,8 +100,12 @@ static void test_a_day_goes_by_without_drift(void **state)
 }
 
 /** The path of the viewer is wide and thin in turn, each for so long. */
-#define STRETCH_S   30
+#define STRETCH_S 30
+#if defined(__SANITIZE_THREAD__)
+#define FULL_RATE_S 60
+#else
 #define FULL_RATE_S 240
+#endif
 
 /** Everything that counts begins shortly before its end. */
 static struct world_client *publish_at_full_rate(struct world *world)
