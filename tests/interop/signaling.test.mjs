@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import WebSocket from 'ws';
+
 import { NativeClient, refuses } from '../support/native_client.mjs';
 import { Server, root, runCommand } from '../support/server.mjs';
 import { patienceMs, until } from '../support/until.mjs';
@@ -22,7 +24,7 @@ const newRoom = () => `room-${++roomNumber}`;
 
 before(async () => {
     const set = { 'auth.token_secret': secret, 'signal.resume_buffer': '16k', 'rooms.max_members': 3, 'rooms.max_tracks': 2,
-        'rooms.empty_timeout': '0s' };
+        'rooms.empty_timeout': '0s', 'calls.media': 'direct' };
     [server, hasty] = await Promise.all([{ 'signal.resume_window': `${resumeWithinMs}ms` }, { 'signal.resume_window': `${hastyResumeMs}ms`, 'signal.ring_timeout': `${ringMs}ms` }]
         .map((more) => Server.start({ sanitized: true, set: { ...set, ...more } })));
 });
@@ -601,6 +603,22 @@ test('a call rings, is accepted, carries candidates and offers, and ends', async
         ['call_answer', { sdp: 'v=0' }], ['call_accept', { sdp: 'v=0' }], ['call_reject', {}], ['call_cancel', {}], ['call_ringing', {}]])
         await refuses(ben.request(type, { call, ...fields }), 'no_such_call');
     assert.equal(ann.pending('call_ended').length, 0, 'who ends a call is not told of it');
+});
+
+test('what the other side cannot take within a call is refused, and the call goes on', async (context) => {
+    const [ann] = await pair(context);
+    const inbox = [];
+    const peer = new WebSocket(`ws://127.0.0.1:${server.httpPort}/peerjs?key=peerjs&id=piet&token=own&version=1`);
+    context.after(() => peer.terminate());
+    peer.on('message', (data) => inbox.push(JSON.parse(data)));
+    const hears = (wanted) => until(`it hears ${wanted}`, () => inbox.find(({ type }) => type === wanted));
+    await hears('OPEN');
+    const { call } = await ann.request('call', { to: 'piet', sdp: 'v=0\r\noffer' });
+    const { src, payload: { connectionId } } = await hears('OFFER');
+    peer.send(JSON.stringify({ type: 'ANSWER', dst: src, payload: { type: 'media', connectionId, sdp: { type: 'answer', sdp: 'v=0\r\nanswer' } } }));
+    await ann.event('call_accepted');
+    await refuses(ann.request('call_offer', { call, sdp: 'v=0\r\nmore' }), 'cannot_renegotiate');
+    await ann.request('call_hangup', { call });
 });
 
 test('both offer within a call: one of them waits', async (context) => {

@@ -361,16 +361,18 @@ test('an account that is made takes its name from guests at once, by the command
 });
 
 test('an account of before, with digest keys alone, gets slow ones when somebody signs in', { timeout: 60000 }, async (context) => {
-    const server = await startMqtt();
-    context.after(() => server.stop());
-    await good(server.dataDir, ['add', 'ann', '--password-stdin', '--digest'], 'the password of ann\n');
+    const dataDir = mkdtempSync(join(tmpdir(), 'roost-users-'));
+    context.after(() => rmSync(dataDir, { recursive: true }));
+    await good(dataDir, ['add', 'ann', '--password-stdin', '--digest'], 'the password of ann\n');
     const old = spawn('python3', ['-c', `
 import sqlite3, sys
 store = sqlite3.connect(sys.argv[1])
 store.execute("UPDATE users SET scram_sha256 = NULL, scram_sha1 = NULL")
-store.commit()`, join(server.dataDir, 'users.db')]);
+store.commit()`, join(dataDir, 'users.db')]);
     assert.deepEqual(await once(old, 'close'), [0, null]);
-    const verifiers = () => readFileSync(join(server.dataDir, 'users.db')).toString('latin1').includes('SCRAM-SHA-256$20000:');
+    const server = await startMqtt({ dataDir });
+    context.after(() => server.stop());
+    const verifiers = () => readFileSync(join(dataDir, 'users.db')).toString('latin1').includes('SCRAM-SHA-256$20000:');
     assert.ok(!verifiers());
     const ann = await NativeClient.start(server);
     context.after(() => ann.goodbye());
