@@ -6,7 +6,7 @@
 #   tools/run_tests.sh unit browser    these
 #
 # Suites: checks unit threads fuzz compilers types interop browser lab. Logs: build/test-logs/.
-# A suite that runs no test counts as failed. FUZZ_SECONDS (default 5) is per target.
+# A suite that runs no test counts as failed. FUZZ_SECONDS (default 3) is per target.
 # Tests that mostly wait (for browsers, handshakes, timers) run side by side; a .mjs file with a line
 # "// runs alone: WHY" does not.
 # What failed beside others is tried once more alone (test_report.sh).
@@ -82,7 +82,7 @@ suite_threads() {
 }
 
 suite_fuzz() {
-    execute "$logs/fuzz.log" tools/fuzz.sh --seconds "${FUZZ_SECONDS:-5}"
+    execute "$logs/fuzz.log" tools/fuzz.sh --seconds "${FUZZ_SECONDS:-3}"
     count "fuzz" lines "$logs/fuzz.log" "$logs/fuzz.log"
 }
 
@@ -114,7 +114,8 @@ suite_interop() {
 
 suite_browser() {
     server_builds && build "the server with thread sanitizer" tsan roost || return
-    node_suite browser "$JOBS" tests/browser
+    # its tests wait more than they work
+    node_suite browser $((JOBS + 1)) tests/browser
     # group calls once more with the server under each sanitizer
     local call=tests/browser/call.test.mjs
     ROOST_BINARY=$ROOST_TEST_BINARY_ASAN \
