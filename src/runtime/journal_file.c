@@ -37,7 +37,8 @@ struct journal_file {
     bool failed;             /**< told already */
 
     struct job write_job;
-    bool writing; /**< a job is out, or is made again soon */
+    bool writing; /**< a job is out, or is made again soon, or `held` */
+    bool held;    /**< the batch is written, and its owner hears so when the journal is shorter */
     /** Of the job's thread while it is out. */
     int fd;
     uint64_t offset; /**< behind the last whole batch */
@@ -274,6 +275,13 @@ static void write_work(struct job *job)
 }
 
 static void compact_begin(struct journal_file *file);
+static bool is_too_long(const struct journal_file *file);
+
+static void tell_written(struct journal_file *file)
+{
+    file->writing = file->held = false;
+    file->config.written(file->config.owner);
+}
 
 static void write_done(struct job *job)
 {
@@ -291,13 +299,14 @@ static void write_done(struct job *job)
         log_info(file->config.log, "the journal is written again",
                  log_text("folder", file->folder));
     file->failed = false;
-    file->writing = false;
     file->offset += HEAD_SIZE + file->size;
     file->since_snapshot += HEAD_SIZE + file->size;
     free(file->data);
     file->data = NULL;
     compact_begin(file);
-    file->config.written(file->config.owner);
+    file->held = is_too_long(file);
+    if (!file->held)
+        tell_written(file);
 }
 
 static void write_submit(struct journal_file *file)
@@ -379,10 +388,20 @@ static void compact_work(struct job *job)
     free(records.data);
 }
 
-static void compact_done(struct job *job)
+/** How much journal behind the snapshot calls for another. */
+static uint64_t enough(const struct journal_file *file)
 {
-    struct journal_file *file = container_of(job, struct journal_file, compact_job);
-    file->compacting = false;
+    return max_of(file->config.compact_bytes, 2 * file->snapshot_size);
+}
+
+/** More comes than can be made short: without a wait there would be no end to it. */
+static bool is_too_long(const struct journal_file *file)
+{
+    return file->compacting && file->since_snapshot >= enough(file);
+}
+
+static void note_compacted(struct journal_file *file)
+{
     if (file->compact_error < 0) {
         log_failure(file->config.log, "the journal cannot be made shorter: it grows",
                     log_text("folder", file->folder),
@@ -395,10 +414,21 @@ static void compact_done(struct job *job)
     file->snapshot_size = file->compacted_size;
 }
 
+static void compact_done(struct job *job)
+{
+    struct journal_file *file = container_of(job, struct journal_file, compact_job);
+    file->compacting = false;
+    note_compacted(file);
+    // not while a job writes to the file; its end looks again
+    if (!file->writing || file->held)
+        compact_begin(file);
+    if (file->held && !is_too_long(file))
+        tell_written(file);
+}
+
 static void compact_begin(struct journal_file *file)
 {
-    uint64_t enough = max_of(file->config.compact_bytes, 2 * file->snapshot_size);
-    if (file->compacting || file->since_snapshot < enough)
+    if (file->compacting || file->since_snapshot < enough(file))
         return;
     file->compact_from = file->snapshot;
     file->compact_to = file->number;

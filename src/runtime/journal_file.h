@@ -25,7 +25,8 @@ struct journal_file_config {
     const struct log *log;  /**< NULL: silent */
     bool sync;              /**< written batches survive a power cut too, not only a kill */
     uint64_t compact_bytes; /**< journal since the last snapshot that calls for another [8 MiB] */
-    /** The batch is on the disk: the next may be given. */
+    /** The batch is on the disk: the next may be given. Comes later while the journal grows faster
+     *  than it is made short, so that it has an end. */
     void (*written)(void *owner);
     /**
      * On a thread of its own: the shortest bytes that lead to what `records` (snapshot and all

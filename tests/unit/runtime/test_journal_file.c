@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ struct bench {
     struct journal_file *file;
     unsigned written;
     bool fails_to_compact;
+    sem_t may_compact; /**< with `compacts_slowly`: taken by each time */
+    bool compacts_slowly;
     struct log_sink sink;
     struct log log;
     unsigned failures; /**< what was logged as an error */
@@ -40,7 +43,9 @@ static void written(void *owner)
 /** Keeps one byte of each kind: the shortest journal of a set of letters. */
 static uint8_t *compact(void *owner, struct bytes records, size_t *ret_size)
 {
-    const struct bench *bench = owner;
+    struct bench *bench = owner;
+    if (bench->compacts_slowly)
+        assert_int_equal(sem_wait(&bench->may_compact), 0);
     uint8_t *kept = memory_allocate(1, 256);
     *ret_size = 0;
     if (bench->fails_to_compact) {
@@ -209,6 +214,39 @@ static void test_a_long_journal_is_made_short(void **state)
     bench_done(&bench);
 }
 
+static void test_who_writes_faster_than_it_is_made_short_waits(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench);
+    assert_int_equal(sem_init(&bench.may_compact, 0, 0), 0);
+    bench.compacts_slowly = true;
+    bench.config.compact_bytes = 100;
+    reopen(&bench, "");
+    char batch[51];
+    memset(batch, 'a', 50);
+    batch[50] = '\0';
+    // the first two call for a snapshot, two more may come meanwhile
+    for (int i = 0; i < 3; i++)
+        write_batch(&bench, batch);
+    journal_file_write(bench.file, memory_copy(batch, 50), 50);
+    for (int i = 0; i < 50; i++)
+        loop_turn(&bench.loop, TIME_US_PER_MS);
+    assert_int_equal(bench.written, 3);
+    assert_true(journal_file_is_busy(bench.file));
+    // the second snapshot follows by itself
+    sem_post(&bench.may_compact);
+    turn_until(&bench.loop, bench.written == 4);
+    assert_false(journal_file_is_busy(bench.file));
+    sem_post(&bench.may_compact);
+    turn_until(&bench.loop, file_count(&bench) == 3); // the lock, a snapshot, a journal
+    sem_post(&bench.may_compact);
+    write_batch(&bench, "b");
+    reopen(&bench, "ab");
+    bench_done(&bench);
+    sem_destroy(&bench.may_compact);
+}
+
 static void test_a_journal_that_cannot_be_made_short_is_kept(void **state)
 {
     (void)state;
@@ -349,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_batches_come_back_in_order),
         cmocka_unit_test(test_what_is_cut_or_overwritten_is_left_out),
         cmocka_unit_test(test_a_long_journal_is_made_short),
+        cmocka_unit_test(test_who_writes_faster_than_it_is_made_short_waits),
         cmocka_unit_test(test_a_journal_that_cannot_be_made_short_is_kept),
         cmocka_unit_test(test_a_full_disk_is_waited_for),
         cmocka_unit_test(test_an_end_on_a_full_disk_keeps_what_was_written),
