@@ -76,9 +76,7 @@ void focus_tick(struct focus *focus, uint64_t now_us)
     struct focus_leg *leg;
     while ((leg = first_pathless(focus)) && leg->pathless_us + PATIENCE_US <= now_us) {
         list_remove(&leg->pathless_node);
-        leg->over = true;
-        leg->over_metric = FOCUS_METRIC_LOST;
-        focus_leg_wake(leg);
+        focus_leg_end_soon(leg, FOCUS_METRIC_LOST);
     }
     (void)focus_run(focus, now_us);
 }

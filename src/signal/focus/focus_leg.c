@@ -19,7 +19,7 @@ void focus_leg_wake(struct focus_leg *leg)
         list_append(&leg->focus->due, &leg->due_node);
 }
 
-static void end_soon(struct focus_leg *leg, enum focus_metric why)
+void focus_leg_end_soon(struct focus_leg *leg, enum focus_metric why)
 {
     if (!leg->over)
         leg->over_metric = why;
@@ -96,7 +96,7 @@ static void path_changed(struct focus_leg *leg)
 {
     enum room_media_state state = leg->member->media_state;
     if (state == ROOM_MEDIA_FAILED) {
-        end_soon(leg, FOCUS_METRIC_FAILED);
+        focus_leg_end_soon(leg, FOCUS_METRIC_FAILED);
         return;
     }
     list_remove(&leg->pathless_node);
@@ -109,7 +109,7 @@ static void told(struct room_observer *observer, const struct room_event *event)
     struct focus_leg *leg = container_of(observer, struct focus_leg, observer);
     if (event->kind == ROOM_EVENT_REMOVED) {
         leg->member = NULL;
-        end_soon(leg, FOCUS_METRIC_REMOVED);
+        focus_leg_end_soon(leg, FOCUS_METRIC_REMOVED);
     } else if (event->kind == ROOM_EVENT_MEDIA_STATE && leg->member) {
         path_changed(leg);
     }

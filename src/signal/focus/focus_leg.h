@@ -46,5 +46,7 @@ struct focus_leg *focus_leg_new(struct focus *focus, const char *room,
 void focus_leg_free(struct focus_leg *leg, uint64_t now_us);
 /** There is something to do for it. */
 void focus_leg_wake(struct focus_leg *leg);
+/** Its call is to be hung up; the first reason counts. */
+void focus_leg_end_soon(struct focus_leg *leg, enum focus_metric why);
 /** Does it. The leg is freed when its call is over. */
 void focus_leg_run(struct focus_leg *leg, uint64_t now_us);

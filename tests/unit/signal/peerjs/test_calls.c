@@ -1,4 +1,5 @@
 // Media connections as calls, data connections beside them, and what waits for who is not there.
+#include "fake_anchor.h"
 #include "peerjs_harness.h"
 
 static void test_two_clients_talk(void **state)
@@ -35,53 +36,6 @@ static void test_two_clients_talk(void **state)
     assert_int_equal(world.calls.calls.count, 0);
 }
 
-/** A media server that agrees to everything. */
-static int anchor_begin(struct call_anchor *self, const char *call, bool loopback,
-                        const char *offer, struct call_anchored **ret_anchored, char **ret_offer,
-                        const char **ret_problem)
-{
-    (void)call;
-    (void)loopback;
-    (void)ret_problem;
-    *ret_anchored = (struct call_anchored *)self;
-    *ret_offer = memory_copy(offer, strlen(offer));
-    return 0;
-}
-
-static void anchor_fix(struct call_anchor *self, struct call_anchored *anchored,
-                       enum call_anchor_side side)
-{
-    (void)self;
-    (void)anchored;
-    (void)side;
-}
-
-static int anchor_accept(struct call_anchor *self, struct call_anchored *anchored, uint64_t now_us,
-                         const char *answer, char **ret_answer, const char **ret_problem)
-{
-    (void)self;
-    (void)anchored;
-    (void)now_us;
-    (void)ret_problem;
-    *ret_answer = memory_copy(answer, strlen(answer));
-    return 0;
-}
-
-static bool anchor_holds(struct call_anchor *self, const struct call_anchored *anchored,
-                         enum call_anchor_side side)
-{
-    (void)self;
-    (void)anchored;
-    (void)side;
-    return false;
-}
-
-static void anchor_end(struct call_anchor *self, struct call_anchored *anchored)
-{
-    (void)self;
-    (void)anchored;
-}
-
 /** Two clients talk, and one of them is lost. */
 static void talk_and_get_lost(struct client *ada)
 {
@@ -103,12 +57,7 @@ static void test_without_the_server_only_direct_connections_go_on(void **state)
     talk_and_get_lost(&ada);
     client_is_quiet(&ada);
     client_leave(&ada, 1001);
-    struct call_anchor anchor = { .begin = anchor_begin,
-                                  .fix = anchor_fix,
-                                  .accept = anchor_accept,
-                                  .holds = anchor_holds,
-                                  .end = anchor_end };
-    world.calls.config.anchor = &anchor;
+    world.calls.config.anchor = &fake_anchor;
     world.calls.config.media_way = CALL_MEDIA_WAY_ANCHORED;
     talk_and_get_lost(&ada);
     assert_string_equal(text_at(payload_of(client_closes(&ada)), "connectionId"), "mc_1");

@@ -1,4 +1,5 @@
 // Who gives way when there is no place for one more, and whose messages wait for whom.
+#include "fake_anchor.h"
 #include "peerjs_harness.h"
 
 /** `from` calls `to`, which accepts it or lets it ring. */
@@ -76,62 +77,10 @@ static void test_who_wants_no_calls_keeps_those_there_are(void **state)
     client_leave(&ada, 1001);
 }
 
-/** A server that carries the media of all calls, and changes nothing about them. */
-static int anchor_begin(struct call_anchor *self, const char *call, bool loopback,
-                        const char *offer, struct call_anchored **ret_anchored, char **ret_offer,
-                        const char **ret_problem)
-{
-    (void)call, (void)loopback, (void)ret_problem;
-    *ret_anchored = (struct call_anchored *)self;
-    *ret_offer = memory_copy(offer, strlen(offer));
-    return 0;
-}
-
-static void anchor_fix(struct call_anchor *self, struct call_anchored *anchored,
-                       enum call_anchor_side side)
-{
-    (void)self;
-    (void)anchored;
-    (void)side;
-}
-
-static int anchor_accept(struct call_anchor *self, struct call_anchored *anchored, uint64_t now_us,
-                         const char *answer, char **ret_answer, const char **ret_problem)
-{
-    (void)self, (void)anchored, (void)now_us, (void)ret_problem;
-    *ret_answer = memory_copy(answer, strlen(answer));
-    return 0;
-}
-
-static char *anchor_due(struct call_anchor *self, struct call_anchored *anchored,
-                        enum call_anchor_side side)
-{
-    (void)self, (void)anchored, (void)side;
-    return NULL;
-}
-
-static bool anchor_holds(struct call_anchor *self, const struct call_anchored *anchored,
-                         enum call_anchor_side side)
-{
-    (void)self, (void)anchored, (void)side;
-    return false;
-}
-
-static void anchor_end(struct call_anchor *self, struct call_anchored *anchored)
-{
-    (void)self, (void)anchored;
-}
-
 static void test_what_the_server_carries_gives_no_way(void **state)
 {
     (void)state;
-    struct call_anchor anchor = { .begin = anchor_begin,
-                                  .fix = anchor_fix,
-                                  .accept = anchor_accept,
-                                  .due = anchor_due,
-                                  .holds = anchor_holds,
-                                  .end = anchor_end };
-    world.calls.config.anchor = &anchor;
+    world.calls.config.anchor = &fake_anchor;
     world.calls.config.media_way = CALL_MEDIA_WAY_ANCHORED;
     struct client ada, ben;
     client_enter(&ada, "ada");
