@@ -12,8 +12,6 @@
 #define RELEASE_US (10 * TIME_US_PER_S)
 /** A packet repeated in each takes about 40 kbit/s: a fifth of the room that pictures have. */
 #define DEPTH_NEEDS_BPS 200000
-/** A packet repeated in each takes about 40 kbit/s: a fifth of the room that pictures have. */
-#define DEPTH_NEEDS_BPS 200000
 
 uint8_t redundancy_allowed(const struct redundancy *redundancy)
 {
